@@ -1,0 +1,3 @@
+"""Offboard a spreadsheet of devices from Microsoft Defender for Endpoint."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,86 @@
+"""The exit codes, and the exceptions that end a command with one of them.
+
+Every message is one sentence for the operator: it names the thing and the next step. Nothing here
+knows what it is raised for; a refusal of one row is an ordinary value and never an exception.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command ended with; the numbers are a contract with schedulers and scripts."""
+
+    OK = 0
+    ROWS_FAILED = 1
+    USAGE = 2
+    UNFINISHED = 3
+    REFUSED = 4
+    SIGN_IN = 5
+
+    @property
+    def meaning(self) -> str:
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    ExitCode.OK: "all rows ended well: submitted, already offboarded, or skipped as a duplicate",
+    ExitCode.ROWS_FAILED: "finished, and at least one row failed or was skipped for a reason",
+    ExitCode.USAGE: "bad usage, configuration or input; nothing was sent",
+    ExitCode.UNFINISHED: "not finished: a signal, another run at work, or rows in doubt; `resume` goes on",
+    ExitCode.REFUSED: "refused or stopped by a guard",
+    ExitCode.SIGN_IN: "sign-in or permission",
+}
+
+
+class BatchOffboardError(Exception):
+    """Base of all errors that end a command with one sentence and an exit code."""
+
+    exit_code = ExitCode.UNFINISHED
+
+
+class UsageError(BatchOffboardError):
+    """The command line asks for something that does not exist or does not go together."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ConfigError(BatchOffboardError):
+    """The configuration is missing or wrong; the message names file, line and key."""
+
+    exit_code = ExitCode.USAGE
+
+
+class InputError(BatchOffboardError):
+    """The spreadsheet as a whole cannot be used; nothing was planned."""
+
+    exit_code = ExitCode.USAGE
+
+
+class BusyError(BatchOffboardError):
+    """Another process works on this tenant and application, or holds this journal."""
+
+    exit_code = ExitCode.UNFINISHED
+
+
+class JournalError(BatchOffboardError):
+    """The journal cannot be opened, read or written; nothing is sent without it."""
+
+    exit_code = ExitCode.UNFINISHED
+
+
+class ReportError(BatchOffboardError):
+    """A report could not be written; the journal still has every row."""
+
+    exit_code = ExitCode.UNFINISHED
+
+
+class GuardError(BatchOffboardError):
+    """A guard refused the run before its first call, or stopped it."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class SignInError(BatchOffboardError):
+    """No usable token, or a token that lacks the permission."""
+
+    exit_code = ExitCode.SIGN_IN

@@ -1,0 +1,107 @@
+"""What time it is, in two ways: the calendar's time, and ticks that no clock change moves.
+
+Everything that counts seconds for the quota uses ticks; the calendar's time is for people and for
+comparing moments of different boots of the machine.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One moment on both clocks.
+
+    `wall`: seconds since the epoch, moved by every clock change. `ticks`: seconds since some start after
+    which the machine has been up without a break, never moved; comparable only within one `boot`.
+    """
+
+    wall: float
+    ticks: float
+    boot: str
+
+
+def seconds_since(then: Moment, now: Moment) -> float:
+    """Seconds that have certainly gone by since `then`, at least 0.
+
+    Within one boot the ticks say it. Across boots only the calendar is left: it is believed when it went
+    forward, and when it did not, all that is certain is that this boot came later, so its ticks count.
+    """
+    if then.boot == now.boot:
+        return max(0.0, now.ticks - then.ticks)
+    gone = now.wall - then.wall
+    return gone if gone >= 0 else max(0.0, now.ticks)
+
+
+class Clock(Protocol):
+    """Whoever needs the time is given one of these."""
+
+    def now(self) -> Moment: ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def __init__(self) -> None:
+        self._boot = _boot_id()
+
+    def now(self) -> Moment:
+        return Moment(time.time(), _machine_ticks(), self._boot)
+
+
+class LoopClock:
+    """The running event loop's time as calendar and ticks, for loops whose time does not pass as the machine's.
+
+    `origin` is the calendar's time (seconds since the epoch) at the moment of construction. Its boot is
+    unlike any other, so that moments of an earlier process are compared by the calendar.
+    """
+
+    def __init__(self, origin: float, loop_time: Callable[[], float] | None = None) -> None:
+        self._time = loop_time or asyncio.get_running_loop().time
+        self._start = self._time()
+        self._origin = origin
+        self._boot = f"loop-{uuid4()}"
+
+    def now(self) -> Moment:
+        ticks = self._time() - self._start
+        return Moment(self._origin + ticks, ticks, self._boot)
+
+
+def iso_utc(wall: float) -> str:
+    """ISO 8601 in UTC to the second: 2026-11-24T08:15:31Z."""
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _machine_ticks() -> float:
+    """Seconds since the machine was started; on Linux the time asleep is counted too."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+def _boot_id() -> str:
+    """What names this boot of the machine; without a known name, one that equals no other."""
+    try:
+        if sys.platform == "linux":
+            return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        if sys.platform == "win32":
+            return _windows_boot_id()
+    except OSError:
+        pass
+    return f"unknown-{uuid4()}"
+
+
+def _windows_boot_id() -> str:
+    # Windows counts its boots here for the prefetcher; no other number of the boot is to be had without a service.
+    import winreg
+
+    place = r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters"
+    with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, place) as key:  # type: ignore[attr-defined,unused-ignore]  # Windows only
+        return f"windows-{winreg.QueryValueEx(key, 'BootId')[0]}"  # type: ignore[attr-defined,unused-ignore]  # Windows only

@@ -1,0 +1,328 @@
+"""All that we know about the Defender for Endpoint API: how a request looks, and what an answer means.
+
+Pure: nothing is sent here. The pages named below are those of Microsoft's documentation of the Defender for
+Endpoint API (learn.microsoft.com/defender-endpoint/api/…). Statuses decide first, codes second, texts never.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Any
+
+from batch_offboard.jobs import Alarm, CallOutcome, Verdict
+from batch_offboard.quota import DEFAULT_HOLD
+
+# Body sizes that the API documents are a few hundred bytes for one action; more than this is not an answer of it.
+MAX_BODY = 1 << 20
+
+# offboard-machine-api names no limit; 4,000 characters are refused in practice. A report line must stay readable.
+MAX_COMMENT = 500
+
+LONGEST_WAIT = 3600.0  # seconds; the longest window of the quota
+
+MESSAGE_KEPT = 500  # characters of the API's own text
+
+
+class ApiName(StrEnum):
+    """The quotas that the API counts apart; each operation's page states its own."""
+
+    OFFBOARD = "offboard"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, complete but for the token."""
+
+    method: str
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. Header names are lower case, with all values of a repeated one; `complete` says that the
+    body ended as it should and within MAX_BODY."""
+
+    status: int
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    body: bytes = b""
+    complete: bool = True
+
+
+class Fault(StrEnum):
+    """Why no answer came."""
+
+    UNREACHABLE = "unreachable"  # no connection: name, route, refusal, proxy
+    NO_TRUST = "no_trust"  # the TLS handshake failed
+    LOST = "lost"  # the connection broke, or time ran out, after the request may have left
+    INTERRUPTED = "interrupted"  # we were stopped in the middle
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """No status line came back."""
+
+    fault: Fault
+    detail: str
+
+
+def correlation_token(batch_id: str, row: int, attempt: int) -> str:
+    """What makes this attempt findable among the tenant's machine actions."""
+    return f"[bo {batch_id}/{row}/{attempt}]"
+
+
+def comment_with_token(comment: str, token: str) -> str:
+    """The comment on one line, without brackets that look like a token, cut so that the token is whole at its end."""
+    line = " ".join(comment.replace("[bo", "(bo").split())
+    return f"{line[: MAX_COMMENT - len(token) - 1].rstrip()} {token}".lstrip()
+
+
+def offboard_request(api_url: str, device_id: str, comment: str) -> Request:
+    """The call of offboard-machine-api: `Comment` is required and its case matters."""
+    if not re.fullmatch(r"[0-9a-f]{40}", device_id):
+        raise ValueError(f"not a device ID: {device_id!r}")
+    return Request(
+        method="POST",
+        url=f"{api_url}/api/machines/{device_id}/offboard",
+        body=json.dumps({"Comment": comment}, ensure_ascii=False).encode(),
+        headers={"Content-Type": "application/json", "Accept": "application/json"},
+    )
+
+
+def classify(answer: Answer | NoAnswer, device_id: str, now: float) -> CallOutcome:
+    """What the answer to an offboard call means for the device and for the run. `now`: seconds since the epoch."""
+    if isinstance(answer, NoAnswer):
+        return _NO_ANSWER[answer.fault](answer.detail)
+    rule = _RULES.get(answer.status) or _RULES_BY_CLASS.get(answer.status // 100, _unclear)
+    return rule(_Reading(answer, device_id, now))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """An answer on its way through the rules."""
+
+    answer: Answer
+    device_id: str
+    now: float
+
+    def json(self) -> dict[str, Any] | None:
+        return parse_object(self.answer.body) if self.answer.complete else None
+
+    def error(self) -> tuple[str, str, str] | None:
+        """Code, message and tracking ID in the shape of common-errors, or None if this is no error of the API."""
+        error = (self.json() or {}).get("error")
+        if not isinstance(error, dict) or not isinstance(error.get("code"), str) or not error["code"].strip():
+            return None
+        return error["code"].strip(), _text(error.get("message")), _text(error.get("target"))
+
+    def outcome(self, verdict: Verdict, fallback: str, **more: Any) -> CallOutcome:
+        code, message, target = self.error() or (f"HTTP{self.answer.status}", fallback, "")
+        fields = {"code": code, "message": message or fallback, "target": target} | more
+        return CallOutcome(verdict, http_status=self.answer.status, **fields)
+
+    def is_web_page(self) -> bool:
+        kind = " ".join(self.answer.headers.get("content-type", ())).lower()
+        return "html" in kind or self.answer.body.lstrip()[:1] == b"<"
+
+
+def parse_object(body: bytes) -> dict[str, Any] | None:
+    """The body as a JSON object, or None. Strict: UTF-8, no name twice, no NaN, no depth that exhausts the parser."""
+    try:
+        value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique_names, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def retry_after(answer: Answer, now: float) -> float:
+    """Seconds to wait: the header as a number or a date, or the default where it is missing or makes no sense."""
+    values = answer.headers.get("retry-after", ())
+    if len(values) != 1:
+        return DEFAULT_HOLD
+    text = values[0].strip()
+    seconds = float(text) if re.fullmatch(r"[0-9]{1,9}", text) else _seconds_until(text, now)
+    return seconds if seconds > 0 else DEFAULT_HOLD
+
+
+def _seconds_until(text: str, now: float) -> float:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
+
+
+def _accepted(reading: _Reading) -> CallOutcome:
+    """200 and 201 are both in use for "accepted"; only the action's id proves it (machineaction)."""
+    action = reading.json()
+    if action is None:
+        return _unreadable(reading)
+    action_id = action.get("id")
+    if not isinstance(action_id, str) or not action_id.strip():
+        return reading.outcome(Verdict.IN_DOUBT, "Accepted, but the answer names no machine action.", code="NoActionId")
+    strange = _strangeness(action, reading.device_id)
+    if strange:
+        return reading.outcome(
+            Verdict.IN_DOUBT,
+            strange,
+            code="WrongAction",
+            action_id=action_id.strip(),
+            alarm=Alarm.WRONG_ANSWER,
+        )
+    return CallOutcome(
+        Verdict.SUBMITTED,
+        http_status=reading.answer.status,
+        action_id=action_id.strip(),
+        action_status=_text(action.get("status")),
+    )
+
+
+def _strangeness(action: Mapping[str, Any], device_id: str) -> str:
+    """Why this action cannot be the one asked for, or nothing. Fields that are missing or null prove nothing."""
+    machine, kind = action.get("machineId"), action.get("type")
+    if machine and str(machine).strip().lower() != device_id:
+        return f"The answer speaks of another device ({_text(machine)})."
+    if kind and str(kind).strip().lower() != "offboard":
+        return f"The answer speaks of another kind of action ({_text(kind)})."
+    return ""
+
+
+def _unreadable(reading: _Reading) -> CallOutcome:
+    if reading.is_web_page():
+        return _web_page(reading)
+    return reading.outcome(Verdict.IN_DOUBT, "The answer was cut off or is not JSON.", code="UnreadableAnswer")
+
+
+def _web_page(reading: _Reading) -> CallOutcome:
+    fallback = "A web page came back instead of the API's answer; a proxy or a portal may stand in the way."
+    return reading.outcome(Verdict.IN_DOUBT, fallback, code="NotTheApi", alarm=Alarm.NOT_THE_API)
+
+
+def _redirect(reading: _Reading) -> CallOutcome:
+    fallback = "The API answered with a redirect, which is never followed."
+    return reading.outcome(Verdict.IN_DOUBT, fallback, code="Redirect", alarm=Alarm.NOT_THE_API)
+
+
+def _unclear(reading: _Reading) -> CallOutcome:
+    return reading.outcome(Verdict.IN_DOUBT, "The answer does not say whether the device was accepted.")
+
+
+def _server_error(reading: _Reading) -> CallOutcome:
+    """The server may have accepted the call before it failed. What it asks to wait is waited for all the same."""
+    wait = min(retry_after(reading.answer, reading.now), LONGEST_WAIT)
+    return reading.outcome(
+        Verdict.IN_DOUBT,
+        "The server failed; it may have accepted the device all the same.",
+        retry_after=wait if "retry-after" in reading.answer.headers else None,
+    )
+
+
+# common-errors: codes that speak of our request and not of the device; the next request would fare no better.
+_OUR_MISTAKES = frozenset({"invalidrequestbody", "missingrequiredparameter", "odataerror"})
+
+# Documented for live response; seen on other actions. Somebody's action is open: it must be found, not sent again.
+_ALREADY_OPEN = frozenset({"activerequestalreadyexists"})
+
+
+def _refused(reading: _Reading) -> CallOutcome:
+    """A 4xx is a refusal when it carries the API's own error (common-errors); anything else may be a stranger's."""
+    error = reading.error()
+    if error is None:
+        return _unreadable(reading)
+    code = error[0].lower()
+    if code in _ALREADY_OPEN:
+        return reading.outcome(Verdict.ALREADY_OPEN, "An offboard action of this device is open already.")
+    mistake = Alarm.OUR_MISTAKE if code in _OUR_MISTAKES else None
+    return reading.outcome(Verdict.FAILED, "The API refused the device.", alarm=mistake)
+
+
+def _conflict(reading: _Reading) -> CallOutcome:
+    """409 is not documented; like ActiveRequestAlreadyExists it says that something is under way."""
+    return reading.outcome(Verdict.ALREADY_OPEN, "Another action of this device is in progress.")
+
+
+def _unauthorized(reading: _Reading) -> CallOutcome:
+    return reading.outcome(Verdict.UNAUTHORIZED, "The token was not accepted.")
+
+
+def _forbidden(reading: _Reading) -> CallOutcome:
+    """common-errors: DisallowedOperation is about the device, everything else about the token or the tenant."""
+    error = reading.error()
+    if error is None:
+        doubt = _unreadable(reading)
+        return doubt if doubt.alarm else reading.outcome(Verdict.IN_DOUBT, doubt.message, alarm=Alarm.PERMISSION)
+    alarm = None if error[0].lower() == "disallowedoperation" else Alarm.PERMISSION
+    return reading.outcome(Verdict.FAILED, "The token lacks a permission.", alarm=alarm)
+
+
+def _throttled(reading: _Reading) -> CallOutcome:
+    """Documented code TooManyRequests, seen also as "429": so the status alone decides."""
+    asked = retry_after(reading.answer, reading.now)
+    return reading.outcome(
+        Verdict.THROTTLED,
+        "The quota is used up.",
+        retry_after=min(asked, LONGEST_WAIT),
+        alarm=Alarm.LONG_WAIT if asked > LONGEST_WAIT else None,
+    )
+
+
+def _unreachable(detail: str) -> CallOutcome:
+    return CallOutcome(Verdict.NOT_SENT, code="Unreachable", message=detail)
+
+
+def _no_trust(detail: str) -> CallOutcome:
+    return CallOutcome(Verdict.NOT_SENT, code="NoTrust", message=detail, alarm=Alarm.NO_TRUST)
+
+
+def _lost(detail: str) -> CallOutcome:
+    return CallOutcome(Verdict.IN_DOUBT, code="NoAnswer", message=detail)
+
+
+def _interrupted(detail: str) -> CallOutcome:
+    return CallOutcome(Verdict.IN_DOUBT, code="Interrupted", message=detail)
+
+
+_NO_ANSWER: Mapping[Fault, Callable[[str], CallOutcome]] = {
+    Fault.UNREACHABLE: _unreachable,
+    Fault.NO_TRUST: _no_trust,
+    Fault.LOST: _lost,
+    Fault.INTERRUPTED: _interrupted,
+}
+
+_RULES: Mapping[int, Callable[[_Reading], CallOutcome]] = {
+    200: _accepted,
+    201: _accepted,
+    401: _unauthorized,
+    403: _forbidden,
+    408: _unclear,  # the server gave up on the request; how much of it it had read is not said
+    409: _conflict,
+    429: _throttled,
+}
+
+_RULES_BY_CLASS: Mapping[int, Callable[[_Reading], CallOutcome]] = {
+    2: _unclear,
+    3: _redirect,
+    4: _refused,
+    5: _server_error,
+}
+
+
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return value
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _text(value: object) -> str:
+    """Any value as one line of bounded length."""
+    return " ".join(str(value).split())[:MESSAGE_KEPT] if value is not None else ""

@@ -1,0 +1,43 @@
+"""The state machine: legal moves are data, an illegal one raises and changes nothing."""
+
+from itertools import product
+
+import pytest
+
+from batch_offboard.jobs import FINISHED, NEXT_STATE, TRANSITIONS, IllegalMove, JobState, Verdict, move
+
+LEGAL = {
+    ("pending", "sending"),
+    ("pending", "skipped"),
+    ("sending", "submitted"),
+    ("sending", "failed"),
+    ("sending", "pending"),
+    ("sending", "in_doubt"),
+    ("in_doubt", "submitted"),
+    ("in_doubt", "failed"),
+    ("in_doubt", "pending"),
+    ("failed", "pending"),
+    ("submitted", "cancelled"),
+}
+
+
+@pytest.mark.parametrize(("old", "new"), list(product(JobState, JobState)))
+def test_only_the_arrows_are_legal(old: JobState, new: JobState) -> None:
+    if (old.value, new.value) in LEGAL:
+        assert move(old, new) is new
+    else:
+        with pytest.raises(IllegalMove):
+            move(old, new)
+
+
+def test_every_state_is_in_the_table() -> None:
+    assert set(TRANSITIONS) == set(JobState)
+
+
+def test_every_verdict_leads_from_sending_to_a_legal_state() -> None:
+    assert set(NEXT_STATE) == set(Verdict)
+    assert all(state in TRANSITIONS[JobState.SENDING] for state in NEXT_STATE.values())
+
+
+def test_only_the_four_finished_states_are_finished() -> None:
+    assert {state.value for state in FINISHED} == {"submitted", "failed", "skipped", "cancelled"}

@@ -1,0 +1,91 @@
+"""What becomes of each row, and that every row gets a decision."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_offboard.plan import Known, PlannedRow, Planner, Reason
+from batch_offboard.rows import CellKind, NotText, SourceRow
+
+ONE, TWO = "a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0", "b3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0"
+
+
+def planned(
+    *rows: tuple[str | NotText, str], known: dict[str, Known] | None = None
+) -> tuple[list[PlannedRow], Planner]:
+    planner = Planner(known or {})
+    return [planner.decide(SourceRow(n, device, name, (name,))) for n, (device, name) in enumerate(rows, 2)], planner
+
+
+def reasons(*rows: tuple[str | NotText, str], known: dict[str, Known] | None = None) -> list[Reason | None]:
+    return [row.reason for row in planned(*rows, known=known)[0]]
+
+
+def test_a_valid_id_is_a_device_to_offboard() -> None:
+    rows, _ = planned((f" {ONE.upper()}\u200b", "LT-1"))
+    assert (rows[0].device_id, rows[0].reason, rows[0].row) == (ONE, None, 2)
+
+
+def test_the_first_row_is_the_job_and_the_others_point_to_it() -> None:
+    rows, _ = planned((ONE, "LT-1"), (TWO, ""), (ONE.upper(), "lt-1"), (ONE, ""))
+    assert [row.reason for row in rows] == [None, None, Reason.DUPLICATE, Reason.DUPLICATE]
+    assert [row.first_row for row in rows] == [None, None, 2, 2]
+
+
+def test_a_short_name_and_its_full_name_are_the_same() -> None:
+    assert reasons((ONE, "lt-1"), (ONE, "LT-1.contoso.example")) == [None, Reason.DUPLICATE]
+
+
+def test_one_id_with_two_names_refuses_both_rows() -> None:
+    rows, planner = planned((ONE, "LT-1"), (ONE, "LT-2"), (ONE, "LT-1"))
+    assert [row.reason for row in rows] == [None, Reason.NAME_MISMATCH, Reason.NAME_MISMATCH]
+    assert [(each.row, each.reason) for each in planner.amendments()] == [(2, Reason.NAME_MISMATCH)]
+
+
+def test_a_name_that_comes_later_is_remembered() -> None:
+    rows, planner = planned((ONE, ""), (ONE, "LT-1"), (ONE, "LT-2"))
+    assert rows[2].reason is Reason.NAME_MISMATCH
+    assert [each.row for each in planner.amendments()] == [2]
+
+
+def test_a_damaged_number_is_refused_and_shown() -> None:
+    rows, _ = planned((NotText(CellKind.NUMBER, "1.23457E+39"), "LT-1"))
+    assert (rows[0].reason, rows[0].device_id) == (Reason.INVALID_ID, "1.23457E+39")
+
+
+def test_a_row_with_only_a_name_is_refused_with_the_remedy() -> None:
+    rows, _ = planned(("", "LT-1"))
+    assert rows[0].reason is Reason.INVALID_ID
+    assert "copy the ID" in rows[0].detail
+
+
+def test_a_device_that_was_accepted_earlier_is_left_alone() -> None:
+    known = {ONE: Known(Reason.ALREADY_OFFBOARDED, "20261101-0800-abcd", 7, "action-1")}
+    rows, _ = planned((ONE, ""), (TWO, ""), known=known)
+    assert [row.reason for row in rows] == [Reason.ALREADY_OFFBOARDED, None]
+    assert "batch 20261101-0800-abcd, row 7, machine action action-1" in rows[0].detail
+
+
+def test_a_device_in_doubt_elsewhere_is_left_alone() -> None:
+    known = {ONE: Known(Reason.ALREADY_PENDING, "20261101-0800-abcd", 7)}
+    assert reasons((ONE, ""), known=known) == [Reason.ALREADY_PENDING]
+
+
+def test_only_duplicates_and_devices_offboarded_earlier_need_no_attention() -> None:
+    assert {reason for reason in Reason if reason.is_well} == {Reason.DUPLICATE, Reason.ALREADY_OFFBOARDED}
+
+
+CELLS = st.one_of(
+    st.sampled_from([ONE, TWO, ONE.upper(), "", "x", "1" * 40]),
+    st.text(max_size=45),
+    st.builds(NotText, st.sampled_from(CellKind), st.text(max_size=10)),
+)
+
+
+@given(st.lists(st.tuples(CELLS, st.sampled_from(["", "a", "b"])), max_size=30))
+def test_every_row_gets_one_decision_and_no_device_two_jobs(cells: list[tuple[str | NotText, str]]) -> None:
+    rows, planner = planned(*cells)
+    amended = {each.row for each in planner.amendments()}
+    assert [row.row for row in rows] == list(range(2, len(cells) + 2))
+    devices = [row.device_id for row in rows if row.reason is None and row.row not in amended]
+    assert len(devices) == len(set(devices))
+    assert set(devices) <= {ONE, TWO}

@@ -1,0 +1,43 @@
+"""Brings a journal of an earlier version to this one, step by step, in one transaction.
+
+A step is frozen once it is released: it is written as the statements of its day, never derived from the tables
+of today. A test holds the sum of all steps against the tables.
+"""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, text
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from batch_offboard.journal.schema import metadata
+
+
+def _first_version(connection: Connection) -> None:
+    # Not released yet: until then, the first version is the tables as they stand.
+    for table in metadata.sorted_tables:
+        connection.execute(CreateTable(table))
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            connection.execute(CreateIndex(index))
+
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (_first_version,)
+
+VERSION = len(MIGRATIONS)
+
+
+def stored_version(connection: Connection) -> int:
+    """The version of the journal behind the connection; 0 if it is empty."""
+    if not connection.dialect.has_table(connection, "schema_version"):
+        return 0
+    return int(connection.execute(text("SELECT version FROM schema_version")).scalar_one())
+
+
+def migrate(connection: Connection, steps: Sequence[Callable[[Connection], None]] = MIGRATIONS) -> None:
+    """Take all steps that the journal has not taken yet; the caller's transaction makes it all or nothing."""
+    version = stored_version(connection)
+    for step in steps[version:]:
+        step(connection)
+    statement = (
+        "UPDATE schema_version SET version = :version" if version else "INSERT INTO schema_version VALUES (:version)"
+    )
+    connection.execute(text(statement), {"version": len(steps)})

@@ -1,0 +1,111 @@
+"""Opens a journal file: private, durable, of the right version, or not at all."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from batch_offboard.errors import JournalError
+from batch_offboard.journal.migrations import VERSION, migrate, stored_version
+
+BUSY_TIMEOUT = 10.0  # seconds; a reader holds the file for moments only
+
+
+def open_engine(path: Path, *, create: bool) -> Engine:
+    """The engine of the journal at `path`, migrated to this version; JournalError if that cannot be."""
+    try:
+        _prepare_file(path, create=create)
+    except OSError as error:
+        reason = error.strerror or error
+        raise JournalError(f"The journal {path} cannot be opened ({reason}); name another with --journal.") from error
+    engine = _engine(path)
+    try:
+        with told(path):
+            _bring_to_version(engine, path)
+    except JournalError:
+        engine.dispose()
+        raise
+    return engine
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turns the database's errors into one sentence for the operator."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise JournalError(f"The journal {path} {_sentence(str(error.orig))}") from error
+
+
+def _sentence(reason: str) -> str:
+    remedies = {
+        "disk is full": "cannot be written because the disk is full; free some space, then `resume`.",
+        "readonly database": "cannot be written because it is read-only; change that, then `resume`.",
+        "not a database": "is not a journal, or is damaged; restore it from a backup or name another with --journal.",
+        "malformed": "is damaged; restore it from a backup, and look for its latest calls in the portal.",
+        "is locked": "is held by another program; close it, then `resume`.",
+        "disk I/O error": "cannot be written because the disk reports an error; check the disk, then `resume`.",
+    }
+    remedy = next((words for sign, words in remedies.items() if sign in reason), None)
+    return remedy or f"does not work ({reason}); nothing more is sent without it."
+
+
+def _prepare_file(path: Path, *, create: bool) -> None:
+    """Make the file and its folder for this user alone, whatever the umask; SQLite's own files take after it."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise JournalError(f"The journal {path} must be a plain file; name another with --journal.")
+    if path.exists():
+        return
+    if not create:
+        raise JournalError(f"There is no journal at {path}; `plan` or `run` a sheet first.")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        # Transactions begin where we say so, not where the driver guesses.
+        connection.isolation_level = None
+        # A rollback journal rather than WAL: SQLite up to 3.51.2 can lose a WAL at a reset, and EXTRA makes the end
+        # of a transaction durable even if the power goes right after it (sqlite.org/pragma.html#pragma_synchronous).
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA synchronous = EXTRA")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+    return engine
+
+
+def _bring_to_version(engine: Engine, path: Path) -> None:
+    with engine.connect() as connection:
+        version = stored_version(connection)
+    if version > VERSION:
+        raise JournalError(
+            f"The journal {path} was written by a newer version of batch-offboard; use that one. Nothing was changed."
+        )
+    if version == VERSION:
+        return
+    if version:
+        _back_up(path, version)
+    with engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection, connection.begin():
+        migrate(connection)
+
+
+def _back_up(path: Path, version: int) -> None:
+    """A copy beside the journal, so that an older program can be gone back to."""
+    copy = path.with_name(f"{path.name}.version-{version}.backup")
+    if not copy.exists():
+        os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)

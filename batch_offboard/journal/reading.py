@@ -1,0 +1,403 @@
+"""What is read from the journal: batches, their counts, the report's rows, the quota's memory, one device's life."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select
+
+from batch_offboard.clock import Moment
+from batch_offboard.gate import CallHistory
+from batch_offboard.jobs import JobState
+from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes, throttles
+from batch_offboard.journal.store import ACTION_FAILED, ROWS_AT_A_TIME, Journal
+from batch_offboard.plan import Known, Reason
+from batch_offboard.protocol import ApiName
+from batch_offboard.report import Outcome, ReportHead, ReportRow
+
+# More 429 answers than this within a day change nothing any more: the pace is at its lowest long before.
+THROTTLES_READ = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One plan and its execution. Times are seconds since the epoch."""
+
+    key: int
+    batch_id: str
+    scope_key: int
+    scope: str
+    state: str
+    halted_because: str
+    planned_at: float
+    started_at: float | None
+    ended_at: float | None
+    source_path: str
+    source_name: str
+    source_sha256: str
+    source_kind: str
+    columns: tuple[str, ...]
+    reading: Mapping[str, Any]
+    reports: tuple[str, ...]
+    api_url: str
+    comment: str
+    simulated: bool
+    tool_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many rows of a batch stand where: jobs by state, and rows that have no job by reason."""
+
+    jobs: Mapping[JobState, int]
+    skipped: Mapping[Reason, int]
+
+    @property
+    def rows(self) -> int:
+        return sum(self.jobs.values()) + sum(self.skipped.values())
+
+    @property
+    def devices(self) -> int:
+        return sum(self.jobs.values())
+
+    def of(self, *states: JobState) -> int:
+        return sum(self.jobs.get(state, 0) for state in states)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A skipped row as an example of its reason; the device ID is as typed."""
+
+    row: int
+    device_id: str
+    device_name: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One attempt as the journal has it."""
+
+    attempt: int
+    started_at: float
+    ended_at: float | None
+    verdict: str
+    http_status: int | None
+    code: str
+    message: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One row of a batch, what was decided about it, and every call that was made for it."""
+
+    report_row: ReportRow
+    reason: str
+    first_row: int | None
+    calls: tuple[Call, ...]
+
+
+_BATCH = select(batches, scopes.c.name.label("scope_name")).join(scopes, scopes.c.id == batches.c.scope)
+
+
+def list_batches(journal: Journal) -> list[Batch]:
+    """All batches, the newest first."""
+    with journal.reading() as connection:
+        return [_batch(line) for line in connection.execute(_BATCH.order_by(batches.c.id.desc()))]
+
+
+def find_batch(journal: Journal, name: str) -> Batch | None:
+    """The batch of this ID, or of the only ID that begins so."""
+    statement = _BATCH.where(or_(batches.c.name == name, batches.c.name.startswith(name, autoescape=True)))
+    with journal.reading() as connection:
+        found = [_batch(line) for line in connection.execute(statement.limit(2))]
+    exact = [batch for batch in found if batch.batch_id == name]
+    return exact[0] if exact else found[0] if len(found) == 1 else None
+
+
+def newest_unfinished(journal: Journal) -> Batch | None:
+    """The newest batch that was begun and has something left."""
+    statement = _BATCH.where(batches.c.state.in_(["running", "stopped"])).order_by(batches.c.id.desc()).limit(1)
+    with journal.reading() as connection:
+        line = connection.execute(statement).first()
+    return None if line is None else _batch(line)
+
+
+def latest_time(journal: Journal) -> float:
+    """The latest moment that the journal speaks of, in seconds since the epoch; 0 if it is empty."""
+    times = (
+        batches.c.planned_at,
+        batches.c.started_at,
+        batches.c.ended_at,
+        calls.c.started_at,
+        calls.c.ended_at,
+    )
+    with journal.reading() as connection:
+        return max(connection.execute(select(func.max(time))).scalar() or 0.0 for time in times)
+
+
+def count(journal: Journal, batch: int) -> Counts:
+    """Where the rows of a batch stand."""
+    by_state = select(jobs.c.state, func.count()).where(jobs.c.batch == batch).group_by(jobs.c.state)
+    by_reason = (
+        select(rows.c.reason, func.count())
+        .where(rows.c.batch == batch, rows.c.reason.is_not(None))
+        .group_by(rows.c.reason)
+    )
+    with journal.reading() as connection:
+        return Counts(
+            {JobState(state): number for state, number in connection.execute(by_state)},
+            {Reason(reason): number for reason, number in connection.execute(by_reason)},
+        )
+
+
+def skipped_jobs(journal: Journal, batch: int) -> Mapping[Reason, int]:
+    """Jobs that another batch made needless, by reason."""
+    statement = (
+        select(jobs.c.error_code, func.count())
+        .where(jobs.c.batch == batch, jobs.c.state == JobState.SKIPPED)
+        .group_by(jobs.c.error_code)
+    )
+    with journal.reading() as connection:
+        return {Reason(code): number for code, number in connection.execute(statement)}
+
+
+def known_devices(journal: Journal, scope: str) -> dict[str, Known]:
+    """The devices that a new plan must leave alone, with the batch that has them."""
+    statement = (
+        select(jobs.c.device_id, jobs.c.state, jobs.c.row, jobs.c.action_id, batches.c.name)
+        .join(batches, batches.c.id == jobs.c.batch)
+        .join(scopes, scopes.c.id == jobs.c.scope)
+        .where(
+            scopes.c.name == scope,
+            or_(
+                jobs.c.state.in_([JobState.SENDING, JobState.IN_DOUBT]),
+                and_(jobs.c.state == JobState.SUBMITTED, jobs.c.action_status.not_in(ACTION_FAILED)),
+            ),
+        )
+        .order_by(jobs.c.batch)
+    )
+    with journal.reading() as connection:
+        return {
+            device: Known(
+                Reason.ALREADY_OFFBOARDED if state == JobState.SUBMITTED else Reason.ALREADY_PENDING,
+                name,
+                row,
+                action,
+            )
+            for device, state, row, action, name in connection.execute(statement)
+        }
+
+
+def examples(journal: Journal, batch: int, reason: Reason, limit: int) -> list[Example]:
+    """The first rows that were skipped for a reason."""
+    statement = (
+        select(rows.c.row, rows.c.device_id, rows.c.device_name, rows.c.detail)
+        .where(rows.c.batch == batch, rows.c.reason == reason)
+        .order_by(rows.c.row)
+        .limit(limit)
+    )
+    with journal.reading() as connection:
+        return [Example(*line) for line in connection.execute(statement)]
+
+
+def devices_of(journal: Journal, batch: int) -> list[tuple[str, str]]:
+    """ID and name of every device of the batch, in the sheet's order."""
+    statement = (
+        select(jobs.c.device_id, rows.c.device_name)
+        .join(rows, and_(rows.c.batch == jobs.c.batch, rows.c.row == jobs.c.row))
+        .where(jobs.c.batch == batch)
+        .order_by(jobs.c.row)
+    )
+    with journal.reading() as connection:
+        return [(device, name) for device, name in connection.execute(statement)]
+
+
+def scopes_used(journal: Journal) -> list[str]:
+    """The tenants and applications that calls were made for, the latest first."""
+    latest = func.max(calls.c.id).label("latest")
+    statement = (
+        select(scopes.c.name).join(calls, calls.c.scope == scopes.c.id).group_by(scopes.c.name).order_by(latest.desc())
+    )
+    with journal.reading() as connection:
+        return list(connection.execute(statement).scalars())
+
+
+def call_history(journal: Journal, scope: str, api: ApiName, limit: int, now: Moment) -> CallHistory:
+    """The last `limit` calls of a quota and its last 429 answers. A call that is still open counts as ending now."""
+    with journal.reading() as connection:
+        key = connection.execute(select(scopes.c.id).where(scopes.c.name == scope)).scalar()
+        ends = connection.execute(
+            select(calls.c.ended_at, calls.c.ended_ticks, calls.c.boot)
+            .where(calls.c.scope == key, calls.c.api == api)
+            .order_by(calls.c.id.desc())
+            .limit(limit)
+        ).all()
+        asked = connection.execute(
+            select(throttles.c.at, throttles.c.ticks, throttles.c.boot, throttles.c.wait, throttles.c.slower)
+            .where(throttles.c.scope == key, throttles.c.api == api)
+            .order_by(throttles.c.id.desc())
+            .limit(THROTTLES_READ)
+        ).all()
+    holds = [(Moment(at, ticks, boot), wait, slower) for at, ticks, boot, wait, slower in asked]
+    return CallHistory(
+        ended=[now if at is None else Moment(at, ticks, boot) for at, ticks, boot in ends],
+        holds=[(at, wait) for at, wait, _ in holds],
+        steps=[at for at, _, slower in holds if slower],
+    )
+
+
+def report_head(batch: Batch, written_at: float) -> ReportHead:
+    """What the report says about the batch."""
+    return ReportHead(
+        batch_id=batch.batch_id,
+        source_name=batch.source_name,
+        source_sha256=batch.source_sha256,
+        columns=batch.columns,
+        tenant=batch.scope,
+        api_url=batch.api_url,
+        comment=batch.comment,
+        simulated=batch.simulated,
+        planned_at=batch.planned_at,
+        written_at=written_at,
+        state=batch.state,
+        tool_version=batch.tool_version,
+    )
+
+
+def report_rows(journal: Journal, batch: int) -> Iterator[ReportRow]:
+    """Every row of the batch in the sheet's order, with a bounded number in memory at any time."""
+    with journal.reading() as connection:
+        yield from (_report_row(line) for line in _stream(connection, _report_statement(batch)))
+
+
+def life_of(journal: Journal, batch: int, row: int) -> Life | None:
+    """All that is known of one row."""
+    with journal.reading() as connection:
+        line = connection.execute(_report_statement(batch).where(rows.c.row == row)).first()
+        if line is None:
+            return None
+        made = connection.execute(
+            select(
+                calls.c.attempt,
+                calls.c.started_at,
+                calls.c.ended_at,
+                calls.c.verdict,
+                calls.c.http_status,
+                calls.c.code,
+                calls.c.message,
+                calls.c.target,
+            )
+            .where(calls.c.batch == batch, calls.c.row == row)
+            .order_by(calls.c.attempt)
+        )
+        lives = tuple(Call(*each[:3], each[3] or "", each[4], *(text or "" for text in each[5:])) for each in made)
+    return Life(_report_row(line), line.reason or "", line.first_row, lives)
+
+
+def rows_of_device(journal: Journal, batch: int, device: str) -> list[int]:
+    """The rows of a batch that name this device, by ID or by name."""
+    statement = (
+        select(rows.c.row)
+        .where(
+            rows.c.batch == batch,
+            or_(
+                rows.c.device_id == device.strip().lower(),
+                func.lower(rows.c.device_name) == device.strip().lower(),
+            ),
+        )
+        .order_by(rows.c.row)
+    )
+    with journal.reading() as connection:
+        return list(connection.execute(statement).scalars())
+
+
+def _stream(connection: Connection, statement: Select[Any]) -> Iterator[Row[Any]]:
+    return iter(connection.execution_options(yield_per=ROWS_AT_A_TIME).execute(statement))
+
+
+def _batch(line: Row[Any]) -> Batch:
+    return Batch(
+        key=line.id,
+        batch_id=line.name,
+        scope_key=line.scope,
+        scope=line.scope_name,
+        state=line.state,
+        halted_because=line.halted_because,
+        planned_at=line.planned_at,
+        started_at=line.started_at,
+        ended_at=line.ended_at,
+        source_path=line.source_path,
+        source_name=line.source_name,
+        source_sha256=line.source_sha256,
+        source_kind=line.source_kind,
+        columns=tuple(json.loads(line.columns)),
+        reading=json.loads(line.reading),
+        reports=tuple(json.loads(line.reports)),
+        api_url=line.api_url,
+        comment=line.comment,
+        simulated=line.simulated,
+        tool_version=line.tool_version,
+    )
+
+
+def _report_statement(batch: int) -> Select[Any]:
+    """Rows with their jobs; a duplicate shows the machine action of the row that counts."""
+    first = jobs.alias("first")
+    return (
+        select(
+            rows.c.row,
+            rows.c.device_id,
+            rows.c.device_name,
+            rows.c.reason,
+            rows.c.detail,
+            rows.c.first_row,
+            rows.c.cells,
+            jobs.c.state,
+            func.coalesce(jobs.c.action_id, first.c.action_id, "").label("action_id"),
+            func.coalesce(jobs.c.action_status, first.c.action_status, "").label("action_status"),
+            jobs.c.error_code,
+            jobs.c.error_message,
+            jobs.c.http_status,
+            func.coalesce(jobs.c.attempts, 0).label("attempts"),
+            jobs.c.submitted_at,
+            jobs.c.finished_at,
+        )
+        .outerjoin(jobs, and_(jobs.c.batch == rows.c.batch, jobs.c.row == rows.c.row))
+        .outerjoin(first, and_(first.c.batch == rows.c.batch, first.c.row == rows.c.first_row))
+        .where(rows.c.batch == batch)
+        .order_by(rows.c.row)
+    )
+
+
+# A job that is being sent just now is, for whoever reads a report, in doubt.
+_OUTCOMES: Mapping[JobState, Outcome] = {
+    JobState.PENDING: Outcome.PENDING,
+    JobState.SENDING: Outcome.IN_DOUBT,
+    JobState.SUBMITTED: Outcome.SUBMITTED,
+    JobState.FAILED: Outcome.FAILED,
+    JobState.IN_DOUBT: Outcome.IN_DOUBT,
+    JobState.SKIPPED: Outcome.SKIPPED,
+    JobState.CANCELLED: Outcome.CANCELLED,
+}
+
+
+def _report_row(line: Row[Any]) -> ReportRow:
+    has_job = line.state is not None
+    return ReportRow(
+        row=line.row,
+        device_id=line.device_id,
+        device_name=line.device_name,
+        outcome=_OUTCOMES[JobState(line.state)] if has_job else Outcome.SKIPPED,
+        machine_action_id=line.action_id,
+        action_status=line.action_status,
+        error_code=line.error_code if has_job else line.reason,
+        error_message=line.error_message if has_job else line.detail,
+        http_status=line.http_status,
+        attempts=line.attempts,
+        submitted_at=line.submitted_at,
+        finished_at=line.finished_at,
+        cells=tuple(json.loads(line.cells)),
+    )

@@ -1,0 +1,168 @@
+"""The journal's tables. Legal states and their consequences are constraints, so that no statement can break them."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+from batch_offboard.jobs import FINISHED, JobState, Verdict
+from batch_offboard.plan import Reason
+
+metadata = MetaData()
+
+# SQLite numbers a row by itself only in a column declared INTEGER.
+Key = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _one_of(column: str, words: type[JobState] | type[Verdict] | type[Reason]) -> str:
+    return f"{column} IN ({', '.join(repr(word.value) for word in words)})"
+
+
+_FINISHED = ", ".join(sorted(repr(state.value) for state in FINISHED))
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+
+# A tenant and application as the API counts them: quotas and the memory of devices belong to one of these.
+scopes = Table(
+    "scopes",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("name", String(40), nullable=False, unique=True),
+    Column("scope", ForeignKey("scopes.id"), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("halted_because", Text, nullable=False, server_default=text("''")),
+    Column("planned_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("source_path", Text, nullable=False),
+    Column("source_name", Text, nullable=False),
+    Column("source_sha256", String(64), nullable=False),
+    Column("source_kind", Text, nullable=False),
+    Column("columns", Text, nullable=False),  # JSON array of the sheet's own column names
+    Column("reading", Text, nullable=False),  # JSON object: the options that the sheet was read with
+    Column("reports", Text, nullable=False, server_default=text("'[]'")),  # JSON array of the paths asked for
+    Column("api_url", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("simulated", Boolean(create_constraint=True, name="simulated_is_boolean"), nullable=False),
+    Column("tool_version", String(40), nullable=False),
+    CheckConstraint("state IN ('planned', 'running', 'stopped', 'finished')", name="known_batch_state"),
+)
+
+rows = Table(
+    "rows",
+    metadata,
+    Column("batch", ForeignKey("batches.id"), primary_key=True),
+    Column("row", Integer, primary_key=True, autoincrement=False),
+    Column("device_id", Text, nullable=False),
+    Column("device_name", Text, nullable=False),
+    Column("reason", String(20)),  # why the row is skipped; without one it has a job
+    Column("detail", Text, nullable=False),
+    Column("first_row", Integer),
+    Column("cells", Text, nullable=False),  # JSON array
+    CheckConstraint(f"reason IS NULL OR {_one_of('reason', Reason)}", name="known_reason"),
+    CheckConstraint("(first_row IS NULL) OR (reason IS NOT NULL)", name="only_a_skipped_row_points_to_another"),
+    sqlite_with_rowid=False,
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("batch", Key, primary_key=True),
+    Column("row", Integer, primary_key=True, autoincrement=False),
+    Column("scope", ForeignKey("scopes.id"), nullable=False),
+    Column("device_id", String(40), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("action_id", Text, nullable=False),
+    Column("action_status", Text, nullable=False),
+    Column("error_code", Text, nullable=False),
+    Column("error_message", Text, nullable=False),
+    Column("http_status", Integer),
+    Column("submitted_at", Float),
+    Column("finished_at", Float),
+    ForeignKeyConstraint(["batch", "row"], ["rows.batch", "rows.row"]),
+    CheckConstraint(_one_of("state", JobState), name="known_job_state"),
+    CheckConstraint("length(device_id) = 40", name="whole_device_id"),
+    CheckConstraint("state <> 'submitted' OR action_id <> ''", name="submitted_has_an_action"),
+    CheckConstraint(f"(state IN ({_FINISHED})) = (finished_at IS NOT NULL)", name="finished_has_a_time"),
+    CheckConstraint("attempts > 0 OR state IN ('pending', 'skipped')", name="no_result_without_a_call"),
+    sqlite_with_rowid=False,
+)
+
+Index("jobs_by_device", jobs.c.scope, jobs.c.device_id)
+
+# A device that is being sent or in doubt anywhere in the tenant cannot be sent by another job.
+Index(
+    "one_open_call_per_device",
+    jobs.c.scope,
+    jobs.c.device_id,
+    unique=True,
+    sqlite_where=jobs.c.state.in_(["sending", "in_doubt"]),
+    postgresql_where=jobs.c.state.in_(["sending", "in_doubt"]),
+)
+
+# Every call, one line each: the attempts of the jobs, and at the same time the quota's memory.
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("scope", ForeignKey("scopes.id"), nullable=False),
+    Column("api", String(20), nullable=False),
+    Column("batch", Key),
+    Column("row", Integer),
+    Column("attempt", Integer),
+    Column("started_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("ended_ticks", Float),
+    Column("boot", String(64), nullable=False),
+    Column("verdict", String(14)),
+    Column("http_status", Integer),
+    Column("code", Text),
+    Column("message", Text),
+    Column("target", Text),
+    ForeignKeyConstraint(["batch", "row"], ["jobs.batch", "jobs.row"]),
+    CheckConstraint(f"verdict IS NULL OR {_one_of('verdict', Verdict)}", name="known_verdict"),
+    CheckConstraint("(ended_at IS NULL) = (ended_ticks IS NULL)", name="an_end_has_both_times"),
+    CheckConstraint("(ended_at IS NULL) = (verdict IS NULL)", name="a_verdict_ends_the_call"),
+)
+Index("one_call_per_attempt", calls.c.batch, calls.c.row, calls.c.attempt, unique=True)
+Index("calls_by_quota", calls.c.scope, calls.c.api, calls.c.id)
+Index(
+    "open_calls",
+    calls.c.scope,
+    sqlite_where=calls.c.ended_at.is_(None),
+    postgresql_where=calls.c.ended_at.is_(None),
+)
+
+# What the server asked for with its 429 answers: to be left alone, and whether our own log explained it.
+throttles = Table(
+    "throttles",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("scope", ForeignKey("scopes.id"), nullable=False),
+    Column("api", String(20), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("ticks", Float, nullable=False),
+    Column("boot", String(64), nullable=False),
+    Column("wait", Float, nullable=False),  # seconds
+    Column("slower", Boolean(create_constraint=True, name="slower_is_boolean"), nullable=False),
+)

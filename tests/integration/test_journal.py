@@ -1,0 +1,414 @@
+"""The journal on a real file: what is durable, what is legal, what is remembered."""
+
+import asyncio
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text, update
+from sqlalchemy.exc import IntegrityError
+
+from batch_offboard.clock import Moment
+from batch_offboard.errors import JournalError
+from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict
+from batch_offboard.journal import migrations, reading
+from batch_offboard.journal.schema import jobs
+from batch_offboard.journal.store import End, Journal, NewBatch, Start
+from batch_offboard.journal.writer import JournalWriter
+from batch_offboard.plan import Amendment, PlannedRow, Reason
+from batch_offboard.protocol import ApiName
+from batch_offboard.report import Outcome
+from batch_offboard.rows import Source
+
+T0 = 1_795_500_000.0
+ACCEPTED = CallOutcome(Verdict.SUBMITTED, 201, "action-1", "Pending")
+REFUSED = CallOutcome(Verdict.FAILED, 404, code="ResourceNotFound", message="no such device")
+THROTTLED = CallOutcome(Verdict.THROTTLED, 429, code="429", retry_after=30.0)
+
+
+def at(seconds: float, boot: str = "boot-1") -> Moment:
+    return Moment(T0 + seconds, 1000 + seconds, boot)
+
+
+def device(number: int) -> str:
+    return f"d{number:039d}"
+
+
+def row(number: int, reason: Reason | None = None, first_row: int | None = None) -> PlannedRow:
+    return PlannedRow(
+        number, device(number), f"LT-{number}", reason, "why" if reason else "", first_row, (f"c{number}",)
+    )
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "state" / "journal.db", create=True)
+    yield journal
+    journal.close()
+
+
+def add(
+    journal: Journal,
+    rows: Sequence[PlannedRow],
+    name: str = "20261124-0815-abcd",
+    amendments: Sequence[Amendment] = (),
+    scope: str = "tenant/app",
+) -> reading.Batch:
+    new = NewBatch(
+        batch_id=name,
+        scope=scope,
+        planned_at=T0,
+        source=Source("/sheets/devices.csv", "devices.csv", "0" * 64, 10, "CSV"),
+        columns=("Owner",),
+        reading={},
+        api_url="https://api.example",
+        comment="CHG0042",
+        simulated=False,
+        tool_version="0",
+    )
+    journal.add_batch(new, rows, lambda: amendments)
+    found = reading.find_batch(journal, name)
+    assert found is not None
+    return found
+
+
+def start(journal: Journal, batch: reading.Batch, number: int, attempt: int = 1, seconds: float = 0) -> None:
+    journal.commit([Start(batch.key, batch.scope_key, number, attempt, at(seconds))], [])
+
+
+def end(
+    journal: Journal, batch: reading.Batch, number: int, outcome: CallOutcome, attempt: int = 1, seconds: float = 1
+) -> None:
+    journal.commit([], [End(batch.key, batch.scope_key, number, attempt, at(seconds), outcome, slower=True)])
+
+
+def states(journal: Journal, batch: reading.Batch) -> dict[int, Outcome]:
+    return {each.row: each.outcome for each in reading.report_rows(journal, batch.key)}
+
+
+def test_rows_come_back_in_order_with_their_own_cells(journal: Journal) -> None:
+    batch = add(journal, [row(2), row(3, Reason.INVALID_ID), row(5, Reason.DUPLICATE, 2), row(9)])
+    found = list(reading.report_rows(journal, batch.key))
+    assert [(each.row, each.outcome, each.error_code, each.cells) for each in found] == [
+        (2, Outcome.PENDING, "", ("c2",)),
+        (3, Outcome.SKIPPED, "invalid_id", ("c3",)),
+        (5, Outcome.SKIPPED, "duplicate", ("c5",)),
+        (9, Outcome.PENDING, "", ("c9",)),
+    ]
+
+
+def test_an_amended_row_has_no_job(journal: Journal) -> None:
+    batch = add(journal, [row(2), row(3)], amendments=[Amendment(2, Reason.NAME_MISMATCH, "two names")])
+    assert [job.row for job in journal.pending(batch.key, -1, 10)] == [3]
+    assert states(journal, batch)[2] is Outcome.SKIPPED
+
+
+def test_a_plan_that_breaks_off_leaves_nothing(journal: Journal) -> None:
+    def rows() -> Iterator[PlannedRow]:
+        yield row(2)
+        raise JournalError("the sheet ended in the middle")
+
+    with pytest.raises(JournalError):
+        add(journal, rows())  # type: ignore[arg-type]  # an iterable that raises is the point
+    assert reading.list_batches(journal) == []
+
+
+def test_pending_jobs_come_in_order_behind_a_row(journal: Journal) -> None:
+    batch = add(journal, [row(number) for number in range(2, 12)])
+    assert [job.row for job in journal.pending(batch.key, 4, 3)] == [5, 6, 7]
+
+
+def test_an_accepted_call_is_submitted_with_its_action(journal: Journal) -> None:
+    batch = add(journal, [row(2)])
+    start(journal, batch, 2)
+    end(journal, batch, 2, ACCEPTED)
+    found = next(reading.report_rows(journal, batch.key))
+    assert (found.outcome, found.machine_action_id, found.action_status, found.attempts, found.http_status) == (
+        Outcome.SUBMITTED,
+        "action-1",
+        "Pending",
+        1,
+        201,
+    )
+    assert (found.submitted_at, found.finished_at) == (T0 + 1, T0 + 1)
+
+
+def test_a_duplicate_shows_the_action_of_the_row_that_counts(journal: Journal) -> None:
+    batch = add(journal, [row(2), row(3, Reason.DUPLICATE, 2)])
+    start(journal, batch, 2)
+    end(journal, batch, 2, ACCEPTED)
+    assert [each.machine_action_id for each in reading.report_rows(journal, batch.key)] == ["action-1", "action-1"]
+
+
+def test_a_throttled_job_is_pending_again_and_its_next_attempt_has_the_next_number(journal: Journal) -> None:
+    batch = add(journal, [row(2)])
+    start(journal, batch, 2)
+    end(journal, batch, 2, THROTTLED)
+    assert journal.pending(batch.key, -1, 10) == [Job(2, device(2), 1)]
+    start(journal, batch, 2, attempt=2, seconds=40)
+
+
+@pytest.mark.parametrize("outcome", [ACCEPTED, REFUSED, CallOutcome(Verdict.IN_DOUBT)])
+def test_no_call_is_begun_for_a_job_that_is_not_pending(journal: Journal, outcome: CallOutcome) -> None:
+    batch = add(journal, [row(2)])
+    start(journal, batch, 2)
+    end(journal, batch, 2, outcome)
+    with pytest.raises(JournalError, match="state that was expected"):
+        start(journal, batch, 2, attempt=2)
+
+
+def test_an_attempt_cannot_be_begun_twice(journal: Journal) -> None:
+    batch = add(journal, [row(2)])
+    start(journal, batch, 2)
+    with pytest.raises(JournalError):
+        start(journal, batch, 2)
+
+
+def test_an_outcome_needs_the_attempt_that_it_belongs_to(journal: Journal) -> None:
+    batch = add(journal, [row(2)])
+    with pytest.raises(JournalError):
+        end(journal, batch, 2, ACCEPTED)
+
+
+def test_one_illegal_move_undoes_the_whole_group(journal: Journal) -> None:
+    batch = add(journal, [row(2), row(3)])
+    begun = [Start(batch.key, batch.scope_key, number, 1, at(0)) for number in (2, 3, 3)]
+    with pytest.raises(JournalError):
+        journal.commit(begun, [])
+    assert [job.row for job in journal.pending(batch.key, -1, 10)] == [2, 3]
+
+
+def test_a_device_that_is_being_sent_cannot_be_sent_by_another_batch(journal: Journal) -> None:
+    one, two = add(journal, [row(2)], "one"), add(journal, [row(2)], "two")
+    start(journal, one, 2)
+    with pytest.raises(JournalError):
+        start(journal, two, 2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": "dreaming"},
+        {"state": "submitted", "attempts": 1, "finished_at": 1.0},
+        {"state": "failed", "attempts": 1},
+        {"finished_at": 1.0},
+        {"state": "in_doubt"},
+        {"device_id": "short"},
+    ],
+)
+def test_the_tables_refuse_what_no_job_can_be(journal: Journal, change: dict[str, object]) -> None:
+    batch = add(journal, [row(2)])
+    with (
+        pytest.raises((IntegrityError, JournalError)),
+        journal.writing() as connection,
+    ):
+        connection.execute(update(jobs).where(jobs.c.batch == batch.key).values(**change))
+    assert states(journal, batch) == {2: Outcome.PENDING}
+
+
+def test_what_an_earlier_process_left_open_is_in_doubt(journal: Journal) -> None:
+    batch = add(journal, [row(2), row(3)])
+    start(journal, batch, 2)
+    journal.prepare(batch.key, batch.scope_key, at(50))
+    assert states(journal, batch) == {2: Outcome.IN_DOUBT, 3: Outcome.PENDING}
+    assert [job.row for job in journal.pending(batch.key, -1, 10)] == [3]
+    life = reading.life_of(journal, batch.key, 2)
+    assert life is not None
+    assert [(call.verdict, call.code, call.ended_at) for call in life.calls] == [("in_doubt", "Interrupted", T0 + 50)]
+
+
+def test_another_tenants_open_call_is_left_alone(journal: Journal) -> None:
+    other = add(journal, [row(2)], "other", scope="other/app")
+    mine = add(journal, [row(2)], "mine")
+    start(journal, other, 2)
+    journal.prepare(mine.key, mine.scope_key, at(50))
+    end(journal, other, 2, ACCEPTED)
+    assert states(journal, other) == {2: Outcome.SUBMITTED}
+
+
+def test_a_device_that_another_batch_submitted_meanwhile_is_not_sent_again(journal: Journal) -> None:
+    one, two = add(journal, [row(2), row(3)], "one"), add(journal, [row(2), row(4)], "two")
+    start(journal, one, 2)
+    end(journal, one, 2, ACCEPTED)
+    journal.prepare(two.key, two.scope_key, at(9))
+    assert [job.row for job in journal.pending(two.key, -1, 10)] == [4]
+    assert reading.skipped_jobs(journal, two.key) == {Reason.ALREADY_OFFBOARDED: 1}
+
+
+def test_a_device_in_doubt_elsewhere_is_not_sent(journal: Journal) -> None:
+    one, two = add(journal, [row(2)], "one"), add(journal, [row(2)], "two")
+    start(journal, one, 2)
+    end(journal, one, 2, CallOutcome(Verdict.IN_DOUBT))
+    journal.prepare(two.key, two.scope_key, at(9))
+    assert reading.skipped_jobs(journal, two.key) == {Reason.ALREADY_PENDING: 1}
+
+
+def test_a_new_plan_is_told_of_accepted_and_doubtful_devices_only(journal: Journal) -> None:
+    batch = add(journal, [row(number) for number in (2, 3, 4, 5)])
+    for number, outcome in ((2, ACCEPTED), (3, REFUSED), (4, CallOutcome(Verdict.IN_DOUBT))):
+        start(journal, batch, number)
+        end(journal, batch, number, outcome)
+    known = reading.known_devices(journal, "tenant/app")
+    assert {each: known[each].reason for each in known} == {
+        device(2): Reason.ALREADY_OFFBOARDED,
+        device(4): Reason.ALREADY_PENDING,
+    }
+    assert reading.known_devices(journal, "other/app") == {}
+
+
+def test_retry_makes_failed_rows_pending_and_nothing_else(journal: Journal) -> None:
+    batch = add(journal, [row(2), row(3)])
+    for number, outcome in ((2, ACCEPTED), (3, REFUSED)):
+        start(journal, batch, number)
+        end(journal, batch, number, outcome)
+    assert journal.retry_failed(batch.key) == 1
+    assert states(journal, batch) == {2: Outcome.SUBMITTED, 3: Outcome.PENDING}
+
+
+def test_a_batch_with_something_left_is_stopped_and_one_without_is_finished(journal: Journal) -> None:
+    batch = add(journal, [row(2)])
+    journal.prepare(batch.key, batch.scope_key, at(0))
+    journal.end_batch(batch.key, at(1), "Ctrl-C")
+    unfinished = reading.newest_unfinished(journal)
+    assert unfinished is not None
+    assert (unfinished.state, unfinished.halted_because) == ("stopped", "Ctrl-C")
+    start(journal, batch, 2)
+    end(journal, batch, 2, ACCEPTED)
+    journal.end_batch(batch.key, at(2), "")
+    assert reading.newest_unfinished(journal) is None
+
+
+def test_the_quotas_memory_holds_ends_waits_and_steps(journal: Journal) -> None:
+    batch = add(journal, [row(2), row(3)])
+    start(journal, batch, 2)
+    end(journal, batch, 2, THROTTLED, seconds=5)
+    start(journal, batch, 3, seconds=6)
+    history = reading.call_history(journal, "tenant/app", ApiName.OFFBOARD, 1500, at(100))
+    assert list(history.ended) == [at(100), at(5)]
+    assert list(history.holds) == [(at(5), 30.0)]
+    assert list(history.steps) == [at(5)]
+
+
+def test_a_batch_is_found_by_the_beginning_of_its_id_if_there_is_only_one(journal: Journal) -> None:
+    add(journal, [row(2)], "20261124-0815-abcd")
+    add(journal, [row(2)], "20261124-0816-abcd")
+    assert reading.find_batch(journal, "20261124") is None
+    found = reading.find_batch(journal, "20261124-0816")
+    assert found is not None
+    assert found.batch_id == "20261124-0816-abcd"
+    assert reading.find_batch(journal, "%") is None
+
+
+async def test_writes_that_wait_together_become_durable_together(journal: Journal) -> None:
+    batch = add(journal, [row(number) for number in range(2, 202)])
+    async with JournalWriter(journal) as writer:
+        begun = [Start(batch.key, batch.scope_key, number, 1, at(0)) for number in range(2, 202)]
+        await asyncio.gather(*(writer.write(each) for each in begun))
+        ended = [End(batch.key, batch.scope_key, number, 1, at(1), REFUSED) for number in range(2, 202)]
+        await asyncio.gather(*(writer.write(each) for each in ended))
+    assert set(states(journal, batch).values()) == {Outcome.FAILED}
+
+
+async def test_a_failed_write_wakes_its_waiters_with_the_error(journal: Journal) -> None:
+    batch = add(journal, [row(2)])
+    async with JournalWriter(journal) as writer:
+        await writer.write(Start(batch.key, batch.scope_key, 2, 1, at(0)))
+        with pytest.raises(JournalError):
+            await writer.write(Start(batch.key, batch.scope_key, 2, 1, at(0)))
+        await writer.write(End(batch.key, batch.scope_key, 2, 1, at(1), ACCEPTED))
+    assert states(journal, batch) == {2: Outcome.SUBMITTED}
+
+
+def test_the_file_is_durable_and_for_its_owner_alone(journal: Journal) -> None:
+    with journal.reading() as connection:
+        facts = [connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous")]
+    assert facts == ["delete", 3]
+    if os.name == "posix":
+        assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(journal.path.parent.stat().st_mode) == 0o700
+
+
+def test_a_missing_journal_is_not_made_by_looking(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="There is no journal"):
+        Journal(tmp_path / "none.db")
+    assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database at all, but long enough to be looked at" * 30, b"SQLite format 3\0" + b"x" * 5000]
+)
+def test_a_damaged_journal_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(content)
+    with pytest.raises(JournalError, match=r"damaged|not a journal"):
+        Journal(path)
+    assert path.read_bytes() == content
+
+
+def test_a_newer_journal_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    Journal(path, create=True).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE schema_version SET version = 99")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(JournalError, match="newer version"):
+        Journal(path)
+    assert path.read_bytes() == before
+
+
+def a_step(statement: str) -> Callable[[Connection], None]:
+    def step(connection: Connection) -> None:
+        connection.execute(text(statement))
+
+    return step
+
+
+def test_a_step_that_fails_leaves_the_older_journal_whole(journal: Journal) -> None:
+    add(journal, [row(2)])
+    steps = [*migrations.MIGRATIONS, a_step("CREATE TABLE more (a INTEGER)"), a_step("DROP TABLE no_such_table")]
+    with pytest.raises(JournalError), journal.writing() as connection:
+        migrations.migrate(connection, steps)
+    with journal.reading() as connection:
+        assert migrations.stored_version(connection) == 1
+        assert not connection.dialect.has_table(connection, "more")
+
+
+def test_an_older_journal_takes_only_the_steps_it_lacks(journal: Journal) -> None:
+    with journal.writing() as connection:
+        migrations.migrate(connection, [*migrations.MIGRATIONS, a_step("CREATE TABLE more (a INTEGER)")])
+        assert migrations.stored_version(connection) == 2
+        assert connection.execute(text("SELECT count(*) FROM more")).scalar() == 0
+
+
+def test_a_link_as_journal_is_refused(tmp_path: Path) -> None:
+    target = tmp_path / "target.db"
+    target.touch()
+    link = tmp_path / "journal.db"
+    try:
+        link.symlink_to(target)
+    except OSError:
+        pytest.skip("links need a privilege here")
+    with pytest.raises(JournalError, match="plain file"):
+        Journal(link)
+
+
+def test_a_job_that_is_being_sent_shows_as_in_doubt_to_whoever_looks(journal: Journal) -> None:
+    batch = add(journal, [row(2)])
+    start(journal, batch, 2)
+    assert states(journal, batch) == {2: Outcome.IN_DOUBT}
+    assert reading.count(journal, batch.key).of(JobState.SENDING) == 1
+
+
+def test_the_reserve_is_given_up_when_a_commit_has_failed(journal: Journal) -> None:
+    batch = add(journal, [row(2)])
+    journal.hold_reserve()
+    reserve = journal.path.with_name("journal.db.reserve")
+    assert reserve.stat().st_size == 1 << 20
+    start(journal, batch, 2)
+    journal.commit_at_last([End(batch.key, batch.scope_key, 2, 1, at(1), ACCEPTED)])
+    assert not reserve.exists()
+    assert states(journal, batch) == {2: Outcome.SUBMITTED}

@@ -1,0 +1,169 @@
+"""Moves bytes to the API and back; what they mean is decided elsewhere.
+
+Never follows a redirect, never repeats a request, never sends the token to another host or unencrypted, never
+waits longer than the deadline, never takes in more than MAX_BODY.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from batch_offboard.errors import ConfigError
+from batch_offboard.gate import Slot
+from batch_offboard.protocol import MAX_BODY, Answer, Fault, NoAnswer, Request
+
+CONNECT_TIMEOUT = 15.0  # seconds
+
+# A connection that has been idle for longer may be closed by the server just as the next request leaves.
+KEEP_ALIVE = 15.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How the API is reached. `proxy_password` is never shown; `timeout` is the whole call's, in seconds."""
+
+    timeout: float = 90.0
+    proxy: str | None = None
+    proxy_user: str | None = None
+    proxy_password: Callable[[], str] | None = None
+    use_environment_proxy: bool = False
+    ca_file: Path | None = None
+    workers: int = 8
+
+
+class ApiClient:
+    """Sends requests with a bearer token. `token` gives the value to use now."""
+
+    def __init__(self, session: aiohttp.ClientSession, origin: URL, token: Callable[[], Awaitable[str]]) -> None:
+        self._session = session
+        self._origin = origin
+        self._token = token
+
+    async def send(self, request: Request, slot: Slot) -> Answer | NoAnswer:
+        """One request on the wire for one slot of the quota, and what came back."""
+        slot.use()
+        url = URL(request.url, encoded=True)
+        if url.origin() != self._origin:
+            raise ConfigError(f"A request for {url.host} was not sent: the configuration names {self._origin.host}.")
+        headers = {**request.headers, "Authorization": f"Bearer {await self._token()}"}
+        trace = SimpleNamespace(sent=False)
+        try:
+            async with self._session.request(
+                request.method,
+                url,
+                data=request.body,
+                headers=headers,
+                allow_redirects=False,
+                trace_request_ctx=trace,
+            ) as response:
+                return await _answer(response)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            return _no_answer(error, sent=trace.sent)
+
+
+@asynccontextmanager
+async def api_client(
+    api_url: str, token: Callable[[], Awaitable[str]], connection: Connection
+) -> AsyncIterator[ApiClient]:
+    """A client for one API host, open as long as the block lasts."""
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            ssl=tls_context(connection.ca_file), limit=connection.workers + 1, keepalive_timeout=KEEP_ALIVE
+        ),
+        timeout=aiohttp.ClientTimeout(
+            total=connection.timeout, connect=None, sock_connect=min(CONNECT_TIMEOUT, connection.timeout)
+        ),
+        trace_configs=[_watch_for_first_byte()],
+        trust_env=connection.use_environment_proxy,
+        proxy=connection.proxy,
+        proxy_auth=_proxy_auth(connection),
+        raise_for_status=False,
+        auto_decompress=True,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        max_line_size=16384,
+        max_field_size=16384,
+    )
+    async with session:
+        yield ApiClient(session, URL(api_url).origin(), token)
+        # aiohttp closes TLS connections a turn of the loop later (docs.aiohttp.org, graceful shutdown).
+        await asyncio.sleep(0)
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """TLS 1.2 or newer, always verified: by the operating system's roots, and by those of `ca_file` if it is named."""
+    if ca_file is None:
+        import truststore
+
+        context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    else:
+        context = ssl.create_default_context()
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                f"network.ca_file {ca_file} is no readable file of PEM certificates; name one, or leave the key out."
+            ) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _proxy_auth(connection: Connection) -> aiohttp.BasicAuth | None:
+    if connection.proxy is None or connection.proxy_user is None:
+        return None
+    password = connection.proxy_password() if connection.proxy_password else ""
+    return aiohttp.BasicAuth(connection.proxy_user, password)
+
+
+def _watch_for_first_byte() -> aiohttp.TraceConfig:
+    """Notes on the request's context whether its headers were handed to the network."""
+    watch = aiohttp.TraceConfig()
+
+    async def note(_session: Any, context: SimpleNamespace, _sent: Any) -> None:
+        context.trace_request_ctx.sent = True
+
+    watch.on_request_headers_sent.append(note)
+    return watch
+
+
+async def _answer(response: aiohttp.ClientResponse) -> Answer:
+    """The answer as far as it came: a broken body does not take away what the status said."""
+    body, complete = bytearray(), True
+    try:
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > MAX_BODY:
+                complete = False
+                break
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        complete = False
+    if not complete:
+        response.close()
+    headers: dict[str, tuple[str, ...]] = {}
+    for name, value in response.headers.items():
+        headers[name.lower()] = (*headers.get(name.lower(), ()), value)
+    return Answer(response.status, headers, bytes(body[:MAX_BODY]), complete)
+
+
+def _no_answer(error: BaseException, *, sent: bool) -> NoAnswer:
+    """Before the first byte the call has certainly not been made; after it, nobody knows."""
+    if sent:
+        why = "no answer came in time" if isinstance(error, TimeoutError) else "the connection broke before an answer"
+        return NoAnswer(Fault.LOST, f"{why.capitalize()} ({_words(error)}); the device may have been accepted.")
+    if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
+        return NoAnswer(Fault.NO_TRUST, _words(error))
+    return NoAnswer(Fault.UNREACHABLE, _words(error))
+
+
+def _words(error: BaseException) -> str:
+    """The innermost reason in one line. An exception's text can hold the proxy's address, never its password."""
+    inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
+    text = str(getattr(inner, "strerror", None) or inner) or type(error).__name__
+    return " ".join(text.split())[:200]

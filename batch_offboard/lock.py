@@ -1,0 +1,69 @@
+"""One process at a time for a tenant and application, and for a journal.
+
+The operating system holds the lock and drops it when the process dies, however it dies. Beside the lock lies a
+note that says who holds it; the note only informs and decides nothing.
+"""
+
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from batch_offboard.errors import BusyError
+
+
+@contextmanager
+def only_process(names: list[Path], doing: str, since: str) -> Iterator[None]:
+    """Hold all the locks for the block, or raise BusyError that says who works. `since` is a time for people."""
+    with ExitStack() as held:
+        for path in names:
+            held.enter_context(_one(path, doing, since))
+        yield
+
+
+def lock_paths(folder: Path, journal: Path, scope: str) -> list[Path]:
+    """The locks of a run: the journal's own, beside it, and the tenant and application's in the user's folder."""
+    digest = hashlib.sha256(scope.encode()).hexdigest()[:20]
+    return [journal.with_name(f"{journal.name}.lock"), folder / f"tenant-{digest}.lock"]
+
+
+@contextmanager
+def _one(path: Path, doing: str, since: str) -> Iterator[None]:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    note = path.with_name(f"{path.name}.holder")
+    lock = FileLock(path, mode=0o600, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BusyError(_holder(note)) from None
+    except OSError as error:
+        raise BusyError(f"The lock {path} cannot be taken ({error.strerror or error}).") from error
+    try:
+        _write_note(note, doing, since)
+        yield
+    finally:
+        with suppress(OSError):
+            note.unlink(missing_ok=True)
+        lock.release()
+
+
+def _write_note(note: Path, doing: str, since: str) -> None:
+    facts = {"pid": os.getpid(), "host": socket.gethostname(), "doing": doing, "since": since}
+    with suppress(OSError):
+        descriptor = os.open(note, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(facts, file)
+
+
+def _holder(note: Path) -> str:
+    try:
+        facts = json.loads(note.read_text(encoding="utf-8"))
+        who = f"process {facts['pid']} on {facts['host']} ({facts['doing']}, since {facts['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        who = "another process"
+    return f"Already at work on this tenant: {who}; wait for its end, or look at it with `batch-offboard list`."

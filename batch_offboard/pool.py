@@ -1,0 +1,204 @@
+"""Works a batch off: takes jobs in the sheet's order and keeps at most `workers` calls in flight.
+
+One call's life is always the same: a slot of the quota, the durable intent, the bytes, the rules, the durable
+outcome. What is called, where it is written and who watches come in from outside; nothing here knows HTTP or SQL.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import replace
+from typing import Protocol
+
+from batch_offboard.brakes import Brakes, Halt
+from batch_offboard.clock import Clock, Moment
+from batch_offboard.errors import BatchOffboardError, ExitCode, SignInError
+from batch_offboard.gate import Gate, Slot
+from batch_offboard.jobs import CallOutcome, Job, Verdict
+
+# After a connection that could not be made, everybody waits; each further failure doubles the wait.
+FIRST_PAUSE = 1.0  # seconds
+LONGEST_PAUSE = 60.0  # seconds
+
+
+class JobStore(Protocol):
+    """Where jobs come from and where their moves become durable."""
+
+    async def next_jobs(self) -> list[Job]:
+        """The next pending jobs in order, each handed out once; none when there are no more."""
+
+    async def start(self, job: Job, at: Moment) -> None:
+        """Write the intent to make the job's next attempt; returns when it is durable."""
+
+    async def end(self, job: Job, at: Moment, outcome: CallOutcome, *, slower: bool) -> None:
+        """Write what the attempt came to; returns when it is durable."""
+
+
+class Sender(Protocol):
+    """Makes one call for a job and says what it came to."""
+
+    async def send(self, job: Job, slot: Slot) -> CallOutcome: ...
+
+    async def renew_sign_in(self) -> None:
+        """Get another token; SignInError if there is none."""
+
+
+class Watcher(Protocol):
+    """Is told what happens, for people to see."""
+
+    def began(self, job: Job) -> None: ...
+
+    def ended(self, job: Job, outcome: CallOutcome) -> None: ...
+
+
+class Pool:
+    """Runs once. `drain` and `stop` may be called at any time from the event loop's thread."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        gate: Gate,
+        sender: Sender,
+        brakes: Brakes,
+        watcher: Watcher,
+        clock: Clock,
+        workers: int,
+    ) -> None:
+        self._store, self._gate, self._sender = store, gate, sender
+        self._brakes, self._watcher, self._clock = brakes, watcher, clock
+        self._workers = workers
+        self._ready: deque[Job] = deque()
+        self._exhausted = False
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._landed = asyncio.Event()
+        self._dispatching: asyncio.Task[None] | None = None
+        self._halt: Halt | None = None
+        self._error: BaseException | None = None
+        self._renewed_at = float("-inf")
+        self._renewing = False
+        self._pause = FIRST_PAUSE
+
+    async def run(self) -> Halt | None:
+        """Returns when every job has ended, or when the run was halted and the calls in flight have ended."""
+        self._dispatching = asyncio.create_task(self._dispatch())
+        await asyncio.wait([self._dispatching])
+        if not self._dispatching.cancelled() and (error := self._dispatching.exception()) is not None:
+            self._fail(error)
+        while self._in_flight:
+            await asyncio.wait(set(self._in_flight))
+        if self._error is not None:
+            raise self._error
+        return self._halt
+
+    @property
+    def halted(self) -> Halt | None:
+        return self._halt
+
+    def drain(self, halt: Halt) -> None:
+        """Begin nothing new; calls in flight are finished. The first reason is the one that counts."""
+        self._halt = self._halt or halt
+        if self._dispatching is not None:
+            self._dispatching.cancel()
+
+    def stop(self, halt: Halt) -> None:
+        """End now: calls in flight are given up, their jobs are in doubt."""
+        self.drain(halt)
+        for task in self._in_flight:
+            task.cancel()
+
+    async def _dispatch(self) -> None:
+        while (job := await self._next_job()) is not None:
+            slot = await self._gate.acquire()
+            task = asyncio.create_task(self._attempt(job, slot))
+            self._in_flight.add(task)
+            task.add_done_callback(self._land)
+
+    async def _next_job(self) -> Job | None:
+        """The next job when there is room for it; None when all have ended."""
+        while True:
+            self._landed.clear()
+            room = len(self._in_flight) < (self._workers if self._brakes.warmed_up else 1)
+            if room and not self._ready and not self._exhausted:
+                self._ready.extend(await self._store.next_jobs())
+                self._exhausted = not self._ready
+            if room and self._ready:
+                return self._ready.popleft()
+            if not self._in_flight and not self._ready:
+                return None
+            await self._landed.wait()
+
+    def _land(self, task: asyncio.Task[None]) -> None:
+        self._in_flight.discard(task)
+        self._landed.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """An error that no rule foresees, or a journal that cannot be written: stop, and let the caller say it."""
+        self._error = self._error or error
+        exit_code = error.exit_code if isinstance(error, BatchOffboardError) else ExitCode.UNFINISHED
+        self.drain(Halt(str(error), exit_code))
+
+    async def _attempt(self, job: Job, slot: Slot) -> None:
+        """One call, from the durable intent to the durable outcome."""
+        job = replace(job, attempts=job.attempts + 1)
+        try:
+            await asyncio.shield(self._store.start(job, slot.taken_at))
+            self._watcher.began(job)
+            outcome = await self._call(job, slot)
+        finally:
+            at = self._gate.release(slot)
+        outcome = self._brakes.examine(outcome, job.device_id)
+        slower = self._obey(outcome, slot)
+        # A cancelled task still writes what it knows: the answer has come.
+        await asyncio.shield(self._store.end(job, at, outcome, slower=slower))
+        await self._draw_conclusions(job, outcome, slot)
+
+    async def _call(self, job: Job, slot: Slot) -> CallOutcome:
+        try:
+            return await self._sender.send(job, slot)
+        except asyncio.CancelledError:
+            message = "The run was stopped while the call was under way; the device may have been accepted."
+            return CallOutcome(Verdict.IN_DOUBT, code="Interrupted", message=message)
+        except SignInError as error:
+            self.drain(Halt(str(error), error.exit_code))
+            return CallOutcome(Verdict.NOT_SENT, code="SignIn", message=str(error))
+        except Exception as error:  # noqa: BLE001  # nobody knows how far the call got
+            self._fail(error)
+            return CallOutcome(Verdict.IN_DOUBT, code="InternalError", message=type(error).__name__)
+
+    def _obey(self, outcome: CallOutcome, slot: Slot) -> bool:
+        """What the answer asks of everybody takes effect before it is written down; true if the pace goes down."""
+        if outcome.verdict is Verdict.NOT_SENT:
+            self._gate.pause(self._pause)
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            return False
+        self._pause = FIRST_PAUSE
+        if outcome.retry_after is None:
+            return False
+        if outcome.verdict is Verdict.THROTTLED:
+            return self._gate.throttled(slot, outcome.retry_after)
+        self._gate.pause(outcome.retry_after)
+        return False
+
+    async def _draw_conclusions(self, job: Job, outcome: CallOutcome, slot: Slot) -> None:
+        self._watcher.ended(job, outcome)
+        refused = outcome.verdict is Verdict.UNAUTHORIZED
+        old_token = refused and (self._renewing or slot.taken_at.ticks <= self._renewed_at)
+        halt = None if old_token else self._brakes.note(outcome, self._clock.now().ticks)
+        if halt is not None:
+            self.drain(halt)
+        elif refused and not old_token:
+            await self._renew_sign_in()
+        if outcome.verdict in (Verdict.THROTTLED, Verdict.UNAUTHORIZED, Verdict.NOT_SENT):
+            self._ready.appendleft(job)
+
+    async def _renew_sign_in(self) -> None:
+        """Once for all calls that the old token failed."""
+        self._renewing = True
+        try:
+            await self._sender.renew_sign_in()
+        except SignInError as error:
+            self.drain(Halt(str(error), error.exit_code))
+        finally:
+            self._renewing = False
+            self._renewed_at = self._clock.now().ticks

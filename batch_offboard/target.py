@@ -1,0 +1,103 @@
+"""Whom a command works for: one tenant and application, how to reach them, and within which limits."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from batch_offboard.client import Connection
+from batch_offboard.config import Config, Guards, Network, Quota, read_secret
+from batch_offboard.config.tree import ZERO_ID
+from batch_offboard.config.values import is_loopback
+from batch_offboard.quota import QuotaLimits
+from batch_offboard.signin import Claims, RehearsalToken, TokenSource, token_source
+
+# Batch IDs of rehearsals begin so: they are told apart at a glance, and found in the rehearsals' journal.
+SIMULATED_PREFIX = "sim-"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`scope` names the tenant and application whose quota and memory of devices this is."""
+
+    scope: str
+    api_url: str
+    token: TokenSource = field(repr=False)
+    limits: QuotaLimits
+    workers: int
+    guards: Guards
+    comment: str | None
+    connection: Connection
+    simulated: bool
+
+
+def real_target(config: Config, environ: Mapping[str, str], now: float) -> Target:
+    """The tenant that the configuration names; reads the token."""
+    token = token_source(config, environ, now)
+    api_url = config.endpoints.api_url
+    return Target(
+        scope=scope_of(config, token.claims),
+        api_url=api_url,
+        token=token,
+        limits=limits_of(config.quota),
+        workers=config.workers,
+        guards=config.guards,
+        comment=config.comment,
+        connection=connection_of(config.network, config.workers, environ),
+        simulated=False,
+    )
+
+
+def rehearsal_target(api_url: str, scope: str, config: Config | None) -> Target:
+    """The embedded tenant. A configuration lends its limits, never its credential."""
+    workers = config.workers if config else 8
+    return Target(
+        scope=scope,
+        api_url=api_url,
+        token=RehearsalToken(),
+        limits=limits_of(config.quota if config else Quota()),
+        workers=workers,
+        guards=config.guards if config else Guards(),
+        comment=config.comment if config else None,
+        connection=Connection(workers=workers),
+        simulated=True,
+    )
+
+
+def scope_of(config: Config, claims: Claims) -> str:
+    """Tenant and application as configured, else as the token says; a server on this machine is a tenant of its own."""
+    tenant = _given(config.tenant_id) or claims.tenant or "unknown tenant"
+    application = _given(config.client_id) or claims.application or "unknown application"
+    host = urlsplit(config.endpoints.api_url)
+    own = f"@{host.netloc}" if is_loopback(host.hostname or "") else ""
+    return f"{tenant}/{application}{own}"
+
+
+def limits_of(quota: Quota) -> QuotaLimits:
+    return QuotaLimits(quota.per_minute, quota.per_hour, quota.burst, quota.share)
+
+
+def connection_of(network: Network, workers: int, environ: Mapping[str, str]) -> Connection:
+    password: Callable[[], str] | None = None
+    if network.proxy_password is not None:
+        password = read_secret(network.proxy_password, environ).reveal
+    from_environment = network.proxy == "environment"
+    return Connection(
+        timeout=network.timeout,
+        proxy=None if from_environment else network.proxy,
+        proxy_user=network.proxy_user,
+        proxy_password=password,
+        use_environment_proxy=from_environment,
+        ca_file=network.ca_file,
+        workers=workers,
+    )
+
+
+def new_batch_id(stamp: str, *, simulated: bool) -> str:
+    """Sortable and short: the minute of planning (`stamp`, YYYYMMDD-HHMM) and four letters that nobody confuses."""
+    letters = "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz") for _ in range(4))
+    return f"{SIMULATED_PREFIX if simulated else ''}{stamp}-{letters}"
+
+
+def _given(identifier: str | None) -> str:
+    return identifier if identifier and identifier != ZERO_ID else ""

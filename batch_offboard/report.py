@@ -1,0 +1,282 @@
+"""What a report says: the rows, what to do about each, and the counts.
+
+Pure: rows come in as the journal knows them, values for a file go out. Nothing here opens a file, knows a
+format, or looks at a clock.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from batch_offboard.clock import iso_utc
+
+REPORT_COLUMNS = (
+    "row",
+    "device_id",
+    "device_name",
+    "outcome",
+    "machine_action_id",
+    "action_status",
+    "error_code",
+    "error_message",
+    "http_status",
+    "attempts",
+    "submitted_at",
+    "finished_at",
+    "advice",
+)  # a contract; a report is known again by them when it is read back
+
+SIMULATED = "SIMULATED: "  # begins the advice of every row of a rehearsal; the columns are a contract and stay
+
+
+class Outcome(StrEnum):
+    """How a row ended, or where it stands while the batch is not finished."""
+
+    SUBMITTED = "submitted"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    IN_DOUBT = "in_doubt"
+    PENDING = "pending"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """One input row as the report shows it.
+
+    For a skipped row `error_code` is the reason and `error_message` its detail. Times are seconds since the
+    epoch. `cells` are the input's own, one for each of the batch's columns.
+    """
+
+    row: int
+    device_id: str
+    device_name: str
+    outcome: Outcome
+    machine_action_id: str
+    action_status: str
+    error_code: str
+    error_message: str
+    http_status: int | None
+    attempts: int
+    submitted_at: float | None
+    finished_at: float | None
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportHead:
+    """Facts about the batch. Times are seconds since the epoch; `columns` are the input's own."""
+
+    batch_id: str
+    source_name: str
+    source_sha256: str
+    columns: tuple[str, ...]
+    tenant: str
+    api_url: str
+    comment: str
+    simulated: bool
+    planned_at: float
+    written_at: float
+    state: str
+    tool_version: str
+
+
+def moment(seconds: float | None) -> str | None:
+    """A time as reports show it, or None while there is none."""
+    return None if seconds is None else iso_utc(seconds)
+
+
+def record(row: ReportRow, head: ReportHead) -> list[str | int | None]:
+    """The row's values in the order of REPORT_COLUMNS, None for what is not known; not the input's cells."""
+    mark = SIMULATED if head.simulated else ""
+    return [
+        row.row,
+        row.device_id or None,
+        row.device_name or None,
+        row.outcome.value,
+        row.machine_action_id or None,
+        row.action_status or None,
+        row.error_code or None,
+        row.error_message or None,
+        row.http_status,
+        row.attempts,
+        moment(row.submitted_at),
+        moment(row.finished_at),
+        mark + advice(row, head.batch_id),
+    ]
+
+
+def unique_names(columns: Iterable[str]) -> list[str]:
+    """Names that differ, for formats that know a cell only by its column's name: "Name", "Name (2)", …"""
+    names: dict[str, None] = {}
+    for column in columns:
+        name, count = column, 1
+        while name in names:
+            count += 1
+            name = f"{column} ({count})"
+        names[name] = None
+    return list(names)
+
+
+# ── advice ────────────────────────────────────────────────────────────────────────────────────────────────
+
+_NO_SECOND_CALL = "never send it again by hand before that"
+_OUR_MISTAKE = "The API does not understand the request, which is a mistake of this tool: report it with the message."
+_UNKNOWN_DEVICE = (
+    "Compare the ID with the device's page in the portal: the device may be gone, in another tenant, or in a "
+    "device group that the application may not see."
+)
+_NO_PLATFORM = "Offboard this device with the offboarding package or on the device itself: the API cannot do it."
+_AGAIN = "then send it with `batch-offboard run REPORT --only failed`."
+
+# What to do, by outcome and code. Codes are those of the API's common-errors page, those that it was seen to
+# answer besides, our own for answers that are none, and the reasons of skipped rows; in lower case here.
+_ADVICE: Mapping[Outcome, Mapping[str, str]] = {
+    Outcome.SUBMITTED: {},
+    Outcome.FAILED: {
+        "osplatformnotsupported": _NO_PLATFORM,
+        "clientversionnotsupported": f"Update the sensor on the device, {_AGAIN}",
+        "notfound": _UNKNOWN_DEVICE,
+        "resourcenotfound": _UNKNOWN_DEVICE,
+        "activerequestalreadyexists": (
+            "Nothing to send: an offboard action of this device is open, see the device's action centre."
+        ),
+        "unauthorized": (
+            f"Read the message: the sign-in was refused or a licence is missing; put that right, {_AGAIN}"
+        ),
+        "forbidden": f"Grant the application the permission Machine.Offboard with admin consent, {_AGAIN}",
+        "disabledfeature": f"Have the feature that the message names turned on in the tenant, {_AGAIN}",
+        "disallowedoperation": "Read the message: the tenant does not allow this operation for this device.",
+        "invalidinput": f"Shorten the comment and take special characters out of it, {_AGAIN}",
+        "badrequest": "Read the message: the API takes this request for wrong and does not say more.",
+        "invalidrequestbody": _OUR_MISTAKE,
+        "missingrequiredparameter": _OUR_MISTAKE,
+        "odataerror": _OUR_MISTAKE,
+        "maximumbatchsizeexceeded": _OUR_MISTAKE,
+        "http405": _OUR_MISTAKE,
+    },
+    Outcome.SKIPPED: {
+        "duplicate": "Nothing to do: the row that the message names stands for this device.",
+        "invalid_id": "Correct the ID: copy it from the device's page in the portal, as text.",
+        "not_found": _UNKNOWN_DEVICE,
+        "ambiguous_name": "Put the ID of the right device into this row: several devices have this name.",
+        "name_mismatch": "Find out which device is meant, then correct the row: ID and name belong to two.",
+        "unsupported_os": _NO_PLATFORM,
+        "not_onboarded": "Nothing to do: the device is not onboarded, so there is no sensor to stop.",
+        "merged": "Use the ID of the device that this one was merged into, after a look at it in the portal.",
+        "protected": "Leave the device alone, or have it taken off the protected list by whoever keeps that.",
+        "already_pending": "Nothing to send: an offboard action of this device is open, wait for its end.",
+        "already_offboarded": "Nothing to do: the API accepted this device earlier.",
+    },
+    Outcome.IN_DOUBT: {
+        "activerequestalreadyexists": (
+            "Look in the device's action centre whose offboard action is open, or run "
+            f"`batch-offboard resume {{batch}}` later; {_NO_SECOND_CALL}."
+        ),
+        "nottheapi": (
+            "Check proxy and api_url, since something else answered in the API's place, then look at "
+            f"the device's action centre; {_NO_SECOND_CALL}."
+        ),
+        "redirect": (
+            "Check proxy and api_url, since the API never redirects, then look at the device's action "
+            f"centre; {_NO_SECOND_CALL}."
+        ),
+    },
+    Outcome.PENDING: {
+        "unreachable": "Not sent: check network and proxy, then run `batch-offboard resume {batch}`.",
+        "notrust": (
+            "Not sent, since the server's certificate is not trusted: find out who intercepts the "
+            "connection, then run `batch-offboard resume {batch}`."
+        ),
+        "unauthorized": "Not sent: check the credential, then run `batch-offboard resume {batch}`.",
+    },
+    Outcome.CANCELLED: {},
+}
+
+_ADVICE_OTHERWISE: Mapping[Outcome, str] = {
+    Outcome.SUBMITTED: "Accepted: the device offboards when it next connects; its action centre shows when.",
+    Outcome.FAILED: f"Read the message, put right what it names, {_AGAIN}",
+    Outcome.SKIPPED: "Not sent: the message says why.",
+    Outcome.IN_DOUBT: (
+        "Look at the device's action centre, or run `batch-offboard resume {batch}` later; "
+        f"{_NO_SECOND_CALL}, since the API may have accepted it."
+    ),
+    Outcome.PENDING: "Not sent yet: `batch-offboard resume {batch}` goes on.",
+    Outcome.CANCELLED: "The action was cancelled: run the device again if it is to be offboarded after all.",
+}
+
+# machine action, property `status`
+_ADVICE_BY_STATUS: Mapping[str, str] = {
+    "succeeded": "Nothing to do: the device is offboarded.",
+    "failed": "Look at the action in the device's action centre: the device did not carry it out.",
+    "timeout": "Bring the device online and send it again: it did not connect in time.",
+    "cancelled": "The action was cancelled in the tenant: ask who did it before you send the device again.",
+}
+
+
+def advice(row: ReportRow, batch: str = "BATCH") -> str:
+    """One sentence that says what to do about the row; commands in it name the batch."""
+    return _advised(row.outcome, row.error_code, row.action_status, batch)
+
+
+def _advised(outcome: Outcome, code: str, status: str, batch: str) -> str:
+    by_status = _ADVICE_BY_STATUS.get(status.lower()) if outcome is Outcome.SUBMITTED else None
+    text = by_status or _ADVICE[outcome].get(code.lower()) or _ADVICE_OTHERWISE[outcome]
+    return text.replace("{batch}", batch)
+
+
+# ── counts ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonCount:
+    """How many rows ended in this way for this reason, and what to do about them."""
+
+    outcome: Outcome
+    error_code: str
+    rows: int
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The counts of one report.
+
+    `outcomes` has every outcome; `reasons` has those that occur, by outcome and then the most frequent first.
+    """
+
+    rows: int
+    outcomes: Mapping[Outcome, int]
+    reasons: tuple[ReasonCount, ...]
+
+
+class Tally:
+    """Counts rows on their way into a file: a million of them are looked at once and never held."""
+
+    def __init__(self, batch: str) -> None:
+        self._batch = batch
+        self._counts: Counter[tuple[Outcome, str]] = Counter()
+
+    def add(self, row: ReportRow) -> None:
+        self._counts[row.outcome, row.error_code] += 1
+
+    def counting(self, rows: Iterable[ReportRow]) -> Iterator[ReportRow]:
+        """The same rows, counted as they are taken."""
+        for row in rows:
+            self.add(row)
+            yield row
+
+    def summary(self) -> Summary:
+        """What has been counted so far."""
+        outcomes = dict.fromkeys(Outcome, 0)
+        for (outcome, _), rows in self._counts.items():
+            outcomes[outcome] += rows
+        return Summary(self._counts.total(), outcomes, tuple(self._reasons()))
+
+    def _reasons(self) -> Iterator[ReasonCount]:
+        order = list(Outcome)
+        for (outcome, code), rows in sorted(
+            self._counts.items(), key=lambda item: (order.index(item[0][0]), -item[1], item[0][1])
+        ):
+            yield ReasonCount(outcome, code, rows, _advised(outcome, code, "", self._batch))

@@ -1,0 +1,222 @@
+"""Puts a report into a file: CSV and JSON here, XLSX next door.
+
+A report is written to a file of its own and takes its name only when it is whole, so whoever opens the name
+sees the old report or the new one. Rows pass through and are never collected. Nothing here decides what a
+report says.
+"""
+
+import csv
+import io
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from batch_offboard.errors import ReportError, UsageError
+from batch_offboard.report import (
+    REPORT_COLUMNS,
+    ReportHead,
+    ReportRow,
+    Summary,
+    Tally,
+    moment,
+    record,
+    unique_names,
+)
+from batch_offboard.safe_text import one_line, safe_cell
+
+Writer = Callable[[BinaryIO, ReportHead, Iterable[ReportRow]], None]
+
+_MOST_NAMES = 99  # report.csv, report.1.csv, … report.99.csv: whoever has more of them open has another trouble
+
+
+def write_report(path: Path, head: ReportHead, rows: Iterable[ReportRow]) -> Path:
+    """Writes the report in the format of the path's suffix and returns where it is.
+
+    That is `path`, or the next free name beside it (`report.1.csv`) when the file cannot be replaced, since
+    it is open in Excel, say. A missing folder is made. Raises UsageError for a suffix that is no format and
+    ReportError when nothing could be written; what `rows` raises passes through. No half file stays behind.
+    """
+    write = writer_for(path)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _written(path, head, rows, write)
+    except OSError as error:
+        raise ReportError(_sentence(path, head, error)) from error
+
+
+def writer_for(path: Path) -> Writer:
+    """What writes the format of this suffix, or UsageError; ask before a run, not after it."""
+    writer = _WRITERS.get(path.suffix.lower())
+    if writer is None or "\0" in str(path):
+        known = ", ".join(_WRITERS)
+        raise UsageError(f"A report cannot be written to {one_line(str(path))!r}: end its name with one of {known}.")
+    return writer
+
+
+def _written(path: Path, head: ReportHead, rows: Iterable[ReportRow], write: Writer) -> Path:
+    temporary = path.parent / f".report-{uuid4().hex}.tmp"
+    try:
+        with os.fdopen(_claimed(temporary), "w+b") as file:
+            write(file, head, rows)
+            file.flush()
+            os.fsync(file.fileno())
+        return _renamed(temporary, path)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def _claimed(path: Path) -> int:
+    """The descriptor of a new file for this user alone, whatever the umask; never one that was there."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+
+
+def _renamed(temporary: Path, path: Path) -> Path:
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        # Windows: open in Excel. Elsewhere: a folder, or a protected file. Another name keeps the rows.
+        path = _renamed_to_free_name(temporary, path, error)
+    _sync_folder(path.parent)
+    return path
+
+
+def _renamed_to_free_name(temporary: Path, path: Path, reason: OSError) -> Path:
+    for number in range(1, _MOST_NAMES + 1):
+        candidate = path.with_name(f"{path.stem}.{number}{path.suffix}")
+        with suppress(FileExistsError):
+            # Taken first, replaced then: only Windows has a rename that spares an existing file.
+            os.close(_claimed(candidate))
+            return _replacing(temporary, candidate)
+    raise reason
+
+
+def _replacing(temporary: Path, claimed: Path) -> Path:
+    try:
+        return temporary.replace(claimed)
+    except OSError:
+        claimed.unlink()
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new name as durable as the file, where a folder can be opened for that."""
+    if os.name == "posix":
+        with suppress(OSError):  # not every file system can; the report itself is synced
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _sentence(path: Path, head: ReportHead, error: OSError) -> str:
+    words = one_line(error.strerror or str(error) or type(error).__name__)
+    return (
+        f"The report {one_line(str(path))} could not be written ({words}); the journal still has every row, "
+        f"so write it elsewhere with `batch-offboard report {head.batch_id} --report OTHER`."
+    )
+
+
+# ── CSV ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _write_csv(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
+    """As Excel writes and reads it: without a BOM it takes UTF-8 for the machine's old code page."""
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    table = csv.writer(text, lineterminator="\r\n")
+    table.writerow([*REPORT_COLUMNS, *map(safe_cell, head.columns)])
+    table.writerows(_csv_cells(row, head) for row in rows)
+    text.flush()
+    text.detach()
+
+
+def _csv_cells(row: ReportRow, head: ReportHead) -> list[str | int | None]:
+    own = [safe_cell(value) if isinstance(value, str) else value for value in record(row, head)]
+    return [*own, *map(safe_cell, row.cells)]
+
+
+# ── JSON ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+# JSON escapes the first 32 characters by itself; these it may hold as they are, but they are not fit to see.
+_LEFT_RAW_BY_JSON = re.compile(
+    "[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb\ufffe\uffff]"
+)
+
+
+def _write_json(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
+    """One object; each row is a line of its own. The counts come last, since they are known last."""
+    tally = Tally(head.batch_id)
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
+    text.write(f'{{"batch": {_json(_head_facts(head))},\n"rows": [')
+    text.writelines(_json_lines(head, tally.counting(rows)))
+    text.write(f'\n],\n"summary": {_json(_summary_facts(tally.summary()))}}}\n')
+    text.flush()
+    text.detach()
+
+
+def _json_lines(head: ReportHead, rows: Iterable[ReportRow]) -> Iterator[str]:
+    names = unique_names(head.columns)
+    before = "\n"
+    for row in rows:
+        facts: dict[str, object] = dict(zip(REPORT_COLUMNS, record(row, head), strict=True))
+        yield before + _json(facts | {"input": dict(zip(names, row.cells, strict=False))})
+        before = ",\n"
+
+
+def _json(value: object) -> str:
+    return _LEFT_RAW_BY_JSON.sub(_json_escape, json.dumps(value, ensure_ascii=False))
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
+def _head_facts(head: ReportHead) -> dict[str, object]:
+    return {
+        "batch_id": head.batch_id,
+        "simulated": head.simulated,
+        "state": head.state,
+        "source_name": head.source_name,
+        "source_sha256": head.source_sha256,
+        "columns": list(head.columns),
+        "tenant": head.tenant,
+        "api_url": head.api_url,
+        "comment": head.comment,
+        "planned_at": moment(head.planned_at),
+        "written_at": moment(head.written_at),
+        "tool_version": head.tool_version,
+    }
+
+
+def _summary_facts(summary: Summary) -> dict[str, object]:
+    return {
+        "rows": summary.rows,
+        "outcomes": {outcome.value: rows for outcome, rows in summary.outcomes.items()},
+        "reasons": [
+            {
+                "outcome": reason.outcome.value,
+                "error_code": reason.error_code or None,
+                "rows": reason.rows,
+                "advice": reason.advice,
+            }
+            for reason in summary.reasons
+        ],
+    }
+
+
+# ── XLSX ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _write_xlsx(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
+    from batch_offboard.report_xlsx import write_workbook  # openpyxl takes a third of a second to import
+
+    write_workbook(file, head, rows)
+
+
+_WRITERS: Mapping[str, Writer] = {".csv": _write_csv, ".xlsx": _write_xlsx, ".json": _write_json}

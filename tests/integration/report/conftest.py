@@ -1,0 +1,103 @@
+"""Rows and heads to write."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from batch_offboard.report import Outcome, ReportHead, ReportRow
+
+# Everything that has ever become a formula, a command or a broken file somewhere.
+NASTY = [
+    "=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "\r=1", "\n=1", "\0=1", ' "=1"', "＝1+1", "'=1",
+    '=HYPERLINK("http://x.example","y")', "#REF!", "#N/A", "{=1}", "_x001B_[2J", "\x1b[2J", "\ud800", "\uffff",
+    "a\r\nb", "quote\"comma,semi;", "<script>&amp;]]>", "Zoë 東京 👩‍💻", "  blanks  ", "00123",
+    "1E5", "TRUE", "2026-11-24",
+]  # fmt: skip
+
+HEAD = ReportHead(
+    batch_id="20261124-081531-7f3a",
+    source_name="leavers.xlsx",
+    source_sha256="ab" * 32,
+    columns=("Owner", "Owner", "=note"),
+    tenant="contoso",
+    api_url="https://api.security.microsoft.com",
+    comment="=CHG0042",
+    simulated=False,
+    planned_at=1795508131.0,
+    written_at=1795511731.0,
+    state="finished",
+    tool_version="0.1.0",
+)
+
+ROW = ReportRow(
+    row=2,
+    device_id="a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0",
+    device_name="lt-0417",
+    outcome=Outcome.SUBMITTED,
+    machine_action_id="0b0f6f0e-52a1-4f0c-9a63-3a5d6a1c7e90",
+    action_status="Pending",
+    error_code="",
+    error_message="",
+    http_status=201,
+    attempts=1,
+    submitted_at=1795508131.0,
+    finished_at=1795508132.0,
+    cells=("Ann", "IT", ""),
+)
+SKIPPED = ReportRow(
+    3,
+    "=lt-99",
+    "@name",
+    Outcome.SKIPPED,
+    "",
+    "",
+    "invalid_id",
+    "No ID.",
+    None,
+    0,
+    None,
+    None,
+    ("Zoë", "=1+1", "\x1b[2J"),
+)
+
+
+@pytest.fixture
+def head() -> ReportHead:
+    return HEAD
+
+
+@pytest.fixture
+def rehearsal() -> ReportHead:
+    return replace(HEAD, simulated=True)
+
+
+@pytest.fixture
+def rows() -> list[ReportRow]:
+    return [ROW, SKIPPED]
+
+
+@pytest.fixture
+def nasty() -> list[str]:
+    return NASTY
+
+
+@pytest.fixture
+def rows_with() -> Callable[[Iterable[str]], list[ReportRow]]:
+    """Rows that carry each text wherever a text comes from outside."""
+
+    def build(texts: Iterable[str]) -> list[ReportRow]:
+        return [
+            replace(ROW, row=number, device_id=text, device_name=text, machine_action_id=text, action_status=text,
+                    error_code=text, error_message=text, cells=(text, text, text))
+            for number, text in enumerate(texts, 2)
+        ]  # fmt: skip
+
+    return build
+
+
+@pytest.fixture
+def left_over(tmp_path: Path) -> Callable[[], list[str]]:
+    """The names of all files below the test's folder."""
+    return lambda: sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())

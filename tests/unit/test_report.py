@@ -1,0 +1,226 @@
+"""What a report says about rows and counts."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_offboard.report import (
+    REPORT_COLUMNS,
+    Outcome,
+    ReasonCount,
+    ReportHead,
+    ReportRow,
+    Tally,
+    advice,
+    record,
+    unique_names,
+)
+
+HEAD = ReportHead(
+    batch_id="20261124-081531-7f3a",
+    source_name="leavers.xlsx",
+    source_sha256="ab" * 32,
+    columns=("Owner",),
+    tenant="contoso",
+    api_url="https://api.security.microsoft.com",
+    comment="CHG0042",
+    simulated=False,
+    planned_at=1795508131.0,
+    written_at=1795511731.0,
+    state="finished",
+    tool_version="0.1.0",
+)
+ACCEPTED = ReportRow(
+    row=2,
+    device_id="a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0",
+    device_name="lt-0417",
+    outcome=Outcome.SUBMITTED,
+    machine_action_id="0b0f6f0e-52a1-4f0c-9a63-3a5d6a1c7e90",
+    action_status="Pending",
+    error_code="",
+    error_message="",
+    http_status=201,
+    attempts=1,
+    submitted_at=1795508131.0,
+    finished_at=1795508132.5,
+    cells=("Ann",),
+)
+NEVER_SENT = ReportRow(3, "lt-99", "", Outcome.SKIPPED, "", "", "invalid_id", "No ID.", None, 0, None, None, ("Bob",))
+
+SKIP_REASONS = [
+    "duplicate", "invalid_id", "not_found", "ambiguous_name", "name_mismatch", "unsupported_os", "not_onboarded",
+    "merged", "protected", "already_pending", "already_offboarded",
+]  # fmt: skip
+API_CODES = [
+    "BadRequest", "ODataError", "InvalidInput", "InvalidRequestBody", "MaximumBatchSizeExceeded",
+    "MissingRequiredParameter", "OsPlatformNotSupported", "ClientVersionNotSupported", "Unauthorized", "Forbidden",
+    "DisabledFeature", "DisallowedOperation", "NotFound", "ResourceNotFound", "ActiveRequestAlreadyExists",
+]  # fmt: skip
+
+
+def a_row(outcome: Outcome, code: str = "", status: str = "") -> ReportRow:
+    return replace(ACCEPTED, outcome=outcome, error_code=code, action_status=status)
+
+
+def test_the_columns_are_those_that_others_rely_on() -> None:
+    assert ",".join(REPORT_COLUMNS) == (
+        "row,device_id,device_name,outcome,machine_action_id,action_status,error_code,error_message,"
+        "http_status,attempts,submitted_at,finished_at,advice"
+    )
+
+
+def test_a_row_becomes_values_in_the_order_of_the_columns() -> None:
+    assert record(ACCEPTED, HEAD) == [
+        2,
+        "a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0",
+        "lt-0417",
+        "submitted",
+        "0b0f6f0e-52a1-4f0c-9a63-3a5d6a1c7e90",
+        "Pending",
+        None,
+        None,
+        201,
+        1,
+        "2026-11-24T08:15:31Z",
+        "2026-11-24T08:15:32Z",
+        "Accepted: the device offboards when it next connects; its action centre shows when.",
+    ]
+
+
+def test_what_is_not_known_is_none() -> None:
+    assert record(NEVER_SENT, HEAD) == [
+        3,
+        "lt-99",
+        None,
+        "skipped",
+        None,
+        None,
+        "invalid_id",
+        "No ID.",
+        None,
+        0,
+        None,
+        None,
+        "Correct the ID: copy it from the device's page in the portal, as text.",
+    ]
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_row_of_a_rehearsal_says_so(outcome: Outcome) -> None:
+    last = record(a_row(outcome), replace(HEAD, simulated=True))[-1]
+
+    assert str(last).startswith("SIMULATED: ")
+
+
+def test_a_command_in_the_advice_names_the_batch() -> None:
+    assert record(a_row(Outcome.PENDING), HEAD)[-1] == (
+        "Not sent yet: `batch-offboard resume 20261124-081531-7f3a` goes on."
+    )
+
+
+@pytest.mark.parametrize("code", SKIP_REASONS)
+def test_each_reason_for_skipping_has_advice_of_its_own(code: str) -> None:
+    assert advice(a_row(Outcome.SKIPPED, code)) != advice(a_row(Outcome.SKIPPED, "unheard_of"))
+
+
+@pytest.mark.parametrize("code", API_CODES)
+def test_each_code_of_the_api_has_advice_of_its_own(code: str) -> None:
+    assert advice(a_row(Outcome.FAILED, code)) != advice(a_row(Outcome.FAILED, "UnheardOf"))
+
+
+@pytest.mark.parametrize("code", API_CODES)
+def test_the_case_of_a_code_does_not_matter(code: str) -> None:
+    assert advice(a_row(Outcome.FAILED, code.upper())) == advice(a_row(Outcome.FAILED, code))
+
+
+@pytest.mark.parametrize("code", ["", "NoAnswer", "ActiveRequestAlreadyExists", "NotTheApi", "Redirect", "HTTP503"])
+def test_nobody_is_told_to_send_a_device_in_doubt_again(code: str) -> None:
+    text = advice(a_row(Outcome.IN_DOUBT, code))
+
+    assert "action centre" in text
+    assert "never send it again by hand before that" in text
+
+
+@pytest.mark.parametrize(
+    ("status", "beginning"),
+    [
+        ("Succeeded", "Nothing to do: the device is offboarded."),
+        ("Failed", "Look at the action"),
+        ("TimeOut", "Bring the device online"),
+        ("Cancelled", "The action was cancelled in the tenant"),
+        ("InProgress", "Accepted: the device offboards"),
+        ("SomethingNew", "Accepted: the device offboards"),
+    ],
+)
+def test_the_status_of_the_action_decides_what_is_left_to_do(status: str, beginning: str) -> None:
+    assert advice(a_row(Outcome.SUBMITTED, status=status)).startswith(beginning)
+
+
+@given(st.sampled_from(Outcome), st.text(), st.text())
+def test_advice_is_one_sentence_whatever_the_api_invents(outcome: Outcome, code: str, status: str) -> None:
+    text = advice(a_row(outcome, code, status))
+
+    assert text.endswith(".")
+    assert ". " not in text
+    assert text.isprintable()
+    assert "{" not in text
+
+
+def test_the_tally_counts_by_outcome_and_by_reason() -> None:
+    tally = Tally("B")
+    rows = [
+        a_row(Outcome.SUBMITTED),
+        a_row(Outcome.FAILED, "Forbidden"),
+        a_row(Outcome.FAILED, "NotFound"),
+        a_row(Outcome.FAILED, "NotFound"),
+    ]
+
+    assert list(tally.counting(rows)) == rows
+    summary = tally.summary()
+
+    assert summary.rows == 4
+    assert {outcome.value: count for outcome, count in summary.outcomes.items()} == {
+        "submitted": 1,
+        "failed": 3,
+        "skipped": 0,
+        "in_doubt": 0,
+        "pending": 0,
+        "cancelled": 0,
+    }
+    assert [(reason.outcome.value, reason.error_code, reason.rows) for reason in summary.reasons] == [
+        ("submitted", "", 1),
+        ("failed", "NotFound", 2),
+        ("failed", "Forbidden", 1),
+    ]
+
+
+def test_each_reason_comes_with_its_advice() -> None:
+    tally = Tally("B")
+    tally.add(a_row(Outcome.PENDING))
+
+    assert tally.summary().reasons == (
+        ReasonCount(Outcome.PENDING, "", 1, "Not sent yet: `batch-offboard resume B` goes on."),
+    )
+
+
+@given(st.lists(st.tuples(st.sampled_from(Outcome), st.sampled_from(["", "a", "b"]))))
+def test_no_row_is_lost_or_counted_twice(kinds: list[tuple[Outcome, str]]) -> None:
+    tally = Tally("B")
+    for outcome, code in kinds:
+        tally.add(a_row(outcome, code))
+    summary = tally.summary()
+
+    assert summary.rows == len(kinds) == sum(summary.outcomes.values()) == sum(r.rows for r in summary.reasons)
+
+
+def test_a_column_that_occurs_twice_gets_a_number() -> None:
+    assert unique_names(["Name", "Name", "Name (2)", "", ""]) == ["Name", "Name (2)", "Name (2) (2)", "", " (2)"]
+
+
+@given(st.lists(st.sampled_from(["a", "a (2)", "a (2) (2)", ""])))
+def test_names_made_unique_are(columns: list[str]) -> None:
+    names = unique_names(columns)
+
+    assert len(set(names)) == len(names) == len(columns)

@@ -1,0 +1,43 @@
+"""The configuration: a frozen tree of checked values, loaded from YAML and environment variables.
+
+It does no I/O besides `load_config`, `read_secret` and `read_private_file`, keeps no secret (only the names
+of their places), and knows nothing of spreadsheets, HTTP or the journal.
+"""
+
+from batch_offboard.config.clouds import CLOUDS, Cloud, Endpoints
+from batch_offboard.config.credential import (
+    AccessToken,
+    Certificate,
+    ClientSecret,
+    Credential,
+    DeviceCode,
+    Federated,
+    ManagedIdentity,
+)
+from batch_offboard.config.loading import is_configured, load_config
+from batch_offboard.config.secret import Secret, SecretName, SecretPlace, read_private_file, read_secret
+from batch_offboard.config.tree import Config, Guards, Network, Quota
+
+__all__ = [
+    "CLOUDS",
+    "AccessToken",
+    "Certificate",
+    "ClientSecret",
+    "Cloud",
+    "Config",
+    "Credential",
+    "DeviceCode",
+    "Endpoints",
+    "Federated",
+    "Guards",
+    "ManagedIdentity",
+    "Network",
+    "Quota",
+    "Secret",
+    "SecretName",
+    "SecretPlace",
+    "is_configured",
+    "load_config",
+    "read_private_file",
+    "read_secret",
+]

@@ -1,0 +1,147 @@
+"""The configuration as code sees it; `config.example.yaml` explains the keys to people."""
+
+from typing import Annotated, Self, get_args
+
+from pydantic import Field, model_validator
+from pydantic.fields import FieldInfo
+
+from batch_offboard.config.clouds import CLOUDS, Cloud, Endpoints
+from batch_offboard.config.credential import WAYS, Credential
+from batch_offboard.config.secret import SecretName, SecretPlace
+from batch_offboard.config.source import KeyPath, KeyTree
+from batch_offboard.config.values import (
+    PATH_DESCRIPTION,
+    ApiUrl,
+    Audience,
+    Calls,
+    FilePath,
+    Guid,
+    KeyProblemError,
+    Line,
+    Part,
+    Percent,
+    ProxyUrl,
+    Variable,
+)
+
+ZERO_ID = "00000000-0000-0000-0000-000000000000"
+
+
+class Quota(Part):
+    """What the API grants to this tenant and application, and how much of it is ours."""
+
+    per_minute: Calls = 100
+    per_hour: Calls = 1500
+    burst: Calls = 1
+    share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False, description="a number above 0 and at most 1")] = 1.0
+
+    @model_validator(mode="after")
+    def _leaves_calls_to_make(self) -> Self:
+        if self.burst > self.per_minute:
+            raise KeyProblemError("burst", f"must be at most per_minute, which is {self.per_minute}")
+        if min(self.per_minute, self.per_hour) * self.share < 1:
+            raise KeyProblemError("share", "leaves less than one call; raise it or the quota")
+        return self
+
+
+class Guards(Part):
+    """The limits that stop a run; `protected` is the file that lists what is never offboarded."""
+
+    max_devices: Annotated[int, Field(ge=1, description="a whole number of at least 1")] = 500
+    max_fleet_percent: Percent = 20.0
+    protected: FilePath | None = None
+    abort_failure_percent: Percent = 10.0
+
+
+class Network(Part):
+    """The way out; `timeout` is seconds for one call."""
+
+    proxy: ProxyUrl | None = None
+    proxy_user: Annotated[str, Field(min_length=1, description="the user's name at the proxy")] | None = None
+    proxy_password_env: Variable | None = None
+    ca_file: FilePath | None = None
+    timeout: Annotated[
+        float,
+        Field(ge=1, le=3600, allow_inf_nan=False, description="a number of seconds from 1 to 3600"),
+    ] = 90.0
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if self.proxy_user and self.proxy in {None, "environment"}:
+            raise KeyProblemError("proxy_user", "needs the URL of its proxy in proxy")
+        if self.proxy_password_env and not self.proxy_user:
+            raise KeyProblemError("proxy_password_env", "needs a proxy_user")
+        return self
+
+    @property
+    def proxy_password(self) -> SecretName | None:
+        if self.proxy_password_env is None:
+            return None
+        return SecretName(SecretPlace.VARIABLE, self.proxy_password_env, "network.proxy_password_env")
+
+
+class Config(Part):
+    """The whole configuration; IDs are None only where the way to sign in does without them."""
+
+    tenant_id: Guid | None = None
+    client_id: Guid | None = None
+    credential: Credential
+    cloud: Annotated[Cloud, Field(strict=False, description=f"one of {', '.join(Cloud)}")] = Cloud.COMMERCIAL
+    api_url: ApiUrl | None = None
+    audience: Audience | None = None
+    comment: Annotated[Line, Field(description="one line of text, at most 400 characters long")] | None = None
+    quota: Quota = Quota()
+    workers: Annotated[int, Field(ge=1, le=64, description="a whole number from 1 to 64")] = 8
+    journal: FilePath | None = None
+    guards: Guards = Guards()
+    network: Network = Network()
+
+    @model_validator(mode="after")
+    def _has_the_ids_it_needs(self) -> Self:
+        way = self.credential
+        for key, given in (("tenant_id", self.tenant_id), ("client_id", self.client_id)):
+            if key in way.needs and given is None:
+                raise KeyProblemError(key, f"is missing; the credential type {way.type} needs it")
+            if given == ZERO_ID and way.type != "access_token":
+                raise KeyProblemError(key, "is still the example's zero ID; put the ID of your own there")
+        return self
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """The cloud's row, with `api_url` and `audience` where they are given."""
+        row = CLOUDS[self.cloud]
+        return Endpoints(row.sign_in, self.api_url or row.api_url, self.audience or row.audience)
+
+
+SECTIONS: dict[str, tuple[type[Part], ...]] = {
+    "credential": WAYS,
+    "quota": (Quota,),
+    "guards": (Guards,),
+    "network": (Network,),
+}
+
+
+KEYS: KeyTree = {
+    name: frozenset(key for part in SECTIONS.get(name, ()) for key in part.model_fields) for name in Config.model_fields
+}
+
+
+def expected(key: KeyPath) -> str:
+    """What a key takes, in words that follow "must be"."""
+    if key == ("credential", "type"):
+        return "one of " + ", ".join(get_args(way.model_fields["type"].annotation)[0] for way in WAYS)
+    if key[0] in SECTIONS and len(key) == 1:
+        return f"a section with keys of its own ({', '.join(sorted(KEYS[key[0]]))})"
+    parts = (Config,) if len(key) == 1 else SECTIONS[key[0]]
+    field = next(part.model_fields[key[-1]] for part in parts if key[-1] in part.model_fields)
+    return field.description or _inner_description(field)
+
+
+def takes_path(key: KeyPath) -> bool:
+    return expected(key) == PATH_DESCRIPTION
+
+
+def _inner_description(field: FieldInfo) -> str:
+    """The description in `X | None`, which pydantic does not carry up to the field."""
+    extras = (extra for option in get_args(field.annotation) for extra in get_args(option)[1:])
+    return next(extra.description for extra in extras if isinstance(extra, FieldInfo) and extra.description)

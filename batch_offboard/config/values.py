@@ -1,0 +1,136 @@
+"""The kinds of values that keys take, each with the words that complete "KEY must be ...".
+
+A check here says only yes or no; the sentence for the operator comes from the description.
+"""
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, TypeAlias
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+class Part(BaseModel):
+    """A section: strict, so that `"8"` is no number, and frozen.
+
+    pydantic's own messages and reprs of errors leave the input out, since it may be a secret.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+class KeyProblemError(ValueError):
+    """What no single value shows; `key` stands in the section whose check raises this."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(problem)
+        self.key = key
+
+
+def _matching(pattern: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError("it does not have the form")
+        return value
+
+    return AfterValidator(check)
+
+
+def _audience(text: str) -> str:
+    """People copy audiences as scopes; the suffix is ours to add."""
+    return text.removesuffix("/.default").rstrip("/")
+
+
+_PLAIN_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host can only be this computer: `localhost` or a loopback address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _split(text: str) -> SplitResult:
+    """The parts of an http(s) URL that has a host, and no user, query, fragment or odd character."""
+    if not re.fullmatch(r"[!-~]+", text) or any(character in text for character in "\\?#@%"):
+        raise ValueError("a character has no place in it")
+    parts = urlsplit(text)
+    host = parts.hostname or ""
+    if parts.scheme not in {"http", "https"} or parts.port == 0:
+        raise ValueError("its scheme or port is not usable")
+    if "[" in parts.netloc:
+        ipaddress.IPv6Address(host)
+    elif not _PLAIN_HOST.fullmatch(host):
+        raise ValueError("its host is not usable")
+    return parts
+
+
+def _api_address(text: str) -> str:
+    """A token goes there, so it travels encrypted or stays on this computer."""
+    parts = _split(text)
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise ValueError("it is not encrypted")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
+def _proxy_address(text: str) -> str:
+    if text == "environment":
+        return text
+    parts = _split(text)
+    if parts.path not in {"", "/"}:
+        raise ValueError("a proxy has no path")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+Guid: TypeAlias = Annotated[
+    str,
+    _matching(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
+    AfterValidator(str.lower),
+    Field(description="a GUID such as 1f0e7c1a-5b7e-4c53-9a55-0d6f3f4a2b10"),
+]
+Variable: TypeAlias = Annotated[
+    str,
+    _matching(r"[A-Za-z_][A-Za-z0-9_]*"),
+    Field(description="the name of an environment variable, never the secret itself"),
+]
+KeyringEntry: TypeAlias = Annotated[
+    str,
+    _matching(r"[^/].*/[^/]+"),
+    Field(description="a keyring entry as service/user, never the secret itself"),
+]
+PATH_DESCRIPTION = "the path of a file"
+FilePath: TypeAlias = Annotated[Path, Field(description=PATH_DESCRIPTION)]
+Percent: TypeAlias = Annotated[
+    float, Field(gt=0, le=100, allow_inf_nan=False, description="a number above 0 and at most 100")
+]
+Calls: TypeAlias = Annotated[int, Field(ge=1, le=10_000, description="a whole number from 1 to 10000")]
+ApiUrl: TypeAlias = Annotated[
+    str,
+    AfterValidator(_api_address),
+    Field(
+        description="an https URL without user, query or fragment (plain http only to localhost), "
+        "such as https://eu.api.security.microsoft.com"
+    ),
+]
+ProxyUrl: TypeAlias = Annotated[
+    str,
+    AfterValidator(_proxy_address),
+    Field(
+        description="'environment' or a URL such as http://proxy.example.com:8080, with the user in "
+        "proxy_user and never in the URL"
+    ),
+]
+Audience: TypeAlias = Annotated[
+    str,
+    _matching(r"[!-~]+"),
+    AfterValidator(_audience),
+    _matching(r".+"),
+    Field(description="what the token is asked for, such as https://api.securitycenter.microsoft.com"),
+]
+Line: TypeAlias = Annotated[str, _matching(r".*\S.*"), Field(max_length=400)]

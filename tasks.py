@@ -1,0 +1,285 @@
+"""Runs the project from a fresh clone: `python3 tasks.py demo`, `check` or `lock` (Windows: `py tasks.py`).
+
+It makes `.venv` beside itself and installs into it exactly what the lock files pin. It uses the standard
+library only, touches nothing outside the project, and leaves the choice of a package index to pip's and uv's
+own configuration.
+"""
+
+import hashlib
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+
+def version_problem(major: int, minor: int) -> str:
+    """The sentence for a Python that is too old, else nothing; it has to work on the old one, too."""
+    if (major, minor) >= (3, 11):
+        return ""
+    return f"batch-offboard needs Python 3.11 or newer, and this is Python {major}.{minor}; use a newer one."
+
+
+if version_problem(*sys.version_info[:2]):  # before anything that an older Python does not understand
+    sys.exit(version_problem(*sys.version_info[:2]))
+
+ROOT = Path(__file__).resolve().parent
+ENVIRONMENT = ROOT / ".venv"
+RUN_LOCK = "requirements.lock"
+CHECKS_LOCK = "requirements-checks.lock"
+REPORTS = ("reports/demo.csv", "reports/demo.xlsx")
+USAGE = """usage: python3 tasks.py demo                 offboard a sample against the embedded tenant
+       python3 tasks.py check [PYTEST ARGS]  run every check that a change has to pass
+       python3 tasks.py lock [UV ARGS]       remake the lock files (--upgrade: with the newest versions)"""
+
+
+class TaskError(Exception):
+    """Ends a task with one sentence."""
+
+
+# -- the environment --
+
+
+def environment_python(environment: Path, *, windows: bool = os.name == "nt") -> Path:
+    return environment / "Scripts" / "python.exe" if windows else environment / "bin" / "python"
+
+
+def digest(root: Path, lock: str, version: tuple[int, int]) -> str:
+    """Changes whenever what is installed may have to change."""
+    sums = hashlib.sha256(repr(version).encode())
+    for name in ("pyproject.toml", lock):
+        content = (root / name).read_bytes()
+        sums.update(f"{name} {len(content)} ".encode() + content)
+    return sums.hexdigest()
+
+
+def stamp_path(environment: Path, lock: str) -> Path:
+    return environment / f"{lock}.installed"
+
+
+def is_installed(environment: Path, lock: str, wanted: str) -> bool:
+    """Whether the stamp of the last complete installation is the wanted one."""
+    try:
+        return stamp_path(environment, lock).read_text(encoding="ascii") == wanted
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def prepare(lock: str) -> Path:
+    """The environment's Python, with all that the lock file pins and the project itself installed.
+
+    The stamp goes away first and comes back last, so that an interrupted installation is begun again.
+    """
+    if not (ROOT / lock).is_file():
+        raise TaskError(f"{lock} is missing; run: python3 tasks.py lock")
+    python = environment_python(ENVIRONMENT)
+    if not is_usable(python):
+        create_environment(python)
+    wanted = digest(ROOT, lock, environment_version(python))
+    if is_installed(ENVIRONMENT, lock, wanted):
+        return python
+    stamp_path(ENVIRONMENT, lock).unlink(missing_ok=True)
+    headline(f"Installing {lock} into {ENVIRONMENT.name}")
+    for command in install_commands(pip_command(python), lock):
+        run(command)
+    stamp_path(ENVIRONMENT, lock).write_text(wanted, encoding="ascii")
+    return python
+
+
+def environment_version(python: Path) -> tuple[int, int]:
+    """Asked of the environment's Python, which need not be the one that runs this."""
+    text = "import sys; print(*sys.version_info[:2])"
+    done = subprocess.run([str(python), "-c", text], check=True, capture_output=True, text=True)  # noqa: S603  # ours
+    major, minor = done.stdout.split()
+    return int(major), int(minor)
+
+
+def is_usable(python: Path) -> bool:
+    """False too for an environment whose own Python was removed or is too old."""
+    try:
+        return not version_problem(*environment_version(python))
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return False
+
+
+def create_environment(python: Path) -> None:
+    """Debian leaves `ensurepip` out; there the system's own pip installs into an environment without one."""
+    headline(f"Making {ENVIRONMENT.name}")
+    base = [sys.executable, "-m", "venv", "--clear"]
+    if importlib.util.find_spec("ensurepip") is not None:
+        if attempt([*base, str(ENVIRONMENT)]) == 0:
+            return
+    elif importlib.util.find_spec("pip") is None:
+        raise TaskError("This Python has neither ensurepip nor pip; install one (Debian: apt install python3-venv).")
+    run([*base, "--without-pip", str(ENVIRONMENT)])
+    if not is_usable(python):
+        raise TaskError(f"{ENVIRONMENT} could not be made; delete the folder and try again.")
+
+
+def pip_command(python: Path) -> list[str]:
+    """The environment's own pip, else that of the Python that runs this, pointed at the environment."""
+    own = subprocess.run([str(python), "-c", "import pip"], check=False, capture_output=True)  # noqa: S603  # ours
+    if own.returncode == 0:
+        return [str(python), "-m", "pip"]
+    return [sys.executable, "-m", "pip", "--python", str(python)]
+
+
+def install_commands(pip: list[str], lock: str) -> list[list[str]]:
+    """All that is pinned, with hashes and the build tool; then the project itself, which fetches nothing."""
+    install = [*pip, "install", "--quiet", "--disable-pip-version-check"]
+    return [
+        [*install, "--require-hashes", "-r", lock],
+        [*install, "--no-deps", "--no-build-isolation", "--editable", "."],
+    ]
+
+
+# -- the tasks --
+
+
+def demo_command(python: Path) -> list[str]:
+    command = [str(python), "-m", "batch_offboard", "run", "samples/devices.csv"]
+    command += ["--simulate", "--speed", "60", "--yes"]
+    return command + [word for report in REPORTS for word in ("--report", report)]
+
+
+def demo(arguments: list[str]) -> int:
+    python = prepare(RUN_LOCK)
+    (ROOT / "reports").mkdir(exist_ok=True)
+    headline("The sample against the embedded tenant, sixty times as fast as the clock")
+    command = demo_command(python) + arguments
+    print("$ " + " ".join(["python", *command[1:]]), flush=True)
+    code = attempt(command)
+    for report in REPORTS:
+        if (ROOT / report).is_file():
+            print(f"report: {ROOT / report}")
+    return code
+
+
+def check_commands(python: Path, arguments: list[str]) -> list[tuple[str, list[str]]]:
+    """The checks in order, the quick ones first."""
+    module = [str(python), "-m"]
+    layers = "from importlinter.cli import lint_imports_command; lint_imports_command(['--no-logo'])"
+    return [
+        ("Format (ruff format)", [*module, "ruff", "format", "--check", "."]),
+        ("Rules (ruff check)", [*module, "ruff", "check", "."]),
+        ("Types (mypy)", [*module, "mypy"]),
+        ("Layers (import-linter)", [str(python), "-c", layers]),
+        ("Tests (pytest)", [*module, "pytest", "-n", "2", *arguments]),
+    ]
+
+
+def check(arguments: list[str]) -> int:
+    """Stops at the first failure, with its exit code; pytest's summary is the last line of a success."""
+    for title, command in check_commands(prepare(CHECKS_LOCK), arguments):
+        headline(title)
+        code = attempt(command)
+        if code != 0:
+            print(f"FAILED: {title}, exit code {code}", flush=True)
+            return code
+    return 0
+
+
+def lock_commands(uv: list[str], arguments: list[str]) -> list[list[str]]:
+    """The second file is constrained by the first, so that checks see what users run."""
+    compile_ = [*uv, "pip", "compile", "pyproject.toml", "-", "--universal", "--python-version", "3.11"]
+    compile_ += ["--generate-hashes", "--quiet"]
+    compile_ += ["--custom-compile-command", "python3 tasks.py lock"]
+    checks = ["--group", "checks", "--constraint", RUN_LOCK, "--output-file", CHECKS_LOCK]
+    return [
+        [*compile_, "--output-file", RUN_LOCK, *arguments],
+        [*compile_, *checks, *arguments],
+    ]
+
+
+def build_requirements(pyproject: str) -> str:
+    """What building needs, to be pinned like the rest; hatchling wants `editables` for `--editable`."""
+    import tomllib  # an older Python has to get as far as the sentence above
+
+    return "\n".join([*tomllib.loads(pyproject)["build-system"]["requires"], "editables"])
+
+
+def lock(arguments: list[str]) -> int:
+    requirements = build_requirements((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for command in lock_commands(uv_command(), arguments):
+        headline(" ".join(command[command.index("pip") :]))
+        run(command, text=requirements)
+    for name in (RUN_LOCK, CHECKS_LOCK):
+        private = private_words((ROOT / name).read_text(encoding="utf-8"))
+        if private:
+            raise TaskError(f"{name} names a place of this computer ({private[0]}); do not publish it.")
+    return 0
+
+
+def uv_command() -> list[str]:
+    if importlib.util.find_spec("uv") is not None:
+        return [sys.executable, "-m", "uv"]
+    found = shutil.which("uv")
+    if found is None:
+        raise TaskError("lock needs uv, which is not installed; type: python3 -m pip install uv")
+    return [found]
+
+
+def private_words(text: str) -> list[str]:
+    """Index addresses, local paths and options; names, versions, hashes and comments are all there may be."""
+    words = [word for line in text.splitlines() for word in line.split()]
+    allowed = ("--hash=sha256:", "-c", "-r")  # the latter two in comments that say who needs a package
+    return [
+        word
+        for word in words
+        if "://" in word
+        or word.startswith(("/", "~", "file:"))
+        or word[1:3] in {":\\", ":/"}
+        or (word.startswith("-") and word != "-" and not word.startswith(allowed))
+    ]
+
+
+# -- running things --
+
+
+def headline(title: str) -> None:
+    print(f"\n== {title} ==", flush=True)
+
+
+def child_environment(environ: dict[str, str], *, terminal: bool) -> dict[str, str]:
+    """No colours into files and pipes, and no character that a Windows pipe refuses."""
+    kept = {name: value for name, value in environ.items() if name not in {"PYTHONHOME", "PYTHONPATH"}}
+    kept["PYTHONIOENCODING"] = "utf-8"
+    if not terminal:
+        for name in ("FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE"):
+            kept.pop(name, None)
+        kept["NO_COLOR"] = "1"
+    return kept
+
+
+def attempt(command: list[str], *, text: str | None = None) -> int:
+    """Runs a command of ours in the project's folder; returns its exit code."""
+    environ = child_environment(dict(os.environ), terminal=sys.stdout.isatty())
+    done = subprocess.run(command, cwd=ROOT, env=environ, input=text, text=True, check=False)  # noqa: S603  # ours
+    return done.returncode
+
+
+def run(command: list[str], *, text: str | None = None) -> None:
+    if attempt(command, text=text) != 0:
+        raise TaskError(f"This did not work, its own message is above: {shlex.join(command)}")
+
+
+TASKS = {"demo": demo, "check": check, "lock": lock}
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] not in TASKS:
+        print(USAGE, file=sys.stderr)
+        return 2
+    try:
+        return TASKS[arguments[0]](arguments[1:])
+    except TaskError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -13,10 +13,9 @@ from batch_offboard.journal.reading import Batch, Counts, call_history, count
 from batch_offboard.journal.store import End, Journal, Start
 from batch_offboard.journal.writer import JournalWriter
 from batch_offboard.pool import Pool
-from batch_offboard.progress import Observer
 from batch_offboard.protocol import ApiName, classify, comment_with_token, correlation_token, offboard_request
 from batch_offboard.signals import ending_signals
-from batch_offboard.standing import Progress
+from batch_offboard.standing import Observer, Progress
 from batch_offboard.target import Target
 
 JOBS_AT_A_TIME = 500
@@ -159,7 +158,9 @@ class Monitor:
         self._submitted += state is JobState.SUBMITTED
         self._failed += state is JobState.FAILED
         self._in_doubt += state is JobState.IN_DOUBT
-        if outcome.verdict not in (Verdict.SUBMITTED, Verdict.THROTTLED):
+        if outcome.verdict is Verdict.THROTTLED:
+            self.say(f"Row {job.row}: the API asks everybody to wait {outcome.retry_after:.0f} s ({outcome.message})")
+        elif outcome.verdict is not Verdict.SUBMITTED:
             self.say(f"Row {job.row}: {outcome.verdict.replace('_', ' ')}, {outcome.code}: {outcome.message}")
 
     def say(self, text: str) -> None:

@@ -1,0 +1,412 @@
+"""One function for each command: it gathers its options, has the work done, and shows what came of it.
+
+What a command needs is imported inside it, so that `--help` and the quick commands stay quick.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from batch_offboard import __version__
+from batch_offboard.cli import options as given
+from batch_offboard.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from batch_offboard.planning import Reading
+    from batch_offboard.run import Desk, Options, RunView, Talk
+
+EXIT_CODES = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
+
+app = typer.Typer(
+    name="batch-offboard",
+    help="Offboard a spreadsheet of devices from Microsoft Defender for Endpoint.",
+    epilog=EXIT_CODES,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _every_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: batch-offboard plan devices.xlsx")
+def plan(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Spreadsheet, CSV, or plain list of device IDs.")],
+    config: given.ConfigPath = None,
+    journal: given.JournalPath = None,
+    comment: given.Comment = None,
+    sheet: given.Sheet = None,
+    id_column: given.IdColumn = None,
+    name_column: given.NameColumn = None,
+    visible_only: given.VisibleOnly = False,
+    include_hidden: given.IncludeHidden = False,
+    only: given.Only = None,
+    max_devices: given.MaxDevices = None,
+    no_lookup: given.NoLookup = False,  # a contract; there is no look-up to leave out yet
+    simulate: given.Simulate = False,
+    json: given.Json = False,
+    quiet: given.Quiet = False,
+) -> int:
+    """Read and check a sheet and save it as a batch; sends nothing."""
+    from batch_offboard import run, screens
+
+    reading = _reading(sheet, id_column, name_column, visible_only, include_hidden, only)
+    chosen = _options(config, journal, simulate, comment=comment, max_devices=max_devices)
+    with run.Desk(chosen, create=True) as desk:
+        view = run.plan(desk, file, reading)
+    screens.show(screens.plan_json(view) if json else screens.plan_text(view), quiet=quiet and not json)
+    return run.exit_code_of_plan(view)
+
+
+@app.command(name="run", epilog="Example: batch-offboard run devices.xlsx --comment 'Decommissioned, CHG0042'")
+def run_(
+    file_or_batch: Annotated[
+        str, typer.Argument(metavar="FILE|BATCH", help="Spreadsheet to plan and run, or a saved plan.")
+    ],
+    config: given.ConfigPath = None,
+    journal: given.JournalPath = None,
+    report: given.ReportPaths = None,
+    comment: given.Comment = None,
+    sheet: given.Sheet = None,
+    id_column: given.IdColumn = None,
+    name_column: given.NameColumn = None,
+    visible_only: given.VisibleOnly = False,
+    include_hidden: given.IncludeHidden = False,
+    only: given.Only = None,
+    yes: given.Yes = False,
+    max_devices: given.MaxDevices = None,
+    no_lookup: given.NoLookup = False,  # a contract; there is no look-up to leave out yet
+    simulate: given.Simulate = False,
+    speed: given.Speed = 1,
+    fault: given.Faults = None,
+    json: given.Json = False,
+    quiet: given.Quiet = False,
+) -> int:
+    """The main job: plan (if a file), confirm, submit, report."""
+    from batch_offboard import run
+
+    reading = _reading(sheet, id_column, name_column, visible_only, include_hidden, only)
+    chosen = _options(
+        config,
+        journal,
+        simulate,
+        speed=speed,
+        faults=fault,
+        comment=comment,
+        max_devices=max_devices,
+        batch=file_or_batch,
+    )
+    path = chosen.cwd / file_or_batch
+    if not path.exists() and any(sign in file_or_batch for sign in "./\\"):
+        raise UsageError(f"There is no file {path}; check the name and the folder.")
+    with _working(chosen, report, yes, quiet, create=path.exists()) as (desk, talk):
+        if path.exists():
+            view = run.run_sheet(desk, path, reading, _reports(chosen, report), talk)
+        else:
+            view = run.run_batch(desk, file_or_batch, _reports(chosen, report), talk)
+    return _end_of_run(view, json=json, quiet=quiet)
+
+
+@app.command(epilog="Example: batch-offboard resume")
+def resume(
+    batch: Annotated[
+        str | None, typer.Argument(metavar="[BATCH]", help="Batch ID [default: the newest unfinished batch].")
+    ] = None,
+    config: given.ConfigPath = None,
+    journal: given.JournalPath = None,
+    report: given.ReportPaths = None,
+    simulate: given.Simulate = False,
+    speed: given.Speed = 1,
+    fault: given.Faults = None,
+    json: given.Json = False,
+    quiet: given.Quiet = False,
+) -> int:
+    """Go on with an interrupted batch."""
+    from batch_offboard import run
+
+    chosen = _options(config, journal, simulate, speed=speed, faults=fault, batch=batch)
+    with _working(chosen, report, yes=True, quiet=quiet) as (desk, talk):
+        found = desk.batch(batch) if batch else None
+        view = run.resume(desk, found, _reports(chosen, report), talk)
+    return _end_of_run(view, json=json, quiet=quiet)
+
+
+@app.command(epilog="Example: batch-offboard retry 20261124-0815-kqzt")
+def retry(
+    batch: given.BatchName,
+    config: given.ConfigPath = None,
+    journal: given.JournalPath = None,
+    report: given.ReportPaths = None,
+    yes: given.Yes = False,
+    max_devices: given.MaxDevices = None,
+    simulate: given.Simulate = False,
+    speed: given.Speed = 1,
+    fault: given.Faults = None,
+    json: given.Json = False,
+    quiet: given.Quiet = False,
+) -> int:
+    """Send the failed rows of a batch again, as a new attempt in the same batch."""
+    from batch_offboard import run
+
+    chosen = _options(config, journal, simulate, speed=speed, faults=fault, max_devices=max_devices, batch=batch)
+    with _working(chosen, report, yes, quiet) as (desk, talk):
+        view = run.retry(desk, batch, _reports(chosen, report), talk)
+    return _end_of_run(view, json=json, quiet=quiet)
+
+
+@app.command(epilog="Example: batch-offboard report 20261124-0815-kqzt --format csv,json")
+def report(
+    batch: given.BatchName,
+    config: given.ConfigPath = None,
+    journal: given.JournalPath = None,
+    report: given.ReportPaths = None,
+    formats: Annotated[
+        str,
+        typer.Option("--format", metavar="LIST", help="csv, xlsx, json, separated by commas, into reports/."),
+    ] = "csv,xlsx",
+    simulate: given.Simulate = False,
+    json: given.Json = False,
+    quiet: given.Quiet = False,
+) -> int:
+    """Write the report of a batch again, from the journal alone."""
+    from batch_offboard import run, screens
+
+    chosen = _options(config, journal, simulate, batch=batch)
+    with run.Desk(chosen) as desk:
+        found = desk.batch(batch)
+        paths = _reports(chosen, report) or run.default_reports(chosen.cwd, found, _formats(formats))
+        written = run.write_reports(desk, found, paths)
+    screens.show(screens.paths_json(written) if json else screens.paths_text(written), quiet=quiet and not json)
+    return ExitCode.OK
+
+
+@app.command(name="list", epilog="Example: batch-offboard list --json")
+def list_(
+    config: given.ConfigPath = None,
+    journal: given.JournalPath = None,
+    simulate: given.Simulate = False,
+    json: given.Json = False,
+) -> int:
+    """List the batches, the newest first."""
+    from batch_offboard import run, screens
+    from batch_offboard.journal.reading import count, list_batches
+
+    with run.Desk(_options(config, journal, simulate), create=True) as desk:
+        batches = [(batch, count(desk.journal, batch.key)) for batch in list_batches(desk.journal)]
+    screens.show(screens.list_json(batches) if json else screens.list_text(batches))
+    return ExitCode.OK
+
+
+@app.command(epilog="Example: batch-offboard show 20261124-0815-kqzt")
+def show(
+    batch: given.BatchName,
+    config: given.ConfigPath = None,
+    journal: given.JournalPath = None,
+    simulate: given.Simulate = False,
+    json: given.Json = False,
+) -> int:
+    """Show one batch: what was asked, what happened, what to do next."""
+    from batch_offboard import run, screens
+    from batch_offboard.journal.reading import count, skipped_jobs
+
+    with run.Desk(_options(config, journal, simulate, batch=batch)) as desk:
+        found = desk.batch(batch)
+        counts, skipped = count(desk.journal, found.key), skipped_jobs(desk.journal, found.key)
+    screens.show(screens.batch_json(found, counts, skipped) if json else screens.batch_text(found, counts, skipped))
+    return ExitCode.OK
+
+
+@app.command(epilog="Example: batch-offboard explain 20261124-0815-kqzt 17")
+def explain(
+    batch: given.BatchName,
+    row_or_device: Annotated[
+        str,
+        typer.Argument(metavar="ROW-OR-DEVICE", help="Row number of the sheet, device ID, or computer name."),
+    ],
+    config: given.ConfigPath = None,
+    journal: given.JournalPath = None,
+    simulate: given.Simulate = False,
+    json: given.Json = False,
+) -> int:
+    """Tell the life of one device: what was decided, every attempt, every answer, with times."""
+    from batch_offboard import run, screens
+
+    with run.Desk(_options(config, journal, simulate, batch=batch)) as desk:
+        found = desk.batch(batch)
+        lives = run.lives_of(desk, found, row_or_device)
+    screens.show(screens.lives_json(found, lives) if json else screens.lives_text(found, lives))
+    return ExitCode.OK
+
+
+@app.command(epilog="Example: batch-offboard quota")
+def quota(
+    config: given.ConfigPath = None,
+    journal: given.JournalPath = None,
+    simulate: given.Simulate = False,
+    json: given.Json = False,
+) -> int:
+    """Show what is left of both windows of the quota, and when the next call may go."""
+    from batch_offboard import run, screens
+
+    with run.Desk(_options(config, journal, simulate), create=True) as desk:
+        views = run.quotas(desk)
+    screens.show(screens.quotas_json(views) if json else screens.quotas_text(views))
+    return ExitCode.OK
+
+
+@app.command(epilog="Example: batch-offboard simulate --port 8765 --sheet devices.xlsx --fault 429=30@5")
+def simulate(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes any free one.")] = 0,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", metavar="FILE", help="The tenant has the devices of this sheet.")
+    ] = None,
+    fleet: Annotated[
+        Path | None,
+        typer.Option(
+            "--fleet", metavar="FILE", help="The tenant has these machines: JSON as the API lists them, or CSV."
+        ),
+    ] = None,
+    devices: Annotated[
+        int, typer.Option("--devices", metavar="N", min=0, help="The tenant has N invented devices.")
+    ] = 0,
+    per_minute: Annotated[int, typer.Option("--per-minute", metavar="N", min=1, help="Calls a minute.")] = 100,
+    per_hour: Annotated[int, typer.Option("--per-hour", metavar="N", min=1, help="Calls an hour.")] = 1500,
+    quota_mode: Annotated[
+        str,
+        typer.Option("--quota-mode", metavar="MODE", help="How calls are counted: sliding, fixed, bucket or smooth."),
+    ] = "sliding",
+    latency: Annotated[
+        str, typer.Option("--latency", metavar="FROM-TO", help="Seconds that a call takes on the way.")
+    ] = "0.02-0.2",
+    token_variable: Annotated[
+        str | None, typer.Option("--token-env", metavar="NAME", help="Let only the token in this variable in.")
+    ] = None,
+    fault: given.TenantFaults = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another seed, another chance.")] = 0,
+    speed: given.TenantSpeed = 1,
+) -> int:
+    """Run the embedded Defender tenant on loopback, for rehearsals, until Ctrl-C."""
+    from batch_offboard import rehearsal, screens
+
+    tenant = rehearsal.TenantOptions(
+        port=port,
+        sheet=sheet,
+        fleet=fleet,
+        devices=devices,
+        per_minute=per_minute,
+        per_hour=per_hour,
+        quota_mode=quota_mode,
+        latency=latency,
+        token=rehearsal.token_in(os.environ, token_variable),
+        faults=tuple(fault or ()),
+        seed=seed,
+    )
+    rehearsal.serve(tenant, speed, lambda url, count: screens.tenant_is_up(url, count, speed))
+    return ExitCode.OK
+
+
+@contextmanager
+def _working(
+    chosen: "Options",
+    report: list[Path] | None,
+    yes: bool,
+    quiet: bool,
+    *,
+    create: bool = False,
+) -> Iterator[tuple["Desk", "Talk"]]:
+    """A desk to work at, and a voice. A report that nobody can write is refused before anything is sent."""
+    from batch_offboard import run, screens
+    from batch_offboard.progress import observer_for
+    from batch_offboard.report_files import writer_for
+
+    for path in report or []:
+        writer_for(path)
+    talk = run.Talk(
+        observer_for(sys.stderr, quiet=quiet),
+        lambda view: screens.confirm(view, yes=yes, quiet=quiet),
+        screens.voice(quiet=quiet),
+    )
+    with run.Desk(chosen, create=create) as desk:
+        yield desk, talk
+
+
+def _end_of_run(view: "RunView", *, json: bool, quiet: bool) -> int:
+    from batch_offboard import screens
+
+    if json:
+        screens.show(screens.run_json(view))
+    elif not quiet:
+        screens.voice(quiet=quiet)(screens.run_text(view))
+        screens.show(screens.paths_text(view.reports))
+    return view.exit_code
+
+
+def _options(
+    config: Path | None,
+    journal: Path | None,
+    simulate: bool,
+    *,
+    speed: float = 1,
+    faults: list[str] | None = None,
+    comment: str | None = None,
+    max_devices: int | None = None,
+    batch: str | None = None,
+) -> "Options":
+    from batch_offboard.run import Options
+    from batch_offboard.target import SIMULATED_PREFIX
+
+    simulate = simulate or bool(batch and batch.startswith(SIMULATED_PREFIX))
+    if not simulate and (speed != 1 or faults):
+        raise UsageError(
+            "--speed and --fault go with --simulate only: a real tenant has its own time and its own faults."
+        )
+    return Options(os.environ, Path.cwd(), config, journal, simulate, speed, tuple(faults or ()), comment, max_devices)
+
+
+def _reading(
+    sheet: str | None,
+    id_column: str | None,
+    name_column: str | None,
+    visible_only: bool,
+    include_hidden: bool,
+    only: list[given.ReportOutcome] | None,
+) -> "Reading":
+    from batch_offboard.planning import Reading
+    from batch_offboard.spreadsheet import HiddenRows
+
+    if visible_only and include_hidden:
+        raise UsageError("--visible-only and --include-hidden say opposite things; leave one out.")
+    hidden = HiddenRows.VISIBLE_ONLY if visible_only else HiddenRows.INCLUDE if include_hidden else HiddenRows.REFUSE
+    return Reading(sheet, id_column, name_column, hidden, tuple(outcome.value for outcome in only or ()))
+
+
+def _reports(chosen: "Options", report: list[Path] | None) -> list[Path]:
+    return [chosen.cwd / path for path in report or []]
+
+
+def _formats(text: str) -> list[str]:
+    formats = [word.strip().lower() for word in text.split(",") if word.strip()]
+    unknown = [word for word in formats if word not in ("csv", "xlsx", "json")]
+    if unknown or not formats:
+        raise UsageError(
+            f"--format takes csv, xlsx and json, separated by commas, not {', '.join(unknown) or 'nothing'}."
+        )
+    return formats

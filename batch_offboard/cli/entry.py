@@ -1,0 +1,73 @@
+"""The entry: runs a command and turns whatever happens into one sentence and an exit code."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+from typer.exceptions import TyperException
+
+from batch_offboard.cli.commands import app
+from batch_offboard.errors import BatchOffboardError, ExitCode
+
+DEBUG_VARIABLE = "BATCH_OFFBOARD_DEBUG"
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """The exit code of the command that the arguments name; nothing is raised."""
+    _speak_utf8()
+    command = typer.main.get_command(app)
+    try:
+        ended = command.main(list(arguments) or ["--help"], prog_name="batch-offboard", standalone_mode=False)
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # no traceback reaches the operator unasked
+        return _exit_code(error)
+    return ended if isinstance(ended, int) else ExitCode.OK
+
+
+def _exit_code(error: BaseException) -> int:
+    """Says what happened, in one sentence."""
+    match error:
+        case TyperException():
+            _say(
+                f"batch-offboard: {error.format_message()} `batch-offboard --help` and `COMMAND --help` tell what there is."
+            )
+            return ExitCode.USAGE
+        case BatchOffboardError():
+            _say(f"batch-offboard: {error}")
+            return error.exit_code
+        case KeyboardInterrupt() | typer.Abort():
+            _say("batch-offboard: stopped; nothing more is sent.")
+            return ExitCode.UNFINISHED
+        case BrokenPipeError():
+            return _nobody_listens()
+        case _:
+            return _unforeseen(error)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _speak_utf8() -> None:
+    """A name from a sheet must not end the program because the console knows fewer characters."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _nobody_listens() -> int:
+    """Whoever read our output has gone, as `head` does; Python must not complain about it once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.UNFINISHED
+
+
+def _unforeseen(error: BaseException) -> int:
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exception(error)
+    _say(
+        f"batch-offboard: unforeseen {type(error).__name__}, a mistake in the program; the journal has every row. "
+        f"Set {DEBUG_VARIABLE}=1 to see where it happened, and please report it."
+    )
+    return ExitCode.UNFINISHED

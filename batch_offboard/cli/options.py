@@ -1,0 +1,107 @@
+"""The options that several commands share, each described once."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class ReportOutcome(StrEnum):
+    """The outcomes that `--only` can choose from a report."""
+
+    SUBMITTED = "submitted"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    IN_DOUBT = "in_doubt"
+    PENDING = "pending"
+    CANCELLED = "cancelled"
+
+
+def _positive(value: float) -> float:
+    if not 1 <= value <= 10_000:
+        raise typer.BadParameter("must be from 1 to 10000")
+    return value
+
+
+ConfigPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="PATH",
+        help="Configuration file [default: $BATCH_OFFBOARD_CONFIG, else config.yaml].",
+    ),
+]
+JournalPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--journal",
+        metavar="PATH",
+        help="Journal file [default: the configuration's, else in the user's state folder].",
+    ),
+]
+ReportPaths = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--report",
+        metavar="PATH",
+        help="Write the report here; .csv, .xlsx or .json picks the format; repeatable "
+        "[default: reports/BATCH.csv and .xlsx].",
+    ),
+]
+Comment = Annotated[
+    str | None,
+    typer.Option("--comment", metavar="TEXT", help="Why the devices are offboarded; stands in every machine action."),
+]
+Sheet = Annotated[str | None, typer.Option("--sheet", metavar="NAME", help="Sheet of the workbook, by name or number.")]
+IdColumn = Annotated[
+    str | None,
+    typer.Option("--id-column", metavar="COLUMN", help="Column with the device IDs, by header, letter or number."),
+]
+NameColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--name-column", metavar="COLUMN", help="Column with the computer names, by header, letter or number."
+    ),
+]
+VisibleOnly = Annotated[bool, typer.Option("--visible-only", help="Leave hidden and filtered-out rows out.")]
+IncludeHidden = Annotated[bool, typer.Option("--include-hidden", help="Take hidden and filtered-out rows as well.")]
+Only = Annotated[
+    list[ReportOutcome] | None,
+    typer.Option("--only", metavar="OUTCOME", help="Of a report, take the rows with this outcome; repeatable."),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing.")]
+MaxDevices = Annotated[
+    int | None,
+    typer.Option("--max-devices", metavar="N", min=1, help="Refuse a larger run [default: guards.max_devices]."),
+]
+NoLookup = Annotated[
+    bool,
+    typer.Option("--no-lookup", help="Do not look the devices up in the tenant (this version never does)."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
+Simulate = Annotated[
+    bool, typer.Option("--simulate", help="Rehearse against an embedded tenant; needs no configuration.")
+]
+Speed = Annotated[
+    float,
+    typer.Option("--speed", metavar="N", callback=_positive, help="With --simulate: let time pass N times faster."),
+]
+Faults = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fault",
+        metavar="SPEC",
+        help="With --simulate: a fault to rehearse; repeatable; --fault help lists them.",
+    ),
+]
+TenantFaults = Annotated[
+    list[str] | None,
+    typer.Option("--fault", metavar="SPEC", help="A fault to rehearse; repeatable; --fault help lists them all."),
+]
+TenantSpeed = Annotated[
+    float,
+    typer.Option("--speed", metavar="N", callback=_positive, help="Let the tenant's time pass N times faster."),
+]
+BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="Batch ID, or the beginning of one.")]

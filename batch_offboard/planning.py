@@ -1,0 +1,116 @@
+"""Makes a plan of a sheet and saves it: the reader's rows through the planner into the journal."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batch_offboard import __version__
+from batch_offboard.clock import Moment
+from batch_offboard.errors import InputError
+from batch_offboard.journal.reading import Batch, find_batch, known_devices
+from batch_offboard.journal.store import Journal, NewBatch
+from batch_offboard.plan import PlannedRow, Planner
+from batch_offboard.rows import Table
+from batch_offboard.spreadsheet import HiddenRows, open_table
+
+# A plan is believed for this long; after that, or when its sheet has changed, it is made again.
+PLAN_LIFE = 24 * 3600.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a sheet is to be read; kept with the plan so that it can be made again in the same way."""
+
+    sheet: str | None = None
+    id_column: str | None = None
+    name_column: str | None = None
+    hidden: HiddenRows = HiddenRows.REFUSE
+    only: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "sheet": self.sheet,
+            "id_column": self.id_column,
+            "name_column": self.name_column,
+            "hidden": self.hidden.value,
+            "only": list(self.only),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Reading":
+        return cls(
+            value["sheet"],
+            value["id_column"],
+            value["name_column"],
+            HiddenRows(value["hidden"]),
+            tuple(value["only"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """For whom and as what a sheet is planned."""
+
+    batch_id: str
+    scope: str
+    api_url: str
+    comment: str | None
+    simulated: bool
+
+
+def read_sheet(path: Path, reading: Reading) -> Table:
+    """The sheet's table; its rows can be taken once. Raises InputError."""
+    return open_table(
+        path,
+        sheet=reading.sheet,
+        id_column=reading.id_column,
+        name_column=reading.name_column,
+        hidden=reading.hidden,
+        only=frozenset(reading.only) if reading.only else None,
+    )
+
+
+def save_plan(journal: Journal, table: Table, reading: Reading, purpose: Purpose, now: Moment) -> Batch:
+    """Decide every row and save the batch; InputError if the sheet turns out to be unusable, with nothing saved."""
+    planner = Planner(known_devices(journal, purpose.scope))
+    new = NewBatch(
+        batch_id=purpose.batch_id,
+        scope=purpose.scope,
+        planned_at=now.wall,
+        source=table.source,
+        columns=table.columns,
+        reading=reading.as_json(),
+        api_url=purpose.api_url,
+        comment=purpose.comment or f"Offboarded with {table.source.name}",
+        simulated=purpose.simulated,
+        tool_version=__version__,
+    )
+    journal.add_batch(new, _decisions(planner, table), planner.amendments)
+    batch = find_batch(journal, purpose.batch_id)
+    if batch is None:
+        raise InputError(f"The batch {purpose.batch_id} was not saved; this is a mistake in the program.")
+    return batch
+
+
+def staleness(batch: Batch, now: float) -> str | None:
+    """Why the plan must be made again, or None. A sheet that is gone cannot have changed."""
+    if now - batch.planned_at > PLAN_LIFE:
+        return "the plan is older than 24 hours"
+    try:
+        with Path(batch.source_path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+    return "the sheet has changed since" if digest != batch.source_sha256 else None
+
+
+def _decisions(planner: Planner, table: Table) -> Iterator[PlannedRow]:
+    """The planned rows; a sheet without any row is refused before anything is saved."""
+    empty = True
+    for row in table.rows:
+        empty = False
+        yield planner.decide(row)
+    if empty:
+        raise InputError(f"{table.source.name} holds no devices; add rows below the header.")

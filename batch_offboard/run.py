@@ -1,0 +1,386 @@
+"""The commands' own work: the one place where configuration, journal, sheet, tenant and report come together.
+
+Nothing here prints or asks; what people see and answer comes in from the command line as functions.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import platformdirs
+
+from batch_offboard.brakes import Halt
+from batch_offboard.clock import LoopClock, SystemClock, iso_utc
+from batch_offboard.config import Config, load_config
+from batch_offboard.config.loading import is_configured
+from batch_offboard.devices import shown
+from batch_offboard.errors import ConfigError, ExitCode, GuardError, UsageError
+from batch_offboard.execution import LATENCY_AT_FIRST, work_off
+from batch_offboard.fasttime import loop_factory
+from batch_offboard.gate import Gate, Standing
+from batch_offboard.jobs import JobState
+from batch_offboard.journal.reading import (
+    Batch,
+    Counts,
+    Example,
+    Life,
+    call_history,
+    count,
+    devices_of,
+    examples,
+    find_batch,
+    latest_time,
+    life_of,
+    newest_unfinished,
+    report_head,
+    report_rows,
+    rows_of_device,
+    scopes_used,
+    skipped_jobs,
+)
+from batch_offboard.journal.store import Journal
+from batch_offboard.lock import lock_paths, only_process
+from batch_offboard.plan import Reason
+from batch_offboard.planning import Purpose, Reading, read_sheet, save_plan, staleness
+from batch_offboard.standing import Observer
+from batch_offboard.protocol import ApiName
+from batch_offboard.quota import QuotaLimits
+from batch_offboard.rehearsal import check_faults, embedded_tenant
+from batch_offboard.report_files import write_report
+from batch_offboard.target import Target, limits_of, new_batch_id, real_target, rehearsal_target
+
+REHEARSAL_URL = "the embedded tenant"
+EXAMPLES = 3  # rows shown for each reason
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What every command takes. `speed` is the rehearsal's; 1 is the machine's own time."""
+
+    environ: Mapping[str, str]
+    cwd: Path
+    config: Path | None = None
+    journal: Path | None = None
+    simulate: bool = False
+    speed: float = 1.0
+    faults: tuple[str, ...] = ()
+    comment: str | None = None
+    max_devices: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """What `plan` shows. `expected` is seconds from the first call to the end of the last."""
+
+    batch: Batch
+    counts: Counts
+    examples: Mapping[Reason, Sequence[Example]]
+    notes: Sequence[str]
+    expected: float
+    max_devices: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """How a run ended."""
+
+    batch: Batch
+    counts: Counts
+    skipped: Mapping[Reason, int]
+    halt: Halt | None
+    reports: Sequence[Path]
+    exit_code: ExitCode
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """How a run speaks with people: `confirm` raises GuardError unless they agree."""
+
+    observer: Observer
+    confirm: Callable[[PlanView], None]
+    say: Callable[[str], None]
+
+
+class Desk:
+    """One command's open journal and, as far as it needs them, configuration and tenant; a context manager."""
+
+    def __init__(self, options: Options, *, create: bool = False) -> None:
+        check_faults(options.faults)
+        self.options = options
+        self.clock = SystemClock()
+        self._config: Config | None = None
+        self.journal = Journal(self._journal_path(), create=create)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.journal.close()
+
+    @property
+    def config(self) -> Config | None:
+        """The configuration; a rehearsal has one only if it was named, and everything else can do without."""
+        options = self.options
+        wanted = options.config is not None or not options.simulate
+        if self._config is None and wanted and is_configured(options.config, options.environ, options.cwd):
+            self._config = load_config(options.config, options.environ, options.cwd)
+        return self._config
+
+    def limits(self) -> QuotaLimits:
+        return limits_of(self.config.quota) if self.config else QuotaLimits()
+
+    def max_devices(self) -> int | None:
+        """The guard's limit; a rehearsal without a configuration has none, since it endangers nobody."""
+        if self.options.max_devices is not None:
+            return self.options.max_devices
+        return self.config.guards.max_devices if self.config else None
+
+    def target(self) -> Target:
+        """The real tenant; without a configuration there is none."""
+        options = self.options
+        config = self.config or load_config(options.config, options.environ, options.cwd)
+        return real_target(config, options.environ, self.clock.now().wall)
+
+    def batch(self, name: str) -> Batch:
+        batch = find_batch(self.journal, name)
+        if batch is None:
+            raise UsageError(f"There is no batch {name} in {self.journal.path}; `batch-offboard list` shows them.")
+        return batch
+
+    def _journal_path(self) -> Path:
+        if self.options.journal is not None:
+            return self.options.cwd / self.options.journal
+        if self.options.simulate:
+            return state_folder() / "rehearsal.db"
+        configured = self.config.journal if self.config else None
+        return configured or state_folder() / "journal.db"
+
+
+def state_folder() -> Path:
+    """The user's folder for what programs remember, as the operating system has it."""
+    return platformdirs.user_state_path("batch-offboard", appauthor=False)
+
+
+def plan(desk: Desk, sheet: Path, reading: Reading) -> PlanView:
+    """Read and check a sheet and save it as a batch; nothing is sent."""
+    now = desk.clock.now()
+    stamp = datetime.fromtimestamp(now.wall, UTC).strftime("%Y%m%d-%H%M")
+    batch_id = new_batch_id(stamp, simulated=desk.options.simulate)
+    purpose = _purpose(desk, batch_id)
+    table = read_sheet(desk.options.cwd / sheet, reading)
+    batch = save_plan(desk.journal, table, reading, purpose, now)
+    return view_plan(desk, batch, table.notes)
+
+
+def view_plan(desk: Desk, batch: Batch, notes: Sequence[str] = ()) -> PlanView:
+    """A saved plan as people see it."""
+    counts = count(desk.journal, batch.key)
+    limits = desk.limits()
+    gate = gate_of(desk, batch.scope, limits)
+    workers = desk.config.workers if desk.config else 8
+    return PlanView(
+        batch=batch,
+        counts=counts,
+        examples={reason: examples(desk.journal, batch.key, reason, EXAMPLES) for reason in counts.skipped},
+        notes=notes,
+        expected=gate.time_for(counts.of(JobState.PENDING), LATENCY_AT_FIRST, workers),
+        max_devices=desk.max_devices(),
+    )
+
+
+def gate_of(desk: Desk, scope: str, limits: QuotaLimits) -> Gate:
+    """The quota as the journal remembers it, to look at."""
+    now = desk.clock.now()
+    return Gate(limits, desk.clock, call_history(desk.journal, scope, ApiName.OFFBOARD, limits.hour.calls, now))
+
+
+def run_sheet(desk: Desk, sheet: Path, reading: Reading, reports: Sequence[Path], talk: Talk) -> RunView:
+    """The main job: plan, confirm, submit, report."""
+    return _confirmed_run(desk, plan(desk, sheet, reading), reports, talk)
+
+
+def run_batch(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView:
+    """Run a saved plan; one that has become stale is made again from its sheet first."""
+    batch = desk.batch(name)
+    if batch.state != "planned":
+        return resume(desk, batch, reports, talk)
+    stale = staleness(batch, desk.clock.now().wall)
+    if stale is None:
+        return _confirmed_run(desk, view_plan(desk, batch), reports, talk)
+    talk.say(f"{batch.source_name} is planned again: {stale}.")
+    again = plan(desk, Path(batch.source_path), Reading.from_json(batch.reading))
+    return _confirmed_run(desk, again, reports, talk)
+
+
+def resume(desk: Desk, batch: Batch | None, reports: Sequence[Path], talk: Talk) -> RunView:
+    """Go on with a batch, by default the newest one that was begun and is not finished."""
+    batch = batch or newest_unfinished(desk.journal)
+    if batch is None:
+        raise UsageError("There is no interrupted batch to resume; `batch-offboard list` shows all batches.")
+    if batch.state == "planned":
+        raise UsageError(f"Batch {batch.batch_id} was never run; type `batch-offboard run {batch.batch_id}`.")
+    return _work(desk, batch, reports, talk)
+
+
+def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView:
+    """Send the failed rows of a batch again."""
+    batch = desk.batch(name)
+    failed = count(desk.journal, batch.key).of(JobState.FAILED)
+    if not failed:
+        raise UsageError(f"Batch {batch.batch_id} has no failed rows to retry.")
+    view = view_plan(desk, batch)
+    retried = PlanView(batch, Counts({JobState.PENDING: failed}, {}), {}, view.notes, view.expected, view.max_devices)
+    _guard(retried)
+    talk.confirm(retried)
+    return _work(desk, batch, reports, talk, prepare=lambda: desk.journal.retry_failed(batch.key))
+
+
+def write_reports(desk: Desk, batch: Batch, paths: Sequence[Path]) -> list[Path]:
+    """Write the batch's report to each path; returns where each was written."""
+    head = report_head(batch, desk.clock.now().wall)
+    return [write_report(path, head, report_rows(desk.journal, batch.key)) for path in paths]
+
+
+def default_reports(cwd: Path, batch: Batch, formats: Sequence[str] = ("csv", "xlsx")) -> list[Path]:
+    return [cwd / "reports" / f"{batch.batch_id}.{suffix}" for suffix in formats]
+
+
+def _purpose(desk: Desk, batch_id: str) -> Purpose:
+    """For whom a new batch is: the configured tenant, or an embedded one of its own."""
+    options = desk.options
+    if options.simulate:
+        config = desk.config
+        comment = options.comment or (config.comment if config else None)
+        return Purpose(batch_id, f"simulated/{batch_id}", REHEARSAL_URL, comment, simulated=True)
+    target = desk.target()
+    return Purpose(batch_id, target.scope, target.api_url, options.comment or target.comment, simulated=False)
+
+
+def _confirmed_run(desk: Desk, view: PlanView, reports: Sequence[Path], talk: Talk) -> RunView:
+    _guard(view)
+    talk.confirm(view)
+    return _work(desk, view.batch, reports, talk)
+
+
+def _guard(view: PlanView) -> None:
+    """Refuse before the first call what is larger than the operator allowed."""
+    devices = view.counts.of(JobState.PENDING)
+    if view.max_devices is not None and devices > view.max_devices:
+        raise GuardError(
+            f"Batch {view.batch.batch_id} would offboard {devices} devices and guards.max_devices allows "
+            f"{view.max_devices}; nothing was sent. If all of them are meant, say --max-devices {devices}."
+        )
+
+
+def _work(
+    desk: Desk, batch: Batch, reports: Sequence[Path], talk: Talk, prepare: Callable[[], object] | None = None
+) -> RunView:
+    """Hold the locks, submit, and report whatever happened."""
+    _same_kind(desk, batch)
+    target = None if batch.simulated else _same_tenant(desk, batch)
+    locks = lock_paths(state_folder() / "locks", desk.journal.path, batch.scope)
+    with only_process(locks, f"batch {batch.batch_id}", iso_utc(desk.clock.now().wall)):
+        if prepare is not None:
+            prepare()
+        desk.journal.remember_reports(batch.key, [str(path) for path in reports])
+        halt = _real_run(desk, batch, target, talk) if target else _rehearse(desk, batch, talk)
+        batch = desk.batch(batch.batch_id)
+        paths = [Path(path) for path in batch.reports] or default_reports(desk.options.cwd, batch)
+        written = write_reports(desk, batch, paths)
+    counts = count(desk.journal, batch.key)
+    skipped = skipped_jobs(desk.journal, batch.key)
+    return RunView(batch, counts, skipped, halt, written, exit_code(counts, skipped, halt))
+
+
+def _real_run(desk: Desk, batch: Batch, target: Target, talk: Talk) -> Halt | None:
+    return asyncio.run(work_off(desk.journal, batch, target, desk.clock, talk.observer))
+
+
+def _rehearse(desk: Desk, batch: Batch, talk: Talk) -> Halt | None:
+    """The same work against an embedded tenant, on the event loop's own time."""
+    speed = desk.options.speed
+
+    async def rehearse() -> Halt | None:
+        # An accelerated run leaves the journal ahead of the machine's time; the next goes on from there.
+        clock = LoopClock(max(time.time(), latest_time(desk.journal)))
+        limits = desk.limits()
+        async with embedded_tenant(devices_of(desk.journal, batch.key), limits, desk.options.faults, clock) as url:
+            target = rehearsal_target(url, batch.scope, desk.config)
+            return await work_off(desk.journal, batch, target, clock, talk.observer, speed=speed)
+
+    with asyncio.Runner(loop_factory=loop_factory(speed)) as runner:
+        return runner.run(rehearse())
+
+
+def _same_kind(desk: Desk, batch: Batch) -> None:
+    if batch.simulated and not desk.options.simulate:
+        raise UsageError(f"Batch {batch.batch_id} is a rehearsal; say --simulate.")
+    if desk.options.simulate and not batch.simulated:
+        raise UsageError(f"Batch {batch.batch_id} is real; leave --simulate out.")
+
+
+def _same_tenant(desk: Desk, batch: Batch) -> Target:
+    target = desk.target()
+    if target.scope != batch.scope:
+        raise ConfigError(
+            f"Batch {batch.batch_id} belongs to {batch.scope}, and the configuration names {target.scope}; "
+            "use the configuration that the batch was planned with."
+        )
+    return target
+
+
+def exit_code(counts: Counts, skipped: Mapping[Reason, int], halt: Halt | None) -> ExitCode:
+    """What a run's end means for whoever started it."""
+    if halt is not None and (counts.of(JobState.PENDING) or halt.exit_code is ExitCode.SIGN_IN):
+        return halt.exit_code
+    if counts.of(JobState.PENDING, JobState.SENDING, JobState.IN_DOUBT):
+        return ExitCode.UNFINISHED
+    unwell = sum(number for reason, number in [*counts.skipped.items(), *skipped.items()] if not reason.is_well)
+    return ExitCode.ROWS_FAILED if unwell or counts.of(JobState.FAILED, JobState.CANCELLED) else ExitCode.OK
+
+
+def exit_code_of_plan(view: PlanView) -> ExitCode:
+    """A plan ends well if no row needs anybody's attention."""
+    return exit_code(Counts({}, view.counts.skipped), {}, None)
+
+
+def lives_of(desk: Desk, batch: Batch, row_or_device: str) -> list[Life]:
+    """The lives of the row with this number, or of every row that names this device."""
+    numbers = rows_of_device(desk.journal, batch.key, row_or_device)
+    if not numbers and row_or_device.isascii() and row_or_device.isdigit():
+        numbers = [int(row_or_device)] if len(row_or_device) < 9 else []
+    lives = [life for number in numbers if (life := life_of(desk.journal, batch.key, number)) is not None]
+    if not lives:
+        raise UsageError(
+            f"Batch {batch.batch_id} has no row and no device {shown(row_or_device)}; give a row number of the sheet, "
+            "a device ID or a computer name."
+        )
+    return lives
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaView:
+    """One quota as it stands; `next_call` is in seconds since the epoch, None if a call under way decides it."""
+
+    scope: str
+    standing: Standing
+    next_call: float | None
+    now: float
+
+
+def quotas(desk: Desk) -> list[QuotaView]:
+    """Every quota that the journal has used."""
+    views = []
+    for scope in scopes_used(desk.journal):
+        standing = gate_of(desk, scope, desk.limits()).standing()
+        now = desk.clock.now()
+        until = standing.waiting_until
+        next_call = (
+            now.wall if standing.waiting_for is None else None if until is None else now.wall + until - now.ticks
+        )
+        views.append(QuotaView(scope, standing, next_call, now.wall))
+    return views

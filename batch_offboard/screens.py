@@ -1,0 +1,415 @@
+"""What the commands print: tables and sentences for people, JSON for programs, and the one question.
+
+Data goes to stdout, talk to stderr. Nothing from a sheet reaches a terminal with control characters in it.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from batch_offboard.clock import iso_utc
+from batch_offboard.devices import shown
+from batch_offboard.errors import GuardError
+from batch_offboard.jobs import JobState
+from batch_offboard.journal.reading import Batch, Counts, Life
+from batch_offboard.plan import Reason
+from batch_offboard.report import advice
+from batch_offboard.run import PlanView, QuotaView, RunView
+from batch_offboard.standing import spoken_duration
+
+WORDS = {
+    JobState.SUBMITTED: "submitted",
+    JobState.FAILED: "failed",
+    JobState.IN_DOUBT: "in doubt",
+    JobState.SENDING: "being sent",
+    JobState.PENDING: "pending",
+    JobState.SKIPPED: "skipped",
+    JobState.CANCELLED: "cancelled",
+}
+
+
+def show(text: str, *, quiet: bool = False) -> None:
+    """Print data."""
+    if not quiet:
+        sys.stdout.write(f"{text}\n")
+
+
+def voice(*, quiet: bool) -> Callable[[str], None]:
+    """How to talk to the operator."""
+
+    def say(text: str) -> None:
+        if not quiet:
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
+
+    return say
+
+
+def confirm(view: PlanView, *, yes: bool, quiet: bool) -> None:
+    """Show the plan and let the operator type the number of devices; GuardError unless they do."""
+    say = voice(quiet=quiet)
+    say(plan_text(view))
+    devices = view.counts.of(JobState.PENDING)
+    if yes or devices == 0 or view.batch.simulated:
+        return
+    if not sys.stdin.isatty():
+        raise GuardError(
+            f"Nobody is there to confirm that {devices} devices are offboarded; nothing was sent. Say --yes to go "
+            f"ahead unasked: batch-offboard run {view.batch.batch_id} --yes"
+        )
+    sys.stderr.write(f"This takes {_devices(devices)} out of Defender. Type {devices} to go ahead: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != str(devices):
+        raise GuardError(f"Not confirmed; nothing was sent. The plan is kept: batch-offboard run {view.batch.batch_id}")
+
+
+def tenant_is_up(url: str, machines: int, speed: float) -> None:
+    """Where the embedded tenant listens, on stdout for programs, and how to use it."""
+    show(url)
+    sys.stdout.flush()
+    faster = f" Its time passes {speed:g} times faster than yours." if speed != 1 else ""
+    voice(quiet=False)(
+        f"An embedded tenant with {_devices(machines)} listens; nothing there is real.{faster} Ctrl-C ends it.\n"
+        f"Use it with api_url: {url} and credential: {{type: access_token, token_env: NAME}} in config.yaml."
+    )
+
+
+def plan_text(view: PlanView) -> str:
+    """Counts, reasons with example rows, and the expected duration."""
+    batch, devices = view.batch, view.counts.of(JobState.PENDING)
+    lines = [_title("Plan", batch), f"  source    {shown(batch.source_name)} ({batch.source_kind})"]
+    lines += [f"  note      {note}" for note in view.notes]
+    lines += [
+        f"  comment   {shown(batch.comment)}",
+        "",
+        f"  {view.counts.rows:>7}  rows",
+        f"  {devices:>7}  to offboard",
+    ]
+    for reason, number in sorted(view.counts.skipped.items(), key=lambda each: -each[1]):
+        lines.append(f"  {number:>7}  skipped: {reason}")
+        lines += [
+            f"             row {each.row}: {_label(each.device_id, each.device_name)}: {each.detail}"
+            for each in view.examples.get(reason, ())
+        ]
+        unnamed = number - len(view.examples.get(reason, ()))
+        lines += [f"             and {unnamed} more"] if unnamed > 0 else []
+    lines += ["", f"  expected duration: {spoken_duration(view.expected)} ({view.expected:.0f} s)"]
+    if view.max_devices is not None and devices > view.max_devices:
+        lines.append(
+            f"  `run` will refuse: guards.max_devices allows {view.max_devices}; --max-devices {devices} lifts it."
+        )
+    if batch.state == "planned" and devices:
+        lines.append(f"  next: batch-offboard run {batch.batch_id}")
+    return "\n".join(lines)
+
+
+def run_text(view: RunView) -> str:
+    """How a run ended, and what to type next."""
+    parts = [f"{number} {WORDS[state]}" for state, number in _by_state(view.counts)]
+    unmade = sum(view.counts.skipped.values())
+    lines = [
+        f"Batch {view.batch.batch_id}: {', '.join([*parts, *([f'{unmade} skipped by the plan'] if unmade else [])])}."
+    ]
+    if view.halt is not None:
+        lines.append(f"Stopped: {view.halt.reason}")
+    lines += [f"Next: {step}" for step in _next_steps(view.batch, view.counts)]
+    lines.append(f"Exit code {view.exit_code.value}: {view.exit_code.meaning}.")
+    return "\n".join(lines)
+
+
+def batch_text(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> str:
+    """One batch: what was asked, what happened, what to do next."""
+    facts = {
+        "state": batch.state,
+        "source": f"{shown(batch.source_name)} ({batch.source_kind})",
+        "SHA-256": batch.source_sha256,
+        "tenant": batch.scope,
+        "API": batch.api_url,
+        "comment": shown(batch.comment),
+        "planned": iso_utc(batch.planned_at),
+        "started": iso_utc(batch.started_at) if batch.started_at else "-",
+        "ended": iso_utc(batch.ended_at) if batch.ended_at else "-",
+    }
+    lines = [_title("Batch", batch), *(f"  {name:<9} {value}" for name, value in facts.items()), ""]
+    lines += [
+        f"  {counts.rows:>7}  rows",
+        *(f"  {number:>7}  {WORDS[state]}" for state, number in _by_state(counts)),
+    ]
+    lines += [f"  {number:>7}  skipped: {reason}" for reason, number in _all_skipped(counts, skipped).items()]
+    if batch.halted_because:
+        lines += ["", f"  stopped: {batch.halted_because}"]
+    lines += ["", *(f"  next: {step}" for step in _next_steps(batch, counts))]
+    return "\n".join(lines).rstrip()
+
+
+def list_text(batches: Sequence[tuple[Batch, Counts]]) -> str:
+    """The batches as a table."""
+    if not batches:
+        return "No batches yet; begin with `batch-offboard plan FILE`."
+    head = [
+        "batch",
+        "state",
+        "planned",
+        "rows",
+        "submitted",
+        "failed",
+        "in doubt",
+        "pending",
+        "skipped",
+        "source",
+    ]
+    lines = [
+        [
+            batch.batch_id,
+            batch.state,
+            iso_utc(batch.planned_at),
+            str(counts.rows),
+            str(counts.of(JobState.SUBMITTED)),
+            str(counts.of(JobState.FAILED)),
+            str(counts.of(JobState.IN_DOUBT, JobState.SENDING)),
+            str(counts.of(JobState.PENDING)),
+            str(sum(counts.skipped.values()) + counts.of(JobState.SKIPPED)),
+            shown(batch.source_name),
+        ]
+        for batch, counts in batches
+    ]
+    return _columns([head, *lines], right=range(3, 9))
+
+
+def lives_text(batch: Batch, lives: Sequence[Life]) -> str:
+    """Each row's decision, attempts and state in plain sentences."""
+    return "\n\n".join("\n".join(_life_lines(batch, life)) for life in lives)
+
+
+def quotas_text(views: Sequence[QuotaView]) -> str:
+    """What is left of both windows, and when the next call may go."""
+    if not views:
+        return "No call was made yet: the whole quota is left, and the next call may go at once."
+    return "\n\n".join(_quota_text(view) for view in views)
+
+
+def paths_text(paths: Iterable[Path]) -> str:
+    return "\n".join(str(path) for path in paths)
+
+
+def plan_json(view: PlanView) -> str:
+    return _json(
+        {
+            "batch": view.batch.batch_id,
+            "source": {
+                "name": view.batch.source_name,
+                "kind": view.batch.source_kind,
+                "sha256": view.batch.source_sha256,
+            },
+            "simulated": view.batch.simulated,
+            "rows": view.counts.rows,
+            "offboard": view.counts.of(JobState.PENDING),
+            "skipped": view.counts.skipped,
+            "examples": {
+                reason: [{"row": each.row, "device_id": each.device_id, "detail": each.detail} for each in found]
+                for reason, found in view.examples.items()
+            },
+            "notes": list(view.notes),
+            "expected_seconds": round(view.expected, 1),
+            "max_devices": view.max_devices,
+        }
+    )
+
+
+def run_json(view: RunView) -> str:
+    facts = _batch_facts(view.batch, view.counts, view.skipped)
+    halt = view.halt.reason if view.halt else None
+    return _json(
+        {
+            **facts,
+            "stopped": halt,
+            "reports": [str(path) for path in view.reports],
+            "exit_code": view.exit_code.value,
+        }
+    )
+
+
+def batch_json(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> str:
+    return _json(_batch_facts(batch, counts, skipped))
+
+
+def list_json(batches: Sequence[tuple[Batch, Counts]]) -> str:
+    return _json([_batch_facts(batch, counts, {}) for batch, counts in batches])
+
+
+def lives_json(batch: Batch, lives: Sequence[Life]) -> str:
+    return _json({"batch": batch.batch_id, "rows": [_life_facts(batch, life) for life in lives]})
+
+
+def quotas_json(views: Sequence[QuotaView]) -> str:
+    return _json(
+        [
+            {
+                "scope": view.scope,
+                "minute": _window_facts(view.standing.minute),
+                "hour": _window_facts(view.standing.hour),
+                "waiting_for": view.standing.waiting_for,
+                "next_call": None if view.next_call is None else iso_utc(view.next_call),
+                "wait_seconds": None if view.next_call is None else round(max(0.0, view.next_call - view.now), 1),
+            }
+            for view in views
+        ]
+    )
+
+
+def paths_json(paths: Iterable[Path]) -> str:
+    return _json({"reports": [str(path) for path in paths]})
+
+
+def _quota_text(view: QuotaView) -> str:
+    standing = view.standing
+    lines = [f"Quota of {view.scope}"]
+    lines += [
+        f"  {name:<7} {used:>5} of {limit} used, {max(0, limit - used)} left"
+        for name, (used, limit) in (("minute", standing.minute), ("hour", standing.hour))
+    ]
+    if standing.waiting_for is None:
+        lines.append("  the next call may go at once")
+    elif view.next_call is None:
+        lines.append(f"  the next call waits for {standing.waiting_for}: one of those under way must end first")
+    else:
+        wait = spoken_duration(view.next_call - view.now)
+        lines.append(f"  the next call waits for {standing.waiting_for} until {iso_utc(view.next_call)} ({wait})")
+    return "\n".join(lines)
+
+
+def _life_lines(batch: Batch, life: Life) -> list[str]:
+    row = life.report_row
+    lines = [
+        f"Row {row.row} of batch {batch.batch_id}: {_label(row.device_id, row.device_name)}",
+        f"  {iso_utc(batch.planned_at)}  planned from {shown(batch.source_name)}: "
+        + (f"skipped, {life.reason}: {row.error_message}" if life.reason else "to offboard"),
+    ]
+    for call in life.calls:
+        lines.append(f"  {iso_utc(call.started_at)}  attempt {call.attempt} begun")
+        status = f"HTTP {call.http_status}, " if call.http_status else ""
+        words = ": ".join(word for word in (call.code, call.message) if word)
+        if call.ended_at is not None:
+            said = f" ({status}{words})".replace(", )", ")") if status or words else ""
+            lines.append(
+                f"  {iso_utc(call.ended_at)}  attempt {call.attempt} ended: {call.verdict.replace('_', ' ')}{said}"
+            )
+        if call.target:
+            lines.append(f"             Microsoft's tracking ID: {shown(call.target)}")
+    lines.append(f"  now        {row.outcome.replace('_', ' ')}" + (f", {row.error_code}" if row.error_code else ""))
+    if row.machine_action_id:
+        status = f", {row.action_status} when last seen" if row.action_status else ""
+        lines.append(f"  action     {shown(row.machine_action_id)}{status}")
+    lines.append(f"  advice     {advice(row, batch.batch_id)}")
+    return lines
+
+
+def _life_facts(batch: Batch, life: Life) -> dict[str, Any]:
+    row = life.report_row
+    return {
+        "row": row.row,
+        "device_id": row.device_id,
+        "device_name": row.device_name,
+        "outcome": row.outcome,
+        "reason": life.reason or None,
+        "error_code": row.error_code or None,
+        "error_message": row.error_message or None,
+        "machine_action_id": row.machine_action_id or None,
+        "action_status": row.action_status or None,
+        "advice": advice(row, batch.batch_id),
+        "attempts": [
+            {
+                "attempt": call.attempt,
+                "started_at": iso_utc(call.started_at),
+                "ended_at": iso_utc(call.ended_at) if call.ended_at is not None else None,
+                "verdict": call.verdict or None,
+                "http_status": call.http_status,
+                "code": call.code or None,
+                "message": call.message or None,
+                "target": call.target or None,
+            }
+            for call in life.calls
+        ],
+    }
+
+
+def _batch_facts(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> dict[str, Any]:
+    return {
+        "batch": batch.batch_id,
+        "state": batch.state,
+        "simulated": batch.simulated,
+        "tenant": batch.scope,
+        "source": batch.source_name,
+        "source_sha256": batch.source_sha256,
+        "comment": batch.comment,
+        "planned_at": iso_utc(batch.planned_at),
+        "started_at": iso_utc(batch.started_at) if batch.started_at else None,
+        "ended_at": iso_utc(batch.ended_at) if batch.ended_at else None,
+        "rows": counts.rows,
+        "counts": {
+            **{state.value: counts.of(state) for state in JobState if state is not JobState.SKIPPED},
+            "skipped": sum(counts.skipped.values()) + counts.of(JobState.SKIPPED),
+        },
+        "skipped": _all_skipped(counts, skipped),
+        "stopped_because": batch.halted_because or None,
+    }
+
+
+def _window_facts(window: tuple[int, int]) -> dict[str, int]:
+    used, limit = window
+    return {"used": used, "limit": limit, "left": max(0, limit - used)}
+
+
+def _next_steps(batch: Batch, counts: Counts) -> list[str]:
+    steps = []
+    if batch.state == "planned" and counts.of(JobState.PENDING):
+        return [f"batch-offboard run {batch.batch_id}"]
+    if counts.of(JobState.PENDING):
+        steps.append(f"batch-offboard resume {batch.batch_id}")
+    if counts.of(JobState.FAILED):
+        steps.append(f"batch-offboard retry {batch.batch_id} (when the cause is mended)")
+    if counts.of(JobState.IN_DOUBT):
+        steps.append("look at the rows in doubt in the report; they are never sent again unasked")
+    return steps
+
+
+def _by_state(counts: Counts) -> list[tuple[JobState, int]]:
+    return [(state, counts.of(state)) for state in WORDS if counts.of(state)]
+
+
+def _all_skipped(counts: Counts, skipped: Mapping[Reason, int]) -> dict[Reason, int]:
+    total = dict(counts.skipped)
+    for reason, number in skipped.items():
+        total[reason] = total.get(reason, 0) + number
+    return total
+
+
+def _title(word: str, batch: Batch) -> str:
+    return f"{word} {batch.batch_id}" + (" (SIMULATED: no real device is touched)" if batch.simulated else "")
+
+
+def _label(device_id: str, device_name: str) -> str:
+    return " ".join(shown(text) for text in (device_id, device_name) if text) or "(empty)"
+
+
+def _devices(number: int) -> str:
+    return f"{number} device" if number == 1 else f"{number} devices"
+
+
+def _columns(lines: Sequence[Sequence[str]], right: Iterable[int]) -> str:
+    """Lines of cells under one another, two spaces apart."""
+    widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
+    flush = set(right)
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if at in flush else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

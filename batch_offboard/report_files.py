@@ -49,8 +49,23 @@ def write_report(path: Path, head: ReportHead, rows: Iterable[ReportRow]) -> Pat
         raise ReportError(_sentence(path, head, error)) from error
 
 
+def ensure_writable(path: Path) -> None:
+    """UsageError unless a report can be written there; ask before a run, not after it."""
+    writer_for(path)
+    probe = path.parent / f".report-{uuid4().hex}.tmp"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(_claimed(probe))
+        probe.unlink()
+    except OSError as error:
+        words = one_line(error.strerror or str(error))
+        raise UsageError(
+            f"No report can be written to {one_line(str(path))} ({words}); nothing was sent. Name one with --report."
+        ) from error
+
+
 def writer_for(path: Path) -> Writer:
-    """What writes the format of this suffix, or UsageError; ask before a run, not after it."""
+    """What writes the format of this suffix, or UsageError."""
     writer = _WRITERS.get(path.suffix.lower())
     if writer is None or "\0" in str(path):
         known = ", ".join(_WRITERS)

@@ -4,6 +4,8 @@ Nothing here prints or asks; what people see and answer comes in from the comman
 """
 
 import asyncio
+import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from batch_offboard.clock import LoopClock, SystemClock, iso_utc
 from batch_offboard.config import Config, load_config
 from batch_offboard.config.loading import is_configured
 from batch_offboard.devices import shown
-from batch_offboard.errors import ConfigError, ExitCode, GuardError, UsageError
+from batch_offboard.errors import BusyError, ConfigError, ExitCode, GuardError, UsageError
 from batch_offboard.execution import LATENCY_AT_FIRST, work_off
 from batch_offboard.fasttime import loop_factory
 from batch_offboard.gate import Gate, Standing
@@ -46,11 +48,11 @@ from batch_offboard.journal.store import Journal
 from batch_offboard.lock import lock_paths, only_process
 from batch_offboard.plan import Reason
 from batch_offboard.planning import Purpose, Reading, read_sheet, save_plan, staleness
-from batch_offboard.standing import Observer
 from batch_offboard.protocol import ApiName
 from batch_offboard.quota import QuotaLimits
 from batch_offboard.rehearsal import check_faults, embedded_tenant
-from batch_offboard.report_files import write_report
+from batch_offboard.report_files import ensure_writable, write_report
+from batch_offboard.standing import Observer
 from batch_offboard.target import Target, limits_of, new_batch_id, real_target, rehearsal_target
 
 REHEARSAL_URL = "the embedded tenant"
@@ -163,6 +165,18 @@ class Desk:
 def state_folder() -> Path:
     """The user's folder for what programs remember, as the operating system has it."""
     return platformdirs.user_state_path("batch-offboard", appauthor=False)
+
+
+def lock_folder() -> Path:
+    """Where the locks of all journals meet: beside the journals, or where everybody may write."""
+    for folder in (state_folder() / "locks", Path(tempfile.gettempdir()) / "batch-offboard-locks"):
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    raise BusyError("No folder for the lock can be written, neither the user's nor the system's for temporary files.")
 
 
 def plan(desk: Desk, sheet: Path, reading: Reading) -> PlanView:
@@ -282,15 +296,17 @@ def _work(
     """Hold the locks, submit, and report whatever happened."""
     _same_kind(desk, batch)
     target = None if batch.simulated else _same_tenant(desk, batch)
-    locks = lock_paths(state_folder() / "locks", desk.journal.path, batch.scope)
+    asked = reports or [Path(path) for path in batch.reports] or default_reports(desk.options.cwd, batch)
+    for path in asked:
+        ensure_writable(path)
+    locks = lock_paths(lock_folder(), desk.journal.path, batch.scope)
     with only_process(locks, f"batch {batch.batch_id}", iso_utc(desk.clock.now().wall)):
         if prepare is not None:
             prepare()
         desk.journal.remember_reports(batch.key, [str(path) for path in reports])
         halt = _real_run(desk, batch, target, talk) if target else _rehearse(desk, batch, talk)
         batch = desk.batch(batch.batch_id)
-        paths = [Path(path) for path in batch.reports] or default_reports(desk.options.cwd, batch)
-        written = write_reports(desk, batch, paths)
+        written = write_reports(desk, batch, asked)
     counts = count(desk.journal, batch.key)
     skipped = skipped_jobs(desk.journal, batch.key)
     return RunView(batch, counts, skipped, halt, written, exit_code(counts, skipped, halt))

@@ -7,10 +7,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from batch_offboard.errors import JournalError
+from batch_offboard.errors import JournalError, UsageError
 from batch_offboard.journal.migrations import VERSION, migrate, stored_version
 
 BUSY_TIMEOUT = 10.0  # seconds; a reader holds the file for moments only
@@ -62,13 +62,13 @@ def _prepare_file(path: Path, *, create: bool) -> None:
     if path.exists():
         return
     if not create:
-        raise JournalError(f"There is no journal at {path}; `plan` or `run` a sheet first.")
+        raise UsageError(f"There is no journal at {path}; `plan` or `run` a sheet first.")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT})
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT})
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text, update
 from sqlalchemy.exc import IntegrityError
 
 from batch_offboard.clock import Moment
-from batch_offboard.errors import JournalError
+from batch_offboard.errors import JournalError, UsageError
 from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict
 from batch_offboard.journal import migrations, reading
 from batch_offboard.journal.schema import jobs
@@ -332,7 +332,7 @@ def test_the_file_is_durable_and_for_its_owner_alone(journal: Journal) -> None:
 
 
 def test_a_missing_journal_is_not_made_by_looking(tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match="There is no journal"):
+    with pytest.raises(UsageError, match="There is no journal"):
         Journal(tmp_path / "none.db")
     assert not (tmp_path / "none.db").exists()
 

@@ -1,0 +1,85 @@
+"""A fleet from a file: the JSON that the service itself gives, or a CSV with its field names as columns.
+
+It only reads; whatever is wrong with the file is a `ValueError` of one sentence.
+"""
+
+import csv
+import json
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+from batch_offboard.simulator.machines import HEALTHY, Machine
+
+_TRUTH = {"true": True, "false": False}
+
+
+def read_fleet(path: Path) -> list[Machine]:
+    """The machines of a `.csv` file, or of any other file as JSON: a list, or an object with a list `value`.
+
+    Fields left out are those of a healthy Windows 11 machine. Raises `ValueError`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"The fleet {path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"The fleet {path} is not UTF-8; save it as that.") from error
+    machines = _from_csv(path, text) if path.suffix.lower() == ".csv" else _from_json(path, text)
+    _check_ids(path, machines)
+    return machines
+
+
+def _from_json(path: Path, text: str) -> list[Machine]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"The fleet {path} is not JSON; a CSV must be called .csv.") from error
+    if isinstance(content, dict):
+        content = content.get("value")
+    if not isinstance(content, list) or not all(isinstance(machine, dict) for machine in content):
+        raise ValueError(f'The fleet {path} is no list of machines and has none under "value".')
+    return [_unpaired(machine) for machine in content]
+
+
+def _from_csv(path: Path, text: str) -> list[Machine]:
+    try:
+        rows = csv.DictReader(StringIO(text, newline=""), restkey="", strict=True)
+        columns = rows.fieldnames or []
+        if "id" not in columns:
+            raise ValueError(f"The fleet {path} has no column id.")
+        return [
+            _unpaired({name: _cell(path, name, cell) for name, cell in row.items() if name and cell}) for row in rows
+        ]
+    except csv.Error as error:
+        raise ValueError(f"The fleet {path} is no CSV file: {error}.") from error
+
+
+def _unpaired(machine: Machine) -> Machine:
+    """A machine that tells its version but not its build has an unknown build, not the healthy one's."""
+    return {"osBuild": None} | machine if "version" in machine else machine
+
+
+def _cell(path: Path, name: str, cell: str) -> object:
+    """A cell as the type that the service gives the field."""
+    usual = HEALTHY.get(name)
+    read: Callable[[str], object] = str
+    if isinstance(usual, bool):
+        read = lambda text: _TRUTH[text.strip().lower()]  # noqa: E731  # beside its two siblings it reads best
+    elif isinstance(usual, int):
+        read = int
+    elif name == "machineTags":
+        read = lambda text: [tag.strip() for tag in text.split(";") if tag.strip()]  # noqa: E731  # likewise
+    try:
+        return read(cell)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"The fleet {path} has {cell!r} under {name}, which cannot be.") from error
+
+
+def _check_ids(path: Path, machines: list[Machine]) -> None:
+    for number, machine in enumerate(machines, start=1):
+        if not isinstance(machine.get("id"), str) or not str(machine["id"]).strip():
+            raise ValueError(f"Machine {number} of the fleet {path} has no id.")
+    keys = [str(machine["id"]).lower() for machine in machines]
+    if len(set(keys)) != len(keys):
+        raise ValueError(f"The fleet {path} has an id twice; every machine needs its own.")

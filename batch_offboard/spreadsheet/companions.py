@@ -1,0 +1,171 @@
+"""One companion for each workbook format: it guards the reader and knows what the reader does not tell.
+
+A companion answers before the reader lays anything out in memory, and never reads a value itself.
+"""
+
+from typing import Final, Protocol
+
+from batch_offboard.devices import shown
+from batch_offboard.errors import InputError
+from batch_offboard.rows import CellKind
+from batch_offboard.spreadsheet import ods, xlsb, xlsx
+from batch_offboard.spreadsheet.archive import Archive
+from batch_offboard.spreadsheet.sheet_facts import SheetFacts
+
+
+class Companion(Protocol):
+    """What the workbook reader asks beside the values."""
+
+    kind: str
+    notes: tuple[str, ...]
+
+    def guard(self) -> None:
+        """Raise InputError if a reader should not open the workbook."""
+
+    def facts(self, sheet: str, id_index: int | None) -> SheetFacts:
+        """What is known about the sheet's rows and its ID column."""
+
+    def errors(self, sheet: str, id_index: int | None) -> dict[int, CellKind]:
+        """The rows whose ID cell is an error value, which the reader shows as empty."""
+
+
+def companion_for(content: bytes, name: str) -> Companion:
+    """The companion for a workbook of these bytes; raises InputError for other archives."""
+    if not content.startswith(b"PK"):
+        return XlsCompanion()
+    archive = Archive(content, name)
+    if "xl/workbook.xml" in archive:
+        return XlsxCompanion(archive, name)
+    if "xl/workbook.bin" in archive:
+        return XlsbCompanion(archive, name)
+    if "content.xml" in archive and b"opendocument.spreadsheet" in _mimetype(archive):
+        return OdsCompanion(archive, name)
+    raise InputError(f"{name} is {_other_archive(archive)}, not a spreadsheet; save the list as XLSX or CSV.")
+
+
+class XlsxCompanion:
+    """XLSX and XLSM: a quick search over each sheet decides whether a parse is worth its time."""
+
+    kind = "XLSX"
+
+    def __init__(self, archive: Archive, name: str) -> None:
+        self._archive = archive
+        self._name = name
+        self._parts = xlsx.sheet_parts(archive)
+        self._scans = {part: xlsx.SheetScan() for part in self._parts.values()}
+        macros = any(part.casefold().endswith("vbaproject.bin") for part in archive.names)
+        self.notes: tuple[str, ...] = ("The workbook has macros; they were not run.",) if macros else ()
+
+    def guard(self) -> None:
+        self._archive.verify({part: scan.feed for part, scan in self._scans.items()})
+        for part, scan in self._scans.items():
+            if scan.needs_measuring:
+                xlsx.sheet_facts(self._archive, part, None).refuse_scattered(self._name)
+
+    def facts(self, sheet: str, id_index: int | None) -> SheetFacts:
+        part = self._part(sheet)
+        if not self._scans[part].needs_parsing:
+            return SheetFacts()
+        return xlsx.sheet_facts(self._archive, part, id_index)
+
+    def errors(self, sheet: str, id_index: int | None) -> dict[int, CellKind]:
+        part = self._part(sheet)
+        if id_index is None or not xlsx.holds_errors(self._archive, part):
+            return {}
+        return xlsx.sheet_facts(self._archive, part, id_index).special
+
+    def _part(self, sheet: str) -> str:
+        part = self._parts.get(sheet)
+        if part is None:
+            raise InputError(f"{self._name}: the sheet '{shown(sheet)}' has no content; save the list again.")
+        return part
+
+
+class XlsbCompanion:
+    """XLSB: each sheet's binary records are walked over once before the reader opens it."""
+
+    kind = "XLSB"
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, archive: Archive, name: str) -> None:
+        self._archive = archive
+        self._name = name
+        targets = xlsx.relation_targets(archive, "xl/_rels/workbook.bin.rels")
+        self._parts = {sheet: targets[key] for sheet, key in xlsb.bound_sheets(archive) if key in targets}
+
+    def guard(self) -> None:
+        self._archive.verify({})
+        for part in self._parts.values():
+            if part.casefold().endswith(".bin"):
+                xlsb.sheet_facts(self._archive, part, None).refuse_scattered(self._name)
+
+    def facts(self, sheet: str, id_index: int | None) -> SheetFacts:
+        part = self._parts.get(sheet)
+        return SheetFacts() if part is None else xlsb.sheet_facts(self._archive, part, id_index)
+
+    def errors(self, sheet: str, id_index: int | None) -> dict[int, CellKind]:
+        return self.facts(sheet, id_index).special
+
+
+class OdsCompanion:
+    """ODS: the one content part is parsed, because repeated rows have to be counted anyway."""
+
+    kind = "ODS"
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, archive: Archive, name: str) -> None:
+        self._archive = archive
+        self._name = name
+
+    def guard(self) -> None:
+        self._archive.verify({})
+        for facts in ods.table_facts(self._archive).values():
+            facts.refuse_scattered(self._name)
+
+    def facts(self, sheet: str, id_index: int | None) -> SheetFacts:
+        return ods.table_facts(self._archive, table=sheet, id_index=id_index).get(sheet, SheetFacts())
+
+    def errors(self, sheet: str, id_index: int | None) -> dict[int, CellKind]:
+        del sheet, id_index  # the reader shows errors as text
+        return {}
+
+
+class XlsCompanion:
+    """XLS: the old binary format tells nothing more, and cannot hold more than 65,536 rows."""
+
+    kind = "XLS"
+    notes: tuple[str, ...] = (
+        "Hidden rows and formulas cannot be seen in an XLS file; save it as XLSX if there may be any.",
+    )
+
+    def guard(self) -> None:
+        """Nothing to do: the format's own limits bound what a reader lays out."""
+
+    def facts(self, sheet: str, id_index: int | None) -> SheetFacts:
+        del sheet, id_index
+        return SheetFacts()
+
+    def errors(self, sheet: str, id_index: int | None) -> dict[int, CellKind]:
+        del sheet, id_index
+        return {}
+
+
+def _mimetype(archive: Archive) -> bytes:
+    return archive.read("mimetype", 1000) if "mimetype" in archive else b""
+
+
+def _other_archive(archive: Archive) -> str:
+    names = archive.names
+    for start, what in _ARCHIVES:
+        if any(name.startswith(start) for name in names):
+            return what
+    return "a ZIP archive"
+
+
+_ARCHIVES: Final = (
+    ("Index/", "an Apple Numbers document"),
+    ("Index.zip", "an Apple Numbers document"),
+    ("word/", "a Word document"),
+    ("ppt/", "a PowerPoint document"),
+    ("content.xml", "an OpenDocument file of another kind"),
+)

@@ -1,0 +1,58 @@
+"""Which character separates the columns of a text file, decided by structure on a sample."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from batch_offboard.devices import trimmed
+
+NO_DELIMITER: Final = "\x1f"  # a plain list: nothing separates columns
+_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", NO_DELIMITER: "one column"}
+_RECORDS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """The delimiter, and whether the first line only says so (`sep=;`, as Excel writes and reads it)."""
+
+    delimiter: str
+    has_sep_line: bool
+
+    @property
+    def name(self) -> str:
+        """The delimiter in words."""
+        return _NAMES.get(self.delimiter, "other")
+
+
+def find_dialect(sample: str) -> Dialect:
+    """Decide the dialect; a sample in which nothing divides most rows alike is a plain list."""
+    first = sample.splitlines()[0] if sample else ""
+    said = trimmed(first).strip('"')
+    if said[:4].lower() == "sep=" and said[4:] in (",", ";", "\t", "|", ""):
+        return Dialect(said[4:] or "\t", has_sep_line=True)
+    best, delimiter = (0.5, 0), NO_DELIMITER
+    for candidate in (",", ";", "\t", "|"):
+        widths = Counter(len(record) for record in records(sample, candidate, _RECORDS) if any(record))
+        width, rows = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
+        share = rows / max(widths.total(), 1)
+        if width > 1 and (round(share, 2), width) > best:
+            best, delimiter = (round(share, 2), width), candidate
+    return Dialect(delimiter, has_sep_line=False)
+
+
+def records(sample: str, delimiter: str, limit: int) -> Iterator[list[str]]:
+    """The first records of the text, as the table reader will see them."""
+    reader = csv.reader(_lines(sample), delimiter=delimiter)
+    for _ in range(limit):
+        try:
+            yield next(reader)
+        except (StopIteration, csv.Error):
+            return
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Lines that end in LF, CR or both; other separators such as U+2028 stay inside a line."""
+    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        yield line + "\n"

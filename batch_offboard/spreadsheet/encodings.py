@@ -1,0 +1,112 @@
+"""Which encoding a text file has: by its mark, as strict UTF-8, or as one of the usual older ones."""
+
+import codecs
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from batch_offboard.errors import InputError
+
+MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+_USUAL = ("cp932", "euc_jp", "gb18030", "big5", "euc_kr", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254")
+_LATIN = ("cp1252", "cp1250", "cp1254")
+_EVIDENCE = 128 << 10  # bytes of lines with other than ASCII characters
+_SHOWN: Final = {
+    "utf-8": "UTF-8",
+    "utf-16-le": "UTF-16",
+    "utf-16-be": "UTF-16",
+    "utf-32-le": "UTF-32",
+    "utf-32-be": "UTF-32",
+    "cp932": "Shift-JIS",
+    "euc_jp": "EUC-JP",
+    "gb18030": "GB18030",
+    "big5": "Big5",
+    "euc_kr": "EUC-KR",
+}
+
+
+def mark_of(start: bytes) -> tuple[str | None, int]:
+    """The encoding that a byte order mark names and the mark's length, or None and 0."""
+    for mark, encoding in MARKS:
+        if start.startswith(mark):
+            return encoding, len(mark)
+    return None, 0
+
+
+def shown_encoding(encoding: str) -> str:
+    """The encoding's name as people write it."""
+    return _SHOWN.get(encoding, encoding.replace("cp", "Windows-"))
+
+
+def older_encoding(path: Path, name: str) -> str:
+    """The encoding of a file that is not UTF-8; raises InputError if none of the usual ones fits it wholly."""
+    evidence = _lines_beyond_ascii(path)
+    for encoding in _ranked(evidence):
+        if encoding in _LATIN and _is_mixed(evidence):
+            raise InputError(f"{name} mixes UTF-8 with an older encoding; save it again as CSV (UTF-8).")
+        if _decodes(path, encoding):
+            return encoding
+    raise InputError(f"{name} is not text in a known encoding; save it again as CSV (UTF-8).")
+
+
+def _lines_beyond_ascii(path: Path) -> bytes:
+    lines: list[bytes] = []
+    size = 0
+    with path.open("rb") as opened:
+        for line in opened:
+            if not line.isascii():
+                lines.append(line[:4096])
+                size += len(line)
+                if size > _EVIDENCE:
+                    break
+    return b"".join(lines)
+
+
+def _ranked(evidence: bytes) -> Iterable[str]:
+    """The usual encodings that fit the evidence, the best first."""
+    from charset_normalizer import from_bytes
+
+    fits = [match.encoding for match in from_bytes(evidence, cp_isolation=list(_USUAL))]
+    latin = sorted(_LATIN, key=lambda encoding: _strangeness(evidence, encoding))
+    ranked = [latin[0] if encoding in _LATIN else encoding for encoding in fits]
+    return dict.fromkeys([*ranked, *latin])
+
+
+def _strangeness(evidence: bytes, encoding: str) -> int:
+    """How many characters are no letters: a wrong Latin table turns letters into signs such as `¹` and `³`."""
+    text = evidence.decode(encoding, "replace")
+    return sum(ord(char) > 0x7F and not char.isalpha() for char in text)
+
+
+def _is_mixed(evidence: bytes) -> bool:
+    """True if some lines are UTF-8 and others are not: two files were joined, one of them would be misread."""
+    verdicts = {_is_utf8(line) for line in evidence.splitlines() if not line.isascii()}
+    return verdicts == {True, False}
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decodes(path: Path, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        with path.open("rb") as opened:
+            while piece := opened.read(io.DEFAULT_BUFFER_SIZE * 16):
+                decoder.decode(piece)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True

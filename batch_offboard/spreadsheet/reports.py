@@ -1,0 +1,57 @@
+"""The tool's own report as input: which rows are taken, and what the report writer did to the cells."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from batch_offboard.devices import shown
+from batch_offboard.errors import InputError
+from batch_offboard.rows import NotText, SourceRow
+from batch_offboard.spreadsheet.columns import REPORT_COLUMNS, HeadRow, Layout
+
+OUTCOMES: Final = ("submitted", "failed", "skipped", "in_doubt", "pending", "cancelled")
+
+_OWN = len(REPORT_COLUMNS)
+_OUTCOME = REPORT_COLUMNS.index("outcome")
+_FORMULA_STARTS = ("'=", "'+", "'-", "'@", "'\t", "'\r")
+
+
+def report_layout(head: Sequence[HeadRow]) -> Layout | None:
+    """The layout of a report, or None for any other table."""
+    first = head[0]
+    if tuple(first.cells[:_OWN]) != REPORT_COLUMNS:
+        return None
+    columns = tuple(cell.shown if isinstance(cell, NotText) else cell for cell in first.cells)
+    note = "This is a report of an earlier run; its own columns are left out of the next one."
+    return Layout(
+        columns, REPORT_COLUMNS.index("device_id"), REPORT_COLUMNS.index("device_name"), first.number, (note,)
+    )
+
+
+def refuse_unknown_outcomes(only: frozenset[str]) -> None:
+    """Raise InputError for a word that is no outcome, or for none at all."""
+    unknown = sorted(only.difference(OUTCOMES))
+    if unknown or not only:
+        words = ", ".join(map(shown, unknown)) or "nothing"
+        raise InputError(f"--only: {words} is not an outcome; the outcomes are {', '.join(OUTCOMES)}.")
+
+
+def input_rows(rows: Iterator[SourceRow], only: frozenset[str] | None, *, neutralised: bool) -> Iterator[SourceRow]:
+    """The report's rows as input: those with a wanted outcome, with the original columns alone.
+
+    `neutralised`: the cells come from CSV, where the writer put an apostrophe before what a spreadsheet
+    program would take for a formula.
+    """
+    for row in rows:
+        if only is not None and row.cells[_OUTCOME].strip() not in only:
+            continue
+        cells = row.cells[_OWN:]
+        device_id, name = row.device_id, row.device_name
+        if neutralised:
+            cells = tuple(map(_restored, cells))
+            name = _restored(name)
+            device_id = _restored(device_id) if isinstance(device_id, str) else device_id
+        yield SourceRow(row.number, device_id, name, cells)
+
+
+def _restored(cell: str) -> str:
+    return cell[1:] if cell.startswith(_FORMULA_STARTS) else cell

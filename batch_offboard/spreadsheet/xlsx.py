@@ -1,0 +1,172 @@
+"""What the reader of XLSX does not tell: hidden rows, formulas, errors, and cells that lie far apart.
+
+A quick search over the raw XML looks for signs of these. Only a sheet that shows one is parsed a second
+time; nearly all sheets show none, and the search costs a fraction of the reading.
+"""
+
+import posixpath
+import re
+
+from batch_offboard.rows import CellKind
+from batch_offboard.spreadsheet.archive import Archive
+from batch_offboard.spreadsheet.columns import column_index
+from batch_offboard.spreadsheet.sheet_facts import SheetFacts, number, true
+from batch_offboard.spreadsheet.xml_parts import parse
+
+_LONGEST_TAG = 1 << 16
+# A cell whose place is not written the way all known programs write it: no `r`, other quotes, blanks.
+_IRREGULAR = re.compile(rb'<c[> /\t\r\n](?!r="[A-Z]+[0-9]+")')
+# Columns from AA on, rows from 100,000 on: together they may span a rectangle that fills the memory.
+_NOTABLE = re.compile(rb'r="(?:[A-Z]{2}|[A-Z]?[0-9]{6})')
+_WIDE = re.compile(rb'r="[A-Z]{2}')
+_FAR = re.compile(rb'r="[A-Z]*[0-9]{6}')
+_BEYOND = re.compile(rb'r="(?:[A-Z]{3}|G[S-Z][0-9]|[H-Z][A-Z][0-9]|[A-Z]{0,2}[0-9]{7})')
+_HIDDEN = re.compile(rb"""hidden\s*=\s*["'](?:1|t)""")
+_PLACE = re.compile(r"([A-Za-z]+)([0-9]+)")
+
+
+class SheetScan:
+    """The quick search over one sheet's XML, fed in pieces."""
+
+    def __init__(self) -> None:
+        self.formulas = False
+        self.hidden = False
+        self._irregular = False
+        self._wide = False
+        self._far = False
+        self._beyond = False
+        self._tail = b""
+        self._first = True
+
+    @property
+    def needs_measuring(self) -> bool:
+        """True if the cells' places must be known exactly before a reader may open the sheet."""
+        return self._irregular or self._beyond or (self._wide and self._far)
+
+    @property
+    def needs_parsing(self) -> bool:
+        """True if something in the sheet concerns which rows count, or what an ID cell is."""
+        return self.formulas or self.hidden or self._irregular
+
+    def feed(self, piece: bytes) -> None:
+        """Search one piece up to its last tag, which may go on in the next piece."""
+        text = self._tail + piece
+        cut = max(text.rfind(b"<"), len(text) - _LONGEST_TAG)
+        text, self._tail = text[:cut], text[cut:]
+        if self._first:
+            self._first = False
+            self._irregular = b"<worksheet" not in text[:4096] or b"\0" in text[:64]
+        self.formulas = self.formulas or b"</f>" in text or b"<f/>" in text
+        self.hidden = self.hidden or (b"hidden" in text and _HIDDEN.search(text) is not None)
+        self._irregular = self._irregular or _IRREGULAR.search(text) is not None
+        if _NOTABLE.search(text) is None:
+            return
+        self._wide = self._wide or _WIDE.search(text) is not None
+        self._far = self._far or _FAR.search(text) is not None
+        self._beyond = self._beyond or _BEYOND.search(text) is not None
+
+
+def holds_errors(archive: Archive, part: str) -> bool:
+    """True if some cell of the sheet is an error such as `#N/A`; the reader shows those as empty."""
+    tail = b""
+    for piece in archive.pieces(part):
+        if b't="e"' in tail + piece or b"t='e'" in tail + piece:
+            return True
+        tail = piece[-8:]
+    return False
+
+
+def sheet_parts(archive: Archive) -> dict[str, str]:
+    """The part of each worksheet, by the sheet's name; raises InputError for a broken workbook."""
+    targets = relation_targets(archive, "xl/_rels/workbook.xml.rels")
+    found: dict[str, str] = {}
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        target = targets.get(attributes.get("id", ""))
+        if tag == "sheet" and target is not None and target in archive:
+            found[attributes.get("name", "")] = target
+
+    parse(archive, "xl/workbook.xml", start)
+    return found
+
+
+def relation_targets(archive: Archive, part: str) -> dict[str, str]:
+    """The parts that a workbook's relations name, by relation ID; what lies outside the archive is left out."""
+    targets: dict[str, str] = {}
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        if tag == "Relationship" and attributes.get("TargetMode") != "External":
+            targets[attributes.get("Id", "")] = _resolved(attributes.get("Target", ""))
+
+    parse(archive, part, start)
+    return targets
+
+
+def sheet_facts(archive: Archive, part: str, id_index: int | None) -> SheetFacts:
+    """Parse one sheet's XML; `id_index` is the column whose formulas and errors are of interest."""
+    walk = _SheetWalk(id_index)
+    parse(archive, part, walk.start, walk.end)
+    return walk.facts
+
+
+def _resolved(target: str) -> str:
+    """A relation's target as a part name; it is relative to `xl/` unless it begins with a slash."""
+    return target[1:] if target.startswith("/") else posixpath.normpath(posixpath.join("xl", target))
+
+
+class _SheetWalk:
+    """Follows the cells of a sheet; a cell without a place comes after the one before."""
+
+    def __init__(self, id_index: int | None) -> None:
+        self.facts = SheetFacts()
+        self._id_index = id_index
+        self._row = 0
+        self._column = -1
+        self._row_hidden = False
+        self._error = False
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == "c":
+            self._start_cell(attributes)
+        elif tag in ("v", "is"):
+            self._value()
+        elif tag == "f":
+            self._mark(CellKind.FORMULA)
+        elif tag == "row":
+            self._start_row(attributes)
+        elif tag == "col" and self._id_index is not None and true(attributes.get("hidden")):
+            first, last = number(attributes.get("min")), number(attributes.get("max"))
+            self.facts.id_column_hidden |= first <= self._id_index + 1 <= last
+
+    def end(self, tag: str) -> None:
+        if tag == "row":
+            self._row_hidden = False
+
+    def _start_row(self, attributes: dict[str, str]) -> None:
+        self._row = number(attributes.get("r")) or self._row + 1
+        self._column = -1
+        self._row_hidden = true(attributes.get("hidden"))
+
+    def _start_cell(self, attributes: dict[str, str]) -> None:
+        place = _PLACE.fullmatch(attributes.get("r", ""))
+        if place:
+            self._column = column_index(place[1])
+            self._row = int(place[2])
+        else:
+            self._column += 1
+        self._error = attributes.get("t") == "e"
+
+    def _value(self) -> None:
+        facts = self.facts
+        facts.cells += 1
+        facts.last_row = max(facts.last_row, self._row)
+        facts.last_column = max(facts.last_column, self._column)
+        if self._row_hidden:
+            facts.hidden_rows.add(self._row)
+        if self._error:
+            self._mark(CellKind.ERROR)
+
+    def _mark(self, kind: CellKind) -> None:
+        """Note what the ID cell of this row is; a formula is a formula whatever its result."""
+        if self._column == self._id_index:
+            self.facts.special.setdefault(self._row, kind)

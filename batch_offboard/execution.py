@@ -63,14 +63,14 @@ async def _run(pool: Pool, monitor: "Monitor", batch: Batch) -> Halt | None:
         monitor.say(f"{name}: nothing new is begun, calls in flight are finished; once more stops at once.")
         pool.drain(
             Halt(
-                f"Stopped by {name}; go on with `batch-offboard resume {batch.batch_id}`.",
+                f"{name} was received; go on with `batch-offboard resume {batch.batch_id}`.",
                 ExitCode.UNFINISHED,
             )
         )
 
     def stop(name: str) -> None:
         monitor.say(f"{name}: stopped; calls in flight are given up.")
-        pool.stop(Halt(f"Stopped by {name}.", ExitCode.UNFINISHED))
+        pool.stop(Halt(f"{name} was received.", ExitCode.UNFINISHED))
 
     with ending_signals(drain, stop):
         display = asyncio.create_task(monitor.keep_drawing(batch.batch_id))

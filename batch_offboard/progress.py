@@ -118,7 +118,7 @@ class DatedLines:
         self._current: float | None = None  # the run's own time, as last heard
 
     def started(self, batch_id: str, progress: Progress) -> None:
-        mark = f"SIMULATED, {_speed(progress)}: " if progress.simulated else ""
+        mark = f"{_rehearsal(progress)}: " if progress.simulated else ""
         self._line(progress.now, f"{mark}batch {one_line(batch_id)} started, {_ready(progress)}")
         self._tell(progress)
 
@@ -189,8 +189,8 @@ def _ending(progress: Progress) -> str:
     return "finished" if progress.left == 0 else "stopped before the end"
 
 
-def _speed(progress: Progress) -> str:
-    return f"{progress.speed:g} times as fast"
+def _rehearsal(progress: Progress) -> str:
+    return "SIMULATED" + (f", {progress.speed:g} times as fast" if progress.speed != 1 else "")
 
 
 # ── live display ──────────────────────────────────────────────────────────────────────────────────────────
@@ -242,7 +242,7 @@ def picture(batch_id: str, progress: Progress, zone: tzinfo | None = None, endin
 def _headline(batch_id: str, progress: Progress) -> RenderableType:
     line = Text(f"Batch {one_line(batch_id)}", style="bold")
     if progress.simulated:
-        line.append(f"  SIMULATED, {_speed(progress)}", style="bold magenta")
+        line.append(f"  {_rehearsal(progress)}", style="bold magenta")
     return line
 
 

@@ -50,7 +50,7 @@ def voice(*, quiet: bool) -> Callable[[str], None]:
 def confirm(view: PlanView, *, yes: bool, quiet: bool) -> None:
     """Show the plan and let the operator type the number of devices; GuardError unless they do."""
     say = voice(quiet=quiet)
-    say(plan_text(view))
+    say(plan_text(view, and_then=False))
     devices = view.counts.of(JobState.PENDING)
     if yes or devices == 0 or view.batch.simulated:
         return
@@ -76,8 +76,8 @@ def tenant_is_up(url: str, machines: int, speed: float) -> None:
     )
 
 
-def plan_text(view: PlanView) -> str:
-    """Counts, reasons with example rows, and the expected duration."""
+def plan_text(view: PlanView, *, and_then: bool = True) -> str:
+    """Counts, reasons with example rows, the expected duration, and the command that runs the plan."""
     batch, devices = view.batch, view.counts.of(JobState.PENDING)
     lines = [_title("Plan", batch), f"  source    {shown(batch.source_name)} ({batch.source_kind})"]
     lines += [f"  note      {note}" for note in view.notes]
@@ -95,12 +95,12 @@ def plan_text(view: PlanView) -> str:
         ]
         unnamed = number - len(view.examples.get(reason, ()))
         lines += [f"             and {unnamed} more"] if unnamed > 0 else []
-    lines += ["", f"  expected duration: {spoken_duration(view.expected)} ({view.expected:.0f} s)"]
+    lines += ["", f"  expected duration: {_duration(view.expected)}"]
     if view.max_devices is not None and devices > view.max_devices:
         lines.append(
             f"  `run` will refuse: guards.max_devices allows {view.max_devices}; --max-devices {devices} lifts it."
         )
-    if batch.state == "planned" and devices:
+    if and_then and devices:
         lines.append(f"  next: batch-offboard run {batch.batch_id}")
     return "\n".join(lines)
 
@@ -392,6 +392,11 @@ def _title(word: str, batch: Batch) -> str:
 
 def _label(device_id: str, device_name: str) -> str:
     return " ".join(shown(text) for text in (device_id, device_name) if text) or "(empty)"
+
+
+def _duration(seconds: float) -> str:
+    """In large units for people, and from a minute on in seconds too, since that is exact."""
+    return spoken_duration(seconds) + (f" ({seconds:.0f} s)" if seconds >= 60 else "")
 
 
 def _devices(number: int) -> str:

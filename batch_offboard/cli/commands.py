@@ -246,7 +246,7 @@ def explain(
     simulate: given.Simulate = False,
     json: given.Json = False,
 ) -> int:
-    """Tell the life of one device: what was decided, every attempt, every answer, with times."""
+    """Tell the life of one device: decision, attempts, answers, times."""
     from batch_offboard import run, screens
 
     with run.Desk(_options(config, journal, simulate, batch=batch)) as desk:

@@ -158,6 +158,8 @@ class Monitor:
         self._submitted += state is JobState.SUBMITTED
         self._failed += state is JobState.FAILED
         self._in_doubt += state is JobState.IN_DOUBT
+        if outcome.retry_after is not None:
+            self._eta_made = float("-inf")
         if outcome.verdict is Verdict.THROTTLED:
             self.say(f"Row {job.row}: the API asks everybody to wait {outcome.retry_after:.0f} s ({outcome.message})")
         elif outcome.verdict is not Verdict.SUBMITTED:

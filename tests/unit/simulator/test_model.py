@@ -246,6 +246,11 @@ def test_an_action_of_an_earlier_process_goes_on_as_it_would_have() -> None:
         after.offboard(A, "again", NOW)
 
 
+def test_the_same_action_takes_another_course_under_another_seed() -> None:
+    shown = Tenant([{"id": A}], seed=3).offboard(A, "x", NOW).as_json(NOW)
+    assert len({Tenant([{"id": A}], seed=seed).adopt(shown).course for seed in (3, 4)}) == 2
+
+
 @pytest.mark.parametrize(
     "shown",
     [

@@ -6,12 +6,14 @@ waits longer than the deadline, never takes in more than MAX_BODY.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -39,13 +41,24 @@ class Connection:
     workers: int = 8
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The proxy on the way, if there is one, and the header that it asks for."""
+
+    proxy: URL | None = None
+    passport: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
 class ApiClient:
     """Sends requests with a bearer token. `token` gives the value to use now."""
 
-    def __init__(self, session: aiohttp.ClientSession, origin: URL, token: Callable[[], Awaitable[str]]) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, origin: URL, token: Callable[[], Awaitable[str]], way: _Way
+    ) -> None:
         self._session = session
         self._origin = origin
         self._token = token
+        self._way = way
 
     async def send(self, request: Request, slot: Slot) -> Answer | NoAnswer:
         """One request on the wire for one slot of the quota, and what came back."""
@@ -62,6 +75,8 @@ class ApiClient:
                 data=request.body,
                 headers=headers,
                 allow_redirects=False,
+                proxy=self._way.proxy,
+                proxy_headers=self._way.passport,
                 trace_request_ctx=trace,
             ) as response:
                 return await _answer(response)
@@ -82,17 +97,17 @@ async def api_client(
             total=connection.timeout, connect=None, sock_connect=min(CONNECT_TIMEOUT, connection.timeout)
         ),
         trace_configs=[_watch_for_first_byte()],
-        trust_env=connection.use_environment_proxy,
-        proxy=connection.proxy,
-        proxy_auth=_proxy_auth(connection),
+        # The environment's proxy is looked up here: with trust_env, aiohttp would also take passwords from .netrc.
+        trust_env=False,
         raise_for_status=False,
         auto_decompress=True,
         cookie_jar=aiohttp.DummyCookieJar(),
         max_line_size=16384,
         max_field_size=16384,
     )
+    origin = URL(api_url).origin()
     async with session:
-        yield ApiClient(session, URL(api_url).origin(), token)
+        yield ApiClient(session, origin, token, _way(connection, origin))
         # aiohttp closes TLS connections a turn of the loop later (docs.aiohttp.org, graceful shutdown).
         await asyncio.sleep(0)
 
@@ -115,11 +130,27 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _proxy_auth(connection: Connection) -> aiohttp.BasicAuth | None:
-    if connection.proxy is None or connection.proxy_user is None:
-        return None
-    password = connection.proxy_password() if connection.proxy_password else ""
-    return aiohttp.BasicAuth(connection.proxy_user, password)
+def _way(connection: Connection, origin: URL) -> _Way:
+    if origin.scheme == "http":
+        return _Way()  # only this computer is called unencrypted, and through a proxy the token would leave it
+    address = _environment_proxy(origin) if connection.use_environment_proxy else connection.proxy
+    if not address:
+        return _Way()
+    proxy = URL(address if "://" in address else f"http://{address}")
+    user = connection.proxy_user or proxy.user
+    password = connection.proxy_password() if connection.proxy_password else proxy.password
+    return _Way(proxy.with_user(None), _passport(user, password) if user else {})
+
+
+def _environment_proxy(origin: URL) -> str | None:
+    """What HTTPS_PROXY and NO_PROXY say, or on Windows and macOS the system's own settings."""
+    host = origin.host or ""
+    return None if proxy_bypass(host) else getproxies().get(origin.scheme)
+
+
+def _passport(user: str, password: str | None) -> dict[str, str]:
+    credentials = b64encode(f"{user}:{password or ''}".encode()).decode("ascii")
+    return {"Proxy-Authorization": f"Basic {credentials}"}
 
 
 def _watch_for_first_byte() -> aiohttp.TraceConfig:

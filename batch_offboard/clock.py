@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
+UNKNOWN = "unknown-"  # begins the name of a boot that the system does not tell
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -32,12 +34,15 @@ def seconds_since(then: Moment, now: Moment) -> float:
     """Seconds that have certainly gone by since `then`, at least 0.
 
     Within one boot the ticks say it. Across boots only the calendar is left: it is believed when it went
-    forward, and when it did not, all that is certain is that this boot came later, so its ticks count.
+    forward. When it did not, all that is certain is that this boot came later, so its ticks count; and nothing is
+    certain if a boot is not known, since then it may be the same.
     """
     if then.boot == now.boot:
         return max(0.0, now.ticks - then.ticks)
     gone = now.wall - then.wall
-    return gone if gone >= 0 else max(0.0, now.ticks)
+    if gone >= 0:
+        return gone
+    return 0.0 if UNKNOWN in (then.boot[: len(UNKNOWN)], now.boot[: len(UNKNOWN)]) else max(0.0, now.ticks)
 
 
 class Clock(Protocol):
@@ -95,7 +100,7 @@ def _boot_id() -> str:
             return _windows_boot_id()
     except OSError:
         pass
-    return f"unknown-{uuid4()}"
+    return f"{UNKNOWN}{uuid4()}"
 
 
 def _windows_boot_id() -> str:

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, suppress
 from batch_offboard.brakes import Brakes, Halt
 from batch_offboard.client import ApiClient, api_client
 from batch_offboard.clock import Clock, Moment
-from batch_offboard.errors import ExitCode
+from batch_offboard.errors import BatchOffboardError, ExitCode, JournalError
 from batch_offboard.gate import Gate, Slot
 from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict
 from batch_offboard.journal.reading import Batch, Counts, call_history, count
@@ -38,20 +38,26 @@ async def work_off(
     history = call_history(journal, batch.scope, ApiName.OFFBOARD, limits.hour.calls, now)
     gate = Gate(limits, clock, history)
     monitor = Monitor(gate, clock, observer, target, count(journal, batch.key), speed)
-    async with AsyncExitStack() as stack:
-        writer = await stack.enter_async_context(JournalWriter(journal))
-        client = await stack.enter_async_context(api_client(target.api_url, target.token.token, target.connection))
-        pool = Pool(
-            _JournalJobs(journal, writer, batch),
-            gate,
-            _ApiSender(client, target, batch, clock),
-            Brakes(target.guards.abort_failure_percent),
-            monitor,
-            clock,
-            target.workers,
-        )
-        halt = await _run(pool, monitor, batch)
-    _close(journal, batch, clock, halt)
+    halt: Halt | None = Halt("The program met an unforeseen error.", ExitCode.UNFINISHED)
+    try:
+        async with AsyncExitStack() as stack:
+            writer = await stack.enter_async_context(JournalWriter(journal))
+            client = await stack.enter_async_context(api_client(target.api_url, target.token.token, target.connection))
+            pool = Pool(
+                _JournalJobs(journal, writer, batch),
+                gate,
+                _ApiSender(client, target, batch, clock),
+                Brakes(target.guards.abort_failure_percent),
+                monitor,
+                clock,
+                target.workers,
+            )
+            halt = await _run(pool, monitor, batch)
+    except BatchOffboardError as error:
+        halt = Halt(str(error), error.exit_code)
+        raise
+    finally:
+        _close(journal, batch, clock, halt)
     return halt
 
 
@@ -84,10 +90,14 @@ async def _run(pool: Pool, monitor: "Monitor", batch: Batch) -> Halt | None:
 
 
 def _close(journal: Journal, batch: Batch, clock: Clock, halt: Halt | None) -> None:
-    """Leave nothing in `sending`: what was given up is in doubt from now on."""
+    """Leave nothing in `sending`: what was given up is in doubt from now on.
+
+    A journal that cannot be written any more is settled by the next process; the first error is the one to tell.
+    """
     journal.give_up_reserve()
-    journal.rescue(batch.scope_key, clock.now())
-    journal.end_batch(batch.key, clock.now(), halt.reason if halt else "")
+    with suppress(JournalError):
+        journal.rescue(batch.scope_key, clock.now())
+        journal.end_batch(batch.key, clock.now(), halt.reason if halt else "")
 
 
 class _JournalJobs:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ from batch_offboard import __version__
 from batch_offboard.clock import Moment
 from batch_offboard.errors import InputError
 from batch_offboard.journal.reading import Batch, find_batch, known_devices
-from batch_offboard.journal.store import Journal, NewBatch
+from batch_offboard.journal.store import Journal, NewBatch, tenant_of
 from batch_offboard.plan import PlannedRow, Planner
-from batch_offboard.rows import Table
+from batch_offboard.rows import Source, Table
+from batch_offboard.safe_text import one_line, visible
 from batch_offboard.spreadsheet import HiddenRows, open_table
 
 # A plan is believed for this long; after that, or when its sheet has changed, it is made again.
@@ -74,16 +75,16 @@ def read_sheet(path: Path, reading: Reading) -> Table:
 
 def save_plan(journal: Journal, table: Table, reading: Reading, purpose: Purpose, now: Moment) -> Batch:
     """Decide every row and save the batch; InputError if the sheet turns out to be unusable, with nothing saved."""
-    planner = Planner(known_devices(journal, purpose.scope))
+    planner = Planner(known_devices(journal, tenant_of(purpose.scope)))
     new = NewBatch(
         batch_id=purpose.batch_id,
         scope=purpose.scope,
         planned_at=now.wall,
-        source=table.source,
+        source=_storable(table.source),
         columns=table.columns,
         reading=reading.as_json(),
         api_url=purpose.api_url,
-        comment=purpose.comment or f"Offboarded with {table.source.name}",
+        comment=one_line(purpose.comment or f"Offboarded with {table.source.name}"),
         simulated=purpose.simulated,
         tool_version=__version__,
     )
@@ -94,10 +95,15 @@ def save_plan(journal: Journal, table: Table, reading: Reading, purpose: Purpose
     return batch
 
 
+def _storable(source: Source) -> Source:
+    """A file name may hold bytes that are no text; no journal and no report can hold those."""
+    return replace(source, path=visible(source.path), name=one_line(source.name), kind=one_line(source.kind))
+
+
 def staleness(batch: Batch, now: float) -> str | None:
     """Why the plan must be made again, or None. A sheet that is gone cannot have changed."""
-    if now - batch.planned_at > PLAN_LIFE:
-        return "the plan is older than 24 hours"
+    if abs(now - batch.planned_at) > PLAN_LIFE:
+        return "the plan is older than 24 hours, or the clock was changed"
     try:
         with Path(batch.source_path).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

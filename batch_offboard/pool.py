@@ -76,6 +76,7 @@ class Pool:
         self._renewed_at = float("-inf")
         self._renewing = False
         self._pause = FIRST_PAUSE
+        self._paused_at = float("-inf")
 
     async def run(self) -> Halt | None:
         """Returns when every job has ended, or when the run was halted and the calls in flight have ended."""
@@ -169,8 +170,7 @@ class Pool:
     def _obey(self, outcome: CallOutcome, slot: Slot) -> bool:
         """What the answer asks of everybody takes effect before it is written down; true if the pace goes down."""
         if outcome.verdict is Verdict.NOT_SENT:
-            self._gate.pause(self._pause)
-            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            self._pause_once(slot)
             return False
         self._pause = FIRST_PAUSE
         if outcome.retry_after is None:
@@ -179,6 +179,14 @@ class Pool:
             return self._gate.throttled(slot, outcome.retry_after)
         self._gate.pause(outcome.retry_after)
         return False
+
+    def _pause_once(self, slot: Slot) -> None:
+        """Everybody waits, longer each time; calls that were in flight together fail together and count once."""
+        if slot.taken_at.ticks < self._paused_at:
+            return
+        self._paused_at = self._clock.now().ticks
+        self._gate.pause(self._pause)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     async def _draw_conclusions(self, job: Job, outcome: CallOutcome, slot: Slot) -> None:
         self._watcher.ended(job, outcome)

@@ -15,6 +15,7 @@ from typing import Any
 
 from batch_offboard.jobs import Alarm, CallOutcome, Verdict
 from batch_offboard.quota import DEFAULT_HOLD
+from batch_offboard.safe_text import one_line
 
 # Body sizes that the API documents are a few hundred bytes for one action; more than this is not an answer of it.
 MAX_BODY = 1 << 20
@@ -24,7 +25,7 @@ MAX_COMMENT = 500
 
 LONGEST_WAIT = 3600.0  # seconds; the longest window of the quota
 
-MESSAGE_KEPT = 500  # characters of the API's own text
+MESSAGE_KEPT = 500  # characters of one text of the API's own
 
 
 class ApiName(StrEnum):
@@ -118,7 +119,7 @@ class _Reading:
         error = (self.json() or {}).get("error")
         if not isinstance(error, dict) or not isinstance(error.get("code"), str) or not error["code"].strip():
             return None
-        return error["code"].strip(), _text(error.get("message")), _text(error.get("target"))
+        return _text(error["code"]), _text(error.get("message")), _text(error.get("target"))
 
     def outcome(self, verdict: Verdict, fallback: str, **more: Any) -> CallOutcome:
         code, message, target = self.error() or (f"HTTP{self.answer.status}", fallback, "")
@@ -162,8 +163,8 @@ def _accepted(reading: _Reading) -> CallOutcome:
     action = reading.json()
     if action is None:
         return _unreadable(reading)
-    action_id = action.get("id")
-    if not isinstance(action_id, str) or not action_id.strip():
+    action_id = _identifier(action.get("id"))
+    if action_id is None:
         return reading.outcome(Verdict.IN_DOUBT, "Accepted, but the answer names no machine action.", code="NoActionId")
     strange = _strangeness(action, reading.device_id)
     if strange:
@@ -171,15 +172,22 @@ def _accepted(reading: _Reading) -> CallOutcome:
             Verdict.IN_DOUBT,
             strange,
             code="WrongAction",
-            action_id=action_id.strip(),
+            action_id=action_id,
             alarm=Alarm.WRONG_ANSWER,
         )
     return CallOutcome(
         Verdict.SUBMITTED,
         http_status=reading.answer.status,
-        action_id=action_id.strip(),
+        action_id=action_id,
         action_status=_text(action.get("status")),
     )
+
+
+def _identifier(value: object) -> str | None:
+    """An opaque word of the API's as it stands, if it is one that can be kept and shown."""
+    if not isinstance(value, str) or not (word := value.strip()):
+        return None
+    return word if word.isprintable() and len(word) <= MESSAGE_KEPT else None
 
 
 def _strangeness(action: Mapping[str, Any], device_id: str) -> str:
@@ -260,6 +268,15 @@ def _forbidden(reading: _Reading) -> CallOutcome:
     return reading.outcome(Verdict.FAILED, "The token lacks a permission.", alarm=alarm)
 
 
+def _proxy_refused(reading: _Reading) -> CallOutcome:
+    """407 comes from a proxy alone, and it has passed nothing on (RFC 9110, 15.5.8)."""
+    return reading.outcome(
+        Verdict.NOT_SENT,
+        "The proxy wants to know who calls (407); check network.proxy_user and its password.",
+        code="ProxyRefused",
+    )
+
+
 def _throttled(reading: _Reading) -> CallOutcome:
     """Documented code TooManyRequests, seen also as "429": so the status alone decides."""
     asked = retry_after(reading.answer, reading.now)
@@ -299,6 +316,7 @@ _RULES: Mapping[int, Callable[[_Reading], CallOutcome]] = {
     201: _accepted,
     401: _unauthorized,
     403: _forbidden,
+    407: _proxy_refused,
     408: _unclear,  # the server gave up on the request; how much of it it had read is not said
     409: _conflict,
     429: _throttled,
@@ -325,4 +343,4 @@ def _no_constant(word: str) -> None:
 
 def _text(value: object) -> str:
     """Any value as one line of bounded length."""
-    return " ".join(str(value).split())[:MESSAGE_KEPT] if value is not None else ""
+    return one_line(str(value))[:MESSAGE_KEPT] if value is not None else ""

@@ -179,20 +179,20 @@ def lock_folder() -> Path:
     raise BusyError("No folder for the lock can be written, neither the user's nor the system's for temporary files.")
 
 
-def plan(desk: Desk, sheet: Path, reading: Reading) -> PlanView:
-    """Read and check a sheet and save it as a batch; nothing is sent."""
+def plan(desk: Desk, sheet: Path, reading: Reading, comment: str | None = None) -> PlanView:
+    """Read and check a sheet and save it as a batch; nothing is sent. `comment` is that of the plan it replaces."""
     now = desk.clock.now()
     stamp = datetime.fromtimestamp(now.wall, UTC).strftime("%Y%m%d-%H%M")
     batch_id = new_batch_id(stamp, simulated=desk.options.simulate)
-    purpose = _purpose(desk, batch_id)
+    purpose = _purpose(desk, batch_id, comment)
     table = read_sheet(desk.options.cwd / sheet, reading)
     batch = save_plan(desk.journal, table, reading, purpose, now)
     return view_plan(desk, batch, table.notes)
 
 
-def view_plan(desk: Desk, batch: Batch, notes: Sequence[str] = ()) -> PlanView:
-    """A saved plan as people see it."""
-    counts = count(desk.journal, batch.key)
+def view_plan(desk: Desk, batch: Batch, notes: Sequence[str] = (), counts: Counts | None = None) -> PlanView:
+    """A saved plan as people see it; `counts` if it is to be seen as something else than it stands."""
+    counts = counts or count(desk.journal, batch.key)
     limits = desk.limits()
     gate = gate_of(desk, batch.scope, limits)
     workers = desk.config.workers if desk.config else 8
@@ -221,12 +221,12 @@ def run_batch(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> Run
     """Run a saved plan; one that has become stale is made again from its sheet first."""
     batch = desk.batch(name)
     if batch.state != "planned":
-        return resume(desk, batch, reports, talk)
+        return _confirmed_run(desk, view_plan(desk, batch), reports, talk)
     stale = staleness(batch, desk.clock.now().wall)
     if stale is None:
         return _confirmed_run(desk, view_plan(desk, batch), reports, talk)
     talk.say(f"{batch.source_name} is planned again: {stale}.")
-    again = plan(desk, Path(batch.source_path), Reading.from_json(batch.reading))
+    again = plan(desk, Path(batch.source_path), Reading.from_json(batch.reading), batch.comment)
     return _confirmed_run(desk, again, reports, talk)
 
 
@@ -241,15 +241,14 @@ def resume(desk: Desk, batch: Batch | None, reports: Sequence[Path], talk: Talk)
 
 
 def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView:
-    """Send the failed rows of a batch again."""
+    """Send the failed rows of a batch again, and with them whatever of it is still pending."""
     batch = desk.batch(name)
-    failed = count(desk.journal, batch.key).of(JobState.FAILED)
-    if not failed:
+    counts = count(desk.journal, batch.key)
+    if not counts.of(JobState.FAILED):
         raise UsageError(f"Batch {batch.batch_id} has no failed rows to retry.")
-    view = view_plan(desk, batch)
-    retried = PlanView(batch, Counts({JobState.PENDING: failed}, {}), {}, view.notes, view.expected, view.max_devices)
-    _guard(retried)
-    talk.confirm(retried)
+    view = view_plan(desk, batch, counts=Counts({JobState.PENDING: counts.of(JobState.FAILED, JobState.PENDING)}, {}))
+    _guard(desk, view)
+    talk.confirm(view)
     return _work(desk, batch, reports, talk, prepare=lambda: desk.journal.retry_failed(batch.key))
 
 
@@ -263,25 +262,30 @@ def default_reports(cwd: Path, batch: Batch, formats: Sequence[str] = ("csv", "x
     return [cwd / "reports" / f"{batch.batch_id}.{suffix}" for suffix in formats]
 
 
-def _purpose(desk: Desk, batch_id: str) -> Purpose:
+def _purpose(desk: Desk, batch_id: str, comment: str | None) -> Purpose:
     """For whom a new batch is: the configured tenant, or an embedded one of its own."""
     options = desk.options
+    comment = options.comment or comment
     if options.simulate:
-        config = desk.config
-        comment = options.comment or (config.comment if config else None)
-        return Purpose(batch_id, f"simulated/{batch_id}", REHEARSAL_URL, comment, simulated=True)
+        comment = comment or (desk.config.comment if desk.config else None)
+        return Purpose(batch_id, f"simulated {batch_id}/rehearsal", REHEARSAL_URL, comment, simulated=True)
     target = desk.target()
-    return Purpose(batch_id, target.scope, target.api_url, options.comment or target.comment, simulated=False)
+    return Purpose(batch_id, target.scope, target.api_url, comment or target.comment, simulated=False)
 
 
 def _confirmed_run(desk: Desk, view: PlanView, reports: Sequence[Path], talk: Talk) -> RunView:
-    _guard(view)
+    _guard(desk, view)
     talk.confirm(view)
     return _work(desk, view.batch, reports, talk)
 
 
-def _guard(view: PlanView) -> None:
-    """Refuse before the first call what is larger than the operator allowed."""
+def _guard(desk: Desk, view: PlanView) -> None:
+    """Refuse before the first call what is larger than the operator allowed, or what we cannot keep."""
+    if desk.config is not None and desk.config.guards.protected is not None:
+        raise GuardError(
+            "guards.protected is configured, and this version cannot keep it yet; nothing was sent. Take the key out "
+            "if the sheet was checked against the list by hand."
+        )
     devices = view.counts.of(JobState.PENDING)
     if view.max_devices is not None and devices > view.max_devices:
         raise GuardError(

@@ -6,6 +6,7 @@ Data goes to stdout, talk to stderr. Nothing from a sheet reaches a terminal wit
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +32,21 @@ WORDS = {
 
 
 def show(text: str, *, quiet: bool = False) -> None:
-    """Print data."""
-    if not quiet:
-        sys.stdout.write(f"{text}\n")
+    """Print data; whoever stopped reading it does not change what has happened."""
+    if not quiet and sys.stdout is not None:
+        with suppress(OSError):
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
 
 
 def voice(*, quiet: bool) -> Callable[[str], None]:
     """How to talk to the operator."""
 
     def say(text: str) -> None:
-        if not quiet:
-            sys.stderr.write(f"{text}\n")
-            sys.stderr.flush()
+        if not quiet and sys.stderr is not None:
+            with suppress(OSError):
+                sys.stderr.write(f"{text}\n")
+                sys.stderr.flush()
 
     return say
 
@@ -54,10 +58,10 @@ def confirm(view: PlanView, *, yes: bool, quiet: bool) -> None:
     devices = view.counts.of(JobState.PENDING)
     if yes or devices == 0 or view.batch.simulated:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise GuardError(
-            f"Nobody is there to confirm that {devices} devices are offboarded; nothing was sent. Say --yes to go "
-            f"ahead unasked: batch-offboard run {view.batch.batch_id} --yes"
+            f"Nobody is there to confirm that {_devices(devices)} are offboarded; nothing was sent. Say --yes to go "
+            "ahead unasked."
         )
     sys.stderr.write(f"This takes {_devices(devices)} out of Defender. Type {devices} to go ahead: ")
     sys.stderr.flush()
@@ -68,7 +72,6 @@ def confirm(view: PlanView, *, yes: bool, quiet: bool) -> None:
 def tenant_is_up(url: str, machines: int, speed: float) -> None:
     """Where the embedded tenant listens, on stdout for programs, and how to use it."""
     show(url)
-    sys.stdout.flush()
     faster = f" Its time passes {speed:g} times faster than yours." if speed != 1 else ""
     voice(quiet=False)(
         f"An embedded tenant with {_devices(machines)} listens; nothing there is real.{faster} Ctrl-C ends it.\n"

@@ -12,7 +12,9 @@ from typing import Any, Protocol
 
 from batch_offboard.clock import iso_utc
 from batch_offboard.config import AccessToken, Config, Secret, SecretName, read_secret
+from batch_offboard.config.tree import ZERO_ID
 from batch_offboard.errors import SignInError, UsageError
+from batch_offboard.safe_text import one_line
 
 
 class TokenSource(Protocol):
@@ -48,11 +50,14 @@ def claims_of(secret: Secret) -> Claims:
 
 
 class ReadyToken:
-    """A bearer token that somebody else got; read again when the API refuses it, since it may have been renewed."""
+    """A bearer token that somebody else got; read again when the API refuses it, since it may have been renewed.
 
-    def __init__(self, place: SecretName, environ: Mapping[str, str], now: float) -> None:
-        self._place, self._environ = place, environ
-        self._secret = read_secret(place, environ)
+    `tenant` is the one that the configuration names, if it names one: no other tenant's token is taken.
+    """
+
+    def __init__(self, place: SecretName, environ: Mapping[str, str], now: float, tenant: str | None = None) -> None:
+        self._place, self._environ, self._tenant = place, environ, tenant
+        self._secret = self._read()
         self.claims = claims_of(self._secret)
         if self.claims.expires is not None and self.claims.expires <= now:
             raise SignInError(
@@ -63,13 +68,23 @@ class ReadyToken:
         return self._secret.reveal()
 
     async def renew(self) -> None:
-        fresh = read_secret(self._place, self._environ)
+        fresh = self._read()
         if fresh.reveal() == self._secret.reveal():
             raise SignInError(
                 f"The API does not accept the access token ({self._place.key}: {self._place.name}); "
                 "get a new one, then `resume`."
             )
         self._secret = fresh
+
+    def _read(self) -> Secret:
+        secret = read_secret(self._place, self._environ)
+        tenant = claims_of(secret).tenant.lower()
+        if self._tenant and tenant and tenant != self._tenant:
+            raise SignInError(
+                f"The access token ({self._place.key}: {self._place.name}) is for tenant {one_line(tenant)}, and the "
+                f"configuration names {self._tenant}; get a token of that tenant, or correct tenant_id."
+            )
+        return secret
 
 
 class RehearsalToken:
@@ -90,7 +105,8 @@ def token_source(config: Config, environ: Mapping[str, str], now: float) -> Read
             f"This version signs in with a ready token only, not with credential.type {credential.type}; "
             "use access_token with a token from `az account get-access-token`, or rehearse with --simulate."
         )
-    return ReadyToken(credential.token, environ, now)
+    tenant = config.tenant_id if config.tenant_id != ZERO_ID else None
+    return ReadyToken(credential.token, environ, now, tenant)
 
 
 def _word(body: Mapping[str, Any], name: str) -> str:

@@ -10,6 +10,7 @@ from batch_offboard.config import Config, Guards, Network, Quota, read_secret
 from batch_offboard.config.tree import ZERO_ID
 from batch_offboard.config.values import is_loopback
 from batch_offboard.quota import QuotaLimits
+from batch_offboard.safe_text import one_line
 from batch_offboard.signin import Claims, RehearsalToken, TokenSource, token_source
 
 # Batch IDs of rehearsals begin so: they are told apart at a glance, and found in the rehearsals' journal.
@@ -65,12 +66,15 @@ def rehearsal_target(api_url: str, scope: str, config: Config | None) -> Target:
 
 
 def scope_of(config: Config, claims: Claims) -> str:
-    """Tenant and application as configured, else as the token says; a server on this machine is a tenant of its own."""
-    tenant = _given(config.tenant_id) or claims.tenant or "unknown tenant"
-    application = _given(config.client_id) or claims.application or "unknown application"
+    """TENANT/APPLICATION: as the token says, since the quota is that application's, else as configured.
+
+    A server on this machine is a tenant of its own.
+    """
+    tenant = claims.tenant.lower() or _given(config.tenant_id) or "unknown tenant"
+    application = claims.application.lower() or _given(config.client_id) or "unknown application"
     host = urlsplit(config.endpoints.api_url)
     own = f"@{host.netloc}" if is_loopback(host.hostname or "") else ""
-    return f"{tenant}/{application}{own}"
+    return "/".join(one_line(part).replace("/", "_") for part in (f"{tenant}{own}", application))
 
 
 def limits_of(quota: Quota) -> QuotaLimits:

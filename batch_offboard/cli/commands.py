@@ -117,6 +117,10 @@ def run_(
     path = chosen.cwd / file_or_batch
     if not path.exists() and any(sign in file_or_batch for sign in "./\\"):
         raise UsageError(f"There is no file {path}; check the name and the folder.")
+    if not path.exists() and (comment or reading != _reading(None, None, None, False, False, None)):
+        raise UsageError(
+            f"There is no file {path}, and a batch keeps the comment and the reading that it was planned with."
+        )
     with _working(chosen, report, yes, quiet, create=path.exists()) as (desk, talk):
         if path.exists():
             view = run.run_sheet(desk, path, reading, _reports(chosen, report), talk)
@@ -373,7 +377,7 @@ def _options(
     from batch_offboard.run import Options
     from batch_offboard.target import SIMULATED_PREFIX
 
-    simulate = simulate or bool(batch and batch.startswith(SIMULATED_PREFIX))
+    simulate = simulate or bool(batch and batch.startswith(SIMULATED_PREFIX) and not Path(batch).exists())
     if not simulate and (speed != 1 or faults):
         raise UsageError(
             "--speed and --fault go with --simulate only: a real tenant has its own time and its own faults."

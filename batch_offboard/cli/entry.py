@@ -1,9 +1,11 @@
 """The entry: runs a command and turns whatever happens into one sentence and an exit code."""
 
+import io
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 import typer
 from typer.exceptions import TyperException
@@ -20,9 +22,9 @@ def run_command_line(arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     try:
         ended = command.main(list(arguments) or ["--help"], prog_name="batch-offboard", standalone_mode=False)
-        sys.stdout.flush()
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # no traceback reaches the operator unasked
-        return _exit_code(error)
+    except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001  # the last line of defence
+        ended = _exit_code(error)
+    _finish_talking()
     return ended if isinstance(ended, int) else ExitCode.OK
 
 
@@ -30,9 +32,7 @@ def _exit_code(error: BaseException) -> int:
     """Says what happened, in one sentence."""
     match error:
         case TyperException():
-            _say(
-                f"batch-offboard: {error.format_message()} `batch-offboard --help` and `COMMAND --help` tell what there is."
-            )
+            _say(f"batch-offboard: {error.format_message()} Try `batch-offboard --help` or `COMMAND --help`.")
             return ExitCode.USAGE
         case BatchOffboardError():
             _say(f"batch-offboard: {error}")
@@ -40,27 +40,33 @@ def _exit_code(error: BaseException) -> int:
         case KeyboardInterrupt() | typer.Abort():
             _say("batch-offboard: stopped; nothing more is sent.")
             return ExitCode.UNFINISHED
-        case BrokenPipeError():
-            return _nobody_listens()
+        case SystemExit() | BrokenPipeError():
+            return ExitCode.UNFINISHED  # the reader of our output has gone before the work was done
         case _:
             return _unforeseen(error)
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    with suppress(OSError):
+        typer.echo(text, err=True)
 
 
 def _speak_utf8() -> None:
     """A name from a sheet must not end the program because the console knows fewer characters."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
-def _nobody_listens() -> int:
-    """Whoever read our output has gone, as `head` does; Python must not complain about it once more at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return ExitCode.UNFINISHED
+def _finish_talking() -> None:
+    """Whoever read our output may have gone, as `head` does; Python must not complain about it once more at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _unforeseen(error: BaseException) -> int:

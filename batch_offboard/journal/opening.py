@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,7 +14,10 @@ from sqlalchemy.exc import DBAPIError
 from batch_offboard.errors import JournalError, UsageError
 from batch_offboard.journal.migrations import VERSION, migrate, stored_version
 
-BUSY_TIMEOUT = 10.0  # seconds; a reader holds the file for moments only
+# A run waits so long for others that read or plan in the same journal; each of their transactions is short.
+BUSY_TIMEOUT = 60.0  # seconds
+
+MAKING = 2.0  # seconds in which a new journal has long got its tables
 
 
 def open_engine(path: Path, *, create: bool) -> Engine:
@@ -60,11 +64,24 @@ def _prepare_file(path: Path, *, create: bool) -> None:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise JournalError(f"The journal {path} must be a plain file; name another with --journal.")
     if path.exists():
+        if _stays_empty(path):
+            # Ours are never empty for longer than a moment: a memory of calls that is gone must not pass unseen.
+            raise JournalError(f"The journal {path} is empty; restore it from a backup, or delete it to begin anew.")
         return
     if not create:
         raise UsageError(f"There is no journal at {path}; `plan` or `run` a sheet first.")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _stays_empty(path: Path) -> bool:
+    """Whether the file is empty, and not just being made by another process."""
+    deadline = time.monotonic() + MAKING
+    while path.stat().st_size == 0:
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _engine(path: Path) -> Engine:
@@ -96,6 +113,8 @@ def _bring_to_version(engine: Engine, path: Path) -> None:
         )
     if version == VERSION:
         return
+    if version == 0 and path.stat().st_size:
+        raise JournalError(f"{path} is the file of another program; name another with --journal.")
     if version:
         _back_up(path, version)
     with engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection, connection.begin():

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import Row, Select, and_, func, or_, select
 
 from batch_offboard.clock import Moment
 from batch_offboard.gate import CallHistory
 from batch_offboard.jobs import JobState
-from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes, throttles
+from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes, tenants, throttles
 from batch_offboard.journal.store import ACTION_FAILED, ROWS_AT_A_TIME, Journal
 from batch_offboard.plan import Known, Reason
 from batch_offboard.protocol import ApiName
@@ -18,6 +18,9 @@ from batch_offboard.report import Outcome, ReportHead, ReportRow
 
 # More 429 answers than this within a day change nothing any more: the pace is at its lowest long before.
 THROTTLES_READ = 50
+
+# Calls are numbered as they begin and count from their end: so many may have overtaken one another.
+CALLS_IN_FLIGHT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,11 @@ class Life:
     calls: tuple[Call, ...]
 
 
-_BATCH = select(batches, scopes.c.name.label("scope_name")).join(scopes, scopes.c.id == batches.c.scope)
+_BATCH = (
+    select(batches, scopes.c.name.label("scope_name"))
+    .join(scopes, scopes.c.id == batches.c.scope)
+    .where(batches.c.state != "planning")
+)
 
 
 def list_batches(journal: Journal) -> list[Batch]:
@@ -164,14 +171,14 @@ def skipped_jobs(journal: Journal, batch: int) -> Mapping[Reason, int]:
         return {Reason(code): number for code, number in connection.execute(statement)}
 
 
-def known_devices(journal: Journal, scope: str) -> dict[str, Known]:
+def known_devices(journal: Journal, tenant: str) -> dict[str, Known]:
     """The devices that a new plan must leave alone, with the batch that has them."""
     statement = (
         select(jobs.c.device_id, jobs.c.state, jobs.c.row, jobs.c.action_id, batches.c.name)
         .join(batches, batches.c.id == jobs.c.batch)
-        .join(scopes, scopes.c.id == jobs.c.scope)
+        .join(tenants, tenants.c.id == jobs.c.tenant)
         .where(
-            scopes.c.name == scope,
+            tenants.c.name == tenant,
             or_(
                 jobs.c.state.in_([JobState.SENDING, JobState.IN_DOUBT]),
                 and_(jobs.c.state == JobState.SUBMITTED, jobs.c.action_status.not_in(ACTION_FAILED)),
@@ -226,14 +233,14 @@ def scopes_used(journal: Journal) -> list[str]:
 
 
 def call_history(journal: Journal, scope: str, api: ApiName, limit: int, now: Moment) -> CallHistory:
-    """The last `limit` calls of a quota and its last 429 answers. A call that is still open counts as ending now."""
+    """At least the last `limit` calls of a quota and its last 429 answers. A call that is open counts as ending now."""
     with journal.reading() as connection:
         key = connection.execute(select(scopes.c.id).where(scopes.c.name == scope)).scalar()
         ends = connection.execute(
             select(calls.c.ended_at, calls.c.ended_ticks, calls.c.boot)
             .where(calls.c.scope == key, calls.c.api == api)
             .order_by(calls.c.id.desc())
-            .limit(limit)
+            .limit(limit + CALLS_IN_FLIGHT)
         ).all()
         asked = connection.execute(
             select(throttles.c.at, throttles.c.ticks, throttles.c.boot, throttles.c.wait, throttles.c.slower)
@@ -268,9 +275,20 @@ def report_head(batch: Batch, written_at: float) -> ReportHead:
 
 
 def report_rows(journal: Journal, batch: int) -> Iterator[ReportRow]:
-    """Every row of the batch in the sheet's order, with a bounded number in memory at any time."""
-    with journal.reading() as connection:
-        yield from (_report_row(line) for line in _stream(connection, _report_statement(batch)))
+    """Every row of the batch in the sheet's order.
+
+    Read in pieces, each in a transaction of its own: whoever takes the rows may be slow, and a run at work cannot
+    write while somebody reads.
+    """
+    statement = _report_statement(batch).limit(ROWS_AT_A_TIME)
+    last = -1
+    while True:
+        with journal.reading() as connection:
+            lines = connection.execute(statement.where(rows.c.row > last)).all()
+        yield from map(_report_row, lines)
+        if len(lines) < ROWS_AT_A_TIME:
+            return
+        last = lines[-1].row
 
 
 def life_of(journal: Journal, batch: int, row: int) -> Life | None:
@@ -312,10 +330,6 @@ def rows_of_device(journal: Journal, batch: int, device: str) -> list[int]:
     )
     with journal.reading() as connection:
         return list(connection.execute(statement).scalars())
-
-
-def _stream(connection: Connection, statement: Select[Any]) -> Iterator[Row[Any]]:
-    return iter(connection.execution_options(yield_per=ROWS_AT_A_TIME).execute(statement))
 
 
 def _batch(line: Row[Any]) -> Batch:

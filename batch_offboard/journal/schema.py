@@ -34,12 +34,21 @@ _FINISHED = ", ".join(sorted(repr(state.value) for state in FINISHED))
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
 
-# A tenant and application as the API counts them: quotas and the memory of devices belong to one of these.
+# The memory of devices belongs to a tenant, whichever application called for them.
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+)
+
+# A quota belongs to a tenant and application together; the name is TENANT/APPLICATION.
 scopes = Table(
     "scopes",
     metadata,
     Column("id", Key, primary_key=True),
-    Column("name", String(200), nullable=False, unique=True),
+    Column("name", String(300), nullable=False, unique=True),
+    Column("tenant", ForeignKey("tenants.id"), nullable=False),
 )
 
 batches = Table(
@@ -64,7 +73,8 @@ batches = Table(
     Column("comment", Text, nullable=False),
     Column("simulated", Boolean(create_constraint=True, name="simulated_is_boolean"), nullable=False),
     Column("tool_version", String(40), nullable=False),
-    CheckConstraint("state IN ('planned', 'running', 'stopped', 'finished')", name="known_batch_state"),
+    # `planning` while its rows are being written: such a batch does not exist yet for anybody.
+    CheckConstraint("state IN ('planning', 'planned', 'running', 'stopped', 'finished')", name="known_batch_state"),
 )
 
 rows = Table(
@@ -88,7 +98,7 @@ jobs = Table(
     metadata,
     Column("batch", Key, primary_key=True),
     Column("row", Integer, primary_key=True, autoincrement=False),
-    Column("scope", ForeignKey("scopes.id"), nullable=False),
+    Column("tenant", ForeignKey("tenants.id"), nullable=False),
     Column("device_id", String(40), nullable=False),
     Column("state", String(12), nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -108,12 +118,12 @@ jobs = Table(
     sqlite_with_rowid=False,
 )
 
-Index("jobs_by_device", jobs.c.scope, jobs.c.device_id)
+Index("jobs_by_device", jobs.c.tenant, jobs.c.device_id)
 
 # A device that is being sent or in doubt anywhere in the tenant cannot be sent by another job.
 Index(
     "one_open_call_per_device",
-    jobs.c.scope,
+    jobs.c.tenant,
     jobs.c.device_id,
     unique=True,
     sqlite_where=jobs.c.state.in_(["sending", "in_doubt"]),

@@ -5,20 +5,33 @@ that it expects, and finding another is an error that changes nothing.
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, bindparam, case, insert, literal, select, update
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    ScalarSelect,
+    bindparam,
+    case,
+    delete,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
 
 from batch_offboard.clock import Moment
 from batch_offboard.errors import JournalError
 from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict, move
 from batch_offboard.journal.opening import open_engine, told
-from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes, throttles
+from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes, tenants, throttles
 from batch_offboard.plan import Amendment, PlannedRow, Reason
 from batch_offboard.protocol import ApiName
 from batch_offboard.rows import Source
@@ -101,22 +114,35 @@ class Journal:
     def add_batch(
         self, new: NewBatch, planned: Iterable[PlannedRow], amendments: Callable[[], Iterable[Amendment]]
     ) -> int:
-        """Save a whole plan or nothing; `amendments` is asked when the rows are through. Returns the batch's key."""
+        """Save a whole plan or nothing; `amendments` is asked when the rows are through. Returns the batch's key.
+
+        A large sheet takes minutes to read, and a run at work must get its outcomes in meanwhile: so the rows come
+        in short transactions, and only the last one makes them a batch that anybody can see.
+        """
         with self.writing() as connection:
+            _forget_broken_plans(connection, new.planned_at)
             scope = _scope_key(connection, new.scope)
             batch = _inserted_key(connection.execute(insert(batches), _batch_values(new, scope)))
-            lines = (_row_values(batch, row) for row in planned)
+        lines = (_row_values(batch, row) for row in planned)
+        try:
             while chunk := list(islice(lines, ROWS_AT_A_TIME)):
-                connection.execute(insert(rows), chunk)
-            _amend(connection, batch, list(amendments()))
-            _make_jobs(connection, batch, scope)
+                with self.writing() as connection:
+                    connection.execute(insert(rows), chunk)
+                    _make_jobs(connection, batch, scope, chunk[0]["row"], chunk[-1]["row"])
+            with self.writing() as connection:
+                _amend(connection, batch, list(amendments()))
+                connection.execute(update(batches).where(batches.c.id == batch).values(state="planned"))
+        except BaseException:
+            with self.writing() as connection:
+                _forget(connection, batch)
+            raise
         return batch
 
     def prepare(self, batch: int, scope: int, now: Moment) -> None:
         """Make a batch ready to be worked: settle what an earlier process left, and what other batches did."""
         with self.writing() as connection:
             _rescue(connection, scope, now)
-            _skip_known(connection, batch, scope, now)
+            _skip_known(connection, batch, now)
             connection.execute(
                 update(batches)
                 .where(batches.c.id == batch)
@@ -141,10 +167,10 @@ class Journal:
             if starts:
                 _write_starts(connection, starts)
 
-    def commit_at_last(self, ends: Sequence[End]) -> None:
-        """A commit has failed: try the outcomes once more in the space that was kept for this."""
+    def commit_at_last(self, end: End) -> None:
+        """A commit has failed: try an outcome by itself, in the space that was kept for this."""
         self.give_up_reserve()
-        self.commit((), ends)
+        self.commit((), [end])
 
     def end_batch(self, batch: int, now: Moment, halted_because: str) -> None:
         """The work on a batch ends, finished or not."""
@@ -175,7 +201,10 @@ class Journal:
             .values(state=JobState.PENDING, finished_at=None)
         )
         with self.writing() as connection:
-            return connection.execute(statement).rowcount
+            failed = connection.execute(statement).rowcount
+            # In the same breath, for `resume` to find the batch whatever happens next.
+            connection.execute(update(batches).where(batches.c.id == batch).values(state="stopped"))
+            return failed
 
     def pending(self, batch: int, after_row: int, limit: int) -> list[Job]:
         """The next jobs to send, in the sheet's order, behind a row."""
@@ -191,15 +220,19 @@ class Journal:
     def hold_reserve(self) -> None:
         """Set space aside for the outcomes of calls in flight; without space for it, the disk is full already."""
         try:
-            self._reserve.write_bytes(bytes(RESERVE))
+            with self._reserve.open("wb") as file:
+                file.write(os.urandom(RESERVE))  # nothing that a file system could compress away
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             raise JournalError(
                 f"The folder of the journal {self.path} has no space left ({error.strerror}); nothing was sent."
             ) from error
 
     def give_up_reserve(self) -> None:
-        """Free the space again."""
-        self._reserve.unlink(missing_ok=True)
+        """Free the space again; where that fails, there was none to give."""
+        with suppress(OSError):
+            self._reserve.unlink(missing_ok=True)
 
     @property
     def _reserve(self) -> Path:
@@ -208,7 +241,34 @@ class Journal:
 
 def _scope_key(connection: Connection, name: str) -> int:
     known = connection.execute(select(scopes.c.id).where(scopes.c.name == name)).scalar()
-    return known if known is not None else _inserted_key(connection.execute(insert(scopes), {"name": name}))
+    if known is not None:
+        return int(known)
+    tenant = tenant_of(name)
+    key = connection.execute(select(tenants.c.id).where(tenants.c.name == tenant)).scalar()
+    if key is None:
+        key = _inserted_key(connection.execute(insert(tenants), {"name": tenant}))
+    return _inserted_key(connection.execute(insert(scopes), {"name": name, "tenant": key}))
+
+
+def tenant_of(scope: str) -> str:
+    """The tenant in a scope's name, which is TENANT/APPLICATION."""
+    return scope.rpartition("/")[0]
+
+
+def _tenant(scope: int) -> ScalarSelect[Any]:
+    return select(scopes.c.tenant).where(scopes.c.id == scope).scalar_subquery()
+
+
+def _forget_broken_plans(connection: Connection, now: float) -> None:
+    """Plans that a crash broke off; one that is a day old is not being made any more."""
+    broken = select(batches.c.id).where(batches.c.state == "planning", batches.c.planned_at < now - 86_400)
+    for batch in connection.execute(broken).scalars().all():
+        _forget(connection, batch)
+
+
+def _forget(connection: Connection, batch: int) -> None:
+    for table, key in ((jobs, jobs.c.batch), (rows, rows.c.batch), (batches, batches.c.id)):
+        connection.execute(delete(table).where(key == batch))
 
 
 def _inserted_key(result: CursorResult[Any]) -> int:
@@ -222,7 +282,7 @@ def _batch_values(new: NewBatch, scope: int) -> dict[str, Any]:
     return {
         "name": new.batch_id,
         "scope": scope,
-        "state": "planned",
+        "state": "planning",
         "planned_at": new.planned_at,
         "source_path": new.source.path,
         "source_name": new.source.name,
@@ -251,21 +311,22 @@ def _row_values(batch: int, row: PlannedRow) -> dict[str, Any]:
 
 
 def _amend(connection: Connection, batch: int, amendments: Sequence[Amendment]) -> None:
+    """Take back decisions: the row is skipped after all, and its job has never been."""
     if amendments:
+        changed = [{"at": each.row, "why": each.reason, "words": each.detail} for each in amendments]
+        chosen = (rows.c.batch == batch, rows.c.row == bindparam("at"), rows.c.reason.is_(None))
         connection.execute(
-            update(rows)
-            .where(rows.c.batch == batch, rows.c.row == bindparam("at"), rows.c.reason.is_(None))
-            .values(reason=bindparam("why"), detail=bindparam("words")),
-            [{"at": each.row, "why": each.reason, "words": each.detail} for each in amendments],
+            update(rows).where(*chosen).values(reason=bindparam("why"), detail=bindparam("words")), changed
         )
+        connection.execute(delete(jobs).where(jobs.c.batch == batch, jobs.c.row == bindparam("at")), changed)
 
 
-def _make_jobs(connection: Connection, batch: int, scope: int) -> None:
-    """Every row without a reason to skip it becomes a job."""
+def _make_jobs(connection: Connection, batch: int, scope: int, first: int, last: int) -> None:
+    """Every row of these without a reason to skip it becomes a job."""
     values = {
         jobs.c.batch: rows.c.batch,
         jobs.c.row: rows.c.row,
-        jobs.c.scope: literal(scope),
+        jobs.c.tenant: _tenant(scope),
         jobs.c.device_id: rows.c.device_id,
         jobs.c.state: literal(JobState.PENDING.value),
         jobs.c.attempts: literal(0),
@@ -274,22 +335,34 @@ def _make_jobs(connection: Connection, batch: int, scope: int) -> None:
         jobs.c.error_code: literal(""),
         jobs.c.error_message: literal(""),
     }
-    chosen = select(*values.values()).where(rows.c.batch == batch, rows.c.reason.is_(None))
+    chosen = select(*values.values()).where(
+        rows.c.batch == batch, rows.c.row.between(first, last), rows.c.reason.is_(None)
+    )
     connection.execute(insert(jobs).from_select(list(values), chosen))
 
 
+# Spelled out, for SQLite to see that the small index of open calls serves.
+_OPEN = text("jobs.state IN ('sending', 'in_doubt')")
+
+
 def _rescue(connection: Connection, scope: int, now: Moment) -> None:
-    """Every call that an earlier process left open may have been accepted; its slot is held as if it ended now."""
+    """Every call that an earlier process left open may have been accepted; its slot is held as if it ended now.
+
+    Whichever application made it: only one process at a time has this journal.
+    """
     move(JobState.SENDING, JobState.IN_DOUBT)
     message = "The program ended while the call was under way; the device may have been accepted."
     connection.execute(
         update(jobs)
-        .where(jobs.c.scope == scope, jobs.c.state == JobState.SENDING)
+        .where(jobs.c.tenant == _tenant(scope), jobs.c.state == JobState.SENDING, _OPEN)
         .values(state=JobState.IN_DOUBT, error_code="Interrupted", error_message=message)
     )
     connection.execute(
         update(calls)
-        .where(calls.c.scope == scope, calls.c.ended_at.is_(None))
+        .where(
+            calls.c.scope.in_(select(scopes.c.id).where(scopes.c.tenant == _tenant(scope))),
+            calls.c.ended_at.is_(None),
+        )
         .values(
             ended_at=now.wall,
             ended_ticks=now.ticks,
@@ -301,12 +374,12 @@ def _rescue(connection: Connection, scope: int, now: Moment) -> None:
     )
 
 
-def _skip_known(connection: Connection, batch: int, scope: int, now: Moment) -> None:
+def _skip_known(connection: Connection, batch: int, now: Moment) -> None:
     """What another batch has sent since the plan was made is not sent again."""
     move(JobState.PENDING, JobState.SKIPPED)
     other = jobs.alias("other")
     elsewhere = select(other.c.row).where(
-        other.c.scope == scope, other.c.device_id == jobs.c.device_id, other.c.batch != batch
+        other.c.tenant == jobs.c.tenant, other.c.device_id == jobs.c.device_id, other.c.batch != batch
     )
     accepted = elsewhere.where(
         other.c.state == JobState.SUBMITTED, other.c.action_status.not_in(ACTION_FAILED)

@@ -70,14 +70,17 @@ class JournalWriter:
             _settle(group, None)
 
     async def _commit_at_last(self, group: Sequence[Waiting]) -> None:
-        if not group:
-            return
-        try:
-            await self.run(self._journal.commit_at_last, [line for line, _ in group if isinstance(line, End)])
-        except Exception as error:  # noqa: BLE001  # as above
-            _settle(group, error)
-        else:
-            _settle(group, None)
+        """Each by itself, so that one that cannot be written takes no other with it."""
+        for waiting in group:
+            line = waiting[0]
+            if not isinstance(line, End):
+                continue
+            try:
+                await self.run(self._journal.commit_at_last, line)
+            except Exception as error:  # noqa: BLE001  # as above
+                _settle([waiting], error)
+            else:
+                _settle([waiting], None)
 
 
 def _settle(group: Iterable[Waiting], error: Exception | None) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from batch_offboard.clock import Moment
 from batch_offboard.errors import JournalError, UsageError
 from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict
-from batch_offboard.journal import migrations, reading
+from batch_offboard.journal import migrations, opening, reading
 from batch_offboard.journal.schema import jobs
 from batch_offboard.journal.store import End, Journal, NewBatch, Start
 from batch_offboard.journal.writer import JournalWriter
@@ -114,6 +114,61 @@ def test_a_plan_that_breaks_off_leaves_nothing(journal: Journal) -> None:
     with pytest.raises(JournalError):
         add(journal, rows())  # type: ignore[arg-type]  # an iterable that raises is the point
     assert reading.list_batches(journal) == []
+    assert list(reading.report_rows(journal, 1)) == []
+
+
+def test_a_plan_that_is_being_written_is_no_batch_yet_and_lets_others_write(journal: Journal) -> None:
+    running = add(journal, [row(2)], "running")
+
+    def rows() -> Iterator[PlannedRow]:
+        yield row(2)
+        start(journal, running, 2)
+        assert [batch.batch_id for batch in reading.list_batches(journal)] == ["running"]
+        end(journal, running, 2, ACCEPTED)
+        yield row(3)
+
+    planned = add(journal, rows(), "planned")  # type: ignore[arg-type]  # an iterable is enough
+    assert states(journal, planned) == {2: Outcome.PENDING, 3: Outcome.PENDING}
+    assert states(journal, running) == {2: Outcome.SUBMITTED}
+
+
+def test_a_plan_that_a_crash_broke_off_is_forgotten_a_day_later(journal: Journal) -> None:
+    with journal.writing() as connection:
+        connection.execute(text("INSERT INTO tenants (name) VALUES ('t')"))
+        connection.execute(text("INSERT INTO scopes (name, tenant) VALUES ('t/a', 1)"))
+        connection.execute(
+            text(
+                "INSERT INTO batches (name, scope, state, planned_at, source_path, source_name, source_sha256, "
+                "source_kind, columns, reading, api_url, comment, simulated, tool_version) "
+                "VALUES ('broken', 1, 'planning', :planned, '', '', '', '', '[]', '{}', '', '', 0, '')"
+            ),
+            {"planned": T0 - 90_000},
+        )
+    add(journal, [row(2)])
+    with journal.reading() as connection:
+        assert connection.execute(text("SELECT count(*) FROM batches")).scalar() == 1
+
+
+def test_whoever_takes_the_reports_rows_slowly_stops_nobody_from_writing(journal: Journal) -> None:
+    batch = add(journal, [row(2), row(3)])
+    taken = reading.report_rows(journal, batch.key)
+    assert next(taken).row == 2
+    start(journal, batch, 3)
+    assert [each.row for each in taken] == [3]
+
+
+def test_another_application_of_the_tenant_knows_the_devices_too(journal: Journal) -> None:
+    one, two = (
+        add(journal, [row(2), row(3)], "one", scope="tenant/app-1"),
+        add(journal, [row(3)], "two", scope="tenant/app-2"),
+    )
+    for number, outcome in ((2, ACCEPTED), (3, CallOutcome(Verdict.IN_DOUBT))):
+        start(journal, one, number)
+        end(journal, one, number, outcome)
+    assert len(reading.known_devices(journal, "tenant")) == 2
+    journal.prepare(two.key, two.scope_key, at(9))
+    assert reading.skipped_jobs(journal, two.key) == {Reason.ALREADY_PENDING: 1}
+    assert reading.call_history(journal, "tenant/app-2", ApiName.OFFBOARD, 10, at(9)).ended == []
 
 
 def test_pending_jobs_come_in_order_behind_a_row(journal: Journal) -> None:
@@ -251,12 +306,12 @@ def test_a_new_plan_is_told_of_accepted_and_doubtful_devices_only(journal: Journ
     for number, outcome in ((2, ACCEPTED), (3, REFUSED), (4, CallOutcome(Verdict.IN_DOUBT))):
         start(journal, batch, number)
         end(journal, batch, number, outcome)
-    known = reading.known_devices(journal, "tenant/app")
+    known = reading.known_devices(journal, "tenant")
     assert {each: known[each].reason for each in known} == {
         device(2): Reason.ALREADY_OFFBOARDED,
         device(4): Reason.ALREADY_PENDING,
     }
-    assert reading.known_devices(journal, "other/app") == {}
+    assert reading.known_devices(journal, "other") == {}
 
 
 def test_retry_makes_failed_rows_pending_and_nothing_else(journal: Journal) -> None:
@@ -322,6 +377,20 @@ async def test_a_failed_write_wakes_its_waiters_with_the_error(journal: Journal)
     assert states(journal, batch) == {2: Outcome.SUBMITTED}
 
 
+async def test_an_outcome_that_cannot_be_written_takes_no_other_with_it(journal: Journal) -> None:
+    batch = add(journal, [row(2), row(3)])
+    async with JournalWriter(journal) as writer:
+        for number in (2, 3):
+            await writer.write(Start(batch.key, batch.scope_key, number, 1, at(0)))
+        odd = CallOutcome(Verdict.FAILED, 400, code="Odd", message="cut \ud83d")
+        lines = [(2, odd), (3, ACCEPTED)]
+        ended = [End(batch.key, batch.scope_key, number, 1, at(1), outcome) for number, outcome in lines]
+        told = await asyncio.gather(*(writer.write(each) for each in ended), return_exceptions=True)
+    assert isinstance(told[0], UnicodeEncodeError)
+    assert told[1] is None
+    assert states(journal, batch) == {2: Outcome.IN_DOUBT, 3: Outcome.SUBMITTED}
+
+
 def test_the_file_is_durable_and_for_its_owner_alone(journal: Journal) -> None:
     with journal.reading() as connection:
         facts = [connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous")]
@@ -346,6 +415,24 @@ def test_a_damaged_journal_is_refused_and_left_as_it_is(tmp_path: Path, content:
     with pytest.raises(JournalError, match=r"damaged|not a journal"):
         Journal(path)
     assert path.read_bytes() == content
+
+
+def test_an_empty_journal_is_refused_since_its_memory_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "MAKING", 0.0)
+    (tmp_path / "journal.db").touch()
+    with pytest.raises(JournalError, match="is empty"):
+        Journal(tmp_path / "journal.db", create=True)
+
+
+def test_the_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE theirs (a INTEGER)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(JournalError, match="another program"):
+        Journal(path, create=True)
+    assert path.read_bytes() == before
 
 
 def test_a_newer_journal_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
@@ -409,6 +496,6 @@ def test_the_reserve_is_given_up_when_a_commit_has_failed(journal: Journal) -> N
     reserve = journal.path.with_name("journal.db.reserve")
     assert reserve.stat().st_size == 1 << 20
     start(journal, batch, 2)
-    journal.commit_at_last([End(batch.key, batch.scope_key, 2, 1, at(1), ACCEPTED)])
+    journal.commit_at_last(End(batch.key, batch.scope_key, 2, 1, at(1), ACCEPTED))
     assert not reserve.exists()
     assert states(journal, batch) == {2: Outcome.SUBMITTED}

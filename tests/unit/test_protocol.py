@@ -167,6 +167,18 @@ def test_a_long_message_is_cut() -> None:
     assert len(judged(Answer(400, JSON, error("X", "y" * 9000))).message) == 500
 
 
+def test_words_that_cannot_be_kept_or_shown_are_spelled_out() -> None:
+    outcome = judged(
+        Answer(400, JSON, b'{"error": {"code": "A\\ud83d", "message": "\\u001b[2J\\ud83d", "target": "t"}}')
+    )
+    assert (outcome.code, outcome.message) == ("A\\ud83d", "\\x1b[2J\\ud83d")
+
+
+@pytest.mark.parametrize("identifier", ["a\ud83d", "a\x1b[2J", "a\nb", "x" * 501])
+def test_an_action_id_that_cannot_be_kept_or_shown_is_none(identifier: str) -> None:
+    assert judged(Answer(201, JSON, action(id=identifier))).code == "NoActionId"
+
+
 WAITS = [
     pytest.param(("30",), 30.0, id="seconds"),
     pytest.param((" 41 ",), 41.0, id="blanks around"),

@@ -47,7 +47,9 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*|[0-9]{1,2}[./][0-9]{1,2}[.
 _URL = re.compile(r"(?:https?://|www\.|[\w.-]+/machines/)", re.IGNORECASE)
 _NAME = re.compile(r"(?=.{1,253}$)[0-9A-Za-z_][0-9A-Za-z_.-]*\$?")
 _WRAPPERS = "'\"`<>[](){}«»‘’“”„‚"
-_NOTHING_WORDS = frozenset("null none nan nil n/a na - -- — – ? tbd unknown undefined".split())
+_NOTHING_WORDS = frozenset(
+    ["null", "none", "nan", "nil", "n/a", "na", "-", "--", "—", "–", "?", "tbd", "unknown", "undefined"]
+)
 _LOOK_ALIKES = str.maketrans("OoIlSs", "001155")
 _AS_TEXT = "export the list again with the column formatted as text"
 _LONGEST_READ = 1000
@@ -197,15 +199,19 @@ def _why_hidden_character(value: str) -> str | None:
     return None
 
 
+def _why_address_or_broken(value: str) -> str | None:
+    if _URL.match(value):
+        return f"'{shown(value)}' is a web address, not a device ID; put only the 40-digit ID here."
+    if _ANY_CASE_ID.fullmatch("".join(value.split())):
+        return f"'{shown(value)}' has a blank or a line break inside; put the ID without it."
+    return None
+
+
 def _why_more_than_an_id(value: str) -> str | None:
     """An ID with something around it: it could be taken out, but that would be a guess."""
     found = _ID_INSIDE.findall(value)
     if len(found) > 1:
         return f"The cell holds {len(found)} device IDs ('{shown(value)}'); give each a row of its own."
-    if _URL.match(value):
-        return f"'{shown(value)}' is a web address, not a device ID; put only the 40-digit ID here."
-    if not found and _ANY_CASE_ID.fullmatch("".join(value.split())):
-        return f"'{shown(value)}' has a blank or a line break inside; put the ID without it."
     if not found:
         return None
     around = trimmed(value.replace(found[0], "", 1))
@@ -255,6 +261,7 @@ _RULES: Final[tuple[Callable[[str], str | None], ...]] = (
     _why_hidden_character,
     _why_spreadsheet,
     _why_other_id,
+    _why_address_or_broken,
     _why_more_than_an_id,
     _why_look_alike,
     _why_hexadecimal,

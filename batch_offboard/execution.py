@@ -9,8 +9,9 @@ from batch_offboard.clock import Clock, Moment
 from batch_offboard.errors import BatchOffboardError, ExitCode, JournalError
 from batch_offboard.gate import Gate, Slot
 from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict
+from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.reading import Batch, Counts, call_history, count
-from batch_offboard.journal.store import End, Journal, Start
+from batch_offboard.journal.store import Journal
 from batch_offboard.journal.writer import JournalWriter
 from batch_offboard.pool import Pool
 from batch_offboard.protocol import ApiName, classify, comment_with_token, correlation_token, offboard_request

@@ -9,8 +9,9 @@ from typing import Any
 from batch_offboard import __version__
 from batch_offboard.clock import Moment
 from batch_offboard.errors import InputError
+from batch_offboard.journal.plans import NewBatch, tenant_of
 from batch_offboard.journal.reading import Batch, find_batch, known_devices
-from batch_offboard.journal.store import Journal, NewBatch, tenant_of
+from batch_offboard.journal.store import Journal
 from batch_offboard.plan import PlannedRow, Planner
 from batch_offboard.rows import Source, Table
 from batch_offboard.safe_text import one_line, visible

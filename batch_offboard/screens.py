@@ -3,12 +3,10 @@
 Data goes to stdout, talk to stderr. Nothing from a sheet reaches a terminal with control characters in it.
 """
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from batch_offboard.clock import iso_utc
 from batch_offboard.devices import shown
@@ -140,7 +138,7 @@ def batch_text(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> s
         f"  {counts.rows:>7}  rows",
         *(f"  {number:>7}  {WORDS[state]}" for state, number in _by_state(counts)),
     ]
-    lines += [f"  {number:>7}  skipped: {reason}" for reason, number in _all_skipped(counts, skipped).items()]
+    lines += [f"  {number:>7}  skipped: {reason}" for reason, number in all_skipped(counts, skipped).items()]
     if batch.halted_because:
         lines += ["", f"  stopped: {batch.halted_because}"]
     lines += ["", *(f"  next: {step}" for step in _next_steps(batch, counts))]
@@ -197,75 +195,6 @@ def paths_text(paths: Iterable[Path]) -> str:
     return "\n".join(str(path) for path in paths)
 
 
-def plan_json(view: PlanView) -> str:
-    return _json(
-        {
-            "batch": view.batch.batch_id,
-            "source": {
-                "name": view.batch.source_name,
-                "kind": view.batch.source_kind,
-                "sha256": view.batch.source_sha256,
-            },
-            "simulated": view.batch.simulated,
-            "rows": view.counts.rows,
-            "offboard": view.counts.of(JobState.PENDING),
-            "skipped": view.counts.skipped,
-            "examples": {
-                reason: [{"row": each.row, "device_id": each.device_id, "detail": each.detail} for each in found]
-                for reason, found in view.examples.items()
-            },
-            "notes": list(view.notes),
-            "expected_seconds": round(view.expected, 1),
-            "max_devices": view.max_devices,
-        }
-    )
-
-
-def run_json(view: RunView) -> str:
-    facts = _batch_facts(view.batch, view.counts, view.skipped)
-    halt = view.halt.reason if view.halt else None
-    return _json(
-        {
-            **facts,
-            "stopped": halt,
-            "reports": [str(path) for path in view.reports],
-            "exit_code": view.exit_code.value,
-        }
-    )
-
-
-def batch_json(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> str:
-    return _json(_batch_facts(batch, counts, skipped))
-
-
-def list_json(batches: Sequence[tuple[Batch, Counts]]) -> str:
-    return _json([_batch_facts(batch, counts, {}) for batch, counts in batches])
-
-
-def lives_json(batch: Batch, lives: Sequence[Life]) -> str:
-    return _json({"batch": batch.batch_id, "rows": [_life_facts(batch, life) for life in lives]})
-
-
-def quotas_json(views: Sequence[QuotaView]) -> str:
-    return _json(
-        [
-            {
-                "scope": view.scope,
-                "minute": _window_facts(view.standing.minute),
-                "hour": _window_facts(view.standing.hour),
-                "waiting_for": view.standing.waiting_for,
-                "next_call": None if view.next_call is None else iso_utc(view.next_call),
-                "wait_seconds": None if view.next_call is None else round(max(0.0, view.next_call - view.now), 1),
-            }
-            for view in views
-        ]
-    )
-
-
-def paths_json(paths: Iterable[Path]) -> str:
-    return _json({"reports": [str(path) for path in paths]})
-
-
 def _quota_text(view: QuotaView) -> str:
     standing = view.standing
     lines = [f"Quota of {view.scope}"]
@@ -309,62 +238,6 @@ def _life_lines(batch: Batch, life: Life) -> list[str]:
     return lines
 
 
-def _life_facts(batch: Batch, life: Life) -> dict[str, Any]:
-    row = life.report_row
-    return {
-        "row": row.row,
-        "device_id": row.device_id,
-        "device_name": row.device_name,
-        "outcome": row.outcome,
-        "reason": life.reason or None,
-        "error_code": row.error_code or None,
-        "error_message": row.error_message or None,
-        "machine_action_id": row.machine_action_id or None,
-        "action_status": row.action_status or None,
-        "advice": advice(row, batch.batch_id),
-        "attempts": [
-            {
-                "attempt": call.attempt,
-                "started_at": iso_utc(call.started_at),
-                "ended_at": iso_utc(call.ended_at) if call.ended_at is not None else None,
-                "verdict": call.verdict or None,
-                "http_status": call.http_status,
-                "code": call.code or None,
-                "message": call.message or None,
-                "target": call.target or None,
-            }
-            for call in life.calls
-        ],
-    }
-
-
-def _batch_facts(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> dict[str, Any]:
-    return {
-        "batch": batch.batch_id,
-        "state": batch.state,
-        "simulated": batch.simulated,
-        "tenant": batch.scope,
-        "source": batch.source_name,
-        "source_sha256": batch.source_sha256,
-        "comment": batch.comment,
-        "planned_at": iso_utc(batch.planned_at),
-        "started_at": iso_utc(batch.started_at) if batch.started_at else None,
-        "ended_at": iso_utc(batch.ended_at) if batch.ended_at else None,
-        "rows": counts.rows,
-        "counts": {
-            **{state.value: counts.of(state) for state in JobState if state is not JobState.SKIPPED},
-            "skipped": sum(counts.skipped.values()) + counts.of(JobState.SKIPPED),
-        },
-        "skipped": _all_skipped(counts, skipped),
-        "stopped_because": batch.halted_because or None,
-    }
-
-
-def _window_facts(window: tuple[int, int]) -> dict[str, int]:
-    used, limit = window
-    return {"used": used, "limit": limit, "left": max(0, limit - used)}
-
-
 def _next_steps(batch: Batch, counts: Counts) -> list[str]:
     steps = []
     if batch.state == "planned" and counts.of(JobState.PENDING):
@@ -382,7 +255,7 @@ def _by_state(counts: Counts) -> list[tuple[JobState, int]]:
     return [(state, counts.of(state)) for state in WORDS if counts.of(state)]
 
 
-def _all_skipped(counts: Counts, skipped: Mapping[Reason, int]) -> dict[Reason, int]:
+def all_skipped(counts: Counts, skipped: Mapping[Reason, int]) -> dict[Reason, int]:
     total = dict(counts.skipped)
     for reason, number in skipped.items():
         total[reason] = total.get(reason, 0) + number
@@ -417,7 +290,3 @@ def _columns(lines: Sequence[Sequence[str]], right: Iterable[int]) -> str:
         ).rstrip()
         for line in lines
     )
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)

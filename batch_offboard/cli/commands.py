@@ -4,21 +4,15 @@ What a command needs is imported inside it, so that `--help` and the quick comma
 """
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from batch_offboard import __version__
 from batch_offboard.cli import options as given
+from batch_offboard.cli.working import end_of_run, formats_of, options_of, reading_of, report_paths, working
 from batch_offboard.errors import ExitCode, UsageError
-
-if TYPE_CHECKING:
-    from batch_offboard.planning import Reading
-    from batch_offboard.run import Desk, Options, RunView, Talk
 
 EXIT_CODES = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
 
@@ -66,13 +60,13 @@ def plan(
     quiet: given.Quiet = False,
 ) -> int:
     """Read and check a sheet and save it as a batch; sends nothing."""
-    from batch_offboard import run, screens
+    from batch_offboard import run, screens, screens_json
 
-    reading = _reading(sheet, id_column, name_column, visible_only, include_hidden, only)
-    chosen = _options(config, journal, simulate, comment=comment, max_devices=max_devices)
+    reading = reading_of(sheet, id_column, name_column, visible_only, include_hidden, only)
+    chosen = options_of(config, journal, simulate, comment=comment, max_devices=max_devices)
     with run.Desk(chosen, create=True) as desk:
         view = run.plan(desk, file, reading)
-    screens.show(screens.plan_json(view) if json else screens.plan_text(view), quiet=quiet and not json)
+    screens.show(screens_json.plan_json(view) if json else screens.plan_text(view), quiet=quiet and not json)
     return run.exit_code_of_plan(view)
 
 
@@ -103,8 +97,8 @@ def run_(
     """The main job: plan (if a file), confirm, submit, report."""
     from batch_offboard import run
 
-    reading = _reading(sheet, id_column, name_column, visible_only, include_hidden, only)
-    chosen = _options(
+    reading = reading_of(sheet, id_column, name_column, visible_only, include_hidden, only)
+    chosen = options_of(
         config,
         journal,
         simulate,
@@ -117,16 +111,16 @@ def run_(
     path = chosen.cwd / file_or_batch
     if not path.exists() and any(sign in file_or_batch for sign in "./\\"):
         raise UsageError(f"There is no file {path}; check the name and the folder.")
-    if not path.exists() and (comment or reading != _reading(None, None, None, False, False, None)):
+    if not path.exists() and (comment or reading != reading_of(None, None, None, False, False, None)):
         raise UsageError(
             f"There is no file {path}, and a batch keeps the comment and the reading that it was planned with."
         )
-    with _working(chosen, report, yes, quiet, create=path.exists()) as (desk, talk):
+    with working(chosen, report, yes, quiet, create=path.exists()) as (desk, talk):
         if path.exists():
-            view = run.run_sheet(desk, path, reading, _reports(chosen, report), talk)
+            view = run.run_sheet(desk, path, reading, report_paths(chosen, report), talk)
         else:
-            view = run.run_batch(desk, file_or_batch, _reports(chosen, report), talk)
-    return _end_of_run(view, json=json, quiet=quiet)
+            view = run.run_batch(desk, file_or_batch, report_paths(chosen, report), talk)
+    return end_of_run(view, json=json, quiet=quiet)
 
 
 @app.command(epilog="Example: batch-offboard resume")
@@ -146,11 +140,11 @@ def resume(
     """Go on with an interrupted batch."""
     from batch_offboard import run
 
-    chosen = _options(config, journal, simulate, speed=speed, faults=fault, batch=batch)
-    with _working(chosen, report, yes=True, quiet=quiet) as (desk, talk):
+    chosen = options_of(config, journal, simulate, speed=speed, faults=fault, batch=batch)
+    with working(chosen, report, yes=True, quiet=quiet) as (desk, talk):
         found = desk.batch(batch) if batch else None
-        view = run.resume(desk, found, _reports(chosen, report), talk)
-    return _end_of_run(view, json=json, quiet=quiet)
+        view = run.resume(desk, found, report_paths(chosen, report), talk)
+    return end_of_run(view, json=json, quiet=quiet)
 
 
 @app.command(epilog="Example: batch-offboard retry 20261124-0815-kqzt")
@@ -170,10 +164,10 @@ def retry(
     """Send the failed rows of a batch again, as a new attempt in the same batch."""
     from batch_offboard import run
 
-    chosen = _options(config, journal, simulate, speed=speed, faults=fault, max_devices=max_devices, batch=batch)
-    with _working(chosen, report, yes, quiet) as (desk, talk):
-        view = run.retry(desk, batch, _reports(chosen, report), talk)
-    return _end_of_run(view, json=json, quiet=quiet)
+    chosen = options_of(config, journal, simulate, speed=speed, faults=fault, max_devices=max_devices, batch=batch)
+    with working(chosen, report, yes, quiet) as (desk, talk):
+        view = run.retry(desk, batch, report_paths(chosen, report), talk)
+    return end_of_run(view, json=json, quiet=quiet)
 
 
 @app.command(epilog="Example: batch-offboard report 20261124-0815-kqzt --format csv,json")
@@ -191,14 +185,14 @@ def report(
     quiet: given.Quiet = False,
 ) -> int:
     """Write the report of a batch again, from the journal alone."""
-    from batch_offboard import run, screens
+    from batch_offboard import run, screens, screens_json
 
-    chosen = _options(config, journal, simulate, batch=batch)
+    chosen = options_of(config, journal, simulate, batch=batch)
     with run.Desk(chosen) as desk:
         found = desk.batch(batch)
-        paths = _reports(chosen, report) or run.default_reports(chosen.cwd, found, _formats(formats))
+        paths = report_paths(chosen, report) or run.default_reports(chosen.cwd, found, formats_of(formats))
         written = run.write_reports(desk, found, paths)
-    screens.show(screens.paths_json(written) if json else screens.paths_text(written), quiet=quiet and not json)
+    screens.show(screens_json.paths_json(written) if json else screens.paths_text(written), quiet=quiet and not json)
     return ExitCode.OK
 
 
@@ -210,12 +204,12 @@ def list_(
     json: given.Json = False,
 ) -> int:
     """List the batches, the newest first."""
-    from batch_offboard import run, screens
+    from batch_offboard import run, screens, screens_json
     from batch_offboard.journal.reading import count, list_batches
 
-    with run.Desk(_options(config, journal, simulate), create=True) as desk:
+    with run.Desk(options_of(config, journal, simulate), create=True) as desk:
         batches = [(batch, count(desk.journal, batch.key)) for batch in list_batches(desk.journal)]
-    screens.show(screens.list_json(batches) if json else screens.list_text(batches))
+    screens.show(screens_json.list_json(batches) if json else screens.list_text(batches))
     return ExitCode.OK
 
 
@@ -228,13 +222,15 @@ def show(
     json: given.Json = False,
 ) -> int:
     """Show one batch: what was asked, what happened, what to do next."""
-    from batch_offboard import run, screens
+    from batch_offboard import run, screens, screens_json
     from batch_offboard.journal.reading import count, skipped_jobs
 
-    with run.Desk(_options(config, journal, simulate, batch=batch)) as desk:
+    with run.Desk(options_of(config, journal, simulate, batch=batch)) as desk:
         found = desk.batch(batch)
         counts, skipped = count(desk.journal, found.key), skipped_jobs(desk.journal, found.key)
-    screens.show(screens.batch_json(found, counts, skipped) if json else screens.batch_text(found, counts, skipped))
+    screens.show(
+        screens_json.batch_json(found, counts, skipped) if json else screens.batch_text(found, counts, skipped)
+    )
     return ExitCode.OK
 
 
@@ -251,12 +247,12 @@ def explain(
     json: given.Json = False,
 ) -> int:
     """Tell the life of one device: decision, attempts, answers, times."""
-    from batch_offboard import run, screens
+    from batch_offboard import run, screens, screens_json
 
-    with run.Desk(_options(config, journal, simulate, batch=batch)) as desk:
+    with run.Desk(options_of(config, journal, simulate, batch=batch)) as desk:
         found = desk.batch(batch)
         lives = run.lives_of(desk, found, row_or_device)
-    screens.show(screens.lives_json(found, lives) if json else screens.lives_text(found, lives))
+    screens.show(screens_json.lives_json(found, lives) if json else screens.lives_text(found, lives))
     return ExitCode.OK
 
 
@@ -268,11 +264,11 @@ def quota(
     json: given.Json = False,
 ) -> int:
     """Show what is left of both windows of the quota, and when the next call may go."""
-    from batch_offboard import run, screens
+    from batch_offboard import run, screens, screens_json
 
-    with run.Desk(_options(config, journal, simulate), create=True) as desk:
+    with run.Desk(options_of(config, journal, simulate), create=True) as desk:
         views = run.quotas(desk)
-    screens.show(screens.quotas_json(views) if json else screens.quotas_text(views))
+    screens.show(screens_json.quotas_json(views) if json else screens.quotas_text(views))
     return ExitCode.OK
 
 
@@ -325,92 +321,3 @@ def simulate(
     )
     rehearsal.serve(tenant, speed, lambda url, count: screens.tenant_is_up(url, count, speed))
     return ExitCode.OK
-
-
-@contextmanager
-def _working(
-    chosen: "Options",
-    report: list[Path] | None,
-    yes: bool,
-    quiet: bool,
-    *,
-    create: bool = False,
-) -> Iterator[tuple["Desk", "Talk"]]:
-    """A desk to work at, and a voice. A report that nobody can write is refused before anything is sent."""
-    from batch_offboard import run, screens
-    from batch_offboard.progress import observer_for
-    from batch_offboard.report_files import writer_for
-
-    for path in report or []:
-        writer_for(path)
-    talk = run.Talk(
-        observer_for(sys.stderr, quiet=quiet),
-        lambda view: screens.confirm(view, yes=yes, quiet=quiet),
-        screens.voice(quiet=quiet),
-    )
-    with run.Desk(chosen, create=create) as desk:
-        yield desk, talk
-
-
-def _end_of_run(view: "RunView", *, json: bool, quiet: bool) -> int:
-    from batch_offboard import screens
-
-    if json:
-        screens.show(screens.run_json(view))
-    elif not quiet:
-        screens.voice(quiet=quiet)(screens.run_text(view))
-        screens.show(screens.paths_text(view.reports))
-    return view.exit_code
-
-
-def _options(
-    config: Path | None,
-    journal: Path | None,
-    simulate: bool,
-    *,
-    speed: float = 1,
-    faults: list[str] | None = None,
-    comment: str | None = None,
-    max_devices: int | None = None,
-    batch: str | None = None,
-) -> "Options":
-    from batch_offboard.run import Options
-    from batch_offboard.target import SIMULATED_PREFIX
-
-    simulate = simulate or bool(batch and batch.startswith(SIMULATED_PREFIX) and not Path(batch).exists())
-    if not simulate and (speed != 1 or faults):
-        raise UsageError(
-            "--speed and --fault go with --simulate only: a real tenant has its own time and its own faults."
-        )
-    return Options(os.environ, Path.cwd(), config, journal, simulate, speed, tuple(faults or ()), comment, max_devices)
-
-
-def _reading(
-    sheet: str | None,
-    id_column: str | None,
-    name_column: str | None,
-    visible_only: bool,
-    include_hidden: bool,
-    only: list[given.ReportOutcome] | None,
-) -> "Reading":
-    from batch_offboard.planning import Reading
-    from batch_offboard.spreadsheet import HiddenRows
-
-    if visible_only and include_hidden:
-        raise UsageError("--visible-only and --include-hidden say opposite things; leave one out.")
-    hidden = HiddenRows.VISIBLE_ONLY if visible_only else HiddenRows.INCLUDE if include_hidden else HiddenRows.REFUSE
-    return Reading(sheet, id_column, name_column, hidden, tuple(outcome.value for outcome in only or ()))
-
-
-def _reports(chosen: "Options", report: list[Path] | None) -> list[Path]:
-    return [chosen.cwd / path for path in report or []]
-
-
-def _formats(text: str) -> list[str]:
-    formats = [word.strip().lower() for word in text.split(",") if word.strip()]
-    unknown = [word for word in formats if word not in ("csv", "xlsx", "json")]
-    if unknown or not formats:
-        raise UsageError(
-            f"--format takes csv, xlsx and json, separated by commas, not {', '.join(unknown) or 'nothing'}."
-        )
-    return formats

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, Self, TypeVar
 
 from batch_offboard.errors import JournalError
-from batch_offboard.journal.store import End, Journal, Start
+from batch_offboard.journal.attempts import End, Start
+from batch_offboard.journal.store import Journal
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -67,7 +67,8 @@ class Sheet:
 
     def head(self) -> list[HeadRow]:
         """The first non-blank rows."""
-        typed = ((number, [_typed(value) for value in row]) for number, row in self._numbered(1))
+        used = ((number, row) for number, row in self._numbered(1) if row.count("") < len(row))
+        typed = ((number, [_typed(value) for value in row]) for number, row in used)
         filled = (HeadRow(number, cells) for number, cells in typed if any(map(_is_filled, cells)))
         return list(islice(filled, HEAD_ROWS))
 
@@ -115,6 +116,8 @@ def _one_by_one(
 ) -> Iterator[SourceRow]:
     id_index, name_index = layout.id_index, layout.name_index
     for number, values in block:
+        if values.count("") == len(values) and special.late(number) is None:
+            continue
         cells = _as_texts(values)
         kind = special.get(number)
         if kind is None and (id_index is None or not cells[id_index]):

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from batch_offboard.devices import shown
 from batch_offboard.errors import InputError
 from batch_offboard.rows import CellKind
-from batch_offboard.spreadsheet import ods, xlsb, xlsx
+from batch_offboard.spreadsheet import ods, xls, xlsb, xlsx
 from batch_offboard.spreadsheet.archive import Archive
 from batch_offboard.spreadsheet.sheet_facts import SheetFacts
 
@@ -32,8 +32,11 @@ class Companion(Protocol):
 def companion_for(content: bytes, name: str) -> Companion:
     """The companion for a workbook of these bytes; raises InputError for other archives."""
     if not content.startswith(b"PK"):
-        return XlsCompanion()
+        return XlsCompanion(content, name)
     archive = Archive(content, name)
+    if sum(part in archive for part in ("xl/workbook.xml", "xl/workbook.bin", "content.xml")) > 1:
+        # The reader tries one format after another, so what was guarded might not be what is read.
+        raise InputError(f"{name} is two kinds of workbook at once; save the list again as XLSX or CSV.")
     if "xl/workbook.xml" in archive:
         return XlsxCompanion(archive, name)
     if "xl/workbook.bin" in archive:
@@ -131,23 +134,26 @@ class OdsCompanion:
 
 
 class XlsCompanion:
-    """XLS: the old binary format tells nothing more, and cannot hold more than 65,536 rows."""
+    """XLS: the container's chains and the sheets' records are walked over before the reader opens it."""
 
     kind = "XLS"
-    notes: tuple[str, ...] = (
-        "Hidden rows and formulas cannot be seen in an XLS file; save it as XLSX if there may be any.",
-    )
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, content: bytes, name: str) -> None:
+        self._stream = xls.workbook_stream(content, name)
+        self._name = name
+        self._sheets = xls.sheet_names(self._stream)
 
     def guard(self) -> None:
-        """Nothing to do: the format's own limits bound what a reader lays out."""
+        for facts in xls.sheet_facts(self._stream, None):
+            facts.refuse_scattered(self._name)
 
     def facts(self, sheet: str, id_index: int | None) -> SheetFacts:
-        del sheet, id_index
-        return SheetFacts()
+        found = dict(zip(self._sheets, xls.sheet_facts(self._stream, id_index), strict=True))
+        return found.get(sheet, SheetFacts())
 
     def errors(self, sheet: str, id_index: int | None) -> dict[int, CellKind]:
-        del sheet, id_index
-        return {}
+        return self.facts(sheet, id_index).special
 
 
 def _mimetype(archive: Archive) -> bytes:

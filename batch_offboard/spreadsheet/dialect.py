@@ -34,12 +34,22 @@ def find_dialect(sample: str) -> Dialect:
         return Dialect(said[4:] or "\t", has_sep_line=True)
     best, delimiter = (0.5, 0), NO_DELIMITER
     for candidate in (",", ";", "\t", "|"):
-        widths = Counter(len(record) for record in records(sample, candidate, _RECORDS) if any(record))
-        width, rows = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
-        share = rows / max(widths.total(), 1)
-        if width > 1 and (round(share, 2), width) > best:
-            best, delimiter = (round(share, 2), width), candidate
+        score = _score([record for record in records(sample, candidate, _RECORDS) if any(record)])
+        if score > best:
+            best, delimiter = score, candidate
     return Dialect(delimiter, has_sep_line=False)
+
+
+def _score(listed: list[list[str]]) -> tuple[float, int]:
+    """How well a delimiter divides the records: the share of records that agree on a width, and the width."""
+    widths = Counter(map(len, listed))
+    width, _ = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
+    agreeing = sum(len(record) == width for record in listed)
+    header = len(listed[0]) if listed else 0
+    like_header = sum(len(record) >= header and not any(record[header:]) for record in listed)
+    if like_header > agreeing:
+        width, agreeing = header, like_header
+    return (round(agreeing / len(listed), 2), width) if width > 1 else (0.0, width)
 
 
 def records(sample: str, delimiter: str, limit: int) -> Iterator[list[str]]:

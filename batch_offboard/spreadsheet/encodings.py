@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ MARKS: Final = (
 
 _USUAL = ("cp932", "euc_jp", "gb18030", "big5", "euc_kr", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254")
 _LATIN = ("cp1252", "cp1250", "cp1254")
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _EVIDENCE = 128 << 10  # bytes of lines with other than ASCII characters
 _SHOWN: Final = {
     "utf-8": "UTF-8",
@@ -49,6 +51,8 @@ def shown_encoding(encoding: str) -> str:
 def older_encoding(path: Path, name: str) -> str:
     """The encoding of a file that is not UTF-8; raises InputError if none of the usual ones fits it wholly."""
     evidence = _lines_beyond_ascii(path)
+    if _CONTROL.search(evidence):
+        raise InputError(f"{name} holds control bytes and is not text; save it again as CSV (UTF-8).")
     for encoding in _ranked(evidence):
         if encoding in _LATIN and _is_mixed(evidence):
             raise InputError(f"{name} mixes UTF-8 with an older encoding; save it again as CSV (UTF-8).")
@@ -77,7 +81,20 @@ def _ranked(evidence: bytes) -> Iterable[str]:
     fits = [match.encoding for match in from_bytes(evidence, cp_isolation=list(_USUAL))]
     latin = sorted(_LATIN, key=lambda encoding: _strangeness(evidence, encoding))
     ranked = [latin[0] if encoding in _LATIN else encoding for encoding in fits]
+    if (not ranked or ranked[0] in _LATIN) and _looks_japanese(evidence, latin[0]):
+        ranked.insert(0, "cp932")
     return dict.fromkeys([*ranked, *latin])
+
+
+def _looks_japanese(evidence: bytes, latin: str) -> bool:
+    """A few Japanese words are too little for statistics: Shift-JIS if it fits and Latin gives mostly signs."""
+    try:
+        text = evidence.decode("cp932")
+    except UnicodeDecodeError:
+        return False
+    private = any("\ue000" <= char <= "\uf8ff" for char in text)
+    foreign = sum(byte > 0x7F for byte in evidence)
+    return not private and _strangeness(evidence, latin) * 3 >= foreign
 
 
 def _strangeness(evidence: bytes, encoding: str) -> int:

@@ -15,8 +15,10 @@ from batch_offboard.clock import Moment
 from batch_offboard.errors import JournalError, UsageError
 from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict
 from batch_offboard.journal import migrations, opening, reading
+from batch_offboard.journal.attempts import End, Start
+from batch_offboard.journal.plans import NewBatch
 from batch_offboard.journal.schema import jobs
-from batch_offboard.journal.store import End, Journal, NewBatch, Start
+from batch_offboard.journal.store import Journal
 from batch_offboard.journal.writer import JournalWriter
 from batch_offboard.plan import Amendment, PlannedRow, Reason
 from batch_offboard.protocol import ApiName

@@ -1,0 +1,104 @@
+"""What the commands have in common: options gathered, a desk to work at, the end of a run shown."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batch_offboard.cli import options as given
+from batch_offboard.errors import UsageError
+
+if TYPE_CHECKING:
+    from batch_offboard.planning import Reading
+    from batch_offboard.run import Desk, Options, RunView, Talk
+
+
+@contextmanager
+def working(
+    chosen: "Options",
+    report: list[Path] | None,
+    yes: bool,
+    quiet: bool,
+    *,
+    create: bool = False,
+) -> Iterator[tuple["Desk", "Talk"]]:
+    """A desk to work at, and a voice. A report that nobody can write is refused before anything is sent."""
+    from batch_offboard import run, screens
+    from batch_offboard.progress import observer_for
+    from batch_offboard.report_files import writer_for
+
+    for path in report or []:
+        writer_for(path)
+    talk = run.Talk(
+        observer_for(sys.stderr, quiet=quiet),
+        lambda view: screens.confirm(view, yes=yes, quiet=quiet),
+        screens.voice(quiet=quiet),
+    )
+    with run.Desk(chosen, create=create) as desk:
+        yield desk, talk
+
+
+def end_of_run(view: "RunView", *, json: bool, quiet: bool) -> int:
+    from batch_offboard import screens, screens_json
+
+    if json:
+        screens.show(screens_json.run_json(view))
+    elif not quiet:
+        screens.voice(quiet=quiet)(screens.run_text(view))
+        screens.show(screens.paths_text(view.reports))
+    return view.exit_code
+
+
+def options_of(
+    config: Path | None,
+    journal: Path | None,
+    simulate: bool,
+    *,
+    speed: float = 1,
+    faults: list[str] | None = None,
+    comment: str | None = None,
+    max_devices: int | None = None,
+    batch: str | None = None,
+) -> "Options":
+    from batch_offboard.run import Options
+    from batch_offboard.target import SIMULATED_PREFIX
+
+    simulate = simulate or bool(batch and batch.startswith(SIMULATED_PREFIX) and not Path(batch).exists())
+    if not simulate and (speed != 1 or faults):
+        raise UsageError(
+            "--speed and --fault go with --simulate only: a real tenant has its own time and its own faults."
+        )
+    return Options(os.environ, Path.cwd(), config, journal, simulate, speed, tuple(faults or ()), comment, max_devices)
+
+
+def reading_of(
+    sheet: str | None,
+    id_column: str | None,
+    name_column: str | None,
+    visible_only: bool,
+    include_hidden: bool,
+    only: list[given.ReportOutcome] | None,
+) -> "Reading":
+    from batch_offboard.planning import Reading
+    from batch_offboard.spreadsheet import HiddenRows
+
+    if visible_only and include_hidden:
+        raise UsageError("--visible-only and --include-hidden say opposite things; leave one out.")
+    hidden = HiddenRows.VISIBLE_ONLY if visible_only else HiddenRows.INCLUDE if include_hidden else HiddenRows.REFUSE
+    return Reading(sheet, id_column, name_column, hidden, tuple(outcome.value for outcome in only or ()))
+
+
+def report_paths(chosen: "Options", report: list[Path] | None) -> list[Path]:
+    return [chosen.cwd / path for path in report or []]
+
+
+def formats_of(text: str) -> list[str]:
+    formats = [word.strip().lower() for word in text.split(",") if word.strip()]
+    unknown = [word for word in formats if word not in ("csv", "xlsx", "json")]
+    if unknown or not formats:
+        raise UsageError(
+            f"--format takes csv, xlsx and json, separated by commas, not {', '.join(unknown) or 'nothing'}."
+        )
+    return formats

@@ -37,7 +37,8 @@ def test_a_failed_row_is_told() -> None:
 
 @pytest.mark.parametrize("state", ["pending", "in_doubt", "sending"])
 def test_what_is_left_or_unclear_is_unfinished_even_beside_failures(state: str) -> None:
-    assert code(submitted=3, failed=1, **{state: 1}) is ExitCode.UNFINISHED
+    counts = Counts({JobState.SUBMITTED: 3, JobState.FAILED: 1, JobState(state): 1}, {})
+    assert exit_code(counts, {}, None) is ExitCode.UNFINISHED
 
 
 def test_a_guard_that_left_rows_behind_is_told() -> None:

@@ -71,6 +71,9 @@ class Gate:
         self._holds = Holds(steps=sorted(now.ticks - seconds_since(then, now) for then in history.steps))
         for then, wait in history.holds:
             self._holds.until = max(self._holds.until, now.ticks - seconds_since(then, now) + wait)
+        # After a silence one call goes alone; the others follow when it has come back without a new silence.
+        self._silenced = self._holds.until > now.ticks
+        self._probe: Slot | None = None
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
         self._hour = AsyncLimiter(limits.hour.calls, limits.hour.period)
@@ -86,12 +89,16 @@ class Gate:
             await self._hour.acquire()
             await self._wait_for_log()  # a 429 may have come while the buckets dripped
             self._log.start()
-            return Slot(self._clock.now())
+            slot = Slot(self._clock.now())
+            self._probe = slot if self._silenced else None
+            return slot
 
-    def release(self, _slot: Slot) -> Moment:
+    def release(self, slot: Slot) -> Moment:
         """The call has ended (or was never sent): from now on its slot comes free. Returns the moment."""
         now = self._clock.now()
         self._log.end(now.ticks)
+        if slot is self._probe:
+            self._probe, self._silenced = None, self._holds.until > now.ticks
         self._wake()
         return now
 
@@ -100,6 +107,7 @@ class Gate:
         now = self._clock.now().ticks
         explained = self._log.full(now)
         stepped = self._holds.throttled(now, started=slot.taken_at.ticks, wait=wait, explained=explained)
+        self._silenced = True
         if stepped:
             self._minute = self._minute_bucket(now)
         self._wake()
@@ -108,6 +116,7 @@ class Gate:
     def pause(self, seconds: float) -> None:
         """Nobody calls for so long: the network is away, or the server asks for it."""
         self._holds.until = max(self._holds.until, self._clock.now().ticks + seconds)
+        self._silenced = True
         self._wake()
 
     def standing(self) -> Standing:
@@ -150,6 +159,8 @@ class Gate:
 
     def _free_at(self, now: float) -> float | None:
         """When to look again, or None if the next call may go now."""
+        if self._probe is not None:
+            return inf
         at = max(self._holds.until, self._log.free_at(now))
         return at if at > now else None
 

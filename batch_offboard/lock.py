@@ -34,10 +34,10 @@ def lock_paths(folder: Path, journal: Path, scope: str) -> list[Path]:
 
 @contextmanager
 def _one(path: Path, doing: str, since: str) -> Iterator[None]:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     note = path.with_name(f"{path.name}.holder")
     lock = FileLock(path, mode=0o600, timeout=0)
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
         raise BusyError(_holder(note)) from None
@@ -64,6 +64,6 @@ def _holder(note: Path) -> str:
     try:
         facts = json.loads(note.read_text(encoding="utf-8"))
         who = f"process {facts['pid']} on {facts['host']} ({facts['doing']}, since {facts['since']})"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         who = "another process"
     return f"Already at work on this tenant: {who}; wait for its end, or look at it with `batch-offboard list`."

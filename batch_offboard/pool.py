@@ -73,7 +73,7 @@ class Pool:
         self._dispatching: asyncio.Task[None] | None = None
         self._halt: Halt | None = None
         self._error: BaseException | None = None
-        self._renewed_at = float("-inf")
+        self._renewals = 0
         self._renewing = False
         self._pause = FIRST_PAUSE
         self._paused_at = float("-inf")
@@ -145,6 +145,7 @@ class Pool:
         try:
             await asyncio.shield(self._store.start(job, slot.taken_at))
             self._watcher.began(job)
+            renewals = self._renewals
             outcome = await self._call(job, slot)
         finally:
             at = self._gate.release(slot)
@@ -152,7 +153,7 @@ class Pool:
         slower = self._obey(outcome, slot)
         # A cancelled task still writes what it knows: the answer has come.
         await asyncio.shield(self._store.end(job, at, outcome, slower=slower))
-        await self._draw_conclusions(job, outcome, slot)
+        await self._draw_conclusions(job, outcome, renewals)
 
     async def _call(self, job: Job, slot: Slot) -> CallOutcome:
         try:
@@ -188,10 +189,11 @@ class Pool:
         self._gate.pause(self._pause)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
-    async def _draw_conclusions(self, job: Job, outcome: CallOutcome, slot: Slot) -> None:
+    async def _draw_conclusions(self, job: Job, outcome: CallOutcome, renewals: int) -> None:
+        """`renewals`: how often the sign-in had been renewed when the call began, and so which token it had."""
         self._watcher.ended(job, outcome)
         refused = outcome.verdict is Verdict.UNAUTHORIZED
-        old_token = refused and (self._renewing or slot.taken_at.ticks <= self._renewed_at)
+        old_token = refused and (self._renewing or renewals < self._renewals)
         halt = None if old_token else self._brakes.note(outcome, self._clock.now().ticks)
         if halt is not None:
             self.drain(halt)
@@ -209,4 +211,4 @@ class Pool:
             self.drain(Halt(str(error), error.exit_code))
         finally:
             self._renewing = False
-            self._renewed_at = self._clock.now().ticks
+            self._renewals += 1

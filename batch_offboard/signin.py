@@ -16,6 +16,8 @@ from batch_offboard.config.tree import ZERO_ID
 from batch_offboard.errors import SignInError, UsageError
 from batch_offboard.safe_text import one_line
 
+END_OF_CALENDAR = 253_402_300_800  # seconds since the epoch: the year 10000
+
 
 class TokenSource(Protocol):
     """Gives the token for the next call."""
@@ -42,11 +44,11 @@ def claims_of(secret: Secret) -> Claims:
         return Claims()
     try:
         body = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
+    except (ValueError, RecursionError):
         return Claims()
     if not isinstance(body, dict):
         return Claims()
-    return Claims(_word(body, "tid"), _word(body, "appid") or _word(body, "azp"), _number(body, "exp"))
+    return Claims(_word(body, "tid"), _word(body, "appid") or _word(body, "azp"), _time(body, "exp"))
 
 
 class ReadyToken:
@@ -114,6 +116,9 @@ def _word(body: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _number(body: Mapping[str, Any], name: str) -> float | None:
+def _time(body: Mapping[str, Any], name: str) -> float | None:
+    """Seconds since the epoch, if they are a time that a calendar can show."""
     value = body.get(name)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    return float(value) if 0 <= value < END_OF_CALENDAR else None

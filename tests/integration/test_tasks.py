@@ -1,7 +1,6 @@
 """`tasks.py` without a network: what it would run, when it installs, and what it says."""
 
 import importlib.util
-import os
 import re
 import subprocess
 import sys

@@ -1,0 +1,43 @@
+"""A plan is made, looked at, and run later: as it was made, for whom it was made, and only while it holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Office, Tenant
+
+ANOTHER_TENANT = "33333333-3333-4333-8333-333333333333"
+
+
+def test_a_plan_sends_nothing_and_can_be_run_by_its_id(office: Office, tenant: Tenant) -> None:
+    devices = tenant.take(6)
+    office.configure(tenant)
+    batch = office.plan(office.sheet(devices))
+    assert tenant.called(devices) == []
+    ended = office.run("run", batch, "--yes", "--json")
+    assert (ended.code, ended.json["batch"]) == (0, batch), ended.err
+    assert sorted(tenant.called(devices)) == sorted(devices)
+
+
+def test_a_plan_whose_sheet_has_changed_is_made_again(office: Office, tenant: Tenant) -> None:
+    devices = tenant.take(7)
+    office.configure(tenant)
+    batch = office.plan(office.sheet(devices[:5]))
+    office.sheet(devices[5:])
+    ended = office.run("run", batch, "--yes", "--json")
+    assert ended.code == 0, ended.err
+    assert "devices.csv is planned again: the sheet has changed since." in ended.err
+    assert ended.json["batch"] != batch
+    assert tenant.called(devices) == devices[5:]
+
+
+def test_a_plan_of_another_tenant_is_refused(office: Office, tenant: Tenant) -> None:
+    devices = tenant.take(1)
+    office.configure(tenant)
+    batch = office.plan(office.sheet(devices))
+    office.configure(tenant, tenant_id=ANOTHER_TENANT)
+    ended = office.run("run", batch, "--yes", "--quiet")
+    assert ended.code == 2
+    assert ANOTHER_TENANT in ended.sentence
+    assert tenant.called(devices) == []

@@ -1,0 +1,63 @@
+"""Ctrl-C and SIGTERM: once finishes what is in flight and begins nothing, twice ends at once; `resume` goes on."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Office, Tenant
+
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="a signal cannot be sent to another process there; the console's events are used"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_what_is_in_flight_and_begins_nothing_new(
+    office: Office, tenant: Tenant, number: signal.Signals
+) -> None:
+    first, in_flight, waiting = tenant.take(5), tenant.take_special("slow", 3), tenant.take(20)
+    office.configure(tenant, workers=3)
+    sheet = office.sheet([*first, *in_flight, *waiting])
+    with office.start("run", sheet, "--yes", "--report", "out.csv") as program:
+        program.until(lambda: len(tenant.called(in_flight)) == 3, "all workers at work")
+        program.signal(number)
+        ended = program.ended()
+    assert ended.code == 3
+    assert f"{number.name}: nothing new is begun" in ended.err
+    assert tenant.called(waiting) == []
+    outcomes = [row["outcome"] for row in office.report("out.csv")]
+    assert outcomes == ["submitted"] * 8 + ["pending"] * 20
+
+    resumed = office.run("resume", "--json")
+    assert resumed.code == 0, resumed.err
+    assert {row["outcome"] for row in office.report("out.csv")} == {"submitted"}
+    called = tenant.called([*first, *in_flight, *waiting])
+    assert sorted(called) == sorted([*first, *in_flight, *waiting])
+
+
+def test_two_signals_end_the_program_at_once_and_what_was_in_flight_is_in_doubt(office: Office, tenant: Tenant) -> None:
+    first, stuck, waiting = tenant.take(5), tenant.take_special("stuck", 3), tenant.take(4)
+    office.configure(tenant, workers=3)
+    sheet = office.sheet([*first, *stuck, *waiting])
+    with office.start("run", sheet, "--yes", "--report", "out.csv") as program:
+        program.until(lambda: len(tenant.called(stuck)) == 3, "all workers at work")
+        program.signal(signal.SIGINT)
+        program.until(lambda: "once more stops at once" in program.said(), "the first signal's answer")
+        assert program.running
+        program.signal(signal.SIGINT)
+        ended = program.ended()
+    assert ended.code == 3
+    assert "Traceback" not in ended.err
+    outcomes = [row["outcome"] for row in office.report("out.csv")]
+    assert outcomes == ["submitted"] * 5 + ["in_doubt"] * 3 + ["pending"] * 4
+
+    resumed = office.run("resume", "--json")
+    assert resumed.code == 3
+    assert resumed.json["counts"]["in_doubt"] == 3
+    assert tenant.called(stuck) == stuck
+    assert sorted(tenant.called(waiting)) == sorted(waiting)

@@ -1,0 +1,152 @@
+"""Interruptions: whenever the run is drained or stopped, nothing is lost and the next run sends the rest once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batch_offboard.brakes import Halt
+from batch_offboard.errors import ExitCode
+from batch_offboard.quota import QuotaLimits
+from batch_offboard.report import Outcome
+
+if TYPE_CHECKING:
+    from tests.integration.execution.conftest import MovedClock, World
+
+pytestmark = pytest.mark.looptime
+
+Interrupted = Callable[..., Awaitable[Halt | None]]
+DAY, YEAR = 86_400.0, 365 * 86_400.0
+SMALL = QuotaLimits(per_minute=10, per_hour=60, burst=10)
+DEVICES = 12
+
+# Moments before, within and after the first five calls, while eight are in flight, and while the minute is full.
+MOMENTS = [0.0, 0.003, 0.4, 0.9, 1.7, 2.6, 3.5, 4.4, 5.0, 5.3, 5.9, 6.4, 6.6, 7.0, 20.0, 63.0, 66.5]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_a_run_that_is_drained_finishes_its_calls_and_the_next_sends_the_rest(
+    world: "World", interrupted: Interrupted, moment: float
+) -> None:
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES, per_minute=10, latency=(0.5, 1.5), arrival="random") as simulator:
+        halt = await interrupted(world.work(batch, simulator.url, limits=SMALL), moment)
+        assert asyncio.get_running_loop().time() <= max(moment + 1.6, 66)
+        if halt is not None:
+            assert halt.exit_code is ExitCode.UNFINISHED
+        assert world.outcomes(batch).keys() <= {Outcome.SUBMITTED, Outcome.PENDING}
+        world.check([batch], simulator.tenant, limits=SMALL)
+        assert await world.work(batch, simulator.url, limits=SMALL) is None
+    assert world.outcomes(batch) == {Outcome.SUBMITTED: DEVICES}
+    assert len(simulator.tenant.calls) == DEVICES
+    world.check([batch], simulator.tenant, limits=SMALL)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_a_run_that_is_stopped_knows_what_may_have_been_sent(
+    world: "World", interrupted: Interrupted, moment: float
+) -> None:
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES, per_minute=10, latency=(0.5, 1.5)) as simulator:
+        await interrupted(world.work(batch, simulator.url, limits=SMALL), moment, moment + 0.001)
+        assert asyncio.get_running_loop().time() <= max(moment + 0.1, 66)
+        world.check([batch], simulator.tenant, limits=SMALL)
+        stopped = world.outcomes(batch)
+        assert stopped.keys() <= {Outcome.SUBMITTED, Outcome.PENDING, Outcome.IN_DOUBT}
+        await asyncio.sleep(2)  # what is on its way still arrives
+        world.check([batch], simulator.tenant, limits=SMALL)
+        assert await world.work(batch, simulator.url, limits=SMALL) is None
+    doubtful = stopped.get(Outcome.IN_DOUBT, 0)
+    assert world.outcomes(batch).get(Outcome.SUBMITTED, 0) == DEVICES - doubtful
+    assert world.outcomes(batch).get(Outcome.IN_DOUBT, 0) == doubtful
+    assert len(simulator.tenant.calls) <= DEVICES
+    world.check([batch], simulator.tenant, limits=SMALL)
+
+
+async def test_a_finished_batch_sends_nothing_when_it_is_worked_again(world: "World") -> None:
+    batch = world.add(range(6))
+    async with world.tenant(6) as simulator:
+        assert await world.work(batch, simulator.url) is None
+        before = world.report(batch)
+        assert await world.work(batch, simulator.url) is None
+    assert world.report(batch) == before
+    assert len(simulator.tenant.calls) == 6
+
+
+@pytest.mark.parametrize(
+    ("wall", "ticks", "boot"),
+    [
+        (0.0, 0.0, "boot-1"),
+        (3600.0, 0.0, "boot-1"),
+        (-3600.0, 0.0, "boot-1"),
+        (YEAR, 0.0, "boot-1"),
+        (-YEAR, 0.0, "boot-1"),
+        (0.0, -9.0, "boot-2"),
+        (-3600.0, -9.0, "boot-2"),
+        (-YEAR, -9.0, "boot-2"),
+    ],
+)
+async def test_the_windows_hold_across_a_restart_whatever_the_clock_says(
+    world: "World",
+    interrupted: Interrupted,
+    moved_clock: "Callable[..., MovedClock]",
+    wall: float,
+    ticks: float,
+    boot: str,
+) -> None:
+    batch = world.add(range(30))
+    async with world.tenant(30, per_minute=10, per_hour=20) as simulator:
+        limits = QuotaLimits(per_minute=10, per_hour=20, burst=10)
+        first = world.work(batch, simulator.url, limits=limits, clock=moved_clock())
+        assert await interrupted(first, 10.0) is not None
+        assert len(simulator.tenant.calls) == 10
+        clock = moved_clock(wall, ticks, boot)
+        assert await world.work(batch, simulator.url, limits=limits, clock=clock) is None
+    assert {call.status for call in simulator.tenant.calls} == {201}
+    assert asyncio.get_running_loop().time() < 3600 + 120
+    world.check([batch], simulator.tenant, limits=limits, same_clock=wall == 0)
+
+
+@pytest.mark.parametrize(
+    ("wall", "ticks", "boot"),
+    [
+        (0.0, 0.0, "boot-1"),
+        (YEAR, 0.0, "boot-1"),
+        (-YEAR, 0.0, "boot-1"),
+        (0.0, -9.0, "boot-2"),
+        (-DAY, -9.0, "boot-2"),
+    ],
+)
+async def test_a_wait_that_the_server_asked_for_outlives_the_process(
+    world: "World",
+    interrupted: Interrupted,
+    moved_clock: "Callable[..., MovedClock]",
+    wall: float,
+    ticks: float,
+    boot: str,
+) -> None:
+    batch = world.add(range(8))
+    async with world.tenant(8, "429=300@6") as simulator:
+        first = world.work(batch, simulator.url, clock=moved_clock())
+        assert await interrupted(first, 20.0) is not None
+        clock = moved_clock(wall, ticks, boot)
+        assert await world.work(batch, simulator.url, clock=clock) is None
+    arrivals = [call.at for call in simulator.tenant.calls]
+    assert len(arrivals) == 9
+    assert arrivals[6] - arrivals[5] >= 300
+    assert arrivals[6] - arrivals[5] <= 330
+    world.check([batch], simulator.tenant, same_clock=wall == 0)
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0, YEAR, -YEAR])
+async def test_the_windows_hold_when_the_calendar_is_moved_in_the_middle(
+    world: "World", moved_clock: "Callable[..., MovedClock]", jump: float
+) -> None:
+    batch, clock = world.add(range(25)), moved_clock()
+    asyncio.get_running_loop().call_later(7.0, setattr, clock, "wall", jump)
+    async with world.tenant(25, per_minute=10) as simulator:
+        assert await world.work(batch, simulator.url, limits=SMALL, clock=clock) is None
+    assert {call.status for call in simulator.tenant.calls} == {201}
+    assert asyncio.get_running_loop().time() < 180
+    world.check([batch], simulator.tenant, limits=SMALL, same_clock=False)

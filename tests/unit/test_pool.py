@@ -1,0 +1,341 @@
+"""The pool among plain stand-ins: what it begins, in which order, and how it ends when something gives way."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+
+from batch_offboard.brakes import Brakes, Halt
+from batch_offboard.clock import LoopClock, Moment
+from batch_offboard.errors import ExitCode, JournalError, SignInError
+from batch_offboard.gate import Gate, Slot
+from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict, move
+from batch_offboard.pool import Pool
+from batch_offboard.quota import QuotaLimits
+
+pytestmark = pytest.mark.looptime
+
+WIDE = QuotaLimits(per_minute=10_000, per_hour=10_000, burst=10_000)
+ASKED = Halt("Somebody asked.", ExitCode.UNFINISHED)
+THROTTLED = CallOutcome(Verdict.THROTTLED, 429, code="429", retry_after=30.0)
+UNAUTHORIZED = CallOutcome(Verdict.UNAUTHORIZED, 401, code="Unauthorized")
+NOT_SENT = CallOutcome(Verdict.NOT_SENT, code="Unreachable", message="refused")
+
+Step = Callable[[], None]
+
+
+def nothing() -> None:
+    """The step of whoever does not count them."""
+
+
+@dataclass
+class Store:
+    """Jobs in memory that move along the arrows only."""
+
+    rows: Iterable[int]
+    step: Step = nothing
+    broken_start: int | None = None
+    broken_end: int | None = None
+    states: dict[int, JobState] = field(default_factory=dict)
+    attempts: dict[int, int] = field(default_factory=dict)
+    order: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.states |= dict.fromkeys(self.rows, JobState.PENDING)
+        self.handed_out = -1
+
+    async def next_jobs(self) -> list[Job]:
+        await self._wait()
+        chosen = [row for row, state in self.states.items() if state is JobState.PENDING and row > self.handed_out][:3]
+        self.handed_out = max(chosen, default=self.handed_out)
+        return [Job(row, f"{row:040x}", self.attempts.get(row, 0)) for row in chosen]
+
+    async def start(self, job: Job, at: Moment) -> None:
+        await self._wait()
+        if job.row == self.broken_start:
+            raise JournalError("The disk is full.")
+        assert job.attempts == self.attempts.get(job.row, 0) + 1
+        self.states[job.row] = move(self.states[job.row], JobState.SENDING)
+        self.attempts[job.row] = job.attempts
+        self.order.append(job.row)
+        await self._wait()
+
+    async def end(self, job: Job, at: Moment, outcome: CallOutcome, *, slower: bool) -> None:
+        await self._wait()
+        if job.row == self.broken_end:
+            raise JournalError("The disk is full.")
+        self.states[job.row] = move(self.states[job.row], outcome.state)
+        await self._wait()
+
+    async def _wait(self) -> None:
+        self.step()
+        await asyncio.sleep(0)
+
+    def rescue(self) -> None:
+        """What the caller does when the pool has ended."""
+        for row, state in self.states.items():
+            if state is JobState.SENDING:
+                self.states[row] = move(state, JobState.IN_DOUBT)
+        self.handed_out = -1
+
+    def of(self, state: JobState) -> list[int]:
+        return [row for row, at in self.states.items() if at is state]
+
+
+@dataclass
+class Server:
+    """Accepts every device, except where a script says otherwise: outcomes or errors in turn, by row."""
+
+    scripts: dict[int, list[CallOutcome | BaseException]] = field(default_factory=dict)
+    step: Step = nothing
+    latency: float = 1.0
+    accepted: list[int] = field(default_factory=list)
+    in_flight: int = 0
+    most: int = 0
+    begun: list[tuple[int, float]] = field(default_factory=list)
+    tokens: int = 1
+
+    async def send(self, job: Job, slot: Slot) -> CallOutcome:
+        slot.use()
+        self.begun.append((job.row, asyncio.get_running_loop().time()))
+        self.in_flight += 1
+        self.most = max(self.most, self.in_flight)
+        try:
+            self.step()
+            script = self.scripts.get(job.row)
+            if not script:
+                self.accepted.append(job.row)
+            await asyncio.sleep(self.latency)
+            self.step()
+            return self._answer(job, script)
+        finally:
+            self.in_flight -= 1
+
+    def _answer(self, job: Job, script: list[CallOutcome | BaseException] | None) -> CallOutcome:
+        if not script:
+            return CallOutcome(Verdict.SUBMITTED, 201, f"action-{job.row}")
+        said = script.pop(0)
+        if isinstance(said, BaseException):
+            raise said
+        return said
+
+    async def renew_sign_in(self) -> None:
+        self.step()
+        await asyncio.sleep(0)
+        if self.tokens == 0:
+            raise SignInError("There is no other token.")
+        self.tokens -= 1
+
+
+@dataclass
+class Eyes:
+    seen: list[str] = field(default_factory=list)
+
+    def began(self, job: Job) -> None:
+        self.seen.append(f"began {job.row}")
+
+    def ended(self, job: Job, outcome: CallOutcome) -> None:
+        self.seen.append(f"ended {job.row} {outcome.verdict}")
+
+
+def pool_of(store: Store, server: Server, workers: int = 4, eyes: Eyes | None = None) -> Pool:
+    clock = LoopClock(1_795_500_000.0)
+    return Pool(store, Gate(WIDE, clock), server, Brakes(10), eyes or Eyes(), clock, workers)
+
+
+async def test_jobs_go_in_the_sheets_order_and_all_of_them_end() -> None:
+    store, server, eyes = Store(range(2, 22)), Server(), Eyes()
+    assert await pool_of(store, server, eyes=eyes).run() is None
+    assert store.order == list(range(2, 22))
+    assert store.of(JobState.SUBMITTED) == list(range(2, 22))
+    assert sorted(eyes.seen) == sorted(
+        f"{word}" for row in range(2, 22) for word in (f"began {row}", f"ended {row} submitted")
+    )
+
+
+async def test_an_empty_batch_ends_at_once() -> None:
+    assert await pool_of(Store([]), Server()).run() is None
+
+
+@pytest.mark.parametrize("workers", [1, 4, 32])
+async def test_the_first_five_go_one_by_one_and_then_as_many_as_there_are_workers(workers: int) -> None:
+    store, server = Store(range(60)), Server()
+    await pool_of(store, server, workers=workers).run()
+    starts = [at for _, at in server.begun]
+    assert starts[:6] == pytest.approx([0, 1, 2, 3, 4, 5])
+    assert server.most == workers
+    assert sum(1 for at in starts if at == pytest.approx(5)) == workers
+
+
+async def test_a_call_that_counts_for_nothing_does_not_end_the_one_by_one() -> None:
+    store, server = Store(range(20)), Server({2: [THROTTLED, THROTTLED]})
+    await pool_of(store, server).run()
+    assert [row for row, _ in server.begun[:7]] == [0, 1, 2, 2, 2, 3, 4]
+
+
+async def test_a_job_that_was_not_sent_comes_before_those_behind_it() -> None:
+    store, server = Store(range(12)), Server({7: [NOT_SENT]})
+    assert await pool_of(store, server, workers=1).run() is None
+    assert store.order == [0, 1, 2, 3, 4, 5, 6, 7, 7, 8, 9, 10, 11]
+    assert store.attempts[7] == 2
+    assert store.of(JobState.SUBMITTED) == list(range(12))
+
+
+async def test_an_error_that_no_rule_foresees_stops_the_run_with_the_device_in_doubt() -> None:
+    store, server = Store(range(30)), Server({8: [ZeroDivisionError("canary-token")]})
+    with pytest.raises(ZeroDivisionError):
+        await pool_of(store, server).run()
+    assert store.of(JobState.IN_DOUBT) == [8]
+    assert store.of(JobState.SENDING) == []
+    assert len(server.begun) <= 8 + 4 + 1
+    assert set(server.accepted) == set(store.of(JobState.SUBMITTED))
+
+
+async def test_an_intent_that_cannot_be_written_is_not_sent() -> None:
+    store, server = Store(range(30), broken_start=8), Server()
+    with pytest.raises(JournalError):
+        await pool_of(store, server).run()
+    assert 8 not in [row for row, _ in server.begun]
+    assert store.states[8] is JobState.PENDING
+    assert len(server.begun) <= 8 + 4
+    assert set(server.accepted) == set(store.of(JobState.SUBMITTED))
+
+
+async def test_an_outcome_that_cannot_be_written_stops_the_run_and_others_in_flight_are_written() -> None:
+    store, server = Store(range(30), broken_end=8), Server()
+    pool = pool_of(store, server)
+    with pytest.raises(JournalError):
+        await pool.run()
+    assert pool.halted is not None
+    assert pool.halted.exit_code is ExitCode.UNFINISHED
+    assert store.of(JobState.SENDING) == [8]
+    assert len(server.begun) <= 8 + 2 * 4
+    assert set(server.accepted) == {*store.of(JobState.SUBMITTED), 8}
+
+
+async def test_jobs_that_cannot_be_read_end_the_run_with_that_error() -> None:
+    class Unreadable(Store):
+        async def next_jobs(self) -> list[Job]:
+            if self.handed_out >= 5:
+                raise JournalError("The journal is damaged.")
+            return await super().next_jobs()
+
+    store, server = Unreadable(range(30)), Server()
+    with pytest.raises(JournalError, match="damaged"):
+        await pool_of(store, server).run()
+    assert store.of(JobState.SENDING) == []
+    assert set(server.accepted) == set(store.of(JobState.SUBMITTED))
+
+
+async def test_no_token_for_a_call_leaves_the_job_pending_and_stops_with_sign_in() -> None:
+    store, server = Store(range(30)), Server({8: [SignInError("The token has ended.")]})
+    halt = await pool_of(store, server, workers=1).run()
+    assert halt == Halt("The token has ended.", ExitCode.SIGN_IN)
+    assert store.states[8] is JobState.PENDING
+    assert len(server.begun) == 9
+
+
+async def test_no_other_token_after_a_401_leaves_the_job_pending_and_stops_with_sign_in() -> None:
+    store, server = Store(range(30)), Server({8: [UNAUTHORIZED]}, tokens=0)
+    halt = await pool_of(store, server, workers=1).run()
+    assert halt is not None
+    assert halt.exit_code is ExitCode.SIGN_IN
+    assert store.states[8] is JobState.PENDING
+    assert len(server.begun) == 9
+
+
+async def test_calls_that_the_old_token_failed_are_renewed_for_once() -> None:
+    store, server = Store(range(20)), Server({row: [UNAUTHORIZED] for row in (5, 6, 7, 8)})
+    assert await pool_of(store, server).run() is None
+    assert server.tokens == 0
+    assert store.of(JobState.SUBMITTED) == list(range(20))
+
+
+async def test_a_401_of_the_new_token_stops() -> None:
+    store, server = Store(range(20)), Server({6: [UNAUTHORIZED, UNAUTHORIZED]}, tokens=5)
+    halt = await pool_of(store, server, workers=1).run()
+    assert halt is not None
+    assert halt.exit_code is ExitCode.SIGN_IN
+    assert server.tokens == 4
+
+
+async def test_pauses_grow_while_nothing_gets_through_and_begin_anew_afterwards() -> None:
+    scripts: dict[int, list[CallOutcome | BaseException]] = {6: [NOT_SENT] * 4, 9: [NOT_SENT] * 2}
+    store, server = Store(range(12)), Server(scripts, latency=0.0)
+    assert await pool_of(store, server, workers=1).run() is None
+    times = [at for row, at in server.begun if row in scripts]
+    pauses = [later - at for at, later in pairwise(times)]
+    assert pauses == pytest.approx([1, 2, 4, 8, 0, 1, 2], abs=0.1)
+
+
+async def test_the_reason_of_the_first_halt_is_the_one_that_counts() -> None:
+    store, server = Store(range(30)), Server()
+    pool = pool_of(store, server)
+    loop = asyncio.get_running_loop()
+    loop.call_later(6.5, pool.drain, ASKED)
+    loop.call_later(6.6, pool.drain, Halt("Later.", ExitCode.REFUSED))
+    assert await pool.run() == ASKED
+    assert pool.halted == ASKED
+
+
+async def test_a_pool_that_is_drained_before_it_runs_a_step_sends_nothing() -> None:
+    store, server = Store(range(30)), Server()
+    pool = pool_of(store, server)
+    asyncio.get_running_loop().call_soon(pool.drain, ASKED)
+    assert await pool.run() == ASKED
+    assert server.begun == []
+
+
+def interrupted_at_every_step(how: str) -> Iterator[tuple[Store, Server, Callable[[], Pool], list[int]]]:
+    """Scenarios that differ only in the step, counted over store and server, at which the pool is told to end."""
+    for number in range(1, 200):
+        count, pools = [0], list[Pool]()
+
+        def step(count: list[int] = count, pools: list[Pool] = pools, number: int = number) -> None:
+            count[0] += 1
+            if count[0] == number:
+                getattr(pools[0], how)(ASKED)
+
+        store = Store(range(9), step)
+        server = Server({3: [NOT_SENT], 6: [THROTTLED], 7: [UNAUTHORIZED]}, step)
+
+        def make(store: Store = store, server: Server = server, pools: list[Pool] = pools) -> Pool:
+            pools.append(pool_of(store, server))
+            return pools[-1]
+
+        yield store, server, make, count
+        if count[0] < number:
+            return
+    raise AssertionError("there are more steps than were tried")
+
+
+@pytest.mark.parametrize("how", ["drain", "stop"])
+async def test_whenever_the_pool_is_told_to_end_nothing_is_lost_and_the_rest_is_sent_once(how: str) -> None:
+    scenarios = 0
+    for store, server, make, _ in interrupted_at_every_step(how):
+        scenarios += 1
+        await make().run()
+        await asyncio.sleep(0)  # writes that were begun are finished by whoever closes the journal
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        store.rescue()
+        assert set(server.accepted) <= {*store.of(JobState.SUBMITTED), *store.of(JobState.IN_DOUBT)}
+        assert how == "stop" or store.of(JobState.IN_DOUBT) == []
+        assert {row for row, _ in server.begun} <= set(store.order)
+        doubtful = store.of(JobState.IN_DOUBT)
+        assert await make().run() is None
+        assert len(server.accepted) == len(set(server.accepted))
+        assert store.of(JobState.IN_DOUBT) == doubtful
+        assert sorted(store.of(JobState.SUBMITTED) + doubtful) == list(range(9))
+    assert scenarios > 60
+
+
+async def test_a_stop_gives_up_what_is_in_flight_at_once() -> None:
+    store, server = Store(range(30)), Server(latency=50.0)
+    pool = pool_of(store, server)
+    asyncio.get_running_loop().call_later(260.0, pool.stop, ASKED)
+    assert await pool.run() == ASKED
+    assert asyncio.get_running_loop().time() == pytest.approx(260.0, abs=0.1)
+    assert len(store.of(JobState.IN_DOUBT)) == 4

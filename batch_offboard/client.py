@@ -18,6 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
+from batch_offboard.connection import Connection
 from batch_offboard.errors import ConfigError
 from batch_offboard.gate import Slot
 from batch_offboard.protocol import MAX_BODY, Answer, Fault, NoAnswer, Request
@@ -26,19 +27,6 @@ CONNECT_TIMEOUT = 15.0  # seconds
 
 # A connection that has been idle for longer may be closed by the server just as the next request leaves.
 KEEP_ALIVE = 15.0  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """How the API is reached. `proxy_password` is never shown; `timeout` is the whole call's, in seconds."""
-
-    timeout: float = 90.0
-    proxy: str | None = None
-    proxy_user: str | None = None
-    proxy_password: Callable[[], str] | None = None
-    use_environment_proxy: bool = False
-    ca_file: Path | None = None
-    workers: int = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from batch_offboard.journal.store import Journal
 from batch_offboard.journal.writer import JournalWriter
 from batch_offboard.pool import Pool
 from batch_offboard.protocol import ApiName, classify, comment_with_token, correlation_token, offboard_request
+from batch_offboard.quota import TYPICAL_LATENCY
 from batch_offboard.signals import ending_signals
 from batch_offboard.standing import Observer, Progress
 from batch_offboard.target import Target
@@ -23,8 +24,7 @@ JOBS_AT_A_TIME = 500
 REDRAW = 0.25  # seconds between two looks at the display
 REFORECAST = 5.0  # seconds between two forecasts of the end
 
-# What a call is taken to last before any has ended, and how much one call changes the mean.
-LATENCY_AT_FIRST = 0.2  # seconds
+# How much one call changes the mean of what calls last.
 LATENCY_WEIGHT = 0.1
 
 
@@ -154,7 +154,7 @@ class Monitor:
         self._begun: dict[int, float] = {}
         self._eta: float | None = None
         self._eta_made = float("-inf")
-        self._latency = LATENCY_AT_FIRST
+        self._latency = TYPICAL_LATENCY
         self._speed = speed
         self.draining = False
 

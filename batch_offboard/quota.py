@@ -23,6 +23,8 @@ DRIP = 1.2
 STEP = 0.75
 STEPS_REMEMBERED = 24 * 3600.0  # seconds
 
+TYPICAL_LATENCY = 0.2  # seconds; what a call is taken to last before any has been seen
+
 DEFAULT_HOLD = 60.0  # seconds, for a 429 that does not say how long to wait
 
 
@@ -191,7 +193,7 @@ def forecast(
     now: float = 0.0,
     hold_until: float = -inf,
     steps: int = 0,
-    latency: float = 0.2,
+    latency: float = TYPICAL_LATENCY,
     workers: int = 8,
 ) -> Forecast:
     """Play `calls` calls against the quota with the arithmetic that also admits the real ones.

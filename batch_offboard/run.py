@@ -21,7 +21,6 @@ from batch_offboard.config import Config, load_config
 from batch_offboard.config.loading import is_configured
 from batch_offboard.devices import shown
 from batch_offboard.errors import BusyError, ConfigError, ExitCode, GuardError, UsageError
-from batch_offboard.execution import LATENCY_AT_FIRST, work_off
 from batch_offboard.fasttime import loop_factory
 from batch_offboard.gate import Gate, Standing
 from batch_offboard.jobs import JobState
@@ -49,8 +48,7 @@ from batch_offboard.lock import lock_paths, only_process
 from batch_offboard.plan import Reason
 from batch_offboard.planning import Purpose, Reading, read_sheet, save_plan, staleness
 from batch_offboard.protocol import ApiName
-from batch_offboard.quota import QuotaLimits
-from batch_offboard.rehearsal import check_faults, embedded_tenant
+from batch_offboard.quota import TYPICAL_LATENCY, QuotaLimits
 from batch_offboard.report_files import ensure_writable, write_report
 from batch_offboard.standing import Observer
 from batch_offboard.target import Target, limits_of, new_batch_id, real_target, rehearsal_target
@@ -111,7 +109,10 @@ class Desk:
     """One command's open journal and, as far as it needs them, configuration and tenant; a context manager."""
 
     def __init__(self, options: Options, *, create: bool = False) -> None:
-        check_faults(options.faults)
+        if options.faults:
+            from batch_offboard.rehearsal import check_faults
+
+            check_faults(options.faults)
         self.options = options
         self.clock = SystemClock()
         self._config: Config | None = None
@@ -201,7 +202,7 @@ def view_plan(desk: Desk, batch: Batch, notes: Sequence[str] = (), counts: Count
         counts=counts,
         examples={reason: examples(desk.journal, batch.key, reason, EXAMPLES) for reason in counts.skipped},
         notes=notes,
-        expected=gate.time_for(counts.of(JobState.PENDING), LATENCY_AT_FIRST, workers),
+        expected=gate.time_for(counts.of(JobState.PENDING), TYPICAL_LATENCY, workers),
         max_devices=desk.max_devices(),
     )
 
@@ -317,11 +318,16 @@ def _work(
 
 
 def _real_run(desk: Desk, batch: Batch, target: Target, talk: Talk) -> Halt | None:
+    from batch_offboard.execution import work_off
+
     return asyncio.run(work_off(desk.journal, batch, target, desk.clock, talk.observer))
 
 
 def _rehearse(desk: Desk, batch: Batch, talk: Talk) -> Halt | None:
     """The same work against an embedded tenant, on the event loop's own time."""
+    from batch_offboard.execution import work_off
+    from batch_offboard.rehearsal import embedded_tenant
+
     speed = desk.options.speed
 
     async def rehearse() -> Halt | None:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from batch_offboard.client import Connection
 from batch_offboard.config import Config, Guards, Network, Quota, read_secret
 from batch_offboard.config.tree import ZERO_ID
 from batch_offboard.config.values import is_loopback
+from batch_offboard.connection import Connection
 from batch_offboard.quota import QuotaLimits
 from batch_offboard.safe_text import one_line
 from batch_offboard.signin import Claims, RehearsalToken, TokenSource, token_source

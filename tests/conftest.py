@@ -2,6 +2,12 @@
 
 import asyncio
 
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no failure: no example has a deadline, and slow data is data.
+settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("project")
+
 
 def pytest_configure() -> None:
     """Say that no event loop is wanted: looptime asks for one in every test, and so makes one that nobody closes."""

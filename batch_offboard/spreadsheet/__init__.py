@@ -12,9 +12,10 @@ from pathlib import Path
 
 from batch_offboard.devices import shown
 from batch_offboard.errors import InputError
+from batch_offboard.report import REPORT_COLUMNS
 from batch_offboard.rows import Source, SourceRow, Table
 from batch_offboard.spreadsheet.book import Book, Sheet
-from batch_offboard.spreadsheet.columns import REPORT_COLUMNS, HeadRow, Layout, find_layout
+from batch_offboard.spreadsheet.columns import HeadRow, Layout, find_layout
 from batch_offboard.spreadsheet.intake import (
     FileKind,
     InputFile,
@@ -24,9 +25,9 @@ from batch_offboard.spreadsheet.intake import (
     read_whole,
     refuse_other_suffix,
 )
-from batch_offboard.spreadsheet.reports import OUTCOMES, input_rows, refuse_unknown_outcomes, report_layout
+from batch_offboard.spreadsheet.reports import input_rows, refuse_unknown_outcomes, report_layout
 
-__all__ = ["OUTCOMES", "REPORT_COLUMNS", "HiddenRows", "open_table"]
+__all__ = ["HiddenRows", "open_table"]
 
 
 class HiddenRows(StrEnum):

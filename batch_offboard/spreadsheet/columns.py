@@ -21,22 +21,6 @@ from batch_offboard.spreadsheet.aliases import (
     header_key,
 )
 
-REPORT_COLUMNS: Final = (
-    "row",
-    "device_id",
-    "device_name",
-    "outcome",
-    "machine_action_id",
-    "action_status",
-    "error_code",
-    "error_message",
-    "http_status",
-    "attempts",
-    "submitted_at",
-    "finished_at",
-    "advice",
-)
-
 MOST_COLUMNS: Final = 200
 HEAD_ROWS: Final = 1100  # rows that are looked at before the columns are decided
 _SAMPLE = 1000  # non-empty cells of a column that decide by content

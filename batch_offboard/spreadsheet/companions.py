@@ -62,8 +62,8 @@ class XlsxCompanion:
     def guard(self) -> None:
         self._archive.verify({part: scan.feed for part, scan in self._scans.items()})
         for part, scan in self._scans.items():
-            if scan.needs_measuring:
-                xlsx.sheet_facts(self._archive, part, None).refuse_scattered(self._name)
+            extent = xlsx.sheet_facts(self._archive, part, None) if scan.irregular else scan.extent
+            extent.refuse_scattered(self._name)
 
     def facts(self, sheet: str, id_index: int | None) -> SheetFacts:
         part = self._part(sheet)

@@ -5,14 +5,15 @@ from typing import Final
 
 from batch_offboard.devices import shown
 from batch_offboard.errors import InputError
+from batch_offboard.report import REPORT_COLUMNS, Outcome
 from batch_offboard.rows import NotText, SourceRow
-from batch_offboard.spreadsheet.columns import REPORT_COLUMNS, HeadRow, Layout
+from batch_offboard.safe_text import unguarded
+from batch_offboard.spreadsheet.columns import HeadRow, Layout
 
-OUTCOMES: Final = ("submitted", "failed", "skipped", "in_doubt", "pending", "cancelled")
+OUTCOMES: Final = tuple(outcome.value for outcome in Outcome)
 
 _OWN = len(REPORT_COLUMNS)
 _OUTCOME = REPORT_COLUMNS.index("outcome")
-_FORMULA_STARTS = ("'=", "'+", "'-", "'@", "'\t", "'\r")
 
 
 def report_layout(head: Sequence[HeadRow]) -> Layout | None:
@@ -47,11 +48,7 @@ def input_rows(rows: Iterator[SourceRow], only: frozenset[str] | None, *, neutra
         cells = row.cells[_OWN:]
         device_id, name = row.device_id, row.device_name
         if neutralised:
-            cells = tuple(map(_restored, cells))
-            name = _restored(name)
-            device_id = _restored(device_id) if isinstance(device_id, str) else device_id
+            cells = tuple(map(unguarded, cells))
+            name = unguarded(name)
+            device_id = unguarded(device_id) if isinstance(device_id, str) else device_id
         yield SourceRow(row.number, device_id, name, cells)
-
-
-def _restored(cell: str) -> str:
-    return cell[1:] if cell.startswith(_FORMULA_STARTS) else cell

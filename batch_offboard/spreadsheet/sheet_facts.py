@@ -8,7 +8,8 @@ from batch_offboard.rows import CellKind
 from batch_offboard.spreadsheet.columns import refuse_too_wide
 
 LAST_ROW: Final = 1_048_576
-MOST_EMPTY_CELLS: Final = 16_000_000  # the reader fills the whole rectangle, 32 bytes a cell
+FEW_CELLS: Final = 28_000_000  # all rows of 26 columns; the reader fills the rectangle, 32 bytes a cell
+MOST_CELLS: Final = 64_000_000
 
 
 @dataclass(slots=True)
@@ -28,9 +29,13 @@ class SheetFacts:
         if self.last_row > LAST_ROW:
             raise InputError(f"{name}: a cell lies in row {self.last_row}, but sheets end at row {LAST_ROW}.")
         rectangle = self.last_row * (self.last_column + 1)
-        if rectangle > max(MOST_EMPTY_CELLS, 10 * self.cells):
+        if rectangle > MOST_CELLS:
             raise InputError(
-                f"{name}: {self.cells} cells are spread over {rectangle}; delete the stray cells far from the list."
+                f"{name}: the sheet spans {rectangle} cells; save the list as CSV, which is read in pieces."
+            )
+        if rectangle > max(FEW_CELLS, 10 * self.cells):
+            raise InputError(
+                f"{name}: {self.cells} cells are spread over {rectangle}; delete the stray cells far away."
             )
 
 

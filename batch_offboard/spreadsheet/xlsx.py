@@ -16,11 +16,10 @@ from batch_offboard.spreadsheet.xml_parts import parse
 _LONGEST_TAG = 1 << 16
 # A cell whose place is not written the way all known programs write it: no `r`, other quotes, blanks.
 _IRREGULAR = re.compile(rb'<c[> /\t\r\n](?!r="[A-Z]+[0-9]+")')
-# Columns from AA on, rows from 100,000 on: together they may span a rectangle that fills the memory.
+# Columns from AA on and rows from 100,000 on: a few such cells may span a rectangle that fills the memory.
 _NOTABLE = re.compile(rb'r="(?:[A-Z]{2}|[A-Z]?[0-9]{6})')
-_WIDE = re.compile(rb'r="[A-Z]{2}')
-_FAR = re.compile(rb'r="[A-Z]*[0-9]{6}')
-_BEYOND = re.compile(rb'r="(?:[A-Z]{3}|G[S-Z][0-9]|[H-Z][A-Z][0-9]|[A-Z]{0,2}[0-9]{7})')
+_WIDE = re.compile(rb'r="([A-Z]{2,})[0-9]')
+_FAR = re.compile(rb'r="[A-Z]*([0-9]{6,})"')
 _HIDDEN = re.compile(rb"""hidden\s*=\s*["'](?:1|t)""")
 _PLACE = re.compile(r"([A-Za-z]+)([0-9]+)")
 
@@ -31,22 +30,16 @@ class SheetScan:
     def __init__(self) -> None:
         self.formulas = False
         self.hidden = False
-        self._irregular = False
-        self._wide = False
-        self._far = False
-        self._beyond = False
+        self.irregular = False
+        # Good for a regular sheet: below the least that is looked for, its rectangle is small anyway.
+        self.extent = SheetFacts(last_row=99_999, last_column=25)
         self._tail = b""
         self._first = True
 
     @property
-    def needs_measuring(self) -> bool:
-        """True if the cells' places must be known exactly before a reader may open the sheet."""
-        return self._irregular or self._beyond or (self._wide and self._far)
-
-    @property
     def needs_parsing(self) -> bool:
         """True if something in the sheet concerns which rows count, or what an ID cell is."""
-        return self.formulas or self.hidden or self._irregular
+        return self.formulas or self.hidden or self.irregular
 
     def feed(self, piece: bytes) -> None:
         """Search one piece up to its last tag, which may go on in the next piece."""
@@ -55,15 +48,19 @@ class SheetScan:
         text, self._tail = text[:cut], text[cut:]
         if self._first:
             self._first = False
-            self._irregular = b"<worksheet" not in text[:4096] or b"\0" in text[:64]
+            self.irregular = b"<worksheet" not in text[:4096] or b"\0" in text[:64]
         self.formulas = self.formulas or b"</f>" in text or b"<f/>" in text
         self.hidden = self.hidden or (b"hidden" in text and _HIDDEN.search(text) is not None)
-        self._irregular = self._irregular or _IRREGULAR.search(text) is not None
-        if _NOTABLE.search(text) is None:
-            return
-        self._wide = self._wide or _WIDE.search(text) is not None
-        self._far = self._far or _FAR.search(text) is not None
-        self._beyond = self._beyond or _BEYOND.search(text) is not None
+        self.irregular = self.irregular or _IRREGULAR.search(text) is not None
+        self.extent.cells += text.count(b"<c r=")
+        if _NOTABLE.search(text) is not None:
+            self._stretch(text)
+
+    def _stretch(self, text: bytes) -> None:
+        extent = self.extent
+        columns = (column_index(letters.decode()) for letters in set(_WIDE.findall(text)))
+        extent.last_column = max(extent.last_column, *columns, 0)
+        extent.last_row = max(extent.last_row, *map(int, set(_FAR.findall(text))), 0)
 
 
 def holds_errors(archive: Archive, part: str) -> bool:

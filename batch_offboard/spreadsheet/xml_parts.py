@@ -26,19 +26,20 @@ def parse(
     Raises InputError if the part is missing, not well formed, too deep, or declares a document type.
     """
     depth = 0
+    local = _LocalNames()
 
     def opened(tag: str, attributes: Attributes) -> None:
         nonlocal depth
         depth += 1
         if depth > _DEEPEST:
             raise _RefusedError
-        start(_local(tag), {_local(key): value for key, value in attributes.items()})
+        start(local[tag], {local[key]: value for key, value in attributes.items()} if attributes else attributes)
 
     def closed(tag: str) -> None:
         nonlocal depth
         depth -= 1
         if end is not None:
-            end(_local(tag))
+            end(local[tag])
 
     def declared(*_: object) -> None:
         raise _RefusedError
@@ -60,5 +61,9 @@ def parse(
         ) from None
 
 
-def _local(name: str) -> str:
-    return name.rpartition("}")[2]
+class _LocalNames(dict[str, str]):
+    """Names without their namespace; a document has few of them and uses each often."""
+
+    def __missing__(self, name: str) -> str:
+        local = self[name] = name.rpartition("}")[2]
+        return local

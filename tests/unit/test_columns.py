@@ -11,7 +11,6 @@ from batch_offboard.errors import InputError
 from batch_offboard.rows import CellKind, NotText
 from batch_offboard.spreadsheet.aliases import ID_HEADERS, NAME_HEADERS, header_key
 from batch_offboard.spreadsheet.columns import (
-    REPORT_COLUMNS,
     HeadRow,
     Layout,
     column_index,
@@ -251,11 +250,6 @@ def test_more_than_200_columns_are_refused() -> None:
 
 def test_headers_are_escaped_when_they_are_shown() -> None:
     assert "\x1b" not in refused(below(["\x1b[2J", "\u202ex"], "number", "number"))
-
-
-def test_the_report_begins_with_its_thirteen_columns() -> None:
-    assert REPORT_COLUMNS[:4] == ("row", "device_id", "device_name", "outcome")
-    assert len(REPORT_COLUMNS) == 13
 
 
 @pytest.mark.parametrize(("index", "letters"), [(0, "A"), (25, "Z"), (26, "AA"), (199, "GR"), (16383, "XFD")])

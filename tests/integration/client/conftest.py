@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from batch_offboard.client import ApiClient, Connection, api_client
+from batch_offboard.client import ApiClient, api_client
 from batch_offboard.clock import Moment
+from batch_offboard.connection import Connection
 from batch_offboard.gate import Slot
 from batch_offboard.jobs import CallOutcome
 from batch_offboard.protocol import Answer, NoAnswer, classify, offboard_request

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard.client import ApiClient, Connection
+from batch_offboard.client import ApiClient
 from batch_offboard.clock import Moment
+from batch_offboard.connection import Connection
 from batch_offboard.errors import BatchOffboardError, ConfigError
 from batch_offboard.gate import Slot
 from batch_offboard.jobs import Verdict

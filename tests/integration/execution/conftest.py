@@ -22,9 +22,9 @@ import pytest
 from sqlalchemy import select
 
 from batch_offboard.brakes import Halt
-from batch_offboard.client import Connection
 from batch_offboard.clock import Moment
 from batch_offboard.config import Guards
+from batch_offboard.connection import Connection
 from batch_offboard.errors import SignInError
 from batch_offboard.execution import work_off
 from batch_offboard.jobs import NEXT_STATE, JobState, Verdict

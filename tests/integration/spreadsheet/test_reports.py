@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from batch_offboard.report import REPORT_COLUMNS, Outcome
 from batch_offboard.rows import SourceRow, Table
-from batch_offboard.spreadsheet import OUTCOMES, REPORT_COLUMNS
 
 AnId = Callable[[int], str]
 Written = Callable[..., Path]
@@ -18,7 +18,7 @@ OWN = ("Device ID", "Note")
 def report_rows(an_id: AnId, note: str = "note") -> list[list[str]]:
     """A row for each outcome."""
     rows = []
-    for number, outcome in enumerate(OUTCOMES, 1):
+    for number, outcome in enumerate(Outcome, 1):
         own = [str(number + 1), an_id(number), f"lt-{number}", outcome, "", "", "", "", "201", "1", "", "", "do so"]
         rows.append([*own, an_id(number), f"{note} {number}"])
     return rows
@@ -41,7 +41,7 @@ def test_a_csv_report_gives_the_rows_with_the_wanted_outcomes(opened: Opened, wr
 
 def test_without_only_all_rows_of_a_report_are_taken(opened: Opened, written: Written, an_id: AnId) -> None:
     table = opened(written(as_csv(report_rows(an_id))))
-    assert len(list(table.rows)) == len(OUTCOMES)
+    assert len(list(table.rows)) == len(Outcome)
     assert "report of an earlier run" in table.notes[0]
 
 

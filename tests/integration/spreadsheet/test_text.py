@@ -209,6 +209,14 @@ def test_a_quotation_mark_that_swallows_rows_up_to_another_is_refused(
     assert "row 12: a quotation mark has swallowed the lines that follow" in sentence
 
 
+def test_swallowed_rows_are_found_far_behind_the_beginning(refusal: Refusal, written: Written, an_id: AnId) -> None:
+    lines = [f"{an_id(number)},x" for number in range(20_000)]
+    lines[15_000] = f'{an_id(0)},"19 inch'
+    lines[15_002] = f'{an_id(1)},24"'
+    sentence = refusal(written("Device ID,Owner\n" + "\n".join(lines)))
+    assert "row 15002: a quotation mark has swallowed" in sentence
+
+
 def test_a_line_break_and_doubled_quotes_inside_a_quoted_cell_are_text(
     taken: Taken, written: Written, an_id: AnId
 ) -> None:

@@ -1,7 +1,7 @@
 """Moves bytes to the API and back; what they mean is decided elsewhere.
 
 Never follows a redirect, never repeats a request, never sends the token to another host or unencrypted, never
-waits longer than the deadline, never takes in more than MAX_BODY.
+waits longer than the deadline, never takes in more than the request's largest answer.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from yarl import URL
 from batch_offboard.connection import Connection
 from batch_offboard.errors import ConfigError
 from batch_offboard.gate import Slot
-from batch_offboard.protocol import MAX_BODY, Answer, Fault, NoAnswer, Request
+from batch_offboard.protocol import Answer, Fault, NoAnswer, Request
 
 CONNECT_TIMEOUT = 15.0  # seconds
 
@@ -41,12 +41,18 @@ class ApiClient:
     """Sends requests with a bearer token. `token` gives the value to use now."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, origin: URL, token: Callable[[], Awaitable[str]], way: _Way
+        self,
+        session: aiohttp.ClientSession,
+        origin: URL,
+        token: Callable[[], Awaitable[str]],
+        way: _Way,
+        seconds: float,
     ) -> None:
         self._session = session
         self._origin = origin
         self._token = token
         self._way = way
+        self._seconds = seconds
 
     async def send(self, request: Request, slot: Slot) -> Answer | NoAnswer:
         """One request on the wire for one slot of the quota, and what came back."""
@@ -65,9 +71,10 @@ class ApiClient:
                 allow_redirects=False,
                 proxy=self._way.proxy,
                 proxy_headers=self._way.passport,
+                timeout=_timeout(self._seconds * request.patience),
                 trace_request_ctx=trace,
             ) as response:
-                return await _answer(response)
+                return await _answer(response, request.largest_answer)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return _no_answer(error, sent=trace.sent)
 
@@ -81,9 +88,6 @@ async def api_client(
         connector=aiohttp.TCPConnector(
             ssl=tls_context(connection.ca_file), limit=connection.workers + 1, keepalive_timeout=KEEP_ALIVE
         ),
-        timeout=aiohttp.ClientTimeout(
-            total=connection.timeout, connect=None, sock_connect=min(CONNECT_TIMEOUT, connection.timeout)
-        ),
         trace_configs=[_watch_for_first_byte()],
         # The environment's proxy is looked up here: with trust_env, aiohttp would also take passwords from .netrc.
         trust_env=False,
@@ -95,7 +99,7 @@ async def api_client(
     )
     origin = URL(api_url).origin()
     async with session:
-        yield ApiClient(session, origin, token, _way(connection, origin))
+        yield ApiClient(session, origin, token, _way(connection, origin), connection.timeout)
         # aiohttp closes TLS connections a turn of the loop later (docs.aiohttp.org, graceful shutdown).
         await asyncio.sleep(0)
 
@@ -152,13 +156,18 @@ def _watch_for_first_byte() -> aiohttp.TraceConfig:
     return watch
 
 
-async def _answer(response: aiohttp.ClientResponse) -> Answer:
+def _timeout(seconds: float) -> aiohttp.ClientTimeout:
+    """A deadline for the whole call, however slowly the answer trickles."""
+    return aiohttp.ClientTimeout(total=seconds, connect=None, sock_connect=min(CONNECT_TIMEOUT, seconds))
+
+
+async def _answer(response: aiohttp.ClientResponse, largest: int) -> Answer:
     """The answer as far as it came: a broken body does not take away what the status said."""
     body, complete = bytearray(), True
     try:
         async for chunk in response.content.iter_any():
             body += chunk
-            if len(body) > MAX_BODY:
+            if len(body) > largest:
                 complete = False
                 break
     except (aiohttp.ClientError, TimeoutError, OSError):
@@ -168,14 +177,14 @@ async def _answer(response: aiohttp.ClientResponse) -> Answer:
     headers: dict[str, tuple[str, ...]] = {}
     for name, value in response.headers.items():
         headers[name.lower()] = (*headers.get(name.lower(), ()), value)
-    return Answer(response.status, headers, bytes(body[:MAX_BODY]), complete)
+    return Answer(response.status, headers, bytes(body[:largest]), complete)
 
 
 def _no_answer(error: BaseException, *, sent: bool) -> NoAnswer:
     """Before the first byte the call has certainly not been made; after it, nobody knows."""
     if sent:
         why = "no answer came in time" if isinstance(error, TimeoutError) else "the connection broke before an answer"
-        return NoAnswer(Fault.LOST, f"{why.capitalize()} ({_words(error)}); the device may have been accepted.")
+        return NoAnswer(Fault.LOST, f"{why.capitalize()} ({_words(error)}); the call may have been carried out.")
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
         return NoAnswer(Fault.NO_TRUST, _words(error))
     return NoAnswer(Fault.UNREACHABLE, _words(error))

@@ -65,8 +65,11 @@ class Verdict(StrEnum):
     NOT_SENT = "not_sent"
     IN_DOUBT = "in_doubt"
     ALREADY_OPEN = "already_open"  # somebody's action of this device is open; whose and which is not known yet
+    ANSWERED = "answered"  # a call that moves no device: the tenant was read, or a cancellation was taken
+    CANCELLED = "cancelled"  # the machine action was cancelled
 
 
+# What an offboard call does to its job; the other verdicts are those of other calls.
 NEXT_STATE: Mapping[Verdict, JobState] = {
     Verdict.SUBMITTED: JobState.SUBMITTED,
     Verdict.FAILED: JobState.FAILED,

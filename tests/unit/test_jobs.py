@@ -35,7 +35,7 @@ def test_every_state_is_in_the_table() -> None:
 
 
 def test_every_verdict_leads_from_sending_to_a_legal_state() -> None:
-    assert set(NEXT_STATE) == set(Verdict)
+    assert set(Verdict) - set(NEXT_STATE) == {Verdict.ANSWERED, Verdict.CANCELLED}  # of calls that offboard nothing
     assert all(state in TRANSITIONS[JobState.SENDING] for state in NEXT_STATE.values())
 
 

@@ -223,7 +223,7 @@ def test_the_request_is_what_the_api_documents() -> None:
         "POST",
         f"https://api.security.microsoft.com/api/machines/{DEVICE}/offboard",
     )
-    assert json.loads(request.body) == {"Comment": "Größe [bo b/1/1]"}
+    assert json.loads(request.body or b"") == {"Comment": "Größe [bo b/1/1]"}
     assert request.headers["Content-Type"] == "application/json"
 
 

@@ -1,75 +1,29 @@
-"""All that we know about the Defender for Endpoint API: how a request looks, and what an answer means.
-
-Pure: nothing is sent here. The pages named below are those of Microsoft's documentation of the Defender for
-Endpoint API (learn.microsoft.com/defender-endpoint/api/…). Statuses decide first, codes second, texts never.
-"""
+"""The offboard call: its request, the token that makes it findable, and what each answer means."""
 
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC
-from email.utils import parsedate_to_datetime
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import Any
 
 from batch_offboard.jobs import Alarm, CallOutcome, Verdict
-from batch_offboard.quota import DEFAULT_HOLD
-from batch_offboard.safe_text import one_line
-
-# Body sizes that the API documents are a few hundred bytes for one action; more than this is not an answer of it.
-MAX_BODY = 1 << 20
+from batch_offboard.protocol.wire import (
+    JSON_BODY,
+    LONGEST_WAIT,
+    Answer,
+    Fault,
+    NoAnswer,
+    Request,
+    api_error,
+    identifier,
+    is_web_page,
+    kept_text,
+    parse_object,
+    retry_after,
+)
 
 # offboard-machine-api names no limit; 4,000 characters are refused in practice. A report line must stay readable.
 MAX_COMMENT = 500
-
-LONGEST_WAIT = 3600.0  # seconds; the longest window of the quota
-
-MESSAGE_KEPT = 500  # characters of one text of the API's own
-
-
-class ApiName(StrEnum):
-    """The quotas that the API counts apart; each operation's page states its own."""
-
-    OFFBOARD = "offboard"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request, complete but for the token."""
-
-    method: str
-    url: str
-    body: bytes
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back. Header names are lower case, with all values of a repeated one; `complete` says that the
-    body ended as it should and within MAX_BODY."""
-
-    status: int
-    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    body: bytes = b""
-    complete: bool = True
-
-
-class Fault(StrEnum):
-    """Why no answer came."""
-
-    UNREACHABLE = "unreachable"  # no connection: name, route, refusal, proxy
-    NO_TRUST = "no_trust"  # the TLS handshake failed
-    LOST = "lost"  # the connection broke, or time ran out, after the request may have left
-    INTERRUPTED = "interrupted"  # we were stopped in the middle
-
-
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
-    """No status line came back."""
-
-    fault: Fault
-    detail: str
 
 
 def correlation_token(batch_id: str, row: int, attempt: int) -> str:
@@ -91,7 +45,7 @@ def offboard_request(api_url: str, device_id: str, comment: str) -> Request:
         method="POST",
         url=f"{api_url}/api/machines/{device_id}/offboard",
         body=json.dumps({"Comment": comment}, ensure_ascii=False).encode(),
-        headers={"Content-Type": "application/json", "Accept": "application/json"},
+        headers=JSON_BODY,
     )
 
 
@@ -111,59 +65,22 @@ class _Reading:
     device_id: str
     now: float
 
-    def json(self) -> dict[str, Any] | None:
-        return parse_object(self.answer.body) if self.answer.complete else None
-
-    def error(self) -> tuple[str, str, str] | None:
-        """Code, message and tracking ID in the shape of common-errors, or None if this is no error of the API."""
-        error = (self.json() or {}).get("error")
-        if not isinstance(error, dict) or not isinstance(error.get("code"), str) or not error["code"].strip():
-            return None
-        return _text(error["code"]), _text(error.get("message")), _text(error.get("target"))
-
     def outcome(self, verdict: Verdict, fallback: str, **more: Any) -> CallOutcome:
-        code, message, target = self.error() or (f"HTTP{self.answer.status}", fallback, "")
-        fields = {"code": code, "message": message or fallback, "target": target} | more
-        return CallOutcome(verdict, http_status=self.answer.status, **fields)
-
-    def is_web_page(self) -> bool:
-        kind = " ".join(self.answer.headers.get("content-type", ())).lower()
-        return "html" in kind or self.answer.body.lstrip()[:1] == b"<"
-
-
-def parse_object(body: bytes) -> dict[str, Any] | None:
-    """The body as a JSON object, or None. Strict: UTF-8, no name twice, no NaN, no depth that exhausts the parser."""
-    try:
-        value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique_names, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def retry_after(answer: Answer, now: float) -> float:
-    """Seconds to wait: the header as a number or a date, or the default where it is missing or makes no sense."""
-    values = answer.headers.get("retry-after", ())
-    if len(values) != 1:
-        return DEFAULT_HOLD
-    text = values[0].strip()
-    seconds = float(text) if re.fullmatch(r"[0-9]{1,9}", text) else _seconds_until(text, now)
-    return seconds if seconds > 0 else DEFAULT_HOLD
-
-
-def _seconds_until(text: str, now: float) -> float:
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
+        error = api_error(self.answer)
+        fields: dict[str, Any] = {
+            "code": error.code if error else f"HTTP{self.answer.status}",
+            "message": (error.message if error else "") or fallback,
+            "target": error.target if error else "",
+        }
+        return CallOutcome(verdict, http_status=self.answer.status, **(fields | more))
 
 
 def _accepted(reading: _Reading) -> CallOutcome:
     """200 and 201 are both in use for "accepted"; only the action's id proves it (machineaction)."""
-    action = reading.json()
+    action = parse_object(reading.answer.body) if reading.answer.complete else None
     if action is None:
         return _unreadable(reading)
-    action_id = _identifier(action.get("id"))
+    action_id = identifier(action.get("id"))
     if action_id is None:
         return reading.outcome(Verdict.IN_DOUBT, "Accepted, but the answer names no machine action.", code="NoActionId")
     strange = _strangeness(action, reading.device_id)
@@ -179,29 +96,22 @@ def _accepted(reading: _Reading) -> CallOutcome:
         Verdict.SUBMITTED,
         http_status=reading.answer.status,
         action_id=action_id,
-        action_status=_text(action.get("status")),
+        action_status=kept_text(action.get("status")),
     )
-
-
-def _identifier(value: object) -> str | None:
-    """An opaque word of the API's as it stands, if it is one that can be kept and shown."""
-    if not isinstance(value, str) or not (word := value.strip()):
-        return None
-    return word if word.isprintable() and len(word) <= MESSAGE_KEPT else None
 
 
 def _strangeness(action: Mapping[str, Any], device_id: str) -> str:
     """Why this action cannot be the one asked for, or nothing. Fields that are missing or null prove nothing."""
     machine, kind = action.get("machineId"), action.get("type")
     if machine and str(machine).strip().lower() != device_id:
-        return f"The answer speaks of another device ({_text(machine)})."
+        return f"The answer speaks of another device ({kept_text(machine)})."
     if kind and str(kind).strip().lower() != "offboard":
-        return f"The answer speaks of another kind of action ({_text(kind)})."
+        return f"The answer speaks of another kind of action ({kept_text(kind)})."
     return ""
 
 
 def _unreadable(reading: _Reading) -> CallOutcome:
-    if reading.is_web_page():
+    if is_web_page(reading.answer):
         return _web_page(reading)
     return reading.outcome(Verdict.IN_DOUBT, "The answer was cut off or is not JSON.", code="UnreadableAnswer")
 
@@ -225,7 +135,7 @@ def _server_error(reading: _Reading) -> CallOutcome:
     wait = min(retry_after(reading.answer, reading.now), LONGEST_WAIT)
     return reading.outcome(
         Verdict.IN_DOUBT,
-        "The server failed; it may have accepted the device all the same.",
+        "The server failed; it may have carried the call out all the same.",
         retry_after=wait if "retry-after" in reading.answer.headers else None,
     )
 
@@ -239,10 +149,10 @@ _ALREADY_OPEN = frozenset({"activerequestalreadyexists"})
 
 def _refused(reading: _Reading) -> CallOutcome:
     """A 4xx is a refusal when it carries the API's own error (common-errors); anything else may be a stranger's."""
-    error = reading.error()
+    error = api_error(reading.answer)
     if error is None:
         return _unreadable(reading)
-    code = error[0].lower()
+    code = error.code.lower()
     if code in _ALREADY_OPEN:
         return reading.outcome(Verdict.ALREADY_OPEN, "An offboard action of this device is open already.")
     mistake = Alarm.OUR_MISTAKE if code in _OUR_MISTAKES else None
@@ -260,11 +170,11 @@ def _unauthorized(reading: _Reading) -> CallOutcome:
 
 def _forbidden(reading: _Reading) -> CallOutcome:
     """common-errors: DisallowedOperation is about the device, everything else about the token or the tenant."""
-    error = reading.error()
+    error = api_error(reading.answer)
     if error is None:
         doubt = _unreadable(reading)
         return doubt if doubt.alarm else reading.outcome(Verdict.IN_DOUBT, doubt.message, alarm=Alarm.PERMISSION)
-    alarm = None if error[0].lower() == "disallowedoperation" else Alarm.PERMISSION
+    alarm = None if error.code.lower() == "disallowedoperation" else Alarm.PERMISSION
     return reading.outcome(Verdict.FAILED, "The token lacks a permission.", alarm=alarm)
 
 
@@ -328,19 +238,3 @@ _RULES_BY_CLASS: Mapping[int, Callable[[_Reading], CallOutcome]] = {
     4: _refused,
     5: _server_error,
 }
-
-
-def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("a name occurs twice")
-    return value
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is not JSON")
-
-
-def _text(value: object) -> str:
-    """Any value as one line of bounded length."""
-    return one_line(str(value))[:MESSAGE_KEPT] if value is not None else ""

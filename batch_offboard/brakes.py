@@ -57,6 +57,10 @@ _ALARMS: Mapping[Alarm, Halt] = {
 }
 
 
+# Offboarded, or, where actions are taken back, cancelled or told that it was too late.
+_ACCEPTED = (Verdict.SUBMITTED, Verdict.CANCELLED, Verdict.ANSWERED)
+
+
 class Brakes:
     """Watches the outcomes of one run."""
 
@@ -102,7 +106,7 @@ class Brakes:
 
     def _count(self, outcome: CallOutcome) -> None:
         self._answered += 1
-        self._accepted += outcome.verdict is Verdict.SUBMITTED
+        self._accepted += outcome.verdict in _ACCEPTED
         self._failed += outcome.verdict is Verdict.FAILED
         self._unclear = self._unclear + 1 if outcome.verdict is Verdict.IN_DOUBT else 0
 

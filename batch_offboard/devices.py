@@ -102,15 +102,15 @@ def trimmed(text: str) -> str:
     return text.strip(INVISIBLE)
 
 
-def shown(text: str) -> str:
-    """The text as it may be printed: one line, every unprintable character escaped, cut to 60 characters.
+def shown(text: str, length: int = SHOWN_LENGTH) -> str:
+    """The text as it may be printed: one line, every unprintable character escaped, cut to so many characters.
 
     Terminals obey escape sequences and bidirectional marks, and files contain lone surrogates.
     """
-    escaped = "".join(char if char.isprintable() else _escaped(char) for char in text[: SHOWN_LENGTH + 1])
-    if len(text) <= SHOWN_LENGTH and len(escaped) <= SHOWN_LENGTH:
+    escaped = "".join(char if char.isprintable() else _escaped(char) for char in text[: length + 1])
+    if len(text) <= length and len(escaped) <= length:
         return escaped
-    return escaped[: SHOWN_LENGTH - 1] + "…"
+    return escaped[: length - 1] + "…"
 
 
 def normal_name(name: str) -> str:

@@ -1,15 +1,22 @@
 """What becomes of each row of a sheet: a device to offboard, a duplicate, or a row that is refused with a reason.
 
-Pure: the rows come in, in order, and with them what the journal knows of the devices. A row is decided when it
-comes, with one exception that only a later row can bring to light; `amendments` tells it at the end.
+Pure: the rows come in, in order, and with them what the journal knows of the devices and what the tenant says of
+them. A row is decided when it comes, with one exception that only a later row can bring to light; `amendments` tells
+it at the end.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from batch_offboard.devices import Refusal, judge_id, same_name, shown
+from batch_offboard.devices import Refusal, judge_id, same_name, shown, trimmed
+from batch_offboard.fleet import Caution, Fleet, is_onboarded
+from batch_offboard.platforms import why_unsupported
+from batch_offboard.protocol import Machine
 from batch_offboard.rows import SourceRow
+
+CANDIDATES_SHOWN = 5
+EXAMPLES_KEPT = 3
 
 
 class Reason(StrEnum):
@@ -65,48 +72,110 @@ class Amendment:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Why a device is not offboarded, and the sentence that says so."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class CautionCount:
+    """How many of the devices to be offboarded an operator should know something of, with the first rows."""
+
+    devices: int
+    rows: tuple[int, ...]
+
+
 @dataclass(slots=True)
 class _Seen:
     row: int
     name: str
     disputed: bool = False
+    cautions: tuple[Caution, ...] = ()
+
+
+@dataclass(slots=True)
+class _Cautioned:
+    devices: int = 0
+    rows: list[int] = field(default_factory=list)
 
 
 class Planner:
-    """Decides the rows of one sheet. `known` maps device IDs to what other batches did or still do with them."""
+    """Decides the rows of one sheet. `known` maps device IDs to what other batches did or still do with them;
+    `fleet` is what the tenant says, and None if it could not or should not be asked."""
 
-    def __init__(self, known: Mapping[str, Known]) -> None:
+    def __init__(self, known: Mapping[str, Known], fleet: Fleet | None = None) -> None:
         self._known = known
+        self._fleet = fleet
         self._seen: dict[str, _Seen] = {}
         self._amendments: list[Amendment] = []
+        self._cautioned = {caution: _Cautioned() for caution in Caution}
 
     def decide(self, source: SourceRow) -> PlannedRow:
         """The decision on the next row."""
         judged = judge_id(source.device_id)
         if isinstance(judged, Refusal):
-            return self._refused(source, judged)
-        seen = self._seen.get(judged)
-        if seen is not None:
-            return self._again(source, judged, seen)
-        self._seen[judged] = _Seen(source.number, source.device_name)
-        known = self._known.get(judged)
-        if known is not None:
-            return _row(source, judged, known.reason, _known_detail(known))
-        return _row(source, judged, None, "")
+            return self._without_id(source, judged)
+        return self._identified(source, judged)
 
     def amendments(self) -> Iterator[Amendment]:
         """Decisions that must be taken back; ask when all rows are in."""
         return iter(self._amendments)
 
-    def _refused(self, source: SourceRow, refusal: Refusal) -> PlannedRow:
+    def cautions(self) -> dict[Caution, CautionCount]:
+        """What is worth knowing of the devices to be offboarded; ask when all rows are in."""
+        return {
+            caution: CautionCount(found.devices, tuple(found.rows))
+            for caution, found in self._cautioned.items()
+            if found.devices
+        }
+
+    def _without_id(self, source: SourceRow, refusal: Refusal) -> PlannedRow:
+        """A name stands for an ID only where the cell is blank; a formula without a value, say, is not."""
+        blank = isinstance(source.device_id, str) and not trimmed(source.device_id)
         as_typed = source.device_id if isinstance(source.device_id, str) else source.device_id.shown
-        detail = refusal.detail
-        if not as_typed.strip() and source.device_name:
-            detail = (
-                "The row has no device ID, and computer names are not looked up; copy the ID from the device's page "
-                "in the portal."
-            )
-        return _row(source, shown(as_typed), Reason.INVALID_ID, detail)
+        if not blank or not source.device_name:
+            return _row(source, shown(as_typed), Decision(Reason.INVALID_ID, refusal.detail))
+        if self._fleet is None:
+            return _row(source, "", Decision(Reason.INVALID_ID, _NOT_LOOKED_UP))
+        found = self._fleet.named(source.device_name)
+        if len(found) == 1:
+            return self._identified(source, found[0].device_id)
+        return _row(source, "", _unresolved(source.device_name, found))
+
+    def _identified(self, source: SourceRow, device_id: str) -> PlannedRow:
+        seen = self._seen.get(device_id)
+        if seen is not None:
+            return self._again(source, device_id, seen)
+        machine = self._fleet.find(device_id) if self._fleet else None
+        self._seen[device_id] = _Seen(source.number, source.device_name)
+        decision = self._first(source, device_id, machine)
+        if decision is None and machine is not None:
+            self._caution(source.number, device_id, machine)
+        name = source.device_name or (machine.name if machine else "")
+        return _row(source, device_id, decision, name=name)
+
+    def _first(self, source: SourceRow, device_id: str, machine: Machine | None) -> Decision | None:
+        """The decision on a device that no earlier row holds."""
+        known = self._known.get(device_id)
+        if known is not None:
+            return Decision(known.reason, _known_detail(known))
+        if self._fleet is None:
+            return None
+        if machine is None:
+            return Decision(Reason.NOT_FOUND, f"The tenant has no device {device_id}.")
+        return _misnamed(source.device_name, machine) or judge_machine(machine, self._fleet)
+
+    def _caution(self, row: int, device_id: str, machine: Machine) -> None:
+        cautions = self._fleet.cautions(machine) if self._fleet else ()
+        self._seen[device_id].cautions = cautions
+        for caution in cautions:
+            found = self._cautioned[caution]
+            found.devices += 1
+            if len(found.rows) < EXAMPLES_KEPT:
+                found.rows.append(row)
 
     def _again(self, source: SourceRow, device_id: str, seen: _Seen) -> PlannedRow:
         if not source.device_name or not seen.name:
@@ -115,9 +184,9 @@ class Planner:
             self._dispute(source, seen)
         if seen.disputed:
             detail = f"Row {seen.row} gives the same device ID another name ({shown(seen.name)}); correct one of them."
-            return _row(source, device_id, Reason.NAME_MISMATCH, detail)
+            return _row(source, device_id, Decision(Reason.NAME_MISMATCH, detail))
         detail = f"Row {seen.row} holds the same device and is the one that counts."
-        return _row(source, device_id, Reason.DUPLICATE, detail, seen.row)
+        return _row(source, device_id, Decision(Reason.DUPLICATE, detail), first_row=seen.row)
 
     def _dispute(self, source: SourceRow, seen: _Seen) -> None:
         if not seen.disputed:
@@ -126,13 +195,80 @@ class Planner:
                 "correct one of them."
             )
             self._amendments.append(Amendment(seen.row, Reason.NAME_MISMATCH, detail))
+            for found in (self._cautioned[caution] for caution in seen.cautions):
+                found.devices -= 1
+                found.rows = [row for row in found.rows if row != seen.row]
         seen.disputed = True
 
 
+def judge_machine(machine: Machine, fleet: Fleet) -> Decision | None:
+    """Why the tenant's own words speak against offboarding this machine, or None."""
+    return next((decision for rule in _RULES if (decision := rule(machine, fleet)) is not None), None)
+
+
+def _merged(machine: Machine, _fleet: Fleet) -> Decision | None:
+    if not machine.merged_into:
+        return None
+    return Decision(Reason.MERGED, f"The tenant has merged this record into device {machine.merged_into}.")
+
+
+def _not_onboarded(machine: Machine, _fleet: Fleet) -> Decision | None:
+    if is_onboarded(machine):
+        return None
+    return Decision(Reason.NOT_ONBOARDED, f"The tenant says {machine.onboarding}, not Onboarded, of this device.")
+
+
+def _unsupported(machine: Machine, fleet: Fleet) -> Decision | None:
+    why = why_unsupported(machine, fleet.platforms)
+    return None if why is None else Decision(Reason.UNSUPPORTED_OS, f"{why[0].upper()}{why[1:]}.")
+
+
+def _open_action(machine: Machine, fleet: Fleet) -> Decision | None:
+    action = fleet.open_action(machine.device_id)
+    if action is None:
+        return None
+    whose = f" by {shown(action.requestor)}" if action.requestor else ""
+    detail = (
+        f"An offboard action of this device{whose} is {action.status or 'open'} already: machine action {action.id}."
+    )
+    return Decision(Reason.ALREADY_PENDING, detail)
+
+
+_RULES: Sequence[Callable[[Machine, Fleet], Decision | None]] = (_merged, _not_onboarded, _unsupported, _open_action)
+
+
+def _misnamed(name: str, machine: Machine) -> Decision | None:
+    """When a row gives ID and name, both must mean the same device; a name that nobody can confirm does not."""
+    if not name or same_name(name, machine.name):
+        return None
+    of_it = f"calls this device {shown(machine.name)}" if machine.name else "has no name for this device"
+    return Decision(Reason.NAME_MISMATCH, f"The tenant {of_it}, and the row {shown(name)}; correct one of them.")
+
+
+def _unresolved(name: str, found: Sequence[Machine]) -> Decision:
+    if not found:
+        return Decision(Reason.NOT_FOUND, f"The tenant has no device named {shown(name)}.")
+    listed = ", ".join(_candidate(machine) for machine in found[:CANDIDATES_SHOWN])
+    more = f" and {len(found) - CANDIDATES_SHOWN} more" if len(found) > CANDIDATES_SHOWN else ""
+    return Decision(Reason.AMBIGUOUS_NAME, f"{len(found)} devices are named {shown(name)}: {listed}{more}.")
+
+
+def _candidate(machine: Machine) -> str:
+    notes = [note for note in (machine.health, "merged into another" if machine.merged_into else "") if note]
+    return machine.device_id + (f" ({', '.join(notes)})" if notes else "")
+
+
 def _row(
-    source: SourceRow, device_id: str, reason: Reason | None, detail: str, first_row: int | None = None
+    source: SourceRow, device_id: str, decision: Decision | None, *, first_row: int | None = None, name: str = ""
 ) -> PlannedRow:
-    return PlannedRow(source.number, device_id, source.device_name, reason, detail, first_row, source.cells)
+    reason, detail = (decision.reason, decision.detail) if decision else (None, "")
+    return PlannedRow(source.number, device_id, name or source.device_name, reason, detail, first_row, source.cells)
+
+
+_NOT_LOOKED_UP = (
+    "The row has no device ID, and its computer name was not looked up in the tenant; copy the ID from the device's "
+    "page in the portal."
+)
 
 
 def _known_detail(known: Known) -> str:

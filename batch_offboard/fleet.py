@@ -1,0 +1,94 @@
+"""The tenant's devices and offboard actions as they were looked up, to be asked for one device after the other.
+
+Pure: whoever looks them up hands them in. A fleet is asked without a call, so that a sheet of 50,000 rows costs the
+API no more than one of 50.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Any
+
+from batch_offboard.devices import normal_name, same_name
+from batch_offboard.platforms import Platforms
+from batch_offboard.protocol import Machine, MachineAction
+
+RECENT = 7 * 86_400.0  # seconds; a device that reports daily is called inactive after seven days (machine)
+
+
+class Caution(StrEnum):
+    """What an operator should know of a device that is going to be offboarded; no reason to refuse it."""
+
+    SEEN_RECENTLY = "seen_recently"
+    INACTIVE = "inactive"
+    DEFENDER_FOR_CLOUD = "defender_for_cloud"
+    OFFBOARDED_BEFORE = "offboarded_before"
+
+
+class Fleet:
+    """What the tenant said. `at` is the moment of the look-up in seconds since the epoch."""
+
+    def __init__(
+        self,
+        machines: Iterable[Machine],
+        actions: Iterable[MachineAction],
+        at: float,
+        platforms: Platforms = Platforms.STANDARD,
+    ) -> None:
+        self.at, self.platforms = at, platforms
+        self._machines = {machine.device_id: machine for machine in machines}
+        self._by_label: dict[str, list[Machine]] | None = None
+        self._open: dict[str, MachineAction] = {}
+        self._succeeded: set[str] = set()
+        for action in actions:
+            if not action.is_final:
+                self._open[action.machine_id] = action
+            elif not action.came_to_nothing:
+                self._succeeded.add(action.machine_id)
+
+    @property
+    def size(self) -> int:
+        return len(self._machines)
+
+    @property
+    def onboarded(self) -> int:
+        """How many devices have a sensor that could be stopped."""
+        return sum(1 for machine in self._machines.values() if is_onboarded(machine) and not machine.merged_into)
+
+    def as_json(self) -> dict[str, Any]:
+        """What a batch keeps of its look-up, beside the decisions."""
+        return {"tenant": {"devices": self.size, "onboarded": self.onboarded}}
+
+    def find(self, device_id: str) -> Machine | None:
+        return self._machines.get(device_id)
+
+    def named(self, name: str) -> Sequence[Machine]:
+        """Every record that this computer name can mean; a name without a domain means any domain."""
+        if self._by_label is None:
+            self._by_label = defaultdict(list)
+            for machine in self._machines.values():
+                self._by_label[_label(machine.name)].append(machine)
+        return [machine for machine in self._by_label.get(_label(name), ()) if same_name(name, machine.name)]
+
+    def open_action(self, device_id: str) -> MachineAction | None:
+        """An offboard action of this device, anybody's, that is not final."""
+        return self._open.get(device_id)
+
+    def cautions(self, machine: Machine) -> tuple[Caution, ...]:
+        recently = machine.last_seen is not None and self.at - machine.last_seen <= RECENT
+        holds = {
+            Caution.SEEN_RECENTLY: recently,
+            Caution.INACTIVE: machine.health.lower() == "inactive",
+            Caution.DEFENDER_FOR_CLOUD: machine.cloud_managed,
+            Caution.OFFBOARDED_BEFORE: machine.device_id in self._succeeded,
+        }
+        return tuple(caution for caution in Caution if holds[caution])
+
+
+def is_onboarded(machine: Machine) -> bool:
+    """machine, property `onboardingStatus`; a record that does not say is given the benefit of the doubt."""
+    return machine.onboarding.lower() in ("onboarded", "")
+
+
+def _label(name: str) -> str:
+    return normal_name(name).partition(".")[0]

@@ -1,30 +1,32 @@
 """What one call writes: the intent before it, the outcome after it.
 
-Both move the job and keep the call, and both name the state that they expect.
+Both keep the call, and if it is about a job they move the job and name the state that they expect.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, bindparam, insert, update
+from sqlalchemy import BindParameter, Connection, CursorResult, Update, bindparam, func, insert, update
 
 from batch_offboard.clock import Moment
 from batch_offboard.errors import JournalError
-from batch_offboard.jobs import CallOutcome, JobState, move
+from batch_offboard.jobs import CallOutcome, JobState, Verdict, move
+from batch_offboard.journal.plans import inserted_key
 from batch_offboard.journal.schema import calls, jobs, throttles
 from batch_offboard.protocol import ApiName
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The intent to call: durable before the first byte leaves."""
+    """The intent to call for a job: durable before the first byte leaves."""
 
     batch: int
     scope: int
     row: int
     attempt: int
     at: Moment
+    api: ApiName = ApiName.OFFBOARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,19 @@ class End:
     at: Moment
     outcome: CallOutcome
     slower: bool | None = None
+    api: ApiName = ApiName.OFFBOARD
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEnd:
+    """What a reading call came to; `call` is the key that `begin_read` gave."""
+
+    call: int
+    scope: int
+    at: Moment
+    outcome: CallOutcome
+    slower: bool | None = None
+    api: ApiName = ApiName.READ
 
 
 _START_JOB = (
@@ -69,59 +84,113 @@ _END_JOB = (
         http_status=bindparam("http"),
         submitted_at=bindparam("submitted"),
         finished_at=bindparam("finished"),
+        own_action=bindparam("own"),
+        settled="",
     )
 )
 
+# A cancellation does not move the job before it has come true: until then its action stands.
+_START_CANCEL = (
+    update(jobs)
+    .where(
+        jobs.c.batch == bindparam("b"),
+        jobs.c.row == bindparam("r"),
+        jobs.c.state == JobState.SUBMITTED,
+        jobs.c.own_action,
+        jobs.c.cancels == bindparam("before"),
+    )
+    .values(cancels=bindparam("number"))
+)
+
+_END_CANCEL = (
+    update(jobs)
+    .where(
+        jobs.c.batch == bindparam("b"),
+        jobs.c.row == bindparam("r"),
+        jobs.c.state == JobState.SUBMITTED,
+        jobs.c.cancels == bindparam("number"),
+    )
+    .values(
+        state=bindparam("new_state"),
+        action_status=func.coalesce(bindparam("status"), jobs.c.action_status),
+        finished_at=func.coalesce(bindparam("finished"), jobs.c.finished_at),
+    )
+)
+
+_ENDED: dict[str, BindParameter[Any]] = {
+    "ended_at": bindparam("ended"),
+    "ended_ticks": bindparam("ticks"),
+    "boot": bindparam("on_boot"),
+    "verdict": bindparam("came_to"),
+    "http_status": bindparam("http"),
+    "code": bindparam("error"),
+    "message": bindparam("words"),
+    "target": bindparam("tracking"),
+}
 
 _END_CALL = (
     update(calls)
     .where(
         calls.c.batch == bindparam("b"),
         calls.c.row == bindparam("r"),
+        calls.c.api == bindparam("of_api"),
         calls.c.attempt == bindparam("number"),
         calls.c.ended_at.is_(None),
     )
-    .values(
-        ended_at=bindparam("ended"),
-        ended_ticks=bindparam("ticks"),
-        boot=bindparam("on_boot"),
-        verdict=bindparam("came_to"),
-        http_status=bindparam("http"),
-        code=bindparam("error"),
-        message=bindparam("words"),
-        target=bindparam("tracking"),
-    )
+    .values(_ENDED)
 )
+
+_END_READ = update(calls).where(calls.c.id == bindparam("call"), calls.c.ended_at.is_(None)).values(_ENDED)
 
 
 def write_starts(connection: Connection, starts: Sequence[Start]) -> None:
-    moves = [{"b": s.batch, "r": s.row, "before": s.attempt - 1, "number": s.attempt} for s in starts]
-    _expect(connection.execute(_START_JOB, moves), len(starts))
-    lines = [
-        {
-            "scope": s.scope,
-            "api": ApiName.OFFBOARD.value,
-            "batch": s.batch,
-            "row": s.row,
-            "attempt": s.attempt,
-            "started_at": s.at.wall,
-            "boot": s.at.boot,
-        }
-        for s in starts
-    ]
-    connection.execute(insert(calls), lines)
+    for api, move_job in ((ApiName.OFFBOARD, _START_JOB), (ApiName.CANCEL, _START_CANCEL)):
+        chosen = [start for start in starts if start.api is api]
+        if chosen:
+            moves = [{"b": s.batch, "r": s.row, "before": s.attempt - 1, "number": s.attempt} for s in chosen]
+            _expect(connection.execute(move_job, moves), len(chosen))
+            connection.execute(insert(calls), [_call_values(start) for start in chosen])
 
 
 def write_ends(connection: Connection, ends: Sequence[End]) -> None:
-    lines = [_end_values(end) for end in ends]
-    _expect(connection.execute(_END_JOB, lines), len(ends))
-    _expect(connection.execute(_END_CALL, lines), len(ends))
+    for api, move_job, values in _ENDS:
+        chosen = [end for end in ends if end.api is api]
+        if chosen:
+            _expect(connection.execute(move_job, [values(end) for end in chosen]), len(chosen))
+            _expect(connection.execute(_END_CALL, [_call_end(end) for end in chosen]), len(chosen))
+    _write_throttles(connection, ends)
+
+
+def begin_read(connection: Connection, scope: int, at: Moment) -> int:
+    """The intent of a reading call; returns the call's key."""
+    line = {"scope": scope, "api": ApiName.READ.value, "started_at": at.wall, "boot": at.boot}
+    return inserted_key(connection.execute(insert(calls), line))
+
+
+def end_read(connection: Connection, end: ReadEnd) -> None:
+    _expect(connection.execute(_END_READ, {"call": end.call, **_ended_values(end)}), 1)
+    _write_throttles(connection, [end])
+
+
+def _write_throttles(connection: Connection, ends: Sequence[End | ReadEnd]) -> None:
     asked = [_throttle_values(end) for end in ends if end.outcome.retry_after is not None]
     if asked:
         connection.execute(insert(throttles), asked)
 
 
-def _end_values(end: End) -> dict[str, Any]:
+def _call_values(start: Start) -> dict[str, Any]:
+    return {
+        "scope": start.scope,
+        "api": start.api.value,
+        "batch": start.batch,
+        "row": start.row,
+        "attempt": start.attempt,
+        "started_at": start.at.wall,
+        "boot": start.at.boot,
+    }
+
+
+def _offboard_end(end: End) -> dict[str, Any]:
     outcome = end.outcome
     state = move(JobState.SENDING, outcome.state)
     submitted = state is JobState.SUBMITTED
@@ -137,18 +206,51 @@ def _end_values(end: End) -> dict[str, Any]:
         "http": outcome.http_status,
         "submitted": end.at.wall if submitted else None,
         "finished": end.at.wall if submitted or state is JobState.FAILED else None,
+        "own": submitted,
+    }
+
+
+def _cancel_end(end: End) -> dict[str, Any]:
+    cancelled = end.outcome.verdict is Verdict.CANCELLED
+    state = move(JobState.SUBMITTED, JobState.CANCELLED) if cancelled else JobState.SUBMITTED
+    return {
+        "b": end.batch,
+        "r": end.row,
+        "number": end.attempt,
+        "new_state": state.value,
+        "status": end.outcome.action_status or None,
+        "finished": end.at.wall if cancelled else None,
+    }
+
+
+_ENDS: Sequence[tuple[ApiName, Update, Callable[[End], dict[str, Any]]]] = (
+    (ApiName.OFFBOARD, _END_JOB, _offboard_end),
+    (ApiName.CANCEL, _END_CANCEL, _cancel_end),
+)
+
+
+def _call_end(end: End) -> dict[str, Any]:
+    return {"b": end.batch, "r": end.row, "of_api": end.api.value, "number": end.attempt, **_ended_values(end)}
+
+
+def _ended_values(end: End | ReadEnd) -> dict[str, Any]:
+    outcome = end.outcome
+    return {
         "ended": end.at.wall,
         "ticks": end.at.ticks,
         "on_boot": end.at.boot,
         "came_to": outcome.verdict.value,
+        "http": outcome.http_status,
+        "error": outcome.code,
+        "words": outcome.message,
         "tracking": outcome.target,
     }
 
 
-def _throttle_values(end: End) -> dict[str, Any]:
+def _throttle_values(end: End | ReadEnd) -> dict[str, Any]:
     return {
         "scope": end.scope,
-        "api": ApiName.OFFBOARD.value,
+        "api": end.api.value,
         "at": end.at.wall,
         "ticks": end.at.ticks,
         "boot": end.at.boot,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, ScalarSelect, bindparam, delete, insert, literal, select, update
+from sqlalchemy import Connection, CursorResult, ScalarSelect, bindparam, delete, false, insert, literal, select, update
 
 from batch_offboard.errors import JournalError
 from batch_offboard.jobs import JobState
@@ -28,6 +28,8 @@ class NewBatch:
     comment: str
     simulated: bool
     tool_version: str
+    lookup_wanted: bool = True
+    looked_up_at: float | None = None
 
 
 def scope_key(connection: Connection, name: str) -> int:
@@ -85,6 +87,8 @@ def batch_values(new: NewBatch, scope: int) -> dict[str, Any]:
         "comment": new.comment,
         "simulated": new.simulated,
         "tool_version": new.tool_version,
+        "lookup_wanted": new.lookup_wanted,
+        "looked_up_at": new.looked_up_at,
     }
 
 
@@ -125,6 +129,8 @@ def make_jobs(connection: Connection, batch: int, scope: int, first: int, last: 
         jobs.c.action_status: literal(""),
         jobs.c.error_code: literal(""),
         jobs.c.error_message: literal(""),
+        jobs.c.own_action: false(),
+        jobs.c.resent: false(),
     }
     chosen = select(*values.values()).where(
         rows.c.batch == batch, rows.c.row.between(first, last), rows.c.reason.is_(None)

@@ -1,20 +1,19 @@
 """What is read from the journal: batches, their counts, the report's rows, the quota's memory, one device's life."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, or_, select
+from sqlalchemy import Row, and_, func, or_, select
 
-from batch_offboard.clock import Moment
+from batch_offboard.clock import Moment, iso_utc
 from batch_offboard.gate import CallHistory
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes, tenants, throttles
-from batch_offboard.journal.store import ACTION_FAILED, ROWS_AT_A_TIME, Journal
+from batch_offboard.journal.store import Journal
 from batch_offboard.plan import Known, Reason
-from batch_offboard.protocol import ApiName
-from batch_offboard.report import Outcome, ReportHead, ReportRow
+from batch_offboard.protocol import FINAL_STATUSES, UNSUCCESSFUL, ApiName, comment_with_token, correlation_token
 
 # More 429 answers than this within a day change nothing any more: the pace is at its lowest long before.
 THROTTLES_READ = 50
@@ -47,6 +46,9 @@ class Batch:
     comment: str
     simulated: bool
     tool_version: str
+    lookup_wanted: bool
+    looked_up_at: float | None
+    findings: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,30 +80,6 @@ class Example:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One attempt as the journal has it."""
-
-    attempt: int
-    started_at: float
-    ended_at: float | None
-    verdict: str
-    http_status: int | None
-    code: str
-    message: str
-    target: str
-
-
-@dataclass(frozen=True, slots=True)
-class Life:
-    """One row of a batch, what was decided about it, and every call that was made for it."""
-
-    report_row: ReportRow
-    reason: str
-    first_row: int | None
-    calls: tuple[Call, ...]
-
-
 _BATCH = (
     select(batches, scopes.c.name.label("scope_name"))
     .join(scopes, scopes.c.id == batches.c.scope)
@@ -129,6 +107,19 @@ def newest_unfinished(journal: Journal) -> Batch | None:
     statement = _BATCH.where(batches.c.state.in_(["running", "stopped"])).order_by(batches.c.id.desc()).limit(1)
     with journal.reading() as connection:
         line = connection.execute(statement).first()
+    return None if line is None else _batch(line)
+
+
+def newest_tracked(journal: Journal) -> Batch | None:
+    """The newest batch with a machine action that is not final as far as the journal knows."""
+    has_open = (
+        select(jobs.c.row)
+        .where(jobs.c.batch == batches.c.id, jobs.c.state == JobState.SUBMITTED)
+        .where(func.lower(jobs.c.action_status).not_in(sorted(FINAL_STATUSES)))
+        .exists()
+    )
+    with journal.reading() as connection:
+        line = connection.execute(_BATCH.where(has_open).order_by(batches.c.id.desc()).limit(1)).first()
     return None if line is None else _batch(line)
 
 
@@ -181,7 +172,7 @@ def known_devices(journal: Journal, tenant: str) -> dict[str, Known]:
             tenants.c.name == tenant,
             or_(
                 jobs.c.state.in_([JobState.SENDING, JobState.IN_DOUBT]),
-                and_(jobs.c.state == JobState.SUBMITTED, jobs.c.action_status.not_in(ACTION_FAILED)),
+                and_(jobs.c.state == JobState.SUBMITTED, func.lower(jobs.c.action_status).not_in(UNSUCCESSFUL)),
             ),
         )
         .order_by(jobs.c.batch)
@@ -222,6 +213,41 @@ def devices_of(journal: Journal, batch: int) -> list[tuple[str, str]]:
         return [(device, name) for device, name in connection.execute(statement)]
 
 
+def accepted_actions(journal: Journal, scope: int) -> list[dict[str, Any]]:
+    """The machine actions that our calls for a tenant and application have made, as the API would show them."""
+    statement = (
+        select(jobs.c.action_id, jobs.c.device_id, jobs.c.row, jobs.c.attempts, jobs.c.submitted_at)
+        .add_columns(jobs.c.state, jobs.c.finished_at, batches.c.name, batches.c.comment)
+        .join(batches, batches.c.id == jobs.c.batch)
+        .where(batches.c.scope == scope, jobs.c.own_action, jobs.c.action_id != "")
+        .order_by(jobs.c.submitted_at)
+    )
+    with journal.reading() as connection:
+        return [
+            {
+                "id": line.action_id,
+                "machineId": line.device_id,
+                "creationDateTimeUtc": iso_utc(line.submitted_at),
+                "requestorComment": comment_with_token(
+                    line.comment, correlation_token(line.name, line.row, line.attempts)
+                ),
+                "cancellationDateTimeUtc": iso_utc(line.finished_at) if line.state == JobState.CANCELLED else None,
+            }
+            for line in connection.execute(statement)
+        ]
+
+
+def pending_devices(journal: Journal, batch: int) -> list[tuple[int, str]]:
+    """Row and device ID of every job that is still to be sent."""
+    statement = (
+        select(jobs.c.row, jobs.c.device_id)
+        .where(jobs.c.batch == batch, jobs.c.state == JobState.PENDING)
+        .order_by(jobs.c.row)
+    )
+    with journal.reading() as connection:
+        return [(row, device) for row, device in connection.execute(statement)]
+
+
 def scopes_used(journal: Journal) -> list[str]:
     """The tenants and applications that calls were made for, the latest first."""
     latest = func.max(calls.c.id).label("latest")
@@ -256,82 +282,6 @@ def call_history(journal: Journal, scope: str, api: ApiName, limit: int, now: Mo
     )
 
 
-def report_head(batch: Batch, written_at: float) -> ReportHead:
-    """What the report says about the batch."""
-    return ReportHead(
-        batch_id=batch.batch_id,
-        source_name=batch.source_name,
-        source_sha256=batch.source_sha256,
-        columns=batch.columns,
-        tenant=batch.scope,
-        api_url=batch.api_url,
-        comment=batch.comment,
-        simulated=batch.simulated,
-        planned_at=batch.planned_at,
-        written_at=written_at,
-        state=batch.state,
-        tool_version=batch.tool_version,
-    )
-
-
-def report_rows(journal: Journal, batch: int) -> Iterator[ReportRow]:
-    """Every row of the batch in the sheet's order.
-
-    Read in pieces, each in a transaction of its own: whoever takes the rows may be slow, and a run at work cannot
-    write while somebody reads.
-    """
-    statement = _report_statement(batch).limit(ROWS_AT_A_TIME)
-    last = -1
-    while True:
-        with journal.reading() as connection:
-            lines = connection.execute(statement.where(rows.c.row > last)).all()
-        yield from map(_report_row, lines)
-        if len(lines) < ROWS_AT_A_TIME:
-            return
-        last = lines[-1].row
-
-
-def life_of(journal: Journal, batch: int, row: int) -> Life | None:
-    """All that is known of one row."""
-    with journal.reading() as connection:
-        line = connection.execute(_report_statement(batch).where(rows.c.row == row)).first()
-        if line is None:
-            return None
-        made = connection.execute(
-            select(
-                calls.c.attempt,
-                calls.c.started_at,
-                calls.c.ended_at,
-                calls.c.verdict,
-                calls.c.http_status,
-                calls.c.code,
-                calls.c.message,
-                calls.c.target,
-            )
-            .where(calls.c.batch == batch, calls.c.row == row)
-            .order_by(calls.c.attempt)
-        )
-        lives = tuple(Call(*each[:3], each[3] or "", each[4], *(text or "" for text in each[5:])) for each in made)
-    return Life(_report_row(line), line.reason or "", line.first_row, lives)
-
-
-def rows_of_device(journal: Journal, batch: int, device: str) -> list[int]:
-    """The rows of a batch that name this device, by ID or by name."""
-    statement = (
-        select(rows.c.row)
-        .where(
-            rows.c.batch == batch,
-            or_(
-                rows.c.device_id == device.strip().lower(),
-                func.lower(rows.c.device_name) == device.strip().lower(),
-            ),
-        )
-        .order_by(rows.c.row)
-    )
-    with journal.reading() as connection:
-        return list(connection.execute(statement).scalars())
-
-
 def _batch(line: Row[Any]) -> Batch:
     return Batch(
         key=line.id,
@@ -354,64 +304,7 @@ def _batch(line: Row[Any]) -> Batch:
         comment=line.comment,
         simulated=line.simulated,
         tool_version=line.tool_version,
-    )
-
-
-def _report_statement(batch: int) -> Select[Any]:
-    """Rows with their jobs; a duplicate shows the machine action of the row that counts."""
-    first = jobs.alias("first")
-    return (
-        select(
-            rows.c.row,
-            rows.c.device_id,
-            rows.c.device_name,
-            rows.c.reason,
-            rows.c.detail,
-            rows.c.first_row,
-            rows.c.cells,
-            jobs.c.state,
-            func.coalesce(jobs.c.action_id, first.c.action_id, "").label("action_id"),
-            func.coalesce(jobs.c.action_status, first.c.action_status, "").label("action_status"),
-            jobs.c.error_code,
-            jobs.c.error_message,
-            jobs.c.http_status,
-            func.coalesce(jobs.c.attempts, 0).label("attempts"),
-            jobs.c.submitted_at,
-            jobs.c.finished_at,
-        )
-        .outerjoin(jobs, and_(jobs.c.batch == rows.c.batch, jobs.c.row == rows.c.row))
-        .outerjoin(first, and_(first.c.batch == rows.c.batch, first.c.row == rows.c.first_row))
-        .where(rows.c.batch == batch)
-        .order_by(rows.c.row)
-    )
-
-
-# A job that is being sent just now is, for whoever reads a report, in doubt.
-_OUTCOMES: Mapping[JobState, Outcome] = {
-    JobState.PENDING: Outcome.PENDING,
-    JobState.SENDING: Outcome.IN_DOUBT,
-    JobState.SUBMITTED: Outcome.SUBMITTED,
-    JobState.FAILED: Outcome.FAILED,
-    JobState.IN_DOUBT: Outcome.IN_DOUBT,
-    JobState.SKIPPED: Outcome.SKIPPED,
-    JobState.CANCELLED: Outcome.CANCELLED,
-}
-
-
-def _report_row(line: Row[Any]) -> ReportRow:
-    has_job = line.state is not None
-    return ReportRow(
-        row=line.row,
-        device_id=line.device_id,
-        device_name=line.device_name,
-        outcome=_OUTCOMES[JobState(line.state)] if has_job else Outcome.SKIPPED,
-        machine_action_id=line.action_id,
-        action_status=line.action_status,
-        error_code=line.error_code if has_job else line.reason,
-        error_message=line.error_message if has_job else line.detail,
-        http_status=line.http_status,
-        attempts=line.attempts,
-        submitted_at=line.submitted_at,
-        finished_at=line.finished_at,
-        cells=tuple(json.loads(line.cells)),
+        lookup_wanted=line.lookup_wanted,
+        looked_up_at=line.looked_up_at,
+        findings=json.loads(line.findings),
     )

@@ -26,6 +26,10 @@ metadata = MetaData()
 Key = BigInteger().with_variant(Integer, "sqlite")
 
 
+def _flag(name: str) -> Boolean:
+    return Boolean(create_constraint=True, name=f"{name}_is_boolean")
+
+
 def _one_of(column: str, words: type[JobState] | type[Verdict] | type[Reason]) -> str:
     return f"{column} IN ({', '.join(repr(word.value) for word in words)})"
 
@@ -71,8 +75,11 @@ batches = Table(
     Column("reports", Text, nullable=False, server_default=text("'[]'")),  # JSON array of the paths asked for
     Column("api_url", Text, nullable=False),
     Column("comment", Text, nullable=False),
-    Column("simulated", Boolean(create_constraint=True, name="simulated_is_boolean"), nullable=False),
+    Column("simulated", _flag("simulated"), nullable=False),
     Column("tool_version", String(40), nullable=False),
+    Column("lookup_wanted", _flag("lookup_wanted"), nullable=False),
+    Column("looked_up_at", Float),  # when the tenant was last asked which of the devices may be offboarded
+    Column("findings", Text, nullable=False, server_default=text("'{}'")),  # JSON object: what the look-ups told
     # `planning` while its rows are being written: such a batch does not exist yet for anybody.
     CheckConstraint("state IN ('planning', 'planned', 'running', 'stopped', 'finished')", name="known_batch_state"),
 )
@@ -109,10 +116,17 @@ jobs = Table(
     Column("http_status", Integer),
     Column("submitted_at", Float),
     Column("finished_at", Float),
+    Column("action_at", Float),  # the action's last change, by the server's clock
+    Column("own_action", _flag("own_action"), nullable=False),  # our call made the action; others are never cancelled
+    Column("resent", _flag("resent"), nullable=False),  # sent once more after a doubt; it is not sent a third time
+    Column("settled", String(6), nullable=False, server_default=text("''")),  # who settled a doubt: list or person
+    Column("cancels", Integer, nullable=False, server_default=text("0")),  # calls that were begun to cancel the action
     ForeignKeyConstraint(["batch", "row"], ["rows.batch", "rows.row"]),
     CheckConstraint(_one_of("state", JobState), name="known_job_state"),
     CheckConstraint("length(device_id) = 40", name="whole_device_id"),
-    CheckConstraint("state <> 'submitted' OR action_id <> ''", name="submitted_has_an_action"),
+    CheckConstraint("state <> 'submitted' OR action_id <> '' OR settled = 'person'", name="submitted_has_an_action"),
+    CheckConstraint("settled IN ('', 'list', 'person')", name="known_settler"),
+    CheckConstraint("cancels = 0 OR own_action", name="only_own_actions_are_cancelled"),
     CheckConstraint(f"(state IN ({_FINISHED})) = (finished_at IS NOT NULL)", name="finished_has_a_time"),
     CheckConstraint("attempts > 0 OR state IN ('pending', 'skipped')", name="no_result_without_a_call"),
     sqlite_with_rowid=False,
@@ -154,7 +168,7 @@ calls = Table(
     CheckConstraint("(ended_at IS NULL) = (ended_ticks IS NULL)", name="an_end_has_both_times"),
     CheckConstraint("(ended_at IS NULL) = (verdict IS NULL)", name="a_verdict_ends_the_call"),
 )
-Index("one_call_per_attempt", calls.c.batch, calls.c.row, calls.c.attempt, unique=True)
+Index("one_call_per_attempt", calls.c.batch, calls.c.row, calls.c.api, calls.c.attempt, unique=True)
 Index("calls_by_quota", calls.c.scope, calls.c.api, calls.c.id)
 Index(
     "open_calls",
@@ -174,5 +188,24 @@ throttles = Table(
     Column("ticks", Float, nullable=False),
     Column("boot", String(64), nullable=False),
     Column("wait", Float, nullable=False),  # seconds
-    Column("slower", Boolean(create_constraint=True, name="slower_is_boolean"), nullable=False),
+    Column("slower", _flag("slower"), nullable=False),
 )
+
+# How doubts were settled: by the tenant's list, or by a person, who is named.
+settlements = Table(
+    "settlements",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("batch", Key, nullable=False),
+    Column("row", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("settled", String(6), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("accepted", _flag("accepted"), nullable=False),
+    Column("action_id", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    ForeignKeyConstraint(["batch", "row"], ["jobs.batch", "jobs.row"]),
+    CheckConstraint("settled IN ('list', 'person')", name="known_settler_of_a_doubt"),
+)
+Index("settlements_by_job", settlements.c.batch, settlements.c.row)

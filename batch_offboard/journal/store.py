@@ -6,17 +6,18 @@ that it expects, and finding another is an error that changes nothing.
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, case, insert, select, text, update
+from sqlalchemy import Connection, bindparam, case, func, insert, select, text, update
 
 from batch_offboard.clock import Moment
 from batch_offboard.errors import JournalError
 from batch_offboard.jobs import Job, JobState, Verdict, move
-from batch_offboard.journal.attempts import End, Start, write_ends, write_starts
+from batch_offboard.journal.attempts import End, ReadEnd, Start, begin_read, end_read, write_ends, write_starts
 from batch_offboard.journal.opening import open_engine, told
 from batch_offboard.journal.plans import (
     NewBatch,
@@ -31,16 +32,14 @@ from batch_offboard.journal.plans import (
     tenant_key,
 )
 from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes
-from batch_offboard.plan import Amendment, PlannedRow, Reason
+from batch_offboard.plan import Amendment, Decision, PlannedRow, Reason
+from batch_offboard.protocol import UNSUCCESSFUL, ApiName
 
 ROWS_AT_A_TIME = 5000
 
 # Kept beside the journal and given up when the disk is full, so that the outcomes of the calls that are still in
 # flight can be written.
 RESERVE = 1 << 20  # bytes
-
-# The action came to nothing, so the device is free to be sent again.
-ACTION_FAILED = ("Failed", "TimeOut", "Cancelled")
 
 
 class Journal:
@@ -69,9 +68,14 @@ class Journal:
             yield connection
 
     def add_batch(
-        self, new: NewBatch, planned: Iterable[PlannedRow], amendments: Callable[[], Iterable[Amendment]]
+        self,
+        new: NewBatch,
+        planned: Iterable[PlannedRow],
+        amendments: Callable[[], Iterable[Amendment]],
+        findings: Callable[[], Mapping[str, Any]] = dict,
     ) -> int:
-        """Save a whole plan or nothing; `amendments` is asked when the rows are through. Returns the batch's key.
+        """Save a whole plan or nothing; returns the batch's key. `amendments` and `findings` (what the tenant told,
+        as JSON) are asked when the rows are through.
 
         A large sheet takes minutes to read, and a run at work must get its outcomes in meanwhile: so the rows come
         in short transactions, and only the last one makes them a batch that anybody can see.
@@ -88,7 +92,8 @@ class Journal:
                     make_jobs(connection, batch, scope, chunk[0]["row"], chunk[-1]["row"])
             with self.writing() as connection:
                 amend(connection, batch, list(amendments()))
-                connection.execute(update(batches).where(batches.c.id == batch).values(state="planned"))
+                told = json.dumps(dict(findings()), ensure_ascii=False)
+                connection.execute(update(batches).where(batches.c.id == batch).values(state="planned", findings=told))
         except BaseException:
             with self.writing() as connection:
                 forget(connection, batch)
@@ -116,6 +121,15 @@ class Journal:
         with self.writing() as connection:
             _rescue(connection, scope, now)
 
+    def rescue_reads(self, scope: int, now: Moment) -> None:
+        """Reading calls that nobody waits for any more have ended by now. The caller holds the lock for reading."""
+        with self.writing() as connection:
+            connection.execute(
+                update(calls)
+                .where(calls.c.scope == scope, calls.c.api == ApiName.READ, calls.c.ended_at.is_(None))
+                .values(_interrupted(now, "The program ended while the call was under way."))
+            )
+
     def commit(self, starts: Sequence[Start], ends: Sequence[End]) -> None:
         """Write the intents and outcomes of many jobs in one transaction."""
         with self.writing() as connection:
@@ -123,6 +137,26 @@ class Journal:
                 write_ends(connection, ends)
             if starts:
                 write_starts(connection, starts)
+
+    def begin_read(self, scope: int, at: Moment) -> int:
+        """Write the intent of a reading call of this tenant and application; returns the call's key."""
+        with self.writing() as connection:
+            return begin_read(connection, scope, at)
+
+    def end_read(self, end: ReadEnd) -> None:
+        """Write what a reading call came to."""
+        with self.writing() as connection:
+            end_read(connection, end)
+
+    def scope_key(self, name: str) -> int:
+        """The key of a tenant and application, which are entered if they are new."""
+        with self.writing() as connection:
+            return scope_key(connection, name)
+
+    def tenant_of(self, scope: int) -> int:
+        """The key of the tenant that this tenant and application belong to."""
+        with self.reading() as connection:
+            return int(connection.execute(select(scopes.c.tenant).where(scopes.c.id == scope)).scalar_one())
 
     def commit_at_last(self, end: End) -> None:
         """A commit has failed: try an outcome by itself, in the space that was kept for this."""
@@ -148,6 +182,28 @@ class Journal:
             with self.writing() as connection:
                 statement = update(batches).where(batches.c.id == batch)
                 connection.execute(statement.values(reports=json.dumps(list(paths), ensure_ascii=False)))
+
+    def note_findings(self, batch: int, found: Mapping[str, Any], looked_up_at: float | None = None) -> None:
+        """Keep what a look at the tenant told, under its names; what earlier looks told under others stays."""
+        with self.writing() as connection:
+            before = connection.execute(select(batches.c.findings).where(batches.c.id == batch)).scalar_one()
+            values: dict[str, Any] = {"findings": json.dumps(json.loads(before) | dict(found), ensure_ascii=False)}
+            if looked_up_at is not None:
+                values["looked_up_at"] = looked_up_at
+            connection.execute(update(batches).where(batches.c.id == batch).values(values))
+
+    def skip(self, batch: int, decisions: Sequence[tuple[int, Decision]], at: float) -> None:
+        """Pending jobs that the tenant speaks against since the plan was made."""
+        state = move(JobState.PENDING, JobState.SKIPPED)
+        statement = (
+            update(jobs)
+            .where(jobs.c.batch == batch, jobs.c.row == bindparam("r"), jobs.c.state == JobState.PENDING)
+            .values(state=state, error_code=bindparam("why"), error_message=bindparam("words"), finished_at=at)
+        )
+        lines = [{"r": row, "why": each.reason.value, "words": each.detail} for row, each in decisions]
+        if lines:
+            with self.writing() as connection:
+                connection.execute(statement, lines)
 
     def retry_failed(self, batch: int) -> int:
         """Make the failed jobs pending again; returns how many."""
@@ -216,17 +272,22 @@ def _rescue(connection: Connection, scope: int, now: Moment) -> None:
         update(calls)
         .where(
             calls.c.scope.in_(select(scopes.c.id).where(scopes.c.tenant == tenant_key(scope))),
+            calls.c.api != ApiName.READ,
             calls.c.ended_at.is_(None),
         )
-        .values(
-            ended_at=now.wall,
-            ended_ticks=now.ticks,
-            boot=now.boot,
-            verdict=Verdict.IN_DOUBT,
-            code="Interrupted",
-            message=message,
-        )
+        .values(_interrupted(now, message))
     )
+
+
+def _interrupted(now: Moment, message: str) -> dict[str, Any]:
+    return {
+        "ended_at": now.wall,
+        "ended_ticks": now.ticks,
+        "boot": now.boot,
+        "verdict": Verdict.IN_DOUBT,
+        "code": "Interrupted",
+        "message": message,
+    }
 
 
 def _skip_known(connection: Connection, batch: int, now: Moment) -> None:
@@ -237,7 +298,7 @@ def _skip_known(connection: Connection, batch: int, now: Moment) -> None:
         other.c.tenant == jobs.c.tenant, other.c.device_id == jobs.c.device_id, other.c.batch != batch
     )
     accepted = elsewhere.where(
-        other.c.state == JobState.SUBMITTED, other.c.action_status.not_in(ACTION_FAILED)
+        other.c.state == JobState.SUBMITTED, func.lower(other.c.action_status).not_in(UNSUCCESSFUL)
     ).exists()
     doubtful = elsewhere.where(other.c.state == JobState.IN_DOUBT).exists()
     for condition, reason, message in (

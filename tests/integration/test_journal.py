@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from batch_offboard.clock import Moment
 from batch_offboard.errors import JournalError, UsageError
 from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict
-from batch_offboard.journal import migrations, opening, reading
+from batch_offboard.journal import lives, migrations, opening, reading, reported
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.plans import NewBatch
 from batch_offboard.journal.schema import jobs
@@ -88,12 +88,12 @@ def end(
 
 
 def states(journal: Journal, batch: reading.Batch) -> dict[int, Outcome]:
-    return {each.row: each.outcome for each in reading.report_rows(journal, batch.key)}
+    return {each.row: each.outcome for each in reported.report_rows(journal, batch.key)}
 
 
 def test_rows_come_back_in_order_with_their_own_cells(journal: Journal) -> None:
     batch = add(journal, [row(2), row(3, Reason.INVALID_ID), row(5, Reason.DUPLICATE, 2), row(9)])
-    found = list(reading.report_rows(journal, batch.key))
+    found = list(reported.report_rows(journal, batch.key))
     assert [(each.row, each.outcome, each.error_code, each.cells) for each in found] == [
         (2, Outcome.PENDING, "", ("c2",)),
         (3, Outcome.SKIPPED, "invalid_id", ("c3",)),
@@ -116,7 +116,7 @@ def test_a_plan_that_breaks_off_leaves_nothing(journal: Journal) -> None:
     with pytest.raises(JournalError):
         add(journal, rows())  # type: ignore[arg-type]  # an iterable that raises is the point
     assert reading.list_batches(journal) == []
-    assert list(reading.report_rows(journal, 1)) == []
+    assert list(reported.report_rows(journal, 1)) == []
 
 
 def test_a_plan_that_is_being_written_is_no_batch_yet_and_lets_others_write(journal: Journal) -> None:
@@ -141,8 +141,8 @@ def test_a_plan_that_a_crash_broke_off_is_forgotten_a_day_later(journal: Journal
         connection.execute(
             text(
                 "INSERT INTO batches (name, scope, state, planned_at, source_path, source_name, source_sha256, "
-                "source_kind, columns, reading, api_url, comment, simulated, tool_version) "
-                "VALUES ('broken', 1, 'planning', :planned, '', '', '', '', '[]', '{}', '', '', 0, '')"
+                "source_kind, columns, reading, api_url, comment, simulated, tool_version, lookup_wanted) "
+                "VALUES ('broken', 1, 'planning', :planned, '', '', '', '', '[]', '{}', '', '', 0, '', 1)"
             ),
             {"planned": T0 - 90_000},
         )
@@ -153,7 +153,7 @@ def test_a_plan_that_a_crash_broke_off_is_forgotten_a_day_later(journal: Journal
 
 def test_whoever_takes_the_reports_rows_slowly_stops_nobody_from_writing(journal: Journal) -> None:
     batch = add(journal, [row(2), row(3)])
-    taken = reading.report_rows(journal, batch.key)
+    taken = reported.report_rows(journal, batch.key)
     assert next(taken).row == 2
     start(journal, batch, 3)
     assert [each.row for each in taken] == [3]
@@ -182,7 +182,7 @@ def test_an_accepted_call_is_submitted_with_its_action(journal: Journal) -> None
     batch = add(journal, [row(2)])
     start(journal, batch, 2)
     end(journal, batch, 2, ACCEPTED)
-    found = next(reading.report_rows(journal, batch.key))
+    found = next(reported.report_rows(journal, batch.key))
     assert (found.outcome, found.machine_action_id, found.action_status, found.attempts, found.http_status) == (
         Outcome.SUBMITTED,
         "action-1",
@@ -197,7 +197,7 @@ def test_a_duplicate_shows_the_action_of_the_row_that_counts(journal: Journal) -
     batch = add(journal, [row(2), row(3, Reason.DUPLICATE, 2)])
     start(journal, batch, 2)
     end(journal, batch, 2, ACCEPTED)
-    assert [each.machine_action_id for each in reading.report_rows(journal, batch.key)] == ["action-1", "action-1"]
+    assert [each.machine_action_id for each in reported.report_rows(journal, batch.key)] == ["action-1", "action-1"]
 
 
 def test_a_throttled_job_is_pending_again_and_its_next_attempt_has_the_next_number(journal: Journal) -> None:
@@ -272,7 +272,7 @@ def test_what_an_earlier_process_left_open_is_in_doubt(journal: Journal) -> None
     journal.prepare(batch.key, batch.scope_key, at(50))
     assert states(journal, batch) == {2: Outcome.IN_DOUBT, 3: Outcome.PENDING}
     assert [job.row for job in journal.pending(batch.key, -1, 10)] == [3]
-    life = reading.life_of(journal, batch.key, 2)
+    life = lives.life_of(journal, batch.key, 2)
     assert life is not None
     assert [(call.verdict, call.code, call.ended_at) for call in life.calls] == [("in_doubt", "Interrupted", T0 + 50)]
 

@@ -1,0 +1,80 @@
+"""One device's life: what was decided about its row, every call that was made for it, how its doubts were settled."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, or_, select
+
+from batch_offboard.journal.reported import report_row, report_statement
+from batch_offboard.journal.schema import calls, rows
+from batch_offboard.journal.settlements import Settlement, settlements_of
+from batch_offboard.journal.store import Journal
+from batch_offboard.report import ReportRow
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One attempt as the journal has it: to offboard, or to cancel."""
+
+    api: str
+    attempt: int
+    started_at: float
+    ended_at: float | None
+    verdict: str
+    http_status: int | None
+    code: str
+    message: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One row of a batch, what was decided about it, and every call that was made for it."""
+
+    report_row: ReportRow
+    reason: str
+    first_row: int | None
+    calls: tuple[Call, ...]
+    settlements: tuple[Settlement, ...] = ()
+
+
+def life_of(journal: Journal, batch: int, row: int) -> Life | None:
+    """All that is known of one row."""
+    with journal.reading() as connection:
+        line = connection.execute(report_statement(batch).where(rows.c.row == row)).first()
+        if line is None:
+            return None
+        made = connection.execute(
+            select(
+                calls.c.api,
+                calls.c.attempt,
+                calls.c.started_at,
+                calls.c.ended_at,
+                calls.c.verdict,
+                calls.c.http_status,
+                calls.c.code,
+                calls.c.message,
+                calls.c.target,
+            )
+            .where(calls.c.batch == batch, calls.c.row == row)
+            .order_by(calls.c.id)
+        )
+        lives = tuple(Call(*each[:4], each[4] or "", each[5], *(text or "" for text in each[6:])) for each in made)
+        settled = tuple(settlements_of(connection, batch, row))
+    return Life(report_row(line), line.reason or "", line.first_row, lives, settled)
+
+
+def rows_of_device(journal: Journal, batch: int, device: str) -> list[int]:
+    """The rows of a batch that name this device, by ID or by name."""
+    statement = (
+        select(rows.c.row)
+        .where(
+            rows.c.batch == batch,
+            or_(
+                rows.c.device_id == device.strip().lower(),
+                func.lower(rows.c.device_name) == device.strip().lower(),
+            ),
+        )
+        .order_by(rows.c.row)
+    )
+    with journal.reading() as connection:
+        return list(connection.execute(statement).scalars())

@@ -1,0 +1,109 @@
+"""The report's rows, read from the journal: every row of a batch, with its job if it has one."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, func, select
+
+from batch_offboard.jobs import JobState
+from batch_offboard.journal.reading import Batch
+from batch_offboard.journal.schema import jobs, rows
+from batch_offboard.journal.store import ROWS_AT_A_TIME, Journal
+from batch_offboard.report import Outcome, ReportHead, ReportRow
+
+
+def report_head(batch: Batch, written_at: float) -> ReportHead:
+    """What the report says about the batch."""
+    return ReportHead(
+        batch_id=batch.batch_id,
+        source_name=batch.source_name,
+        source_sha256=batch.source_sha256,
+        columns=batch.columns,
+        tenant=batch.scope,
+        api_url=batch.api_url,
+        comment=batch.comment,
+        simulated=batch.simulated,
+        planned_at=batch.planned_at,
+        written_at=written_at,
+        state=batch.state,
+        tool_version=batch.tool_version,
+    )
+
+
+def report_rows(journal: Journal, batch: int) -> Iterator[ReportRow]:
+    """Every row of the batch in the sheet's order.
+
+    Read in pieces, each in a transaction of its own: whoever takes the rows may be slow, and a run at work cannot
+    write while somebody reads.
+    """
+    statement = report_statement(batch).limit(ROWS_AT_A_TIME)
+    last = -1
+    while True:
+        with journal.reading() as connection:
+            lines = connection.execute(statement.where(rows.c.row > last)).all()
+        yield from map(report_row, lines)
+        if len(lines) < ROWS_AT_A_TIME:
+            return
+        last = lines[-1].row
+
+
+def report_statement(batch: int) -> Select[Any]:
+    """Rows with their jobs; a duplicate shows the machine action of the row that counts."""
+    first = jobs.alias("first")
+    return (
+        select(
+            rows.c.row,
+            rows.c.device_id,
+            rows.c.device_name,
+            rows.c.reason,
+            rows.c.detail,
+            rows.c.first_row,
+            rows.c.cells,
+            jobs.c.state,
+            func.coalesce(jobs.c.action_id, first.c.action_id, "").label("action_id"),
+            func.coalesce(jobs.c.action_status, first.c.action_status, "").label("action_status"),
+            jobs.c.error_code,
+            jobs.c.error_message,
+            jobs.c.http_status,
+            func.coalesce(jobs.c.attempts, 0).label("attempts"),
+            jobs.c.submitted_at,
+            jobs.c.finished_at,
+        )
+        .outerjoin(jobs, and_(jobs.c.batch == rows.c.batch, jobs.c.row == rows.c.row))
+        .outerjoin(first, and_(first.c.batch == rows.c.batch, first.c.row == rows.c.first_row))
+        .where(rows.c.batch == batch)
+        .order_by(rows.c.row)
+    )
+
+
+# A job that is being sent just now is, for whoever reads a report, in doubt.
+_OUTCOMES: Mapping[JobState, Outcome] = {
+    JobState.PENDING: Outcome.PENDING,
+    JobState.SENDING: Outcome.IN_DOUBT,
+    JobState.SUBMITTED: Outcome.SUBMITTED,
+    JobState.FAILED: Outcome.FAILED,
+    JobState.IN_DOUBT: Outcome.IN_DOUBT,
+    JobState.SKIPPED: Outcome.SKIPPED,
+    JobState.CANCELLED: Outcome.CANCELLED,
+}
+
+
+def report_row(line: Row[Any]) -> ReportRow:
+    """One line of `report_statement` as the report shows it."""
+    has_job = line.state is not None
+    return ReportRow(
+        row=line.row,
+        device_id=line.device_id,
+        device_name=line.device_name,
+        outcome=_OUTCOMES[JobState(line.state)] if has_job else Outcome.SKIPPED,
+        machine_action_id=line.action_id,
+        action_status=line.action_status,
+        error_code=line.error_code if has_job else line.reason,
+        error_message=line.error_message if has_job else line.detail,
+        http_status=line.http_status,
+        attempts=line.attempts,
+        submitted_at=line.submitted_at,
+        finished_at=line.finished_at,
+        cells=tuple(json.loads(line.cells)),
+    )

@@ -1,0 +1,368 @@
+"""What becomes known of calls after they were made: doubts settled, machine actions followed.
+
+Every update names the state that it expects; one that finds another changes nothing and is no error, since the
+tenant may be asked by several processes and the first to write has said it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Update, and_, bindparam, case, func, insert, or_, select, update
+
+from batch_offboard.clock import Moment, seconds_since
+from batch_offboard.jobs import JobState, move
+from batch_offboard.journal.schema import batches, calls, jobs, settlements
+from batch_offboard.journal.store import Journal
+from batch_offboard.protocol import FINAL_STATUSES, ApiName, MachineAction
+from batch_offboard.settling import Doubt, Expected, Found
+
+# So many accepted actions are looked for in a list that has to prove that it works.
+KNOWN_ACTIONS = 200
+
+BY_LIST, BY_PERSON = "list", "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How one doubt was settled. `settled` is `list` or `person`; `at` in seconds since the epoch."""
+
+    attempt: int
+    at: float
+    settled: str
+    who: str
+    accepted: bool
+    action_id: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAction:
+    """A machine action that this batch made and that is not final as far as the journal knows."""
+
+    row: int
+    device_id: str
+    action_id: str
+    status: str
+    submitted_at: float
+    cancels: int
+
+
+def doubts(journal: Journal, batch: int, now: Moment) -> list[Doubt]:
+    """The jobs in doubt of one batch, each with its last call."""
+    statement = (
+        select(
+            jobs.c.batch,
+            batches.c.name,
+            jobs.c.row,
+            jobs.c.device_id,
+            jobs.c.attempts,
+            jobs.c.resent,
+            calls.c.started_at,
+            calls.c.ended_at,
+            calls.c.ended_ticks,
+            calls.c.boot,
+        )
+        .join(batches, batches.c.id == jobs.c.batch)
+        .join(
+            calls,
+            and_(
+                calls.c.batch == jobs.c.batch,
+                calls.c.row == jobs.c.row,
+                calls.c.api == ApiName.OFFBOARD,
+                calls.c.attempt == jobs.c.attempts,
+            ),
+        )
+        .where(jobs.c.batch == batch, jobs.c.state == JobState.IN_DOUBT)
+        .order_by(jobs.c.row)
+    )
+    with journal.reading() as connection:
+        return [
+            Doubt(
+                batch=line.batch,
+                batch_id=line.name,
+                row=line.row,
+                device_id=line.device_id,
+                attempt=line.attempts,
+                began=line.started_at,
+                gone_by=_gone_by(line.ended_at, line.ended_ticks, line.boot, now),
+                resent=line.resent,
+            )
+            for line in connection.execute(statement)
+        ]
+
+
+def known_actions(journal: Journal, scope: int) -> set[str]:
+    """Actions that the API has given our latest calls for this tenant and application."""
+    statement = (
+        select(jobs.c.action_id)
+        .join(batches, batches.c.id == jobs.c.batch)
+        .where(batches.c.scope == scope, jobs.c.own_action, jobs.c.action_id != "")
+        .order_by(jobs.c.submitted_at.desc())
+        .limit(KNOWN_ACTIONS)
+    )
+    with journal.reading() as connection:
+        return set(connection.execute(statement).scalars())
+
+
+def expected_of(journal: Journal, batch: int) -> dict[int, Expected]:
+    """What the tenant's list should say of every row that was called."""
+    statement = select(
+        jobs.c.row, jobs.c.device_id, jobs.c.action_id, jobs.c.own_action, jobs.c.submitted_at, jobs.c.state
+    ).where(jobs.c.batch == batch, jobs.c.attempts > 0)
+    with journal.reading() as connection:
+        return {
+            line.row: Expected(
+                line.row,
+                line.device_id,
+                line.action_id if line.own_action or line.state == JobState.SUBMITTED else "",
+                line.submitted_at if line.own_action else None,
+            )
+            for line in connection.execute(statement)
+        }
+
+
+def own_open_actions(journal: Journal, batch: int) -> list[OwnAction]:
+    """The batch's own actions that are not final as far as the journal knows, in the sheet's order."""
+    statement = (
+        select(
+            jobs.c.row, jobs.c.device_id, jobs.c.action_id, jobs.c.action_status, jobs.c.submitted_at, jobs.c.cancels
+        )
+        .where(jobs.c.batch == batch, jobs.c.state == JobState.SUBMITTED, jobs.c.own_action, _NOT_FINAL)
+        .order_by(jobs.c.row)
+    )
+    with journal.reading() as connection:
+        return [OwnAction(*line) for line in connection.execute(statement)]
+
+
+def open_actions(journal: Journal, batch: int) -> dict[str, float]:
+    """Every action of the batch, its own or not, that is not final, with the time at which it was accepted."""
+    statement = select(jobs.c.action_id, jobs.c.submitted_at).where(
+        jobs.c.batch == batch, jobs.c.state == JobState.SUBMITTED, jobs.c.action_id != "", _NOT_FINAL
+    )
+    with journal.reading() as connection:
+        return {line.action_id: line.submitted_at for line in connection.execute(statement)}
+
+
+def unheard_actions(journal: Journal, batch: int, limit: int) -> list[str]:
+    """Actions of the batch that no list has shown yet, the oldest first."""
+    statement = (
+        select(jobs.c.action_id)
+        .where(jobs.c.batch == batch, jobs.c.state == JobState.SUBMITTED, jobs.c.action_id != "", _NOT_FINAL)
+        .where(jobs.c.action_at.is_(None))
+        .order_by(jobs.c.submitted_at)
+        .limit(limit)
+    )
+    with journal.reading() as connection:
+        return list(connection.execute(statement).scalars())
+
+
+def cancelled_rows(journal: Journal, batch: int) -> set[int]:
+    """The rows whose machine action was cancelled on our request."""
+    statement = select(jobs.c.row).where(jobs.c.batch == batch, jobs.c.state == JobState.CANCELLED)
+    with journal.reading() as connection:
+        return set(connection.execute(statement).scalars())
+
+
+def status_counts(journal: Journal, batch: int) -> dict[str, int]:
+    """How many submitted and cancelled devices have an action of each status, in the API's own words."""
+    statement = (
+        select(jobs.c.action_status, func.count())
+        .where(jobs.c.batch == batch, jobs.c.state.in_([JobState.SUBMITTED, JobState.CANCELLED]))
+        .group_by(jobs.c.action_status)
+    )
+    with journal.reading() as connection:
+        return {status or "unknown": number for status, number in connection.execute(statement)}
+
+
+def settlements_of(connection: Connection, batch: int, row: int) -> Iterator[Settlement]:
+    statement = (
+        select(
+            settlements.c.attempt,
+            settlements.c.at,
+            settlements.c.settled,
+            settlements.c.who,
+            settlements.c.accepted,
+            settlements.c.action_id,
+            settlements.c.note,
+        )
+        .where(settlements.c.batch == batch, settlements.c.row == row)
+        .order_by(settlements.c.id)
+    )
+    return (Settlement(*line) for line in connection.execute(statement))
+
+
+_NOT_FINAL = func.lower(jobs.c.action_status).not_in(sorted(FINAL_STATUSES))
+
+_IN_DOUBT = (jobs.c.batch == bindparam("b"), jobs.c.row == bindparam("r"), jobs.c.state == JobState.IN_DOUBT)
+
+_ACCEPT = (
+    update(jobs)
+    .where(*_IN_DOUBT)
+    .values(
+        state=move(JobState.IN_DOUBT, JobState.SUBMITTED),
+        action_id=bindparam("action"),
+        action_status=bindparam("status"),
+        action_at=bindparam("changed"),
+        own_action=bindparam("own"),
+        submitted_at=bindparam("since"),
+        finished_at=bindparam("at"),
+        settled=bindparam("by"),
+        error_code="",
+        error_message=bindparam("words"),
+    )
+)
+
+_SEND_AGAIN = (
+    update(jobs)
+    .where(*_IN_DOUBT)
+    .values(
+        state=move(JobState.IN_DOUBT, JobState.PENDING),
+        resent=bindparam("once_more"),
+        settled=bindparam("by"),
+        error_code="",
+        error_message="",
+    )
+)
+
+
+def accept_found(journal: Journal, found: Iterable[Found], at: float) -> int:
+    """Doubts that an action of the tenant settles; returns how many there were."""
+    return _settle(journal, _ACCEPT, [_accepted_values(each, at) for each in found])
+
+
+def send_again(journal: Journal, doubts: Iterable[Doubt], at: float) -> int:
+    """Doubts that the tenant's list has ended after the horizon: each may be sent once more."""
+    note = "The tenant does not list an action of this call, long after it was made."
+    lines = [{**_line(doubt, at, BY_LIST), "note": note, "once_more": True} for doubt in doubts]
+    return _settle(journal, _SEND_AGAIN, lines)
+
+
+def settle_by_person(journal: Journal, doubt: Doubt, at: float, who: str, *, action_id: str | None, note: str) -> bool:
+    """A person's word on one doubt: accepted with this action (empty if they do not know it), or, if it is None, not
+    accepted. False if it was not in doubt any more."""
+    line = {**_line(doubt, at, BY_PERSON), "who": who, "note": note}
+    if action_id is None:
+        return bool(_settle(journal, _SEND_AGAIN, [{**line, "once_more": doubt.resent}]))
+    words = f"Settled by {who}: accepted."
+    more = {"accepted": True, "action": action_id, "status": "", "changed": None, "own": False}
+    return bool(_settle(journal, _ACCEPT, [{**line, **more, "since": doubt.began, "words": words}]))
+
+
+def _settle(journal: Journal, statement: Update, lines: Sequence[Mapping[str, Any]]) -> int:
+    """Each doubt by itself: one that somebody else has settled meanwhile is left as it is."""
+    settled = 0
+    if not lines:
+        return settled
+    with journal.writing() as connection:
+        for line in lines:
+            if connection.execute(statement, line).rowcount:
+                connection.execute(_KEEP, line)
+                settled += 1
+    return settled
+
+
+def _accepted_values(found: Found, at: float) -> dict[str, Any]:
+    doubt, action = found.doubt, found.action
+    whose = f" by {action.requestor}" if action.requestor else ""
+    words = "" if found.ours else f"An offboard action of this device{whose} was there already; it stands for this row."
+    return {
+        **_line(doubt, at, BY_LIST),
+        "accepted": True,
+        "action": action.id,
+        "note": words,
+        "status": action.status,
+        "changed": action.updated,
+        "own": found.ours,
+        "since": action.created if action.created is not None else doubt.began,
+        "words": words,
+    }
+
+
+def _line(doubt: Doubt, at: float, by: str) -> dict[str, Any]:
+    """What every settlement says; for one that says no more, the call was not accepted."""
+    return {
+        "b": doubt.batch,
+        "r": doubt.row,
+        "number": doubt.attempt,
+        "at": at,
+        "by": by,
+        "who": "",
+        "accepted": False,
+        "action": "",
+        "note": "",
+    }
+
+
+_KEEP = insert(settlements).values(
+    batch=bindparam("b"),
+    row=bindparam("r"),
+    attempt=bindparam("number"),
+    at=bindparam("at"),
+    settled=bindparam("by"),
+    who=bindparam("who"),
+    accepted=bindparam("accepted"),
+    action_id=bindparam("action"),
+    note=bindparam("note"),
+)
+
+
+# -- following the actions --
+
+_FOLLOW = (
+    update(jobs)
+    .where(
+        jobs.c.tenant == bindparam("of_tenant"),
+        jobs.c.device_id == bindparam("device"),
+        jobs.c.action_id == bindparam("action"),
+        jobs.c.state == JobState.SUBMITTED,
+        or_(jobs.c.action_status != bindparam("status"), jobs.c.action_at.is_(None)),
+    )
+    .values(
+        # An unclear answer to our own cancellation becomes clear here.
+        state=case(
+            (
+                and_(jobs.c.cancels > 0, func.lower(bindparam("status")) == "cancelled"),
+                move(JobState.SUBMITTED, JobState.CANCELLED),
+            ),
+            else_=jobs.c.state,
+        ),
+        action_status=bindparam("status"),
+        action_at=bindparam("changed"),
+        finished_at=func.coalesce(bindparam("ended"), jobs.c.finished_at),
+        error_message=func.coalesce(bindparam("words"), jobs.c.error_message),
+    )
+)
+
+
+def note_actions(journal: Journal, tenant: int, actions: Sequence[MachineAction]) -> int:
+    """Keep what the tenant says of actions that batches of it wait for; returns how many have changed."""
+    with journal.writing() as connection:
+        waiting = select(jobs.c.action_id, jobs.c.device_id).where(
+            jobs.c.tenant == tenant, jobs.c.state == JobState.SUBMITTED, jobs.c.action_id != "", _NOT_FINAL
+        )
+        device_of = {line.action_id: line.device_id for line in connection.execute(waiting)}
+        lines = [
+            _status_values(tenant, device_of[action.id], action)
+            for action in actions
+            if action.id in device_of and action.status
+        ]
+        return connection.execute(_FOLLOW, lines).rowcount if lines else 0
+
+
+def _status_values(tenant: int, device_id: str, action: MachineAction) -> dict[str, object]:
+    return {
+        "of_tenant": tenant,
+        "device": device_id,
+        "action": action.id,
+        "status": action.status,
+        "changed": action.updated,
+        "ended": action.updated if action.is_final else None,
+        "words": f"The device reports {action.error}." if action.error and action.came_to_nothing else None,
+    }
+
+
+def _gone_by(ended_at: float | None, ticks: float | None, boot: str, now: Moment) -> float:
+    if ended_at is None or ticks is None:
+        return 0.0
+    return seconds_since(Moment(ended_at, ticks, boot), now)

@@ -1,10 +1,12 @@
 """Works one batch off against one tenant: joins journal, gate, client, rules and display around the pool."""
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from batch_offboard.brakes import Brakes, Halt
-from batch_offboard.client import ApiClient, api_client
+from batch_offboard.client import ApiClient
 from batch_offboard.clock import Clock, Moment
 from batch_offboard.errors import BatchOffboardError, ExitCode, JournalError
 from batch_offboard.gate import Gate, Slot
@@ -13,12 +15,16 @@ from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.reading import Batch, Counts, call_history, count
 from batch_offboard.journal.store import Journal
 from batch_offboard.journal.writer import JournalWriter
+from batch_offboard.lookup import look_after_sending, look_before_sending
 from batch_offboard.pool import Pool
 from batch_offboard.protocol import ApiName, classify, comment_with_token, correlation_token, offboard_request
 from batch_offboard.quota import TYPICAL_LATENCY
 from batch_offboard.signals import ending_signals
 from batch_offboard.standing import Observer, Progress
 from batch_offboard.target import Target
+from batch_offboard.tenancy import Tenancy
+
+T = TypeVar("T")
 
 JOBS_AT_A_TIME = 500
 REDRAW = 0.25  # seconds between two looks at the display
@@ -29,31 +35,18 @@ LATENCY_WEIGHT = 0.1
 
 
 async def work_off(
-    journal: Journal, batch: Batch, target: Target, clock: Clock, observer: Observer, *, speed: float = 1.0
+    tenancy: Tenancy, batch: Batch, observer: Observer, *, speed: float = 1.0, look: bool = True
 ) -> Halt | None:
-    """Submit every pending job of the batch; the caller holds the lock. Returns why it stopped early, if it did."""
-    now = clock.now()
-    journal.prepare(batch.key, batch.scope_key, now)
+    """Submit every pending job of the batch; the caller holds the lock. Returns why it stopped early, if it did.
+
+    `look`: ask the tenant before anything is sent (what may not be read is never asked twice).
+    """
+    journal, clock = tenancy.journal, tenancy.clock
+    journal.prepare(batch.key, batch.scope_key, clock.now())
     journal.hold_reserve()
-    limits = target.limits
-    history = call_history(journal, batch.scope, ApiName.OFFBOARD, limits.hour.calls, now)
-    gate = Gate(limits, clock, history)
-    monitor = Monitor(gate, clock, observer, target, count(journal, batch.key), speed)
     halt: Halt | None = Halt("The program met an unforeseen error.", ExitCode.UNFINISHED)
     try:
-        async with AsyncExitStack() as stack:
-            writer = await stack.enter_async_context(JournalWriter(journal))
-            client = await stack.enter_async_context(api_client(target.api_url, target.token.token, target.connection))
-            pool = Pool(
-                _JournalJobs(journal, writer, batch),
-                gate,
-                _ApiSender(client, target, batch, clock),
-                Brakes(target.guards.abort_failure_percent),
-                monitor,
-                clock,
-                target.workers,
-            )
-            halt = await _run(pool, monitor, batch)
+        halt = await _Shift(tenancy, batch, observer, speed).work(look=look)
     except BatchOffboardError as error:
         halt = Halt(str(error), error.exit_code)
         raise
@@ -62,32 +55,103 @@ async def work_off(
     return halt
 
 
-async def _run(pool: Pool, monitor: "Monitor", batch: Batch) -> Halt | None:
-    """The pool under the eyes of signals and display."""
+class _Shift:
+    """One run of one batch: a look at the tenant, the pool, another look, and whoever wants it to end meanwhile."""
 
-    def drain(name: str) -> None:
-        monitor.draining = True
-        monitor.say(f"{name}: nothing new is begun, calls in flight are finished; once more stops at once.")
-        pool.drain(
-            Halt(
-                f"{name} was received; go on with `batch-offboard resume {batch.batch_id}`.",
-                ExitCode.UNFINISHED,
-            )
+    def __init__(self, tenancy: Tenancy, batch: Batch, observer: Observer, speed: float) -> None:
+        self._tenancy, self._batch = tenancy, batch
+        limits, clock = tenancy.target.limits, tenancy.clock
+        history = call_history(tenancy.journal, batch.scope, ApiName.OFFBOARD, limits.hour.calls, clock.now())
+        self._gate = Gate(limits, clock, history)
+        counts = count(tenancy.journal, batch.key)
+        self._monitor = Monitor(self._gate, clock, observer, tenancy.target, counts, speed)
+        tenancy.say = self._monitor.say
+        self._pool: Pool | None = None
+        self._looking: asyncio.Task[Any] | None = None
+        self._halt: Halt | None = None
+
+    async def work(self, *, look: bool) -> Halt | None:
+        with ending_signals(self._drain, self._stop):
+            display = asyncio.create_task(self._monitor.keep_drawing(self._batch.batch_id))
+            try:
+                await self._send_and_look(look=look)
+            finally:
+                display.cancel()
+                with suppress(asyncio.CancelledError):
+                    await display
+                self._monitor.finish()
+        return self._halt
+
+    async def _send_and_look(self, *, look: bool) -> None:
+        """A doubt that turns out as not accepted is sent once more, so the pool may have to run again."""
+        if look:
+            await self._interruptible(self._look_before())
+            self._recount()
+        while self._halt is None:
+            await self._submit()
+            if not await self._look_after():
+                return
+
+    async def _look_before(self) -> None:
+        self._stop_for(await look_before_sending(self._tenancy, self._batch))
+
+    async def _submit(self) -> None:
+        target = self._tenancy.target
+        self._pool = Pool(
+            _JournalJobs(self._tenancy.journal, self._tenancy.writer, self._batch),
+            self._gate,
+            _ApiSender(self._tenancy.client, target, self._batch, self._tenancy.clock),
+            Brakes(target.guards.abort_failure_percent),
+            self._monitor,
+            self._tenancy.clock,
+            target.workers,
         )
+        self._stop_for(await self._pool.run())
 
-    def stop(name: str) -> None:
-        monitor.say(f"{name}: stopped; calls in flight are given up.")
-        pool.stop(Halt(f"{name} was received.", ExitCode.UNFINISHED))
+    async def _look_after(self) -> bool:
+        """The closing look, unless somebody is in a hurry or nobody can be asked; true if there is more to send."""
+        if self._halt is not None and self._halt.exit_code is not ExitCode.REFUSED:
+            return False
+        back = await self._interruptible(look_after_sending(self._tenancy, self._batch))
+        self._recount()
+        return back is not None and back.to_send_again > 0
 
-    with ending_signals(drain, stop):
-        display = asyncio.create_task(monitor.keep_drawing(batch.batch_id))
+    async def _interruptible(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What `work` comes to, or nothing if somebody asked us to end before."""
+        looking: asyncio.Task[T] = asyncio.create_task(work)
+        self._looking = looking
         try:
-            return await pool.run()
+            return await looking
+        except asyncio.CancelledError:
+            if self._halt is None:
+                raise
+            return None
         finally:
-            display.cancel()
-            with suppress(asyncio.CancelledError):
-                await display
-            monitor.finish()
+            self._looking = None
+
+    def _stop_for(self, halt: Halt | None) -> None:
+        """The first reason is the one that counts."""
+        self._halt = self._halt or halt
+
+    def _recount(self) -> None:
+        self._monitor.recount(count(self._tenancy.journal, self._batch.key))
+
+    def _drain(self, name: str) -> None:
+        self._monitor.draining = True
+        self._monitor.say(f"{name}: nothing new is begun, calls in flight are finished; once more stops at once.")
+        command = f"`batch-offboard resume {self._batch.batch_id}`"
+        self._end(Halt(f"{name} was received; go on with {command}.", ExitCode.UNFINISHED), Pool.drain)
+
+    def _stop(self, name: str) -> None:
+        self._monitor.say(f"{name}: stopped; calls in flight are given up.")
+        self._end(Halt(f"{name} was received.", ExitCode.UNFINISHED), Pool.stop)
+
+    def _end(self, halt: Halt, ask: Callable[[Pool, Halt], None]) -> None:
+        self._stop_for(halt)
+        if self._pool is not None:
+            ask(self._pool, halt)
+        if self._looking is not None:
+            self._looking.cancel()
 
 
 def _close(journal: Journal, batch: Batch, clock: Clock, halt: Halt | None) -> None:
@@ -146,17 +210,21 @@ class Monitor:
         self, gate: Gate, clock: Clock, observer: Observer, target: Target, counts: Counts, speed: float
     ) -> None:
         self._gate, self._clock, self._observer, self._target = gate, clock, observer, target
-        self._total = counts.devices
-        self._submitted = counts.of(JobState.SUBMITTED)
-        self._failed = counts.of(JobState.FAILED)
-        self._in_doubt = counts.of(JobState.IN_DOUBT)
-        self._left = counts.of(JobState.PENDING)
+        self.recount(counts)
         self._begun: dict[int, float] = {}
         self._eta: float | None = None
         self._eta_made = float("-inf")
         self._latency = TYPICAL_LATENCY
         self._speed = speed
         self.draining = False
+
+    def recount(self, counts: Counts) -> None:
+        """Take the journal's word on how many jobs stand where."""
+        self._total = counts.devices
+        self._submitted = counts.of(JobState.SUBMITTED)
+        self._failed = counts.of(JobState.FAILED)
+        self._in_doubt = counts.of(JobState.IN_DOUBT)
+        self._left = counts.of(JobState.PENDING)
 
     def began(self, job: Job) -> None:
         self._begun[job.row] = self._clock.now().ticks

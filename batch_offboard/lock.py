@@ -28,8 +28,16 @@ def only_process(names: list[Path], doing: str, since: str) -> Iterator[None]:
 
 def lock_paths(folder: Path, journal: Path, scope: str) -> list[Path]:
     """The locks of a run: the journal's own, beside it, and the tenant and application's in the user's folder."""
-    digest = hashlib.sha256(scope.encode()).hexdigest()[:20]
-    return [journal.with_name(f"{journal.name}.lock"), folder / f"tenant-{digest}.lock"]
+    return [journal.with_name(f"{journal.name}.lock"), folder / f"tenant-{_digest(scope)}.lock"]
+
+
+def reading_lock(folder: Path, scope: str) -> Path:
+    """The lock of whoever reads the tenant just now, beside those of the runs and apart from them."""
+    return folder / f"reading-{_digest(scope)}.lock"
+
+
+def _digest(scope: str) -> str:
+    return hashlib.sha256(scope.encode()).hexdigest()[:20]
 
 
 @contextmanager

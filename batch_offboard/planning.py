@@ -9,6 +9,7 @@ from typing import Any
 from batch_offboard import __version__
 from batch_offboard.clock import Moment
 from batch_offboard.errors import InputError
+from batch_offboard.fleet import Fleet
 from batch_offboard.journal.plans import NewBatch, tenant_of
 from batch_offboard.journal.reading import Batch, find_batch, known_devices
 from batch_offboard.journal.store import Journal
@@ -60,6 +61,7 @@ class Purpose:
     api_url: str
     comment: str | None
     simulated: bool
+    lookup: bool = True  # ask the tenant before anything is sent
 
 
 def read_sheet(path: Path, reading: Reading) -> Table:
@@ -74,9 +76,20 @@ def read_sheet(path: Path, reading: Reading) -> Table:
     )
 
 
-def save_plan(journal: Journal, table: Table, reading: Reading, purpose: Purpose, now: Moment) -> Batch:
-    """Decide every row and save the batch; InputError if the sheet turns out to be unusable, with nothing saved."""
-    planner = Planner(known_devices(journal, tenant_of(purpose.scope)))
+def save_plan(
+    journal: Journal,
+    table: Table,
+    reading: Reading,
+    purpose: Purpose,
+    now: Moment,
+    fleet: Fleet | None = None,
+    why_not: str = "",
+) -> Batch:
+    """Decide every row and save the batch; InputError if the sheet turns out to be unusable, with nothing saved.
+
+    `fleet` is what the tenant says of its devices; without it, `why_not` says why it was not asked.
+    """
+    planner = Planner(known_devices(journal, tenant_of(purpose.scope)), fleet)
     new = NewBatch(
         batch_id=purpose.batch_id,
         scope=purpose.scope,
@@ -88,12 +101,25 @@ def save_plan(journal: Journal, table: Table, reading: Reading, purpose: Purpose
         comment=one_line(purpose.comment or f"Offboarded with {table.source.name}"),
         simulated=purpose.simulated,
         tool_version=__version__,
+        lookup_wanted=purpose.lookup,
+        looked_up_at=fleet.at if fleet else None,
     )
-    journal.add_batch(new, _decisions(planner, table), planner.amendments)
+    findings = lambda: _findings(planner, fleet, why_not)  # noqa: E731  # asked for when the rows are through
+    journal.add_batch(new, _decisions(planner, table), planner.amendments, findings)
     batch = find_batch(journal, purpose.batch_id)
     if batch is None:
         raise InputError(f"The batch {purpose.batch_id} was not saved; this is a mistake in the program.")
     return batch
+
+
+def _findings(planner: Planner, fleet: Fleet | None, why_not: str) -> dict[str, Any]:
+    """What the look-up told beside the decisions, as it is kept with the batch."""
+    if fleet is None:
+        return {"not_looked_up": why_not} if why_not else {}
+    cautions = {
+        caution: {"devices": found.devices, "rows": list(found.rows)} for caution, found in planner.cautions().items()
+    }
+    return {**fleet.as_json(), "cautions": cautions}
 
 
 def _storable(source: Source) -> Source:

@@ -159,7 +159,7 @@ class Pool:
         try:
             return await self._sender.send(job, slot)
         except asyncio.CancelledError:
-            message = "The run was stopped while the call was under way; the device may have been accepted."
+            message = "The run was stopped while the call was under way; it may have been carried out."
             return CallOutcome(Verdict.IN_DOUBT, code="Interrupted", message=message)
         except SignInError as error:
             self.drain(Halt(str(error), error.exit_code))

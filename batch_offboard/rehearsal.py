@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from batch_offboard.clock import Clock, LoopClock
-from batch_offboard.devices import judge_id
+from batch_offboard.devices import judge_id, trimmed
 from batch_offboard.errors import UsageError
 from batch_offboard.fasttime import loop_factory
 from batch_offboard.quota import QuotaLimits
+from batch_offboard.rows import Table
 from batch_offboard.signals import ending_signals
 from batch_offboard.simulator import (
     FAULT_HELP,
@@ -55,13 +56,31 @@ def check_faults(specs: Sequence[str]) -> None:
 
 @asynccontextmanager
 async def embedded_tenant(
-    devices: Iterable[tuple[str, str]], limits: QuotaLimits, faults: tuple[str, ...], clock: Clock
+    devices: Iterable[tuple[str | None, str | None]],
+    limits: QuotaLimits,
+    faults: tuple[str, ...],
+    clock: Clock,
+    earlier: Iterable[Mapping[str, object]] = (),
 ) -> AsyncIterator[str]:
-    """The URL of a tenant on loopback that knows these devices (ID, name) and has the quota that we believe in."""
-    machines = fleet_of(((device, name or None) for device, name in devices), 0, clock.now().wall)
+    """The URL of a tenant on loopback that knows these devices (ID, name), has the quota that we believe in, and has
+    accepted these actions earlier."""
+    machines = fleet_of(((device or None, name or None) for device, name in devices), 0, clock.now().wall)
     options = SimulatorOptions(per_minute=limits.per_minute, per_hour=limits.per_hour, faults=faults)
-    async with running_simulator(machines, options, lambda: clock.now().wall) as simulator:
+    now = lambda: clock.now().wall  # noqa: E731  # the simulator's clock, in one place
+    async with running_simulator(machines, options, now, earlier_actions=earlier) as simulator:
         yield simulator.url
+
+
+def devices_in(table: Table) -> list[tuple[str | None, str | None]]:
+    """ID and name of each row that a tenant can know: with a usable ID, or with nothing but a name."""
+    found: list[tuple[str | None, str | None]] = []
+    for row in table.rows:
+        judged = judge_id(row.device_id)
+        if isinstance(judged, str):
+            found.append((judged, row.device_name or None))
+        elif row.device_name and isinstance(row.device_id, str) and not trimmed(row.device_id):
+            found.append((None, row.device_name))
+    return found
 
 
 def serve(tenant: TenantOptions, speed: float, ready: Callable[[str, int], None]) -> None:
@@ -121,10 +140,7 @@ def _machines(tenant: TenantOptions) -> list[dict[str, object]]:
 
 
 def _sheet_devices(sheet: Path) -> list[tuple[str | None, str | None]]:
-    """ID and name of each usable row."""
-    table = open_table(sheet, hidden=HiddenRows.INCLUDE)
-    judged = [(judge_id(row.device_id), row.device_name or None) for row in table.rows]
-    return [(device, name) for device, name in judged if isinstance(device, str)]
+    return devices_in(open_table(sheet, hidden=HiddenRows.INCLUDE))
 
 
 def _latency(text: str) -> tuple[float, float]:

@@ -3,47 +3,33 @@
 Nothing here prints or asks; what people see and answer comes in from the command line as functions.
 """
 
-import asyncio
-import os
-import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
-
-import platformdirs
 
 from batch_offboard.brakes import Halt
-from batch_offboard.clock import LoopClock, SystemClock, iso_utc
-from batch_offboard.config import Config, load_config
-from batch_offboard.config.loading import is_configured
+from batch_offboard.clock import iso_utc
+from batch_offboard.desk import Desk, lock_folder
 from batch_offboard.devices import shown
-from batch_offboard.errors import BusyError, ConfigError, ExitCode, GuardError, UsageError
-from batch_offboard.fasttime import loop_factory
+from batch_offboard.errors import ExitCode, GuardError, UsageError
+from batch_offboard.fleet import Fleet
 from batch_offboard.gate import Gate, Standing
 from batch_offboard.jobs import JobState
+from batch_offboard.journal.lives import Life, life_of, rows_of_device
 from batch_offboard.journal.reading import (
     Batch,
     Counts,
     Example,
-    Life,
     call_history,
     count,
-    devices_of,
     examples,
-    find_batch,
-    latest_time,
-    life_of,
     newest_unfinished,
-    report_head,
-    report_rows,
-    rows_of_device,
     scopes_used,
     skipped_jobs,
 )
-from batch_offboard.journal.store import Journal
+from batch_offboard.journal.reported import report_head, report_rows
 from batch_offboard.lock import lock_paths, only_process
 from batch_offboard.plan import Reason
 from batch_offboard.planning import Purpose, Reading, read_sheet, save_plan, staleness
@@ -51,25 +37,11 @@ from batch_offboard.protocol import ApiName
 from batch_offboard.quota import TYPICAL_LATENCY, QuotaLimits
 from batch_offboard.report_files import ensure_writable, write_report
 from batch_offboard.standing import Observer
-from batch_offboard.target import Target, limits_of, new_batch_id, real_target, rehearsal_target
+from batch_offboard.target import new_batch_id
+from batch_offboard.tenancy import Tenancy
 
 REHEARSAL_URL = "the embedded tenant"
 EXAMPLES = 3  # rows shown for each reason
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What every command takes. `speed` is the rehearsal's; 1 is the machine's own time."""
-
-    environ: Mapping[str, str]
-    cwd: Path
-    config: Path | None = None
-    journal: Path | None = None
-    simulate: bool = False
-    speed: float = 1.0
-    faults: tuple[str, ...] = ()
-    comment: str | None = None
-    max_devices: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,90 +77,45 @@ class Talk:
     say: Callable[[str], None]
 
 
-class Desk:
-    """One command's open journal and, as far as it needs them, configuration and tenant; a context manager."""
-
-    def __init__(self, options: Options, *, create: bool = False) -> None:
-        if options.faults:
-            from batch_offboard.rehearsal import check_faults
-
-            check_faults(options.faults)
-        self.options = options
-        self.clock = SystemClock()
-        self._config: Config | None = None
-        self.journal = Journal(self._journal_path(), create=create)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.journal.close()
-
-    @property
-    def config(self) -> Config | None:
-        """The configuration; a rehearsal has one only if it was named, and everything else can do without."""
-        options = self.options
-        wanted = options.config is not None or not options.simulate
-        if self._config is None and wanted and is_configured(options.config, options.environ, options.cwd):
-            self._config = load_config(options.config, options.environ, options.cwd)
-        return self._config
-
-    def limits(self) -> QuotaLimits:
-        return limits_of(self.config.quota) if self.config else QuotaLimits()
-
-    def max_devices(self) -> int | None:
-        """The guard's limit; a rehearsal without a configuration has none, since it endangers nobody."""
-        if self.options.max_devices is not None:
-            return self.options.max_devices
-        return self.config.guards.max_devices if self.config else None
-
-    def target(self) -> Target:
-        """The real tenant; without a configuration there is none."""
-        options = self.options
-        config = self.config or load_config(options.config, options.environ, options.cwd)
-        return real_target(config, options.environ, self.clock.now().wall)
-
-    def batch(self, name: str) -> Batch:
-        batch = find_batch(self.journal, name)
-        if batch is None:
-            raise UsageError(f"There is no batch {name} in {self.journal.path}; `batch-offboard list` shows them.")
-        return batch
-
-    def _journal_path(self) -> Path:
-        if self.options.journal is not None:
-            return self.options.cwd / self.options.journal
-        if self.options.simulate:
-            return state_folder() / "rehearsal.db"
-        configured = self.config.journal if self.config else None
-        return configured or state_folder() / "journal.db"
-
-
-def state_folder() -> Path:
-    """The user's folder for what programs remember, as the operating system has it."""
-    return platformdirs.user_state_path("batch-offboard", appauthor=False)
-
-
-def lock_folder() -> Path:
-    """Where the locks of all journals meet: beside the journals, or where everybody may write."""
-    for folder in (state_folder() / "locks", Path(tempfile.gettempdir()) / "batch-offboard-locks"):
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return folder
-    raise BusyError("No folder for the lock can be written, neither the user's nor the system's for temporary files.")
-
-
 def plan(desk: Desk, sheet: Path, reading: Reading, comment: str | None = None) -> PlanView:
-    """Read and check a sheet and save it as a batch; nothing is sent. `comment` is that of the plan it replaces."""
+    """Read and check a sheet, look its devices up, and save it as a batch; nothing is sent. `comment` is that of the
+    plan it replaces."""
     now = desk.clock.now()
     stamp = datetime.fromtimestamp(now.wall, UTC).strftime("%Y%m%d-%H%M")
     batch_id = new_batch_id(stamp, simulated=desk.options.simulate)
     purpose = _purpose(desk, batch_id, comment)
     table = read_sheet(desk.options.cwd / sheet, reading)
-    batch = save_plan(desk.journal, table, reading, purpose, now)
+    fleet, why_not = _fleet(desk, purpose, desk.options.cwd / sheet, reading)
+    batch = save_plan(desk.journal, table, reading, purpose, now, fleet, why_not)
     return view_plan(desk, batch, table.notes)
+
+
+def _fleet(desk: Desk, purpose: Purpose, sheet: Path, reading: Reading) -> tuple[Fleet | None, str]:
+    """What the tenant says, or nothing and why. That it cannot be reached now is no reason not to plan: before
+    anything is sent it is asked again."""
+    if not desk.options.lookup:
+        return None, "--no-lookup was given"
+    from batch_offboard.lookup import HURRIED, look_up
+    from batch_offboard.tenancy import CannotReadError, ReadError
+
+    async def look(tenancy: Tenancy) -> Fleet:
+        return await look_up(tenancy, patience=HURRIED)
+
+    try:
+        if not purpose.simulated:
+            return desk.with_tenant(desk.target(), look, _nobody), ""
+        from batch_offboard.rehearsal import devices_in
+
+        def devices() -> Sequence[tuple[str | None, str | None]]:
+            return devices_in(read_sheet(sheet, reading))
+
+        return desk.with_embedded_tenant(devices, purpose.scope, look, _nobody), ""
+    except (CannotReadError, ReadError) as error:
+        return None, str(error)
+
+
+def _nobody(_text: str) -> None:
+    """Hears what is said and keeps it to itself."""
 
 
 def view_plan(desk: Desk, batch: Batch, notes: Sequence[str] = (), counts: Counts | None = None) -> PlanView:
@@ -259,6 +186,11 @@ def write_reports(desk: Desk, batch: Batch, paths: Sequence[Path]) -> list[Path]
     return [write_report(path, head, report_rows(desk.journal, batch.key)) for path in paths]
 
 
+def usual_reports(desk: Desk, batch: Batch) -> list[Path]:
+    """Where the batch's report belongs: where it was asked for once, else beside the others."""
+    return [Path(path) for path in batch.reports] or default_reports(desk.options.cwd, batch)
+
+
 def default_reports(cwd: Path, batch: Batch, formats: Sequence[str] = ("csv", "xlsx")) -> list[Path]:
     return [cwd / "reports" / f"{batch.batch_id}.{suffix}" for suffix in formats]
 
@@ -269,9 +201,11 @@ def _purpose(desk: Desk, batch_id: str, comment: str | None) -> Purpose:
     comment = options.comment or comment
     if options.simulate:
         comment = comment or (desk.config.comment if desk.config else None)
-        return Purpose(batch_id, f"simulated {batch_id}/rehearsal", REHEARSAL_URL, comment, simulated=True)
+        scope = f"simulated {batch_id}/rehearsal"
+        return Purpose(batch_id, scope, REHEARSAL_URL, comment, simulated=True, lookup=options.lookup)
     target = desk.target()
-    return Purpose(batch_id, target.scope, target.api_url, comment or target.comment, simulated=False)
+    comment = comment or target.comment
+    return Purpose(batch_id, target.scope, target.api_url, comment, simulated=False, lookup=options.lookup)
 
 
 def _confirmed_run(desk: Desk, view: PlanView, reports: Sequence[Path], talk: Talk) -> RunView:
@@ -299,17 +233,15 @@ def _work(
     desk: Desk, batch: Batch, reports: Sequence[Path], talk: Talk, prepare: Callable[[], object] | None = None
 ) -> RunView:
     """Hold the locks, submit, and report whatever happened."""
-    _same_kind(desk, batch)
-    target = None if batch.simulated else _same_tenant(desk, batch)
-    asked = reports or [Path(path) for path in batch.reports] or default_reports(desk.options.cwd, batch)
+    desk.target_of(batch)
+    asked = reports or usual_reports(desk, batch)
     for path in asked:
         ensure_writable(path)
-    locks = lock_paths(lock_folder(), desk.journal.path, batch.scope)
-    with only_process(locks, f"batch {batch.batch_id}", iso_utc(desk.clock.now().wall)):
+    with working_alone(desk, batch):
         if prepare is not None:
             prepare()
         desk.journal.remember_reports(batch.key, [str(path) for path in reports])
-        halt = _real_run(desk, batch, target, talk) if target else _rehearse(desk, batch, talk)
+        halt = desk.with_tenant_of(batch, _submitting(desk, batch, talk), talk.say)
         batch = desk.batch(batch.batch_id)
         written = write_reports(desk, batch, asked)
     counts = count(desk.journal, batch.key)
@@ -317,46 +249,20 @@ def _work(
     return RunView(batch, counts, skipped, halt, written, exit_code(counts, skipped, halt))
 
 
-def _real_run(desk: Desk, batch: Batch, target: Target, talk: Talk) -> Halt | None:
+def working_alone(desk: Desk, batch: Batch) -> AbstractContextManager[None]:
+    """The locks of whoever changes a batch; BusyError if somebody else works on its tenant or in this journal."""
+    locks = lock_paths(lock_folder(), desk.journal.path, batch.scope)
+    return only_process(locks, f"batch {batch.batch_id}", iso_utc(desk.clock.now().wall))
+
+
+def _submitting(desk: Desk, batch: Batch, talk: Talk) -> Callable[[Tenancy], Awaitable[Halt | None]]:
     from batch_offboard.execution import work_off
 
-    return asyncio.run(work_off(desk.journal, batch, target, desk.clock, talk.observer))
+    async def submit(tenancy: Tenancy) -> Halt | None:
+        options = desk.options
+        return await work_off(tenancy, batch, talk.observer, speed=options.speed, look=options.lookup)
 
-
-def _rehearse(desk: Desk, batch: Batch, talk: Talk) -> Halt | None:
-    """The same work against an embedded tenant, on the event loop's own time."""
-    from batch_offboard.execution import work_off
-    from batch_offboard.rehearsal import embedded_tenant
-
-    speed = desk.options.speed
-
-    async def rehearse() -> Halt | None:
-        # An accelerated run leaves the journal ahead of the machine's time; the next goes on from there.
-        clock = LoopClock(max(time.time(), latest_time(desk.journal)))
-        limits = desk.limits()
-        async with embedded_tenant(devices_of(desk.journal, batch.key), limits, desk.options.faults, clock) as url:
-            target = rehearsal_target(url, batch.scope, desk.config)
-            return await work_off(desk.journal, batch, target, clock, talk.observer, speed=speed)
-
-    with asyncio.Runner(loop_factory=loop_factory(speed)) as runner:
-        return runner.run(rehearse())
-
-
-def _same_kind(desk: Desk, batch: Batch) -> None:
-    if batch.simulated and not desk.options.simulate:
-        raise UsageError(f"Batch {batch.batch_id} is a rehearsal; say --simulate.")
-    if desk.options.simulate and not batch.simulated:
-        raise UsageError(f"Batch {batch.batch_id} is real; leave --simulate out.")
-
-
-def _same_tenant(desk: Desk, batch: Batch) -> Target:
-    target = desk.target()
-    if target.scope != batch.scope:
-        raise ConfigError(
-            f"Batch {batch.batch_id} belongs to {batch.scope}, and the configuration names {target.scope}; "
-            "use the configuration that the batch was planned with."
-        )
-    return target
+    return submit
 
 
 def exit_code(counts: Counts, skipped: Mapping[Reason, int], halt: Halt | None) -> ExitCode:

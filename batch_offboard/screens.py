@@ -4,16 +4,19 @@ Data goes to stdout, talk to stderr. Nothing from a sheet reaches a terminal wit
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from batch_offboard.clock import iso_utc
 from batch_offboard.devices import shown
 from batch_offboard.errors import GuardError
+from batch_offboard.fleet import Caution
 from batch_offboard.jobs import JobState
-from batch_offboard.journal.reading import Batch, Counts, Life
+from batch_offboard.journal.lives import Life
+from batch_offboard.journal.reading import Batch, Counts
 from batch_offboard.plan import Reason
+from batch_offboard.protocol import ApiName
 from batch_offboard.report import advice
 from batch_offboard.run import PlanView, QuotaView, RunView
 from batch_offboard.standing import spoken_duration
@@ -58,10 +61,10 @@ def confirm(view: PlanView, *, yes: bool, quiet: bool) -> None:
         return
     if sys.stdin is None or not sys.stdin.isatty():
         raise GuardError(
-            f"Nobody is there to confirm that {_devices(devices)} are offboarded; nothing was sent. Say --yes to go "
-            "ahead unasked."
+            f"Nobody is there to confirm that {devices_text(devices)} are offboarded; nothing was sent. Say --yes to "
+            "go ahead unasked."
         )
-    sys.stderr.write(f"This takes {_devices(devices)} out of Defender. Type {devices} to go ahead: ")
+    sys.stderr.write(f"This takes {devices_text(devices)} out of Defender. Type {devices} to go ahead: ")
     sys.stderr.flush()
     if sys.stdin.readline().strip() != str(devices):
         raise GuardError(f"Not confirmed; nothing was sent. The plan is kept: batch-offboard run {view.batch.batch_id}")
@@ -72,7 +75,7 @@ def tenant_is_up(url: str, machines: int, speed: float) -> None:
     show(url)
     faster = f" Its time passes {speed:g} times faster than yours." if speed != 1 else ""
     voice(quiet=False)(
-        f"An embedded tenant with {_devices(machines)} listens; nothing there is real.{faster} Ctrl-C ends it.\n"
+        f"An embedded tenant with {devices_text(machines)} listens; nothing there is real.{faster} Ctrl-C ends it.\n"
         f"Use it with api_url: {url} and credential: {{type: access_token, token_env: NAME}} in config.yaml."
     )
 
@@ -82,6 +85,7 @@ def plan_text(view: PlanView, *, and_then: bool = True) -> str:
     batch, devices = view.batch, view.counts.of(JobState.PENDING)
     lines = [_title("Plan", batch), f"  source    {shown(batch.source_name)} ({batch.source_kind})"]
     lines += [f"  note      {note}" for note in view.notes]
+    lines += _tenant_lines(batch)
     lines += [
         f"  comment   {shown(batch.comment)}",
         "",
@@ -96,6 +100,7 @@ def plan_text(view: PlanView, *, and_then: bool = True) -> str:
         ]
         unnamed = number - len(view.examples.get(reason, ()))
         lines += [f"             and {unnamed} more"] if unnamed > 0 else []
+    lines += _caution_lines(batch)
     lines += ["", f"  expected duration: {_duration(view.expected)}"]
     if view.max_devices is not None and devices > view.max_devices:
         lines.append(
@@ -104,6 +109,36 @@ def plan_text(view: PlanView, *, and_then: bool = True) -> str:
     if and_then and devices:
         lines.append(f"  next: batch-offboard run {batch.batch_id}")
     return "\n".join(lines)
+
+
+def _tenant_lines(batch: Batch) -> list[str]:
+    """What the look-up knows of the tenant, or that there was none."""
+    why_not, tenant = batch.findings.get("not_looked_up"), batch.findings.get("tenant")
+    if why_not:
+        return [f"  tenant    NOT LOOKED UP: {shown(why_not, 300)}"]
+    if tenant and batch.looked_up_at is not None:
+        at = iso_utc(batch.looked_up_at)
+        return [f"  tenant    {devices_text(tenant['devices'])}, {tenant['onboarded']} onboarded, looked up {at}"]
+    return []
+
+
+CAUTIONS = {
+    Caution.SEEN_RECENTLY: "were seen in the last 7 days and may still be in use",
+    Caution.INACTIVE: "are inactive: their actions wait until they connect, or expire",
+    Caution.DEFENDER_FOR_CLOUD: "are virtual machines that Defender for Cloud may onboard again",
+    Caution.OFFBOARDED_BEFORE: "have an earlier offboard action that succeeded",
+}
+
+
+def _caution_lines(batch: Batch) -> list[str]:
+    """What to know of the devices to be offboarded; no reason to refuse them."""
+    found = batch.findings.get("cautions") or {}
+    return [
+        f"  {found[caution]['devices']:>7}  of these {words} (row {', '.join(map(str, found[caution]['rows']))}"
+        + (", …)" if found[caution]["devices"] > len(found[caution]["rows"]) else ")")
+        for caution, words in CAUTIONS.items()
+        if caution in found
+    ]
 
 
 def run_text(view: RunView) -> str:
@@ -219,17 +254,8 @@ def _life_lines(batch: Batch, life: Life) -> list[str]:
         f"  {iso_utc(batch.planned_at)}  planned from {shown(batch.source_name)}: "
         + (f"skipped, {life.reason}: {row.error_message}" if life.reason else "to offboard"),
     ]
-    for call in life.calls:
-        lines.append(f"  {iso_utc(call.started_at)}  attempt {call.attempt} begun")
-        status = f"HTTP {call.http_status}, " if call.http_status else ""
-        words = ": ".join(word for word in (call.code, call.message) if word)
-        if call.ended_at is not None:
-            said = f" ({status}{words})".replace(", )", ")") if status or words else ""
-            lines.append(
-                f"  {iso_utc(call.ended_at)}  attempt {call.attempt} ended: {call.verdict.replace('_', ' ')}{said}"
-            )
-        if call.target:
-            lines.append(f"             Microsoft's tracking ID: {shown(call.target)}")
+    events = sorted([*_call_events(life), *_settlement_events(life)])
+    lines += [line for _, _, told in events for line in told]
     lines.append(f"  now        {row.outcome.replace('_', ' ')}" + (f", {row.error_code}" if row.error_code else ""))
     if row.machine_action_id:
         status = f", {row.action_status} when last seen" if row.action_status else ""
@@ -238,16 +264,46 @@ def _life_lines(batch: Batch, life: Life) -> list[str]:
     return lines
 
 
+_Event = tuple[float, int, list[str]]
+
+
+def _call_events(life: Life) -> Iterator[_Event]:
+    """Each call's beginning and end, with the times and the order in which they came."""
+    for number, call in enumerate(life.calls):
+        what = "cancellation" if call.api == ApiName.CANCEL else "attempt"
+        yield call.started_at, number, [f"  {iso_utc(call.started_at)}  {what} {call.attempt} begun"]
+        if call.ended_at is None:
+            continue
+        status = f"HTTP {call.http_status}, " if call.http_status else ""
+        words = ": ".join(word for word in (call.code, call.message) if word)
+        said = f" ({status}{words})".replace(", )", ")") if status or words else ""
+        verdict = call.verdict.replace("_", " ")
+        told = [f"  {iso_utc(call.ended_at)}  {what} {call.attempt} ended: {verdict}{said}"]
+        if call.target:
+            told.append(f"             Microsoft's tracking ID: {shown(call.target)}")
+        yield call.ended_at, number, told
+
+
+def _settlement_events(life: Life) -> Iterator[_Event]:
+    for each in life.settlements:
+        who = f"by {shown(each.who)}" if each.who else "by the tenant's list"
+        what = "accepted" if each.accepted else "not accepted"
+        action = f", machine action {shown(each.action_id)}" if each.action_id else ""
+        note = f" ({shown(each.note, 300)})" if each.note else ""
+        line = f"  {iso_utc(each.at)}  attempt {each.attempt} settled {who}: {what}{action}{note}"
+        yield each.at, len(life.calls), [line]
+
+
 def _next_steps(batch: Batch, counts: Counts) -> list[str]:
     steps = []
     if batch.state == "planned" and counts.of(JobState.PENDING):
         return [f"batch-offboard run {batch.batch_id}"]
-    if counts.of(JobState.PENDING):
+    if counts.of(JobState.PENDING) and not counts.of(JobState.IN_DOUBT):
         steps.append(f"batch-offboard resume {batch.batch_id}")
     if counts.of(JobState.FAILED):
         steps.append(f"batch-offboard retry {batch.batch_id} (when the cause is mended)")
     if counts.of(JobState.IN_DOUBT):
-        steps.append("look at the rows in doubt in the report; they are never sent again unasked")
+        steps.append(f"batch-offboard resume {batch.batch_id} (later: it looks in the tenant for the rows in doubt)")
     return steps
 
 
@@ -275,7 +331,8 @@ def _duration(seconds: float) -> str:
     return spoken_duration(seconds) + (f" ({seconds:.0f} s)" if seconds >= 60 else "")
 
 
-def _devices(number: int) -> str:
+def devices_text(number: int) -> str:
+    """A number of devices in words."""
     return f"{number} device" if number == 1 else f"{number} devices"
 
 

@@ -7,15 +7,16 @@ from typing import Any
 
 from batch_offboard.clock import iso_utc
 from batch_offboard.jobs import JobState
-from batch_offboard.journal.reading import Batch, Counts, Life
+from batch_offboard.journal.lives import Life
+from batch_offboard.journal.reading import Batch, Counts
 from batch_offboard.plan import Reason
-from batch_offboard.report import advice
+from batch_offboard.report import advice, moment
 from batch_offboard.run import PlanView, QuotaView, RunView
 from batch_offboard.screens import all_skipped
 
 
 def plan_json(view: PlanView) -> str:
-    return _dump(
+    return dump(
         {
             "batch": view.batch.batch_id,
             "source": {
@@ -32,6 +33,10 @@ def plan_json(view: PlanView) -> str:
                 for reason, found in view.examples.items()
             },
             "notes": list(view.notes),
+            "tenant": view.batch.findings.get("tenant"),
+            "looked_up_at": moment(view.batch.looked_up_at),
+            "not_looked_up": view.batch.findings.get("not_looked_up"),
+            "cautions": view.batch.findings.get("cautions", {}),
             "expected_seconds": round(view.expected, 1),
             "max_devices": view.max_devices,
         }
@@ -39,9 +44,9 @@ def plan_json(view: PlanView) -> str:
 
 
 def run_json(view: RunView) -> str:
-    facts = _batch_facts(view.batch, view.counts, view.skipped)
+    facts = batch_facts(view.batch, view.counts, view.skipped)
     halt = view.halt.reason if view.halt else None
-    return _dump(
+    return dump(
         {
             **facts,
             "stopped": halt,
@@ -52,19 +57,19 @@ def run_json(view: RunView) -> str:
 
 
 def batch_json(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> str:
-    return _dump(_batch_facts(batch, counts, skipped))
+    return dump(batch_facts(batch, counts, skipped))
 
 
 def list_json(batches: Sequence[tuple[Batch, Counts]]) -> str:
-    return _dump([_batch_facts(batch, counts, {}) for batch, counts in batches])
+    return dump([batch_facts(batch, counts, {}) for batch, counts in batches])
 
 
 def lives_json(batch: Batch, lives: Sequence[Life]) -> str:
-    return _dump({"batch": batch.batch_id, "rows": [_life_facts(batch, life) for life in lives]})
+    return dump({"batch": batch.batch_id, "rows": [_life_facts(batch, life) for life in lives]})
 
 
 def quotas_json(views: Sequence[QuotaView]) -> str:
-    return _dump(
+    return dump(
         [
             {
                 "scope": view.scope,
@@ -80,7 +85,7 @@ def quotas_json(views: Sequence[QuotaView]) -> str:
 
 
 def paths_json(paths: Iterable[Path]) -> str:
-    return _dump({"reports": [str(path) for path in paths]})
+    return dump({"reports": [str(path) for path in paths]})
 
 
 def _life_facts(batch: Batch, life: Life) -> dict[str, Any]:
@@ -98,6 +103,7 @@ def _life_facts(batch: Batch, life: Life) -> dict[str, Any]:
         "advice": advice(row, batch.batch_id),
         "attempts": [
             {
+                "call": call.api,
                 "attempt": call.attempt,
                 "started_at": iso_utc(call.started_at),
                 "ended_at": iso_utc(call.ended_at) if call.ended_at is not None else None,
@@ -109,10 +115,22 @@ def _life_facts(batch: Batch, life: Life) -> dict[str, Any]:
             }
             for call in life.calls
         ],
+        "settlements": [
+            {
+                "attempt": each.attempt,
+                "at": iso_utc(each.at),
+                "settled_by": each.who or each.settled,
+                "accepted": each.accepted,
+                "machine_action_id": each.action_id or None,
+                "note": each.note or None,
+            }
+            for each in life.settlements
+        ],
     }
 
 
-def _batch_facts(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> dict[str, Any]:
+def batch_facts(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> dict[str, Any]:
+    """What every command tells of a batch, under the same names."""
     return {
         "batch": batch.batch_id,
         "state": batch.state,
@@ -131,6 +149,7 @@ def _batch_facts(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) ->
         },
         "skipped": all_skipped(counts, skipped),
         "stopped_because": batch.halted_because or None,
+        "differences": batch.findings.get("differences", []),
     }
 
 
@@ -139,5 +158,6 @@ def _window_facts(window: tuple[int, int]) -> dict[str, int]:
     return {"used": used, "limit": limit, "left": max(0, limit - used)}
 
 
-def _dump(value: object) -> str:
+def dump(value: object) -> str:
+    """JSON for people's eyes as well as for programs."""
     return json.dumps(value, indent=2, ensure_ascii=False)

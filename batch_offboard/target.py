@@ -9,8 +9,10 @@ from batch_offboard.config import Config, Guards, Network, Quota, read_secret
 from batch_offboard.config.tree import ZERO_ID
 from batch_offboard.config.values import is_loopback
 from batch_offboard.connection import Connection
+from batch_offboard.platforms import Platforms
 from batch_offboard.quota import QuotaLimits
 from batch_offboard.safe_text import one_line
+from batch_offboard.settling import HORIZON
 from batch_offboard.signin import Claims, RehearsalToken, TokenSource, token_source
 
 # Batch IDs of rehearsals begin so: they are told apart at a glance, and found in the rehearsals' journal.
@@ -19,7 +21,8 @@ SIMULATED_PREFIX = "sim-"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`scope` names the tenant and application whose quota and memory of devices this is."""
+    """`scope` names the tenant and application whose quota and memory of devices this is; `horizon` is the age in
+    seconds at which a call that the tenant does not list counts as not accepted."""
 
     scope: str
     api_url: str
@@ -30,6 +33,8 @@ class Target:
     comment: str | None
     connection: Connection
     simulated: bool
+    platforms: Platforms = Platforms.STANDARD
+    horizon: float = HORIZON
 
 
 def real_target(config: Config, environ: Mapping[str, str], now: float) -> Target:
@@ -46,6 +51,8 @@ def real_target(config: Config, environ: Mapping[str, str], now: float) -> Targe
         comment=config.comment,
         connection=connection_of(config.network, config.workers, environ),
         simulated=False,
+        platforms=config.lookup.platforms,
+        horizon=config.lookup.horizon,
     )
 
 
@@ -62,6 +69,8 @@ def rehearsal_target(api_url: str, scope: str, config: Config | None) -> Target:
         comment=config.comment if config else None,
         connection=Connection(workers=workers),
         simulated=True,
+        platforms=config.lookup.platforms if config else Platforms.STANDARD,
+        horizon=config.lookup.horizon if config else HORIZON,
     )
 
 

@@ -9,36 +9,18 @@ from typing import Annotated
 
 import typer
 
-from batch_offboard import __version__
 from batch_offboard.cli import options as given
-from batch_offboard.cli.working import end_of_run, formats_of, options_of, reading_of, report_paths, working
-from batch_offboard.errors import ExitCode, UsageError
-
-EXIT_CODES = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
-
-app = typer.Typer(
-    name="batch-offboard",
-    help="Offboard a spreadsheet of devices from Microsoft Defender for Endpoint.",
-    epilog=EXIT_CODES,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+from batch_offboard.cli.app import app
+from batch_offboard.cli.working import (
+    end_of_run,
+    formats_of,
+    options_of,
+    reading_of,
+    report_paths,
+    tracked,
+    working,
 )
-
-
-def _show_version(value: bool) -> None:
-    if value:
-        typer.echo(__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def _every_command(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    pass
+from batch_offboard.errors import ExitCode, UsageError
 
 
 @app.command(epilog="Example: batch-offboard plan devices.xlsx")
@@ -54,17 +36,18 @@ def plan(
     include_hidden: given.IncludeHidden = False,
     only: given.Only = None,
     max_devices: given.MaxDevices = None,
-    no_lookup: given.NoLookup = False,  # a contract; there is no look-up to leave out yet
+    no_lookup: given.NoLookup = False,
     simulate: given.Simulate = False,
     json: given.Json = False,
     quiet: given.Quiet = False,
 ) -> int:
     """Read and check a sheet and save it as a batch; sends nothing."""
     from batch_offboard import run, screens, screens_json
+    from batch_offboard.desk import Desk
 
     reading = reading_of(sheet, id_column, name_column, visible_only, include_hidden, only)
-    chosen = options_of(config, journal, simulate, comment=comment, max_devices=max_devices)
-    with run.Desk(chosen, create=True) as desk:
+    chosen = options_of(config, journal, simulate, comment=comment, max_devices=max_devices, lookup=not no_lookup)
+    with Desk(chosen, create=True) as desk:
         view = run.plan(desk, file, reading)
     screens.show(screens_json.plan_json(view) if json else screens.plan_text(view), quiet=quiet and not json)
     return run.exit_code_of_plan(view)
@@ -87,7 +70,8 @@ def run_(
     only: given.Only = None,
     yes: given.Yes = False,
     max_devices: given.MaxDevices = None,
-    no_lookup: given.NoLookup = False,  # a contract; there is no look-up to leave out yet
+    no_lookup: given.NoLookup = False,
+    track: given.Track = False,
     simulate: given.Simulate = False,
     speed: given.Speed = 1,
     fault: given.Faults = None,
@@ -107,6 +91,7 @@ def run_(
         comment=comment,
         max_devices=max_devices,
         batch=file_or_batch,
+        lookup=not no_lookup,
     )
     path = chosen.cwd / file_or_batch
     if not path.exists() and any(sign in file_or_batch for sign in "./\\"):
@@ -120,7 +105,8 @@ def run_(
             view = run.run_sheet(desk, path, reading, report_paths(chosen, report), talk)
         else:
             view = run.run_batch(desk, file_or_batch, report_paths(chosen, report), talk)
-    return end_of_run(view, json=json, quiet=quiet)
+        ending = tracked(desk, view, report_paths(chosen, report), talk) if track else view
+    return end_of_run(ending, json=json, quiet=quiet)
 
 
 @app.command(epilog="Example: batch-offboard resume")
@@ -131,6 +117,8 @@ def resume(
     config: given.ConfigPath = None,
     journal: given.JournalPath = None,
     report: given.ReportPaths = None,
+    no_lookup: given.NoLookup = False,
+    track: given.Track = False,
     simulate: given.Simulate = False,
     speed: given.Speed = 1,
     fault: given.Faults = None,
@@ -140,11 +128,12 @@ def resume(
     """Go on with an interrupted batch."""
     from batch_offboard import run
 
-    chosen = options_of(config, journal, simulate, speed=speed, faults=fault, batch=batch)
+    chosen = options_of(config, journal, simulate, speed=speed, faults=fault, batch=batch, lookup=not no_lookup)
     with working(chosen, report, yes=True, quiet=quiet) as (desk, talk):
         found = desk.batch(batch) if batch else None
         view = run.resume(desk, found, report_paths(chosen, report), talk)
-    return end_of_run(view, json=json, quiet=quiet)
+        ending = tracked(desk, view, report_paths(chosen, report), talk) if track else view
+    return end_of_run(ending, json=json, quiet=quiet)
 
 
 @app.command(epilog="Example: batch-offboard retry 20261124-0815-kqzt")
@@ -155,6 +144,8 @@ def retry(
     report: given.ReportPaths = None,
     yes: given.Yes = False,
     max_devices: given.MaxDevices = None,
+    no_lookup: given.NoLookup = False,
+    track: given.Track = False,
     simulate: given.Simulate = False,
     speed: given.Speed = 1,
     fault: given.Faults = None,
@@ -164,10 +155,20 @@ def retry(
     """Send the failed rows of a batch again, as a new attempt in the same batch."""
     from batch_offboard import run
 
-    chosen = options_of(config, journal, simulate, speed=speed, faults=fault, max_devices=max_devices, batch=batch)
+    chosen = options_of(
+        config,
+        journal,
+        simulate,
+        speed=speed,
+        faults=fault,
+        max_devices=max_devices,
+        batch=batch,
+        lookup=not no_lookup,
+    )
     with working(chosen, report, yes, quiet) as (desk, talk):
         view = run.retry(desk, batch, report_paths(chosen, report), talk)
-    return end_of_run(view, json=json, quiet=quiet)
+        ending = tracked(desk, view, report_paths(chosen, report), talk) if track else view
+    return end_of_run(ending, json=json, quiet=quiet)
 
 
 @app.command(epilog="Example: batch-offboard report 20261124-0815-kqzt --format csv,json")
@@ -186,9 +187,10 @@ def report(
 ) -> int:
     """Write the report of a batch again, from the journal alone."""
     from batch_offboard import run, screens, screens_json
+    from batch_offboard.desk import Desk
 
     chosen = options_of(config, journal, simulate, batch=batch)
-    with run.Desk(chosen) as desk:
+    with Desk(chosen) as desk:
         found = desk.batch(batch)
         paths = report_paths(chosen, report) or run.default_reports(chosen.cwd, found, formats_of(formats))
         written = run.write_reports(desk, found, paths)
@@ -204,10 +206,11 @@ def list_(
     json: given.Json = False,
 ) -> int:
     """List the batches, the newest first."""
-    from batch_offboard import run, screens, screens_json
+    from batch_offboard import screens, screens_json
+    from batch_offboard.desk import Desk
     from batch_offboard.journal.reading import count, list_batches
 
-    with run.Desk(options_of(config, journal, simulate), create=True) as desk:
+    with Desk(options_of(config, journal, simulate), create=True) as desk:
         batches = [(batch, count(desk.journal, batch.key)) for batch in list_batches(desk.journal)]
     screens.show(screens_json.list_json(batches) if json else screens.list_text(batches))
     return ExitCode.OK
@@ -222,10 +225,11 @@ def show(
     json: given.Json = False,
 ) -> int:
     """Show one batch: what was asked, what happened, what to do next."""
-    from batch_offboard import run, screens, screens_json
+    from batch_offboard import screens, screens_json
+    from batch_offboard.desk import Desk
     from batch_offboard.journal.reading import count, skipped_jobs
 
-    with run.Desk(options_of(config, journal, simulate, batch=batch)) as desk:
+    with Desk(options_of(config, journal, simulate, batch=batch)) as desk:
         found = desk.batch(batch)
         counts, skipped = count(desk.journal, found.key), skipped_jobs(desk.journal, found.key)
     screens.show(
@@ -248,8 +252,9 @@ def explain(
 ) -> int:
     """Tell the life of one device: decision, attempts, answers, times."""
     from batch_offboard import run, screens, screens_json
+    from batch_offboard.desk import Desk
 
-    with run.Desk(options_of(config, journal, simulate, batch=batch)) as desk:
+    with Desk(options_of(config, journal, simulate, batch=batch)) as desk:
         found = desk.batch(batch)
         lives = run.lives_of(desk, found, row_or_device)
     screens.show(screens_json.lives_json(found, lives) if json else screens.lives_text(found, lives))
@@ -265,8 +270,9 @@ def quota(
 ) -> int:
     """Show what is left of both windows of the quota, and when the next call may go."""
     from batch_offboard import run, screens, screens_json
+    from batch_offboard.desk import Desk
 
-    with run.Desk(options_of(config, journal, simulate), create=True) as desk:
+    with Desk(options_of(config, journal, simulate), create=True) as desk:
         views = run.quotas(desk)
     screens.show(screens_json.quotas_json(views) if json else screens.quotas_text(views))
     return ExitCode.OK

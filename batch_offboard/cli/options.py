@@ -77,7 +77,19 @@ MaxDevices = Annotated[
 ]
 NoLookup = Annotated[
     bool,
-    typer.Option("--no-lookup", help="Do not look the devices up in the tenant (this version never does)."),
+    typer.Option("--no-lookup", help="Do not ask the tenant which of the devices may be offboarded."),
+]
+Track = Annotated[
+    bool, typer.Option("--track", help="Afterwards follow the machine actions, as `track` does, until each is final.")
+]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="TIME", help="Stop looking then: 06:30, or 2026-11-25T06:30."),
+]
+For = Annotated[str | None, typer.Option("--for", metavar="DURATION", help="Stop looking after 45m, 2h, 3d.")]
+CancelComment = Annotated[
+    str | None,
+    typer.Option("--comment", metavar="TEXT", help="Why; stands in the cancelled machine action."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]

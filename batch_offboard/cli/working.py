@@ -11,8 +11,10 @@ from batch_offboard.cli import options as given
 from batch_offboard.errors import UsageError
 
 if TYPE_CHECKING:
+    from batch_offboard.desk import Desk, Options
     from batch_offboard.planning import Reading
-    from batch_offboard.run import Desk, Options, RunView, Talk
+    from batch_offboard.run import RunView, Talk
+    from batch_offboard.tracking import TrackView
 
 
 @contextmanager
@@ -26,6 +28,7 @@ def working(
 ) -> Iterator[tuple["Desk", "Talk"]]:
     """A desk to work at, and a voice. A report that nobody can write is refused before anything is sent."""
     from batch_offboard import run, screens
+    from batch_offboard.desk import Desk
     from batch_offboard.progress import observer_for
     from batch_offboard.report_files import writer_for
 
@@ -36,14 +39,30 @@ def working(
         lambda view: screens.confirm(view, yes=yes, quiet=quiet),
         screens.voice(quiet=quiet),
     )
-    with run.Desk(chosen, create=create) as desk:
+    with Desk(chosen, create=create) as desk:
         yield desk, talk
 
 
-def end_of_run(view: "RunView", *, json: bool, quiet: bool) -> int:
-    from batch_offboard import screens, screens_json
+def tracked(desk: "Desk", view: "RunView", reports: list[Path], talk: "Talk") -> "RunView | TrackView":
+    """The run's actions followed to their end, unless the run was stopped before its own."""
+    from batch_offboard import screens, tracking
+    from batch_offboard.errors import ExitCode
 
-    if json:
+    if view.exit_code not in (ExitCode.OK, ExitCode.ROWS_FAILED):
+        return view
+    talk.say(screens.run_text(view))
+    return tracking.track(desk, view.batch.batch_id, reports, talk)
+
+
+def end_of_run(view: "RunView | TrackView", *, json: bool, quiet: bool) -> int:
+    from batch_offboard import screens, screens_following, screens_json
+    from batch_offboard.tracking import TrackView
+
+    if isinstance(view, TrackView):
+        screens.show(
+            screens_following.track_json(view) if json else screens_following.track_text(view), quiet=quiet and not json
+        )
+    elif json:
         screens.show(screens_json.run_json(view))
     elif not quiet:
         screens.voice(quiet=quiet)(screens.run_text(view))
@@ -61,8 +80,9 @@ def options_of(
     comment: str | None = None,
     max_devices: int | None = None,
     batch: str | None = None,
+    lookup: bool = True,
 ) -> "Options":
-    from batch_offboard.run import Options
+    from batch_offboard.desk import Options
     from batch_offboard.target import SIMULATED_PREFIX
 
     simulate = simulate or bool(batch and batch.startswith(SIMULATED_PREFIX) and not Path(batch).exists())
@@ -70,7 +90,18 @@ def options_of(
         raise UsageError(
             "--speed and --fault go with --simulate only: a real tenant has its own time and its own faults."
         )
-    return Options(os.environ, Path.cwd(), config, journal, simulate, speed, tuple(faults or ()), comment, max_devices)
+    return Options(
+        environ=os.environ,
+        cwd=Path.cwd(),
+        config=config,
+        journal=journal,
+        simulate=simulate,
+        speed=speed,
+        faults=tuple(faults or ()),
+        comment=comment,
+        max_devices=max_devices,
+        lookup=lookup,
+    )
 
 
 def reading_of(

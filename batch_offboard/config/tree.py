@@ -23,6 +23,8 @@ from batch_offboard.config.values import (
     ProxyUrl,
     Variable,
 )
+from batch_offboard.platforms import Platforms
+from batch_offboard.settling import HORIZON
 
 ZERO_ID = "00000000-0000-0000-0000-000000000000"
 
@@ -51,6 +53,18 @@ class Guards(Part):
     max_fleet_percent: Percent = 20.0
     protected: FilePath | None = None
     abort_failure_percent: Percent = 10.0
+
+
+class Lookup(Part):
+    """What the tenant is asked for; `horizon` is seconds."""
+
+    platforms: Annotated[Platforms, Field(strict=False, description=f"one of {', '.join(Platforms)}")] = (
+        Platforms.STANDARD
+    )
+    horizon: Annotated[
+        float,
+        Field(ge=60, le=604_800, allow_inf_nan=False, description="a number of seconds from 60 to 604800"),
+    ] = HORIZON
 
 
 class Network(Part):
@@ -94,6 +108,7 @@ class Config(Part):
     workers: Annotated[int, Field(ge=1, le=64, description="a whole number from 1 to 64")] = 8
     journal: FilePath | None = None
     guards: Guards = Guards()
+    lookup: Lookup = Lookup()
     network: Network = Network()
 
     @model_validator(mode="after")
@@ -117,6 +132,7 @@ SECTIONS: dict[str, tuple[type[Part], ...]] = {
     "credential": WAYS,
     "quota": (Quota,),
     "guards": (Guards,),
+    "lookup": (Lookup,),
     "network": (Network,),
 }
 

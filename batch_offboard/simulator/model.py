@@ -95,13 +95,15 @@ class Tenant:
     def adopt(self, shown: Mapping[str, object]) -> Action:
         """Take up an action of an earlier process again, from its JSON; `ValueError` if that is not one.
 
-        Its course is the one it had there, if the seed and the pace are the same. A cancellation is not
-        taken over.
+        Its course is the one it had there, if the seed and the pace are the same.
         """
         try:
             machine = complete(self._machines[str(shown["machineId"]).lower()])
             created = moment_of(str(shown["creationDateTimeUtc"]))
             action = self._action(str(shown["id"]), machine, str(shown.get("requestorComment") or ""), created)
+            if shown.get("cancellationDateTimeUtc"):
+                at = moment_of(str(shown["cancellationDateTimeUtc"]))
+                action.cancellation = Cancellation(at, self._requestor, str(shown.get("cancellationComment") or ""))
         except KeyError as error:
             raise ValueError(f"An earlier action cannot be taken up: {error} is missing or no machine here.") from error
         return self._keep(action)

@@ -290,6 +290,8 @@ def open_tenant(open_office: Callable[[], Office]) -> Iterator[Callable[..., Ten
 FAULTS = {
     "refused once": "404@1",  # the first call is refused, the next accepted
     "failing": "500-after",  # accepted, and answered with a failure
+    "dropped": "reset",  # never accepted, and the connection breaks
+    "dropped once": "reset@1",  # likewise, and the next call is accepted
     "slow": "late=1.5",  # accepted that many seconds later, and answered then
     "stuck": "hang",  # never answered
     "unwelcome": "401",  # the token is not accepted

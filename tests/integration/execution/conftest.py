@@ -28,7 +28,7 @@ from batch_offboard.connection import Connection
 from batch_offboard.errors import SignInError
 from batch_offboard.execution import work_off
 from batch_offboard.jobs import NEXT_STATE, JobState, Verdict
-from batch_offboard.journal import reading
+from batch_offboard.journal import reading, reported
 from batch_offboard.journal.plans import NewBatch
 from batch_offboard.journal.schema import calls, jobs, throttles
 from batch_offboard.journal.store import Journal
@@ -36,9 +36,11 @@ from batch_offboard.plan import PlannedRow
 from batch_offboard.quota import QuotaLimits
 from batch_offboard.report import Outcome, ReportRow
 from batch_offboard.rows import Source
+from batch_offboard.settling import HORIZON
 from batch_offboard.simulator import RunningSimulator, SimulatorOptions, Tenant, fleet_of, running_simulator
 from batch_offboard.standing import Progress
 from batch_offboard.target import Target
+from batch_offboard.tenancy import open_tenancy
 
 T = TypeVar("T")
 
@@ -147,7 +149,10 @@ class World:
         limits: QuotaLimits | None = None,
         tokens: Tokens | None = None,
         clock: MovedClock | None = None,
+        look: bool = False,
+        horizon: float = HORIZON,
     ) -> Halt | None:
+        """`look`: the tenant may be read; most facts here are about the calls that offboard, and nothing else."""
         target = Target(
             scope=SCOPE,
             api_url=url,
@@ -158,11 +163,13 @@ class World:
             comment=None,
             connection=Connection(workers=workers),
             simulated=False,
+            horizon=horizon,
         )
-        return await work_off(self.journal, batch, target, clock or MovedClock(), self.ears, speed=SPEED)
+        async with open_tenancy(self.journal, target, clock or MovedClock(), unreadable=not look) as tenancy:
+            return await work_off(tenancy, batch, self.ears, speed=SPEED)
 
     def report(self, batch: reading.Batch) -> list[ReportRow]:
-        return list(reading.report_rows(self.journal, batch.key))
+        return list(reported.report_rows(self.journal, batch.key))
 
     def outcomes(self, batch: reading.Batch) -> dict[Outcome, int]:
         found: dict[Outcome, int] = defaultdict(int)

@@ -1,0 +1,146 @@
+"""Takes a batch's own machine actions back, as long as they are not final: through the quota, journalled like calls."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from batch_offboard.brakes import Brakes, Halt
+from batch_offboard.clock import Moment
+from batch_offboard.desk import Desk
+from batch_offboard.errors import ExitCode, SignInError, UsageError
+from batch_offboard.gate import Gate, Slot
+from batch_offboard.jobs import CallOutcome, Job, Verdict
+from batch_offboard.journal import settlements
+from batch_offboard.journal.attempts import End, Start
+from batch_offboard.journal.reading import Batch, call_history
+from batch_offboard.journal.settlements import OwnAction
+from batch_offboard.lookup import HURRIED, look_back
+from batch_offboard.pool import Pool
+from batch_offboard.protocol import ApiName, cancel_request, classify_cancel
+from batch_offboard.run import Talk, usual_reports, working_alone, write_reports
+from batch_offboard.signals import ending_signals
+from batch_offboard.tenancy import CannotReadError, ReadError, Tenancy
+
+CANCEL_COMMENT = "Offboarding taken back"
+
+
+@dataclass(frozen=True, slots=True)
+class CancelView:
+    """What a cancellation came to. `refused` are rows whose action was not cancelled, with the API's words."""
+
+    batch: Batch
+    asked: int
+    cancelled: int
+    refused: Mapping[int, str]
+    halt: Halt | None
+    reports: Sequence[Path]
+    exit_code: ExitCode
+
+
+def cancel(
+    desk: Desk,
+    name: str,
+    rows: Collection[int],
+    reports: Sequence[Path],
+    talk: Talk,
+    confirm: Callable[[Batch, int], None],
+) -> CancelView:
+    """Take back the batch's own actions that are not final, all or those of some rows. `confirm` raises GuardError
+    unless people agree; actions that others made are never touched."""
+    batch = desk.batch(name)
+    desk.target_of(batch)
+    with working_alone(desk, batch):
+        desk.with_tenant_of(batch, lambda tenancy: _refresh(tenancy, batch), talk.say)
+        chosen = [
+            action for action in settlements.own_open_actions(desk.journal, batch.key) if not rows or action.row in rows
+        ]
+        if not chosen:
+            raise UsageError(
+                f"Batch {batch.batch_id} has nothing to cancel{' in these rows' if rows else ''}: no action of its own "
+                "is open."
+            )
+        confirm(batch, len(chosen))
+        work = _Cancelling(batch, chosen, desk.options.comment or CANCEL_COMMENT, talk)
+        halt = desk.with_tenant_of(batch, work.run, talk.say)
+        batch = desk.batch(batch.batch_id)
+        written = write_reports(desk, batch, reports or usual_reports(desk, batch))
+    taken_back = settlements.cancelled_rows(desk.journal, batch.key)
+    refused = {action.row: work.words.get(action.row, "") for action in chosen if action.row not in taken_back}
+    code = ExitCode.OK if not refused else halt.exit_code if halt else ExitCode.ROWS_FAILED
+    return CancelView(batch, len(chosen), len(chosen) - len(refused), refused, halt, written, code)
+
+
+async def _refresh(tenancy: Tenancy, batch: Batch) -> None:
+    """Learn which actions are final already; where the tenant may not be read, the API's answers will tell."""
+    try:
+        await look_back(tenancy, batch, resend=False, open_only=True)
+    except CannotReadError as error:
+        tenancy.say(f"The actions' statuses are not known: {error}.")
+
+
+class _Cancelling:
+    """The pool at work on cancellations: its store, its sender and its watcher in one."""
+
+    def __init__(self, batch: Batch, actions: Sequence[OwnAction], comment: str, talk: Talk) -> None:
+        self._batch, self._comment, self._talk = batch, comment, talk
+        self._actions = {action.row: action for action in actions}
+        self._left = [Job(action.row, action.device_id, action.cancels) for action in actions]
+        self._tenancy: Tenancy | None = None
+        self.words: dict[int, str] = {}
+
+    async def run(self, tenancy: Tenancy) -> Halt | None:
+        self._tenancy = tenancy
+        target, clock = tenancy.target, tenancy.clock
+        journal, now = tenancy.journal, clock.now()
+        journal.rescue(self._batch.scope_key, now)
+        history = call_history(journal, self._batch.scope, ApiName.CANCEL, target.limits.hour.calls, now)
+        gate = Gate(target.limits, clock, history)
+        pool = Pool(self, gate, self, Brakes(100.0), self, clock, target.workers)
+        with ending_signals(
+            lambda name: pool.drain(_received(name)),
+            lambda name: pool.stop(_received(name)),
+        ):
+            halt = await pool.run()
+        with suppress(CannotReadError, ReadError, SignInError):
+            await look_back(tenancy, self._batch, patience=HURRIED, resend=False)
+        return halt
+
+    async def next_jobs(self) -> list[Job]:
+        jobs, self._left = self._left, []
+        return jobs
+
+    async def start(self, job: Job, at: Moment) -> None:
+        line = Start(self._batch.key, self._batch.scope_key, job.row, job.attempts, at, ApiName.CANCEL)
+        await self._open.writer.write(line)
+
+    async def end(self, job: Job, at: Moment, outcome: CallOutcome, *, slower: bool) -> None:
+        key, scope = self._batch.key, self._batch.scope_key
+        await self._open.writer.write(End(key, scope, job.row, job.attempts, at, outcome, slower, ApiName.CANCEL))
+
+    async def send(self, job: Job, slot: Slot) -> CallOutcome:
+        action_id = self._actions[job.row].action_id
+        request = cancel_request(self._open.target.api_url, action_id, self._comment)
+        answer = await self._open.client.send(request, slot)
+        return classify_cancel(answer, action_id, self._open.clock.now().wall)
+
+    async def renew_sign_in(self) -> None:
+        await self._open.target.token.renew()
+
+    def began(self, job: Job) -> None:
+        """Nothing to show yet."""
+
+    def ended(self, job: Job, outcome: CallOutcome) -> None:
+        self.words[job.row] = ": ".join(word for word in (outcome.code, outcome.message) if word)
+        if outcome.verdict is not Verdict.CANCELLED:
+            self._talk.say(f"Row {job.row}: {outcome.verdict.replace('_', ' ')}, {self.words[job.row]}")
+
+    @property
+    def _open(self) -> Tenancy:
+        if self._tenancy is None:
+            raise UsageError("Nothing can be cancelled before the tenant is open; this is a mistake in the program.")
+        return self._tenancy
+
+
+def _received(name: str) -> Halt:
+    return Halt(f"{name} was received; what was not cancelled stands.", ExitCode.UNFINISHED)

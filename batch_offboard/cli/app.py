@@ -1,0 +1,34 @@
+"""The application that the commands register with."""
+
+from typing import Annotated
+
+import typer
+
+from batch_offboard import __version__
+from batch_offboard.errors import ExitCode
+
+EXIT_CODES = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
+
+app = typer.Typer(
+    name="batch-offboard",
+    help="Offboard a spreadsheet of devices from Microsoft Defender for Endpoint.",
+    epilog=EXIT_CODES,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _every_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass

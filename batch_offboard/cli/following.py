@@ -1,0 +1,120 @@
+"""The commands that come after the calls: track, cancel, resolve.
+
+What a command needs is imported inside it, so that `--help` and the quick commands stay quick.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from batch_offboard.cli import options as given
+from batch_offboard.cli.app import app
+from batch_offboard.cli.times import deadline
+from batch_offboard.cli.working import options_of, report_paths, working
+from batch_offboard.errors import ExitCode
+
+
+class Word(StrEnum):
+    """What a person says about a row in doubt."""
+
+    ACCEPTED = "accepted"
+    NOT_ACCEPTED = "not-accepted"
+
+
+@app.command(epilog="Example: batch-offboard track 20261124-0815-kqzt --for 2h")
+def track(
+    batch: Annotated[
+        str | None,
+        typer.Argument(metavar="[BATCH]", help="Batch ID [default: the newest batch with open machine actions]."),
+    ] = None,
+    config: given.ConfigPath = None,
+    journal: given.JournalPath = None,
+    report: given.ReportPaths = None,
+    until: given.Until = None,
+    duration: given.For = None,
+    simulate: given.Simulate = False,
+    speed: given.Speed = 1,
+    fault: given.Faults = None,
+    json: given.Json = False,
+    quiet: given.Quiet = False,
+) -> int:
+    """Follow the machine actions until each is final; may run days later."""
+    from batch_offboard import screens, screens_following, tracking
+
+    chosen = options_of(config, journal, simulate, speed=speed, faults=fault, batch=batch)
+    end = deadline(until, duration, datetime.now().astimezone())
+    with working(chosen, report, yes=True, quiet=quiet) as (desk, talk):
+        view = tracking.track(desk, batch, report_paths(chosen, report), talk, end)
+    if json:
+        screens.show(screens_following.track_json(view))
+    elif not quiet:
+        screens.show(screens_following.track_text(view))
+    return view.exit_code
+
+
+@app.command(epilog="Example: batch-offboard cancel 20261124-0815-kqzt --row 17 --row 18")
+def cancel(
+    batch: given.BatchName,
+    row: Annotated[
+        list[int] | None,
+        typer.Option("--row", metavar="N", min=1, help="Only the action of this row of the sheet; repeatable."),
+    ] = None,
+    config: given.ConfigPath = None,
+    journal: given.JournalPath = None,
+    report: given.ReportPaths = None,
+    comment: given.CancelComment = None,
+    yes: given.Yes = False,
+    simulate: given.Simulate = False,
+    speed: given.Speed = 1,
+    fault: given.Faults = None,
+    json: given.Json = False,
+    quiet: given.Quiet = False,
+) -> int:
+    """Cancel this batch's machine actions that are not final yet, never anybody else's."""
+    from batch_offboard import cancelling, screens, screens_following
+
+    chosen = options_of(config, journal, simulate, speed=speed, faults=fault, comment=comment, batch=batch)
+    confirm = screens_following.confirm_cancel(yes=yes, quiet=quiet)
+    with working(chosen, report, yes=yes, quiet=quiet) as (desk, talk):
+        view = cancelling.cancel(desk, batch, frozenset(row or ()), report_paths(chosen, report), talk, confirm)
+    if json:
+        screens.show(screens_following.cancel_json(view))
+    elif not quiet:
+        screens.show(screens_following.cancel_text(view))
+    return view.exit_code
+
+
+@app.command(epilog="Example: batch-offboard resolve 20261124-0815-kqzt 17 accepted --action-id 0b0f6f0e-52a1")
+def resolve(
+    batch: given.BatchName,
+    row: Annotated[int, typer.Argument(metavar="ROW", min=1, help="Row number of the sheet.")],
+    word: Annotated[
+        Word,
+        typer.Argument(metavar="accepted|not-accepted", help="What you found in the device's action centre."),
+    ],
+    action_id: Annotated[
+        str, typer.Option("--action-id", metavar="ID", help="The machine action, if you found one.")
+    ] = "",
+    comment: Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why, for the record.")] = "",
+    config: given.ConfigPath = None,
+    journal: given.JournalPath = None,
+    simulate: given.Simulate = False,
+    json: given.Json = False,
+    quiet: given.Quiet = False,
+) -> int:
+    """Settle a row in doubt by hand; it is recorded who did."""
+    from batch_offboard import resolving, screens, screens_following
+    from batch_offboard.desk import Desk
+    from batch_offboard.journal.reading import count
+
+    accepted = word is Word.ACCEPTED
+    with Desk(options_of(config, journal, simulate, batch=batch)) as desk:
+        found = resolving.resolve(desk, batch, row, accepted=accepted, action_id=action_id.strip(), note=comment)
+        counts = count(desk.journal, found.key)
+    if json:
+        screens.show(screens_following.resolve_json(found, row, counts, accepted=accepted))
+    elif not quiet:
+        screens.show(screens_following.resolve_text(found, row, accepted=accepted))
+    return ExitCode.OK

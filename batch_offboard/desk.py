@@ -1,0 +1,186 @@
+"""Where a command works: its open journal, its configuration, and the way to a tenant, real or embedded."""
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import platformdirs
+
+from batch_offboard.clock import LoopClock, SystemClock
+from batch_offboard.config import Config, load_config
+from batch_offboard.config.loading import is_configured
+from batch_offboard.errors import BusyError, ConfigError, UsageError
+from batch_offboard.fasttime import loop_factory
+from batch_offboard.journal.reading import Batch, accepted_actions, devices_of, find_batch, latest_time
+from batch_offboard.journal.store import Journal
+from batch_offboard.quota import QuotaLimits
+from batch_offboard.target import Target, limits_of, real_target, rehearsal_target
+from batch_offboard.tenancy import Tenancy, open_tenancy
+
+T = TypeVar("T")
+
+Devices = Callable[[], Iterable[tuple[str | None, str | None]]]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What every command takes. `speed` is the rehearsal's; 1 is the machine's own time."""
+
+    environ: Mapping[str, str]
+    cwd: Path
+    config: Path | None = None
+    journal: Path | None = None
+    simulate: bool = False
+    speed: float = 1.0
+    faults: tuple[str, ...] = ()
+    comment: str | None = None
+    max_devices: int | None = None
+    lookup: bool = True
+
+
+class Desk:
+    """One command's open journal and, as far as it needs them, configuration and tenant; a context manager."""
+
+    def __init__(self, options: Options, *, create: bool = False) -> None:
+        if options.faults:
+            from batch_offboard.rehearsal import check_faults
+
+            check_faults(options.faults)
+        self.options = options
+        self.clock = SystemClock()
+        self.unreadable = False  # the tenant was found to be unreadable; it is not asked again
+        self._config: Config | None = None
+        self._target: Target | None = None
+        self.journal = Journal(self._journal_path(), create=create)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.journal.close()
+
+    @property
+    def config(self) -> Config | None:
+        """The configuration; a rehearsal has one only if it was named, and everything else can do without."""
+        options = self.options
+        wanted = options.config is not None or not options.simulate
+        if self._config is None and wanted and is_configured(options.config, options.environ, options.cwd):
+            self._config = load_config(options.config, options.environ, options.cwd)
+        return self._config
+
+    def limits(self) -> QuotaLimits:
+        return limits_of(self.config.quota) if self.config else QuotaLimits()
+
+    def max_devices(self) -> int | None:
+        """The guard's limit; a rehearsal without a configuration has none, since it endangers nobody."""
+        if self.options.max_devices is not None:
+            return self.options.max_devices
+        return self.config.guards.max_devices if self.config else None
+
+    def target(self) -> Target:
+        """The real tenant; without a configuration there is none."""
+        options = self.options
+        if self._target is None:
+            config = self.config or load_config(options.config, options.environ, options.cwd)
+            self._target = real_target(config, options.environ, self.clock.now().wall)
+        return self._target
+
+    def target_of(self, batch: Batch) -> Target | None:
+        """The real tenant of a batch, which must be the configured one; None for a rehearsal."""
+        if batch.simulated and not self.options.simulate:
+            raise UsageError(f"Batch {batch.batch_id} is a rehearsal; say --simulate.")
+        if self.options.simulate and not batch.simulated:
+            raise UsageError(f"Batch {batch.batch_id} is real; leave --simulate out.")
+        if batch.simulated:
+            return None
+        target = self.target()
+        if target.scope != batch.scope:
+            raise ConfigError(
+                f"Batch {batch.batch_id} belongs to {batch.scope}, and the configuration names {target.scope}; "
+                "use the configuration that the batch was planned with."
+            )
+        return target
+
+    def batch(self, name: str) -> Batch:
+        batch = find_batch(self.journal, name)
+        if batch is None:
+            raise UsageError(f"There is no batch {name} in {self.journal.path}; `batch-offboard list` shows them.")
+        return batch
+
+    def with_tenant_of(self, batch: Batch, work: Callable[[Tenancy], Awaitable[T]], say: Say) -> T:
+        """What `work` comes to at the batch's tenant; a rehearsal's tenant knows what it has accepted earlier."""
+        target = self.target_of(batch)
+        if target is not None:
+            return self.with_tenant(target, work, say)
+        earlier = accepted_actions(self.journal, batch.scope_key)
+        return self.with_embedded_tenant(lambda: devices_of(self.journal, batch.key), batch.scope, work, say, earlier)
+
+    def with_tenant(self, target: Target, work: Callable[[Tenancy], Awaitable[T]], say: Say) -> T:
+        """What `work` comes to at a real tenant."""
+
+        async def inside() -> T:
+            tenancy = open_tenancy(
+                self.journal, target, self.clock, lock_folder=lock_folder(), unreadable=self.unreadable, say=say
+            )
+            async with tenancy as opened:
+                try:
+                    return await work(opened)
+                finally:
+                    self.unreadable = opened.unreadable
+
+        return asyncio.run(inside())
+
+    def with_embedded_tenant(
+        self,
+        devices: Devices,
+        scope: str,
+        work: Callable[[Tenancy], Awaitable[T]],
+        say: Say,
+        earlier: Iterable[Mapping[str, Any]] = (),
+    ) -> T:
+        """The same at an embedded tenant of these devices (ID and name, either of which may be missing), on the event
+        loop's own time."""
+        from batch_offboard.rehearsal import embedded_tenant
+
+        async def inside() -> T:
+            # An accelerated run leaves the journal ahead of the machine's time; the next goes on from there.
+            clock = LoopClock(max(time.time(), latest_time(self.journal)))
+            limits, faults = self.limits(), self.options.faults
+            async with embedded_tenant(devices(), limits, faults, clock, earlier) as url:
+                target = rehearsal_target(url, scope, self.config)
+                async with open_tenancy(self.journal, target, clock, say=say) as tenancy:
+                    return await work(tenancy)
+
+        with asyncio.Runner(loop_factory=loop_factory(self.options.speed)) as runner:
+            return runner.run(inside())
+
+    def _journal_path(self) -> Path:
+        if self.options.journal is not None:
+            return self.options.cwd / self.options.journal
+        if self.options.simulate:
+            return state_folder() / "rehearsal.db"
+        configured = self.config.journal if self.config else None
+        return configured or state_folder() / "journal.db"
+
+
+def state_folder() -> Path:
+    """The user's folder for what programs remember, as the operating system has it."""
+    return platformdirs.user_state_path("batch-offboard", appauthor=False)
+
+
+def lock_folder() -> Path:
+    """Where the locks of all journals meet: beside the journals, or where everybody may write."""
+    for folder in (state_folder() / "locks", Path(tempfile.gettempdir()) / "batch-offboard-locks"):
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    raise BusyError("No folder for the lock can be written, neither the user's nor the system's for temporary files.")

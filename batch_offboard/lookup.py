@@ -1,0 +1,188 @@
+"""Looks at the tenant: which of a sheet's devices may be offboarded, and what became of the calls that were made.
+
+Before anything is sent, the plan looks the whole tenant up; a plan that has waited is looked up again. Before a batch
+goes on, and after every run, the tenant's machine actions are compared with the journal: doubts are settled, statuses
+kept, differences told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from batch_offboard.brakes import Halt
+from batch_offboard.errors import BusyError, SignInError
+from batch_offboard.fleet import Fleet
+from batch_offboard.journal import settlements
+from batch_offboard.journal.reading import Batch, find_batch, pending_devices
+from batch_offboard.plan import Decision, Reason, judge_machine
+from batch_offboard.settling import Difference, DifferenceKind, Doubt, Found, differences, not_accepted, settle
+from batch_offboard.tenancy import PATIENCE, CannotReadError, Reader, ReadError, StrangeListError, Tenancy
+
+# A plan's look-up serves its run for as long; after that the devices may have changed.
+FRESH = 900.0  # seconds
+
+HURRIED = 5.0  # seconds of patience where the work is done and only the last look is left
+
+DIFFERENCES_SAID = 10
+
+# Actions are asked for from so long before the first call on: clocks differ, and an hour costs nothing. A calendar
+# that was set back must not hide what was made before, so `now` counts as a first call, too.
+MARGIN = 3600.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class LookBack:
+    """What a comparison of the tenant's actions with the journal came to."""
+
+    found: int = 0  # doubts that an action settled
+    to_send_again: int = 0  # doubts that may be sent once more
+    differences: Sequence[Difference] = field(default_factory=tuple)
+
+
+async def look_up(tenancy: Tenancy, *, patience: float = PATIENCE) -> Fleet:
+    """The whole tenant: its machines and its offboard actions; the journal learns what became of its own.
+
+    Raises CannotReadError, ReadError, StrangeListError or SignInError.
+    """
+    async with tenancy.reader(patience) as reader:
+        machines = await reader.machines()
+        actions, _ = await reader.actions()
+    tenant = await tenancy.writer.run(tenancy.journal.tenant_of, tenancy.scope_key)
+    await tenancy.writer.run(settlements.note_actions, tenancy.journal, tenant, actions)
+    return Fleet(machines, actions, tenancy.clock.now().wall, tenancy.target.platforms)
+
+
+async def look_before_sending(tenancy: Tenancy, batch: Batch) -> Halt | None:
+    """Settle what is open, and take out of the batch what the tenant speaks against by now; a Halt if nothing may be
+    sent. Where the tenant may not be read, the batch goes on as it is. `batch` as it was before this run."""
+    if tenancy.unreadable:
+        return None
+    try:
+        if batch.started_at is not None:
+            await _catch_up(tenancy, batch)
+        if batch.lookup_wanted and not _is_fresh(batch, tenancy.clock.now().wall):
+            await _look_up_again(tenancy, batch)
+    except CannotReadError as error:
+        tenancy.say(f"The tenant was not looked up: {error}.")
+    except (ReadError, StrangeListError, SignInError, BusyError) as error:
+        return Halt(str(error), error.exit_code)
+    return None
+
+
+async def _catch_up(tenancy: Tenancy, batch: Batch) -> None:
+    """Settle the doubts of earlier runs. A pending job that the tenant has an action of is not sent again: the journal
+    is older than what was sent, as after a restored backup."""
+    back = await look_back(tenancy, batch)
+    strangers = {each.row: each for each in back.differences if each.kind is DifferenceKind.UNKNOWN_ACTION}
+    if not strangers:
+        return
+    pending = await tenancy.writer.run(pending_devices, tenancy.journal, batch.key)
+    sent = [
+        (row, Decision(Reason.ALREADY_OFFBOARDED, strangers[row].sentence)) for row, _ in pending if row in strangers
+    ]
+    await tenancy.writer.run(tenancy.journal.skip, batch.key, sent, tenancy.clock.now().wall)
+    for each in strangers.values():
+        tenancy.say(f"{each.sentence} It is not sent again; is the journal an older copy?")
+
+
+async def _look_up_again(tenancy: Tenancy, batch: Batch) -> None:
+    """Jobs that the tenant speaks against since the plan was made are skipped."""
+    fleet = await look_up(tenancy)
+    journal = tenancy.journal
+    jobs = await tenancy.writer.run(pending_devices, journal, batch.key)
+    decided = [(row, decision) for row, device in jobs if (decision := _decision(fleet, device)) is not None]
+    await tenancy.writer.run(journal.skip, batch.key, decided, fleet.at)
+    await tenancy.writer.run(journal.note_findings, batch.key, fleet.as_json(), fleet.at)
+    if decided:
+        tenancy.say(f"{len(decided)} devices are skipped: the tenant speaks against them since the plan was made.")
+
+
+def _decision(fleet: Fleet, device_id: str) -> Decision | None:
+    machine = fleet.find(device_id)
+    if machine is None:
+        return Decision(Reason.NOT_FOUND, f"The tenant has no device {device_id} any more.")
+    return judge_machine(machine, fleet)
+
+
+async def look_after_sending(tenancy: Tenancy, batch: Batch) -> LookBack | None:
+    """The closing look. That it cannot be taken changes nothing of what has happened, and is said; then None."""
+    if tenancy.unreadable:
+        return None
+    try:
+        begun = await tenancy.writer.run(find_batch, tenancy.journal, batch.batch_id)
+        back = await look_back(tenancy, begun or batch, patience=HURRIED)
+    except CannotReadError as error:
+        tenancy.say(f"No closing look at the tenant: {error}.")
+    except (ReadError, StrangeListError, SignInError, BusyError) as error:
+        tenancy.say(f"No closing look at the tenant: {error}")
+    else:
+        await tenancy.writer.run(tenancy.journal.note_findings, batch.key, {"differences": _told(back.differences)})
+        for each in back.differences[:DIFFERENCES_SAID]:
+            tenancy.say(f"The tenant and the journal differ: {each.sentence}")
+        return back
+    return None
+
+
+def _told(found: Sequence[Difference]) -> list[dict[str, Any]]:
+    return [
+        {"kind": each.kind, "row": each.row, "device_id": each.device_id, "action_ids": list(each.action_ids)}
+        for each in found
+    ]
+
+
+async def look_back(
+    tenancy: Tenancy, batch: Batch, *, patience: float = PATIENCE, resend: bool = True, open_only: bool = False
+) -> LookBack:
+    """Compare the tenant's offboard actions with the journal. `resend`: doubts may also end as not accepted, which
+    only whoever holds the batch's lock may decide. `open_only`: look no further back than the oldest action that is
+    not final, and compare nothing else. Raises as `look_up` does."""
+    journal, writer, now = tenancy.journal, tenancy.writer, tenancy.clock.now()
+    doubts = await writer.run(settlements.doubts, journal, batch.key, now)
+    began = [doubt.began for doubt in doubts]
+    if open_only:
+        began += (await writer.run(settlements.open_actions, journal, batch.key)).values()
+    elif batch.started_at is not None:
+        began.append(batch.started_at)
+    async with tenancy.reader(patience) as reader:
+        actions, _ = await reader.actions(since=max(0.0, min([now.wall, *began]) - MARGIN))
+        settled = settle(doubts, actions)
+        left = _without(doubts, settled)
+        more, again = await _end_old_doubts(tenancy, reader, left) if resend else ([], [])
+    found = await writer.run(settlements.accept_found, journal, [*settled, *more], now.wall)
+    sent_again = await writer.run(settlements.send_again, journal, again, now.wall)
+    tenant = await writer.run(journal.tenant_of, tenancy.scope_key)
+    await writer.run(settlements.note_actions, journal, tenant, actions)
+    if open_only:
+        return LookBack(found, sent_again)
+    expected = await writer.run(settlements.expected_of, journal, batch.key)
+    return LookBack(found, sent_again, differences(batch.batch_id, expected, actions, now.wall))
+
+
+async def _end_old_doubts(tenancy: Tenancy, reader: Reader, doubts: Sequence[Doubt]) -> tuple[list[Found], list[Doubt]]:
+    """Doubts beyond the horizon: those that a list without any limit of time finds, and those that are proved not
+    accepted, each of them asked for once more by its device."""
+    horizon = tenancy.target.horizon
+    if not any(doubt.gone_by >= horizon and not doubt.resent for doubt in doubts):
+        return [], []
+    actions, whole = await reader.actions()
+    found = settle(doubts, actions)
+    if not whole:
+        return found, []
+    known = await tenancy.writer.run(settlements.known_actions, tenancy.journal, tenancy.scope_key)
+    again = []
+    for candidate in not_accepted(_without(doubts, found), actions, known=known, horizon=horizon):
+        own, whole = await reader.actions(device_id=candidate.doubt.device_id)
+        late = settle([candidate.doubt], own)
+        found += late
+        if not late and whole:
+            again.append(candidate.doubt)
+    return found, again
+
+
+def _without(doubts: Sequence[Doubt], found: Sequence[Found]) -> list[Doubt]:
+    settled = {each.doubt.row for each in found}
+    return [doubt for doubt in doubts if doubt.row not in settled]
+
+
+def _is_fresh(batch: Batch, now: float) -> bool:
+    return batch.looked_up_at is not None and 0 <= now - batch.looked_up_at <= FRESH

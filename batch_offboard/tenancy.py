@@ -1,0 +1,306 @@
+"""One tenant as one command works with it: the client, the journal's writer, and reading it within its own quota.
+
+A tenant is read by one process at a time, for as long as a few pages take, so that several commands (a run, a plan
+of another sheet, a tracker) share the quota of reads without a common clock: whoever has the turn takes up the call
+log where the one before left it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from batch_offboard.client import ApiClient, api_client
+from batch_offboard.clock import Clock, Moment, iso_utc
+from batch_offboard.errors import BatchOffboardError, BusyError, ExitCode, SignInError
+from batch_offboard.gate import Gate, Slot
+from batch_offboard.jobs import CallOutcome, Verdict
+from batch_offboard.journal.attempts import ReadEnd
+from batch_offboard.journal.reading import call_history
+from batch_offboard.journal.store import Journal
+from batch_offboard.journal.writer import JournalWriter
+from batch_offboard.lock import only_process, reading_lock
+from batch_offboard.protocol import (
+    LARGEST_PAGE,
+    ApiName,
+    Machine,
+    MachineAction,
+    Read,
+    ReadKind,
+    Request,
+    action_request,
+    actions_request,
+    classify_read,
+    following_request,
+    machines_request,
+    next_page_by_number,
+)
+from batch_offboard.protocol.actions import action_of
+from batch_offboard.protocol.machines import machine_of
+from batch_offboard.protocol.wire import LONGEST_WAIT
+from batch_offboard.target import Target
+
+PATIENCE = 30.0  # seconds for which a read that goes wrong is tried again
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 16.0  # seconds between two tries
+
+TURN_PATIENCE = 300.0  # seconds; another process reads pages for as long, not longer
+TURN_POLL = 0.5  # seconds
+
+MOST_PAGES = 1000  # ten million records: no tenant, but a list that does not end
+
+
+class CannotReadError(BatchOffboardError):
+    """The tenant may not be read with this token, or whoever answers offers no reading; writing may work."""
+
+    exit_code = ExitCode.SIGN_IN
+
+
+class ReadError(BatchOffboardError):
+    """The tenant could not be read this time."""
+
+    exit_code = ExitCode.UNFINISHED
+
+
+class StrangeListError(BatchOffboardError):
+    """A list names a next page elsewhere; the token is not carried there, and the list is not believed."""
+
+    exit_code = ExitCode.REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a list holds. `whole` is false if it ran in a circle and may have held more."""
+
+    items: Sequence[Mapping[str, Any]]
+    whole: bool
+
+
+@dataclass(slots=True)
+class Tenancy:
+    """What is open while a command works with one tenant. `lock_folder` is None where nobody else can be at work.
+
+    `say` tells the operator; whoever shows something may replace it.
+    """
+
+    journal: Journal
+    writer: JournalWriter
+    client: ApiClient
+    target: Target
+    clock: Clock
+    scope_key: int
+    lock_folder: Path | None
+    unreadable: bool = False  # the tenant has said so; it is not asked again
+    say: Callable[[str], None] = field(default=lambda _text: None)
+
+    @asynccontextmanager
+    async def reader(self, patience: float = PATIENCE) -> AsyncIterator["Reader"]:
+        """The right to read the tenant, for the length of the block; BusyError if others read for too long."""
+        async with self._turn():
+            now = self.clock.now()
+            await self.writer.run(self.journal.rescue_reads, self.scope_key, now)
+            limits = self.target.limits
+            history = call_history(self.journal, self.target.scope, ApiName.READ, limits.hour.calls, now)
+            yield Reader(self, Gate(limits, self.clock, history), patience)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Taken by polling: a lock belongs to the thread that takes it, and the loop must go on meanwhile."""
+        if self.lock_folder is None:
+            yield
+            return
+        paths = [reading_lock(self.lock_folder, self.target.scope)]
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + TURN_PATIENCE
+        with ExitStack() as held:
+            while True:
+                try:
+                    held.enter_context(only_process(paths, "reading it", iso_utc(self.clock.now().wall)))
+                    break
+                except BusyError:
+                    if loop.time() > deadline:
+                        raise
+                    await asyncio.sleep(TURN_POLL)
+            yield
+
+
+@asynccontextmanager
+async def open_tenancy(
+    journal: Journal,
+    target: Target,
+    clock: Clock,
+    *,
+    lock_folder: Path | None = None,
+    unreadable: bool = False,
+    say: Callable[[str], None] = lambda _text: None,
+) -> AsyncIterator[Tenancy]:
+    """Everything open for the length of the block."""
+    async with (
+        JournalWriter(journal) as writer,
+        api_client(target.api_url, target.token.token, target.connection) as client,
+    ):
+        scope_key = await writer.run(journal.scope_key, target.scope)
+        yield Tenancy(journal, writer, client, target, clock, scope_key, lock_folder, unreadable, say)
+
+
+class Reader:
+    """Reads machines and machine actions; every call takes a slot of the reads' quota and is kept in the call log."""
+
+    def __init__(self, tenancy: Tenancy, gate: Gate, patience: float) -> None:
+        self._tenancy, self._gate, self._patience = tenancy, gate, patience
+        self._renewed = False
+        self.server_time: tuple[float, float] | None = None  # the server's clock and ours, at the last answer
+
+    async def machines(self) -> list[Machine]:
+        """Every machine of the tenant, one record for each ID."""
+        listing = await self._list(machines_request(self._tenancy.target.api_url))
+        found = (machine_of(item) for item in listing.items)
+        return [machine for machine in found if machine is not None]
+
+    async def actions(
+        self, *, since: float | None = None, device_id: str | None = None
+    ) -> tuple[list[MachineAction], bool]:
+        """The tenant's offboard actions, created `since` (seconds since the epoch) or ever, and whether these are
+        certainly all."""
+        request = actions_request(self._tenancy.target.api_url, since=since, device_id=device_id)
+        listing = await self._list(request)
+        found = (action_of(item) for item in listing.items)
+        return [action for action in found if action is not None], listing.whole
+
+    async def action(self, action_id: str) -> MachineAction | None:
+        """One offboard action, or None if the tenant has none of this ID."""
+        read = await self._call(action_request(self._tenancy.target.api_url, action_id), single=True)
+        return action_of(read.items[0]) if read.kind is ReadKind.PAGE else None
+
+    async def _list(self, first: Request) -> Listing:
+        """All pages. A link to a page that was seen, or a page that holds nothing new, ends the list."""
+        items: dict[str, Mapping[str, Any]] = {}
+        seen = set()
+        request: Request | None = first
+        while request is not None:
+            seen.add(request.url)
+            read = await self._call(request)
+            new = {str(item.get("id")): item for item in read.items if str(item.get("id")) not in items}
+            items |= new
+            request = self._next(first, request, read, len(items))
+            circles = request is not None and (not new or request.url in seen)
+            if circles or len(seen) >= MOST_PAGES:
+                return Listing(list(items.values()), whole=False)
+        return Listing(list(items.values()), whole=True)
+
+    def _next(self, first: Request, request: Request, read: Read, known: int) -> Request | None:
+        if read.next_link:
+            following = following_request(request, read.next_link)
+            if following is None:
+                raise StrangeListError(
+                    f"The list at {request.url.partition('?')[0]} names a next page on another host; it was not "
+                    "followed and nothing was sent. Check api_url and network.proxy."
+                )
+            return following
+        # A full page without a link: the API's own pages disagree on whether one comes.
+        return next_page_by_number(first, known) if len(read.items) >= LARGEST_PAGE else None
+
+    async def _call(self, request: Request, *, single: bool = False) -> Read:
+        """One answer that says something, after as many calls as that takes."""
+        began = self._tenancy.clock.now()
+        pause = FIRST_PAUSE
+        while True:
+            read = await self._attempt(request, single=single)
+            match read.kind:
+                case ReadKind.PAGE | ReadKind.EMPTY:
+                    return read
+                case ReadKind.FORBIDDEN | ReadKind.NOT_OFFERED:
+                    self._tenancy.unreadable = True
+                    raise CannotReadError(_cannot(read))
+                case ReadKind.UNAUTHORIZED:
+                    await self._renew(read)
+                case ReadKind.THROTTLED:
+                    self._throttled(read)
+                case ReadKind.REFUSED:
+                    raise ReadError(_failed(read))
+                case ReadKind.AGAIN:
+                    if self._tenancy.clock.now().ticks - began.ticks >= self._patience:
+                        raise ReadError(_failed(read))
+                    self._gate.pause(max(pause, read.retry_after or 0.0))
+                    pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _attempt(self, request: Request, *, single: bool) -> Read:
+        """One call: slot, durable intent, bytes, rules, durable outcome."""
+        tenancy = self._tenancy
+        slot = await self._gate.acquire()
+        call = await tenancy.writer.run(tenancy.journal.begin_read, tenancy.scope_key, slot.taken_at)
+        try:
+            answer = await tenancy.client.send(request, slot)
+        except BaseException:
+            # Stopped, or no token: the call log must not wait for this call for ever.
+            words = CallOutcome(Verdict.FAILED, code="Interrupted", message="The reading was stopped.")
+            await asyncio.shield(self._end(call, self._gate.release(slot), words, slower=False))
+            raise
+        wall = tenancy.clock.now().wall
+        read = classify_read(answer, wall, single=single)
+        self.server_time = (read.server_time, wall) if read.server_time is not None else self.server_time
+        at = self._gate.release(slot)
+        slower = self._obey(read, slot)
+        await self._end(call, at, _outcome(read), slower=slower)
+        return read
+
+    async def _end(self, call: int, at: Moment, outcome: CallOutcome, *, slower: bool) -> None:
+        tenancy = self._tenancy
+        await tenancy.writer.run(tenancy.journal.end_read, ReadEnd(call, tenancy.scope_key, at, outcome, slower))
+
+    def _obey(self, read: Read, slot: Slot) -> bool:
+        if read.kind is ReadKind.THROTTLED and read.retry_after is not None:
+            return self._gate.throttled(slot, min(read.retry_after, LONGEST_WAIT))
+        return False
+
+    def _throttled(self, read: Read) -> None:
+        wait = read.retry_after or 0.0
+        if wait > LONGEST_WAIT:
+            raise ReadError(f"The API asks to wait {wait:.0f} s before the tenant is read; try again later.")
+        self._tenancy.say(f"The API asks to wait {wait:.0f} s before the tenant is read on.")
+
+    async def _renew(self, read: Read) -> None:
+        """Another token, once."""
+        if self._renewed:
+            raise SignInError(f"The API does not accept the token (401, {_said(read)}); renew it and try again.")
+        self._renewed = True
+        await self._tenancy.target.token.renew()
+
+
+def _outcome(read: Read) -> CallOutcome:
+    verdicts = {
+        ReadKind.PAGE: Verdict.ANSWERED,
+        ReadKind.EMPTY: Verdict.ANSWERED,
+        ReadKind.THROTTLED: Verdict.THROTTLED,
+        ReadKind.UNAUTHORIZED: Verdict.UNAUTHORIZED,
+    }
+    return CallOutcome(
+        verdicts.get(read.kind, Verdict.FAILED),
+        http_status=read.http_status,
+        code=read.code,
+        message=read.message,
+        target=read.target,
+        retry_after=min(read.retry_after, LONGEST_WAIT) if read.retry_after is not None else None,
+    )
+
+
+def _said(read: Read) -> str:
+    return f"{read.code}: {read.message}".rstrip(" .:")
+
+
+def _cannot(read: Read) -> str:
+    if read.kind is ReadKind.FORBIDDEN:
+        return f"the application may not read the tenant ({_said(read)}); grant it Machine.Read.All with admin consent"
+    return f"{_said(read)}, and so there is nothing to read at api_url"
+
+
+def _failed(read: Read) -> str:
+    if read.code == "Unreachable":
+        return f"The API cannot be reached ({read.message}); check network and api_url, then try again."
+    if read.code == "NoTrust":
+        return (
+            f"The API's certificate is not trusted ({read.message}); if your network inspects TLS, name its root "
+            "certificate in network.ca_file."
+        )
+    return f"The tenant could not be read ({_said(read)}); try again later."

@@ -5,15 +5,10 @@ waits longer than the deadline, never takes in more than the request's largest a
 """
 
 import asyncio
-import ssl
-from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -22,19 +17,12 @@ from batch_offboard.connection import Connection
 from batch_offboard.errors import ConfigError
 from batch_offboard.gate import Slot
 from batch_offboard.protocol import Answer, Fault, NoAnswer, Request
+from batch_offboard.transport import Way, tls_context, way_to
 
 CONNECT_TIMEOUT = 15.0  # seconds
 
 # A connection that has been idle for longer may be closed by the server just as the next request leaves.
 KEEP_ALIVE = 15.0  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """The proxy on the way, if there is one, and the header that it asks for."""
-
-    proxy: URL | None = None
-    passport: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class ApiClient:
@@ -45,7 +33,7 @@ class ApiClient:
         session: aiohttp.ClientSession,
         origin: URL,
         token: Callable[[], Awaitable[str]],
-        way: _Way,
+        way: Way,
         seconds: float,
     ) -> None:
         self._session = session
@@ -99,50 +87,9 @@ async def api_client(
     )
     origin = URL(api_url).origin()
     async with session:
-        yield ApiClient(session, origin, token, _way(connection, origin), connection.timeout)
+        yield ApiClient(session, origin, token, way_to(origin, connection), connection.timeout)
         # aiohttp closes TLS connections a turn of the loop later (docs.aiohttp.org, graceful shutdown).
         await asyncio.sleep(0)
-
-
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """TLS 1.2 or newer, always verified: by the operating system's roots, and by those of `ca_file` if it is named."""
-    if ca_file is None:
-        import truststore
-
-        context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    else:
-        context = ssl.create_default_context()
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(
-                f"network.ca_file {ca_file} is no readable file of PEM certificates; name one, or leave the key out."
-            ) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def _way(connection: Connection, origin: URL) -> _Way:
-    if origin.scheme == "http":
-        return _Way()  # only this computer is called unencrypted, and through a proxy the token would leave it
-    address = _environment_proxy(origin) if connection.use_environment_proxy else connection.proxy
-    if not address:
-        return _Way()
-    proxy = URL(address if "://" in address else f"http://{address}")
-    user = connection.proxy_user or proxy.user
-    password = connection.proxy_password() if connection.proxy_password else proxy.password
-    return _Way(proxy.with_user(None), _passport(user, password) if user else {})
-
-
-def _environment_proxy(origin: URL) -> str | None:
-    """What HTTPS_PROXY and NO_PROXY say, or on Windows and macOS the system's own settings."""
-    host = origin.host or ""
-    return None if proxy_bypass(host) else getproxies().get(origin.scheme)
-
-
-def _passport(user: str, password: str | None) -> dict[str, str]:
-    credentials = b64encode(f"{user}:{password or ''}".encode()).decode("ascii")
-    return {"Proxy-Authorization": f"Basic {credentials}"}
 
 
 def _watch_for_first_byte() -> aiohttp.TraceConfig:

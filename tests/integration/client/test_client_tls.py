@@ -12,9 +12,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from batch_offboard.client import tls_context
 from batch_offboard.errors import ConfigError
 from batch_offboard.jobs import Alarm, Verdict
+from batch_offboard.transport import tls_context
 
 if TYPE_CHECKING:
     from tests.integration.client.conftest import Authority, Caller, Handler, Serve

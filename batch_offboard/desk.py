@@ -5,7 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -30,7 +30,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What every command takes. `speed` is the rehearsal's; 1 is the machine's own time."""
+    """What every command takes.
+
+    `speed` is the rehearsal's; 1 is the machine's own time. `tell` speaks to whoever has to sign in.
+    """
 
     environ: Mapping[str, str]
     cwd: Path
@@ -42,6 +45,7 @@ class Options:
     comment: str | None = None
     max_devices: int | None = None
     lookup: bool = True
+    tell: Callable[[str], None] = field(default=lambda _text: None, repr=False)
 
 
 class Desk:
@@ -84,11 +88,11 @@ class Desk:
         return self.config.guards.max_devices if self.config else None
 
     def target(self) -> Target:
-        """The real tenant; without a configuration there is none."""
+        """The real tenant, once for all that a command does there; without a configuration there is none."""
         options = self.options
         if self._target is None:
             config = self.config or load_config(options.config, options.environ, options.cwd)
-            self._target = real_target(config, options.environ, self.clock.now().wall)
+            self._target = real_target(config, options.environ, self.clock, options.tell)
         return self._target
 
     def target_of(self, batch: Batch) -> Target | None:
@@ -122,7 +126,8 @@ class Desk:
         return self.with_embedded_tenant(lambda: devices_of(self.journal, batch.key), batch.scope, work, say, earlier)
 
     def with_tenant(self, target: Target, work: Callable[[Tenancy], Awaitable[T]], say: Say) -> T:
-        """What `work` comes to at a real tenant."""
+        """What `work` comes to at a real tenant; whoever has to sign in does so before."""
+        target.token.sign_in()
 
         async def inside() -> T:
             tenancy = open_tenancy(

@@ -233,10 +233,12 @@ def _work(
     desk: Desk, batch: Batch, reports: Sequence[Path], talk: Talk, prepare: Callable[[], object] | None = None
 ) -> RunView:
     """Hold the locks, submit, and report whatever happened."""
-    desk.target_of(batch)
+    target = desk.target_of(batch)
     asked = reports or usual_reports(desk, batch)
     for path in asked:
         ensure_writable(path)
+    if target is not None:
+        target.token.sign_in()  # before the lock: a person may take minutes
     with working_alone(desk, batch):
         if prepare is not None:
             prepare()

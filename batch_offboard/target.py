@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from batch_offboard.config import Config, Guards, Network, Quota, read_secret
-from batch_offboard.config.tree import ZERO_ID
+from batch_offboard.clock import Clock
+from batch_offboard.config import AccessToken, Config, Guards, Network, Quota, read_secret
 from batch_offboard.config.values import is_loopback
 from batch_offboard.connection import Connection
 from batch_offboard.platforms import Platforms
 from batch_offboard.quota import QuotaLimits
 from batch_offboard.safe_text import one_line
 from batch_offboard.settling import HORIZON
-from batch_offboard.signin import Claims, RehearsalToken, TokenSource, token_source
+from batch_offboard.signin import Claims, RehearsalToken, TokenSource, given, token_source
 
 # Batch IDs of rehearsals begin so: they are told apart at a glance, and found in the rehearsals' journal.
 SIMULATED_PREFIX = "sim-"
@@ -37,19 +37,24 @@ class Target:
     horizon: float = HORIZON
 
 
-def real_target(config: Config, environ: Mapping[str, str], now: float) -> Target:
-    """The tenant that the configuration names; reads the token."""
-    token = token_source(config, environ, now)
-    api_url = config.endpoints.api_url
+def real_target(config: Config, environ: Mapping[str, str], clock: Clock, tell: Callable[[str], None]) -> Target:
+    """The tenant that the configuration names. Signs in only if nothing else says whose quota it is.
+
+    `tell` speaks to a person, who may have to sign in.
+    """
+    connection = connection_of(config.network, config.workers, environ)
+    token = token_source(config, connection, environ, clock, tell)
+    if isinstance(config.credential, AccessToken) or not (given(config.tenant_id) and given(config.client_id)):
+        token.sign_in()
     return Target(
         scope=scope_of(config, token.claims),
-        api_url=api_url,
+        api_url=config.endpoints.api_url,
         token=token,
         limits=limits_of(config.quota),
         workers=config.workers,
         guards=config.guards,
         comment=config.comment,
-        connection=connection_of(config.network, config.workers, environ),
+        connection=connection,
         simulated=False,
         platforms=config.lookup.platforms,
         horizon=config.lookup.horizon,
@@ -79,8 +84,8 @@ def scope_of(config: Config, claims: Claims) -> str:
 
     A server on this machine is a tenant of its own.
     """
-    tenant = claims.tenant.lower() or _given(config.tenant_id) or "unknown tenant"
-    application = claims.application.lower() or _given(config.client_id) or "unknown application"
+    tenant = claims.tenant.lower() or given(config.tenant_id) or "unknown tenant"
+    application = claims.application.lower() or given(config.client_id) or "unknown application"
     host = urlsplit(config.endpoints.api_url)
     own = f"@{host.netloc}" if is_loopback(host.hostname or "") else ""
     return "/".join(one_line(part).replace("/", "_") for part in (f"{tenant}{own}", application))
@@ -110,7 +115,3 @@ def new_batch_id(stamp: str, *, simulated: bool) -> str:
     """Sortable and short: the minute of planning (`stamp`, YYYYMMDD-HHMM) and four letters that nobody confuses."""
     letters = "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz") for _ in range(4))
     return f"{SIMULATED_PREFIX if simulated else ''}{stamp}-{letters}"
-
-
-def _given(identifier: str | None) -> str:
-    return identifier if identifier and identifier != ZERO_ID else ""

@@ -82,6 +82,7 @@ def options_of(
     batch: str | None = None,
     lookup: bool = True,
 ) -> "Options":
+    from batch_offboard import screens
     from batch_offboard.desk import Options
     from batch_offboard.target import SIMULATED_PREFIX
 
@@ -101,6 +102,7 @@ def options_of(
         comment=comment,
         max_devices=max_devices,
         lookup=lookup,
+        tell=screens.voice(quiet=False),  # a person who has to sign in is told so by every command
     )
 
 

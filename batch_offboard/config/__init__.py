@@ -1,6 +1,6 @@
 """The configuration: a frozen tree of checked values, loaded from YAML and environment variables.
 
-It does no I/O besides `load_config`, `read_secret` and `read_private_file`, keeps no secret (only the names
+It does no I/O besides `load_config` and the functions that read secrets and files, keeps no secret (only the names
 of their places), and knows nothing of spreadsheets, HTTP or the journal.
 """
 
@@ -15,7 +15,14 @@ from batch_offboard.config.credential import (
     ManagedIdentity,
 )
 from batch_offboard.config.loading import is_configured, load_config
-from batch_offboard.config.secret import Secret, SecretName, SecretPlace, read_private_file, read_secret
+from batch_offboard.config.secret import (
+    Secret,
+    SecretName,
+    SecretPlace,
+    read_assertion_file,
+    read_private_file,
+    read_secret,
+)
 from batch_offboard.config.tree import Config, Guards, Network, Quota
 
 __all__ = [
@@ -38,6 +45,7 @@ __all__ = [
     "SecretPlace",
     "is_configured",
     "load_config",
+    "read_assertion_file",
     "read_private_file",
     "read_secret",
 ]

@@ -66,9 +66,10 @@ class Federated(_Way):
 
 
 class DeviceCode(_Way):
-    """A person signs in with a code in a browser."""
+    """A person signs in with a code in a browser; what keeps the sign-in is this command, or the operating system."""
 
     type: Literal["device_code"]
+    token_cache: Annotated[Literal["memory", "encrypted"], Field(description="memory or encrypted")] = "memory"  # noqa: S105  # no secret
 
 
 class AccessToken(_Way):

@@ -9,7 +9,7 @@ import os
 import shlex
 import stat
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -92,9 +92,23 @@ def read_private_file(path: Path, key: str) -> bytes:
     `key` is the configuration key that named it. On Windows the mode says nothing about other users,
     so there the folder's own protection has to do.
     """
+    return _bytes_of_file(path, key, _refuse_shared)
+
+
+def read_assertion_file(path: Path, key: str) -> bytes:
+    """The bytes of a file that another identity provider writes and renews.
+
+    Kubernetes and CI systems mount it as a link, readable by everybody in the container, and nobody can change that;
+    what is in it ends within the hour. So its mode is not looked at.
+    """
+    return _bytes_of_file(path, key, None)
+
+
+def _bytes_of_file(path: Path, key: str, check: Callable[[IO[bytes], Path, str], None] | None) -> bytes:
     try:
         with path.open("rb") as file:
-            _refuse_shared(file, path, key)
+            if check is not None:
+                check(file, path, key)
             data = file.read(MAX_SECRET_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no such name"

@@ -21,6 +21,7 @@ from batch_offboard.config.values import (
     Part,
     Percent,
     ProxyUrl,
+    SignInUrl,
     Variable,
 )
 from batch_offboard.platforms import Platforms
@@ -101,6 +102,7 @@ class Config(Part):
     client_id: Guid | None = None
     credential: Credential
     cloud: Annotated[Cloud, Field(strict=False, description=f"one of {', '.join(Cloud)}")] = Cloud.COMMERCIAL
+    sign_in_url: SignInUrl | None = None
     api_url: ApiUrl | None = None
     audience: Audience | None = None
     comment: Annotated[Line, Field(description="one line of text, at most 400 characters long")] | None = None
@@ -123,9 +125,9 @@ class Config(Part):
 
     @property
     def endpoints(self) -> Endpoints:
-        """The cloud's row, with `api_url` and `audience` where they are given."""
+        """The cloud's row, with `sign_in_url`, `api_url` and `audience` where they are given."""
         row = CLOUDS[self.cloud]
-        return Endpoints(row.sign_in, self.api_url or row.api_url, self.audience or row.audience)
+        return Endpoints(self.sign_in_url or row.sign_in, self.api_url or row.api_url, self.audience or row.audience)
 
 
 SECTIONS: dict[str, tuple[type[Part], ...]] = {

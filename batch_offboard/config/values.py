@@ -79,6 +79,14 @@ def _api_address(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
+def _sign_in_address(text: str) -> str:
+    """A secret goes there, and msal speaks no plain http, not even on this computer."""
+    parts = _split(text)
+    if parts.scheme != "https" or parts.path not in {"", "/"}:
+        raise ValueError("it is not encrypted, or no bare host")
+    return f"https://{parts.netloc.lower()}"
+
+
 def _proxy_address(text: str) -> str:
     if text == "environment":
         return text
@@ -117,6 +125,11 @@ ApiUrl: TypeAlias = Annotated[
         description="an https URL without user, query or fragment (plain http only to localhost), "
         "such as https://eu.api.security.microsoft.com"
     ),
+]
+SignInUrl: TypeAlias = Annotated[
+    str,
+    AfterValidator(_sign_in_address),
+    Field(description="an https URL without user, path, query or fragment, such as https://login.microsoftonline.com"),
 ]
 ProxyUrl: TypeAlias = Annotated[
     str,

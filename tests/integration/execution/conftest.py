@@ -37,6 +37,7 @@ from batch_offboard.quota import QuotaLimits
 from batch_offboard.report import Outcome, ReportRow
 from batch_offboard.rows import Source
 from batch_offboard.settling import HORIZON
+from batch_offboard.signin import Claims, TokenSource
 from batch_offboard.simulator import RunningSimulator, SimulatorOptions, Tenant, fleet_of, running_simulator
 from batch_offboard.standing import Progress
 from batch_offboard.target import Target
@@ -59,9 +60,14 @@ def device(number: int) -> str:
 class Tokens:
     """Tokens one after the other, as a file would hold them that somebody renews."""
 
+    claims = Claims()
+
     def __init__(self, *values: str) -> None:
         self._values = list(values) or [TOKEN]
         self.renewals = 0
+
+    def sign_in(self) -> Claims:
+        return self.claims
 
     async def token(self) -> str:
         return self._values[0]
@@ -147,7 +153,7 @@ class World:
         *,
         workers: int = 8,
         limits: QuotaLimits | None = None,
-        tokens: Tokens | None = None,
+        tokens: TokenSource | None = None,
         clock: MovedClock | None = None,
         look: bool = False,
         horizon: float = HORIZON,

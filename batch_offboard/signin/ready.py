@@ -1,0 +1,71 @@
+"""A bearer token that somebody else got, and renews if anybody does."""
+
+from collections.abc import Mapping
+
+from batch_offboard.clock import Clock, iso_utc
+from batch_offboard.config import Secret, SecretName, read_secret
+from batch_offboard.errors import ConfigError, SignInError
+from batch_offboard.safe_text import one_line
+from batch_offboard.signin.claims import Claims, claims_of
+from batch_offboard.signin.refusals import TransientSignInError
+
+
+class ReadyToken:
+    """Read again when it has ended and when the API refuses it, since it may have been renewed.
+
+    `tenant` is the one that the configuration names, if it names one: no other tenant's token is taken.
+    """
+
+    def __init__(self, place: SecretName, environ: Mapping[str, str], clock: Clock, tenant: str | None = None) -> None:
+        self._place, self._environ, self._clock, self._tenant = place, environ, clock, tenant
+        self._secret: Secret | None = None
+        self.claims = Claims()
+
+    def sign_in(self) -> Claims:
+        if self._secret is None or self._has_ended():
+            self._take(self._read())
+            if self._has_ended():
+                ended = iso_utc(self.claims.expires or 0)
+                raise SignInError(f"The access token ({self._named}) ended at {ended}; get a new one.")
+        return self.claims
+
+    async def token(self) -> str:
+        """One that has ended by this computer's clock is handed out all the same: the API knows better."""
+        if self._secret is None or self._has_ended():
+            self._take(self._read_in_a_run())
+        return self._secret.reveal() if self._secret else ""
+
+    async def renew(self) -> None:
+        fresh = self._read_in_a_run()
+        if self._secret is not None and fresh.reveal() == self._secret.reveal():
+            raise SignInError(
+                f"The API does not accept the access token ({self._named}); get a new one, then `resume`."
+            )
+        self._take(fresh)
+
+    @property
+    def _named(self) -> str:
+        return f"{self._place.key}: {self._place.name}"
+
+    def _has_ended(self) -> bool:
+        return self.claims.expires is not None and self.claims.expires <= self._clock.now().wall
+
+    def _take(self, secret: Secret) -> None:
+        self._secret, self.claims = secret, claims_of(secret)
+
+    def _read_in_a_run(self) -> Secret:
+        """A run is told of a missing file as of any other token that it does not get."""
+        try:
+            return self._read()
+        except ConfigError as error:
+            raise TransientSignInError(str(error)) from error
+
+    def _read(self) -> Secret:
+        secret = read_secret(self._place, self._environ)
+        tenant = claims_of(secret).tenant.lower()
+        if self._tenant and tenant and tenant != self._tenant:
+            raise SignInError(
+                f"The access token ({self._named}) is for tenant {one_line(tenant)}, and the configuration names "
+                f"{self._tenant}; get a token of that tenant, or correct tenant_id."
+            )
+        return secret

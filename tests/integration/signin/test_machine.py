@@ -1,0 +1,158 @@
+"""A managed identity, through msal and its own environment variables: a virtual machine and App Service."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batch_offboard.errors import SignInError
+from batch_offboard.signin import TokenKind, TokenSource, TransientSignInError
+from tests.entra.machine import SYSTEM, Machine
+from tests.entra.office import RESOURCE, Office
+from tests.entra.wire import Reply, Served, serving
+from tests.tokens import CLIENT, OTHER_CLIENT, OTHER_TENANT, TENANT
+from tests.tunnel_proxy import surroundings
+
+if TYPE_CHECKING:
+    from tests.integration.signin.conftest import MovableClock, SignInAs
+
+VARIABLES = (
+    "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT", "MSI_ENDPOINT", "MSI_SECRET",
+    "IMDS_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+)  # fmt: skip
+
+Place = Callable[[], None]
+
+
+@pytest.fixture
+def machine(clock: "MovableClock") -> Machine:
+    return Machine(TENANT, RESOURCE, (CLIENT,), now=clock.wall)
+
+
+@pytest.fixture(params=["virtual machine", "app service"])
+def service(machine: Machine, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Served]:
+    """The machine's identity service where msal looks for it."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    with serving(machine.answer) as served:
+        if request.param == "virtual machine":
+            monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", served.url)
+        else:
+            monkeypatch.setenv("IDENTITY_ENDPOINT", f"{served.url}/msi/token")
+            monkeypatch.setenv("IDENTITY_HEADER", machine.header)
+        yield served
+
+
+@pytest.fixture
+def as_machine(sign_in_as: "SignInAs", service: Served) -> "SignInAs":
+    """A source with credential.type managed_identity; the two IDs are left out unless they are given."""
+
+    def source(**keys: str) -> TokenSource:
+        return sign_in_as(**{"tenant_id": "null", "client_id": "null", "credential__type": "managed_identity"} | keys)
+
+    return source
+
+
+async def test_the_system_assigned_identity_gets_a_token(
+    as_machine: "SignInAs", machine: Machine, service: Served
+) -> None:
+    source = as_machine()
+    claims = source.sign_in()
+    assert (claims.tenant, claims.application, claims.kind) == (TENANT, SYSTEM, TokenKind.APPLICATION)
+    assert await source.token() == machine.tokens[0]
+    assert ["client_id" in request.query for request in service.requests] == [False]
+
+
+def test_the_client_id_picks_a_user_assigned_identity(as_machine: "SignInAs", service: Served) -> None:
+    assert as_machine(client_id=CLIENT).sign_in().application == CLIENT
+    assert [request.query["client_id"] for request in service.requests] == [CLIENT]
+
+
+def test_an_identity_that_the_machine_lacks_is_named(as_machine: "SignInAs") -> None:
+    with pytest.raises(SignInError, match=rf"no token for identity {OTHER_CLIENT} \(.*\); assign the identity"):
+        as_machine(client_id=OTHER_CLIENT).sign_in()
+
+
+def test_the_machines_tenant_must_be_the_configured_one(as_machine: "SignInAs", machine: Machine) -> None:
+    machine.tenant_id = OTHER_TENANT
+    with pytest.raises(SignInError, match="correct tenant_id"):
+        as_machine(tenant_id=TENANT).sign_in()
+
+
+@pytest.mark.parametrize("status", [404, 410, 429, 500, 503])
+async def test_a_machine_that_is_not_ready_is_asked_again_later(
+    as_machine: "SignInAs", machine: Machine, clock: "MovableClock", status: int
+) -> None:
+    source = as_machine()
+    machine.disorders.append(Reply(status, {"error": "not_ready"}, {"Retry-After": "0"}))
+    with pytest.raises(TransientSignInError, match=f"not ready \\(HTTP {status}"):
+        source.sign_in()
+    assert source.sign_in().tenant == TENANT
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply(200, b"<html>"), Reply(200, b"[]"), Reply(302, b"", {"Location": "http://e.example/"})]
+)
+def test_an_answer_of_something_else_is_a_sentence(as_machine: "SignInAs", machine: Machine, reply: Reply) -> None:
+    machine.disorders.append(reply)
+    with pytest.raises(SignInError, match="managed_identity works only on a machine of Azure"):
+        as_machine().sign_in()
+
+
+@pytest.mark.usefixtures("service")
+def test_a_machine_without_an_identity_service_is_told_from_a_broken_network(
+    as_machine: "SignInAs", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1")
+    monkeypatch.delenv("IDENTITY_ENDPOINT", raising=False)
+    with pytest.raises(SignInError, match=r"identity service cannot be reached \(Connection refused\); managed_ident"):
+        as_machine().sign_in()
+
+
+def test_no_proxy_ever_sees_a_machines_token(
+    as_machine: "SignInAs", service: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(lambda _request: Reply(500)) as proxy:
+        surroundings(monkeypatch, proxy.url)
+        as_machine(network__proxy="environment").sign_in()
+        as_machine(network__proxy=proxy.url).sign_in()
+    assert (len(service.requests), len(proxy.requests)) == (2, 0)
+
+
+async def test_a_token_that_the_machine_keeps_is_no_replacement_for_a_refused_one(
+    as_machine: "SignInAs", machine: Machine
+) -> None:
+    machine.keeps = True
+    source = as_machine()
+    source.sign_in()
+    with pytest.raises(SignInError, match="gives the same one again"):
+        await source.renew()
+
+
+async def test_a_kept_token_is_asked_for_again_nearer_to_its_end(
+    as_machine: "SignInAs", machine: Machine, service: Served, clock: "MovableClock"
+) -> None:
+    """The machine counts what is left of its token; so does the program, and each time it comes back later."""
+    machine.keeps, machine.lifetime = True, 3600
+    source = as_machine()
+    source.sign_in()
+    for left, asked in ((301, 1), (29, 2), (28, 2), (3, 3)):
+        machine.lifetime = left
+        clock.ahead = 3600 - left
+        assert await source.token() == machine.tokens[0]
+        assert len(service.requests) == asked, left
+
+
+async def test_no_log_shows_the_machines_header_or_token(
+    as_machine: "SignInAs",
+    machine: Machine,
+    everything_logged: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    entra: Office,
+) -> None:
+    as_machine().sign_in()
+    machine.disorders.append(Reply(200, b"<html>canary-answer"))
+    with pytest.raises(SignInError):
+        as_machine().sign_in()
+    shown = "".join([everything_logged.text, *capfd.readouterr(), *entra.told])
+    assert [word for word in (machine.header, "canary-answer", *machine.tokens) if word in shown] == []

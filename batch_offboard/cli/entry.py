@@ -19,6 +19,9 @@ COMMANDS = (commands, following)
 
 DEBUG_VARIABLE = "BATCH_OFFBOARD_DEBUG"
 
+# What typer makes of a Ctrl-C, as a shell would; ours is one of the contract's codes.
+TYPERS_CTRL_C = 130
+
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """The exit code of the command that the arguments name; nothing is raised."""
@@ -28,6 +31,8 @@ def run_command_line(arguments: Sequence[str]) -> int:
         ended = command.main(list(arguments) or ["--help"], prog_name="batch-offboard", standalone_mode=False)
     except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001  # the last line of defence
         ended = _exit_code(error)
+    if ended == TYPERS_CTRL_C:
+        ended = _exit_code(KeyboardInterrupt())
     _finish_talking()
     return ended if isinstance(ended, int) else ExitCode.OK
 

@@ -64,6 +64,7 @@ def test_a_sign_in_is_all_that_has_to_be_given() -> None:
         client_id=CLIENT,
         credential=ClientSecret(type="client_secret", secret_env="MY_SECRET"),
         cloud=Cloud.COMMERCIAL,
+        sign_in_url=None,
         api_url=None,
         audience=None,
         comment=None,
@@ -187,7 +188,7 @@ def test_a_missing_value_is_named() -> None:
     assert refusal(load_only, workers="8") == (
         "the environment: 'credential' is missing; it must be a section with keys of its own "
         "(assertion_file, certificate_file, password_env, password_file, secret_env, secret_file, "
-        "secret_keyring, token_env, token_file, type)."
+        "secret_keyring, token_cache, token_env, token_file, type)."
     )
     assert refusal(load_only, credential__secret_env="X").startswith(
         "the environment: 'credential.type' is missing; it must be one of client_secret, "

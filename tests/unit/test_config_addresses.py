@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_offboard.config import CLOUDS, Cloud, Config, Endpoints, SecretName, SecretPlace, load_config
+from batch_offboard.config import CLOUDS, Cloud, Config, DeviceCode, Endpoints, SecretName, SecretPlace, load_config
 from batch_offboard.errors import ConfigError
 
 TENANT = "1f0e7c1a-5b7e-4c53-9a55-0d6f3f4a2b10"
@@ -113,6 +113,55 @@ def test_an_api_url_that_could_leak_a_token_is_refused(url: str) -> None:
     message = refusal(api_url=url)
     assert message.startswith("the variable BATCH_OFFBOARD_API_URL: 'api_url' must be an https URL")
     assert CANARY not in message
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://login.microsoftonline.us", "https://login.microsoftonline.us"),
+        ("HTTPS://LOGIN.example:8443/", "https://login.example:8443"),
+        ("https://127.0.0.1:8443", "https://127.0.0.1:8443"),
+        ("https://[::1]:9", "https://[::1]:9"),
+    ],
+)
+def test_a_sign_in_url_is_a_bare_host_and_leaves_the_rest_of_the_cloud_alone(given: str, kept: str) -> None:
+    moved = load(sign_in_url=given).endpoints
+    assert moved == dataclasses.replace(CLOUDS[Cloud.COMMERCIAL], sign_in=kept)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://login.microsoftonline.com",
+        "http://127.0.0.1:8080",
+        "http://localhost",
+        "login.microsoftonline.com",
+        "https://login.microsoftonline.com/common",
+        f"https://user:{CANARY}@login.microsoftonline.com",
+        "https://login.microsoftonline.com?x=1",
+        "https://login.microsoftonline.com#x",
+        "https://",
+        "ftp://login.microsoftonline.com",
+        "7",
+        "''",
+    ],
+)
+def test_a_sign_in_url_that_could_leak_a_secret_is_refused(url: str) -> None:
+    message = refusal(sign_in_url=url)
+    assert message.startswith("the variable BATCH_OFFBOARD_SIGN_IN_URL: 'sign_in_url' must be an https URL")
+    assert CANARY not in message
+
+
+@pytest.mark.parametrize("kept", ["memory", "encrypted"])
+def test_a_sign_in_is_kept_in_memory_or_encrypted(kept: str) -> None:
+    credential = load(credential__token_cache=kept).credential
+    assert isinstance(credential, DeviceCode)
+    assert credential.token_cache == kept
+
+
+def test_a_sign_in_is_kept_in_memory_unless_something_else_is_said() -> None:
+    assert load().credential == DeviceCode(type="device_code", token_cache="memory")
+    assert "'credential.token_cache' must be memory or encrypted" in refusal(credential__token_cache="plain")
 
 
 @pytest.mark.parametrize("audience", ["''", "/.default", "/", "two words", "7"])

@@ -15,12 +15,12 @@ from batch_offboard.journal import settlements
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.reading import Batch, call_history
 from batch_offboard.journal.settlements import OwnAction
-from batch_offboard.lookup import HURRIED, look_back
+from batch_offboard.lookup import look_back
 from batch_offboard.pool import Pool
 from batch_offboard.protocol import ApiName, cancel_request, classify_cancel
 from batch_offboard.run import Talk, usual_reports, working_alone, write_reports
 from batch_offboard.signals import ending_signals
-from batch_offboard.tenancy import CannotReadError, ReadError, Tenancy
+from batch_offboard.tenancy import HURRIED, CannotReadError, ReadError, Tenancy
 
 CANCEL_COMMENT = "Offboarding taken back"
 

@@ -89,11 +89,15 @@ class Desk:
 
     def target(self) -> Target:
         """The real tenant, once for all that a command does there; without a configuration there is none."""
-        options = self.options
         if self._target is None:
-            config = self.config or load_config(options.config, options.environ, options.cwd)
-            self._target = real_target(config, options.environ, self.clock, options.tell)
+            options = self.options
+            self._target = real_target(self.target_config(), options.environ, self.clock, options.tell)
         return self._target
+
+    def target_config(self) -> Config:
+        """The configuration of the real tenant; ConfigError if there is none."""
+        options = self.options
+        return self.config or load_config(options.config, options.environ, options.cwd)
 
     def target_of(self, batch: Batch) -> Target | None:
         """The real tenant of a batch, which must be the configured one; None for a rehearsal."""
@@ -171,12 +175,17 @@ class Desk:
         if self.options.simulate:
             return state_folder() / "rehearsal.db"
         configured = self.config.journal if self.config else None
-        return configured or state_folder() / "journal.db"
+        return configured or default_journal()
 
 
 def state_folder() -> Path:
     """The user's folder for what programs remember, as the operating system has it."""
     return platformdirs.user_state_path("batch-offboard", appauthor=False)
+
+
+def default_journal() -> Path:
+    """Where the journal lies if nobody says otherwise."""
+    return state_folder() / "journal.db"
 
 
 def lock_folder() -> Path:

@@ -16,12 +16,10 @@ from batch_offboard.journal import settlements
 from batch_offboard.journal.reading import Batch, find_batch, pending_devices
 from batch_offboard.plan import Decision, Reason, judge_machine
 from batch_offboard.settling import Difference, DifferenceKind, Doubt, Found, differences, not_accepted, settle
-from batch_offboard.tenancy import PATIENCE, CannotReadError, Reader, ReadError, StrangeListError, Tenancy
+from batch_offboard.tenancy import HURRIED, PATIENCE, CannotReadError, Reader, ReadError, StrangeListError, Tenancy
 
 # A plan's look-up serves its run for as long; after that the devices may have changed.
 FRESH = 900.0  # seconds
-
-HURRIED = 5.0  # seconds of patience where the work is done and only the last look is left
 
 DIFFERENCES_SAID = 10
 

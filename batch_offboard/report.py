@@ -122,7 +122,12 @@ def unique_names(columns: Iterable[str]) -> list[str]:
 # ── advice ────────────────────────────────────────────────────────────────────────────────────────────────
 
 _NO_SECOND_CALL = "never send it again by hand before that"
+_SETTLE = (
+    "`batch-offboard resume {batch}` looks for its action in the tenant; where that is not possible, look at the "
+    "device's action centre and tell with `batch-offboard resolve {batch} {row} accepted` or `not-accepted`"
+)
 _OUR_MISTAKE = "The API does not understand the request, which is a mistake of this tool: report it with the message."
+_LOOK = f"then {_SETTLE}; {_NO_SECOND_CALL}."
 _UNKNOWN_DEVICE = (
     "Compare the ID with the device's page in the portal: the device may be gone, in another tenant, or in a "
     "device group that the application may not see."
@@ -170,18 +175,8 @@ _ADVICE: Mapping[Outcome, Mapping[str, str]] = {
         "already_offboarded": "Nothing to do: the API accepted this device earlier.",
     },
     Outcome.IN_DOUBT: {
-        "activerequestalreadyexists": (
-            "Look in the device's action centre whose offboard action is open, or run "
-            f"`batch-offboard resume {{batch}}` later; {_NO_SECOND_CALL}."
-        ),
-        "nottheapi": (
-            "Check proxy and api_url, since something else answered in the API's place, then look at "
-            f"the device's action centre; {_NO_SECOND_CALL}."
-        ),
-        "redirect": (
-            "Check proxy and api_url, since the API never redirects, then look at the device's action "
-            f"centre; {_NO_SECOND_CALL}."
-        ),
+        "nottheapi": f"Check proxy and api_url, since something else answered in the API's place; {_LOOK}",
+        "redirect": f"Check proxy and api_url, since the API never redirects; {_LOOK}",
     },
     Outcome.PENDING: {
         "unreachable": "Not sent: check network and proxy, then run `batch-offboard resume {batch}`.",
@@ -195,13 +190,10 @@ _ADVICE: Mapping[Outcome, Mapping[str, str]] = {
 }
 
 _ADVICE_OTHERWISE: Mapping[Outcome, str] = {
-    Outcome.SUBMITTED: "Accepted: the device offboards when it next connects; its action centre shows when.",
+    Outcome.SUBMITTED: "Accepted: the device offboards when it next connects; `batch-offboard track {batch}` tells.",
     Outcome.FAILED: f"Read the message, put right what it names, {_AGAIN}",
     Outcome.SKIPPED: "Not sent: the message says why.",
-    Outcome.IN_DOUBT: (
-        "Look at the device's action centre, or run `batch-offboard resume {batch}` later; "
-        f"{_NO_SECOND_CALL}, since the API may have accepted it."
-    ),
+    Outcome.IN_DOUBT: f"The API may have accepted it: {_SETTLE}; {_NO_SECOND_CALL}.",
     Outcome.PENDING: "Not sent yet: `batch-offboard resume {batch}` goes on.",
     Outcome.CANCELLED: "The action was cancelled: run the device again if it is to be offboarded after all.",
 }
@@ -209,21 +201,21 @@ _ADVICE_OTHERWISE: Mapping[Outcome, str] = {
 # machine action, property `status`
 _ADVICE_BY_STATUS: Mapping[str, str] = {
     "succeeded": "Nothing to do: the device is offboarded.",
-    "failed": "Look at the action in the device's action centre: the device did not carry it out.",
-    "timeout": "Bring the device online and send it again: it did not connect in time.",
+    "failed": "The device did not carry it out: see its action centre, then run the sheet again, which sends it anew.",
+    "timeout": "Bring the device online, then run the sheet again, which sends it anew: it did not connect in time.",
     "cancelled": "The action was cancelled in the tenant: ask who did it before you send the device again.",
 }
 
 
 def advice(row: ReportRow, batch: str = "BATCH") -> str:
     """One sentence that says what to do about the row; commands in it name the batch."""
-    return _advised(row.outcome, row.error_code, row.action_status, batch)
+    return _advised(row.outcome, row.error_code, row.action_status, batch, str(row.row))
 
 
-def _advised(outcome: Outcome, code: str, status: str, batch: str) -> str:
+def _advised(outcome: Outcome, code: str, status: str, batch: str, row: str) -> str:
     by_status = _ADVICE_BY_STATUS.get(status.lower()) if outcome is Outcome.SUBMITTED else None
     text = by_status or _ADVICE[outcome].get(code.lower()) or _ADVICE_OTHERWISE[outcome]
-    return text.replace("{batch}", batch)
+    return text.replace("{batch}", batch).replace("{row}", row)
 
 
 # ── counts ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -279,4 +271,4 @@ class Tally:
         for (outcome, code), rows in sorted(
             self._counts.items(), key=lambda item: (order.index(item[0][0]), -item[1], item[0][1])
         ):
-            yield ReasonCount(outcome, code, rows, _advised(outcome, code, "", self._batch))
+            yield ReasonCount(outcome, code, rows, _advised(outcome, code, "", self._batch, "ROW"))

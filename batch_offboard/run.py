@@ -95,8 +95,8 @@ def _fleet(desk: Desk, purpose: Purpose, sheet: Path, reading: Reading) -> tuple
     anything is sent it is asked again."""
     if not desk.options.lookup:
         return None, "--no-lookup was given"
-    from batch_offboard.lookup import HURRIED, look_up
-    from batch_offboard.tenancy import CannotReadError, ReadError
+    from batch_offboard.lookup import look_up
+    from batch_offboard.tenancy import HURRIED, CannotReadError, ReadError
 
     async def look(tenancy: Tenancy) -> Fleet:
         return await look_up(tenancy, patience=HURRIED)

@@ -1,10 +1,12 @@
-"""What the commands print that come after the calls: track, cancel, resolve."""
+"""What the commands print that come before and after the calls: check, track, cancel, resolve."""
 
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from batch_offboard.cancelling import CancelView
+from batch_offboard.checkup import CheckView
+from batch_offboard.devices import shown
 from batch_offboard.errors import GuardError
 from batch_offboard.journal.reading import Batch, Counts
 from batch_offboard.screens import devices_text, voice
@@ -96,6 +98,31 @@ def resolve_text(batch: Batch, row: int, *, accepted: bool) -> str:
 def resolve_json(batch: Batch, row: int, counts: Counts, *, accepted: bool) -> str:
     facts: Mapping[str, Any] = batch_facts(batch, counts, {})
     return dump({**facts, "row": row, "settled": "accepted" if accepted else "not-accepted"})
+
+
+def check_text(view: CheckView) -> str:
+    """One line for each finding, with what to do."""
+    width = max(len(each.check) for each in view.findings)
+    lines = []
+    for each in view.findings:
+        remedy = f"; {each.remedy}" if each.remedy else ""
+        text = f"{each.text.rstrip('.')}{remedy}"
+        lines.append(f"{each.grade:<7}  {each.check:<{width}}  {shown(text, 1000)}")
+    code = view.exit_code
+    lines.append(f"Exit code {code.value}: {code.meaning}." if code else "Nothing stands in the way of a run.")
+    return "\n".join(lines)
+
+
+def check_json(view: CheckView) -> str:
+    return dump(
+        {
+            "checks": [
+                {"check": each.check, "grade": each.grade, "text": each.text, "remedy": each.remedy or None}
+                for each in view.findings
+            ],
+            "exit_code": view.exit_code.value,
+        }
+    )
 
 
 def _actions(number: int) -> str:

@@ -43,6 +43,7 @@ from batch_offboard.protocol.wire import LONGEST_WAIT
 from batch_offboard.target import Target
 
 PATIENCE = 30.0  # seconds for which a read that goes wrong is tried again
+HURRIED = 5.0  # seconds, where the work is done, or somebody waits for an answer
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 16.0  # seconds between two tries
 
 TURN_PATIENCE = 300.0  # seconds; another process reads pages for as long, not longer
@@ -151,6 +152,10 @@ class Reader:
         self._tenancy, self._gate, self._patience = tenancy, gate, patience
         self._renewed = False
         self.server_time: tuple[float, float] | None = None  # the server's clock and ours, at the last answer
+
+    async def reach(self) -> None:
+        """Read one machine, to see that it can be done."""
+        await self._call(machines_request(self._tenancy.target.api_url, top=1))
 
     async def machines(self) -> list[Machine]:
         """Every machine of the tenant, one record for each ID."""

@@ -12,13 +12,13 @@ from batch_offboard.desk import Desk
 from batch_offboard.errors import ExitCode, SignInError, UsageError
 from batch_offboard.journal import settlements
 from batch_offboard.journal.reading import Batch, Counts, count, newest_tracked, skipped_jobs
-from batch_offboard.lookup import HURRIED, look_back
+from batch_offboard.lookup import look_back
 from batch_offboard.plan import Reason
 from batch_offboard.protocol import UNSUCCESSFUL
 from batch_offboard.run import Talk, exit_code, usual_reports, write_reports
 from batch_offboard.signals import ending_signals
 from batch_offboard.standing import spoken_duration
-from batch_offboard.tenancy import CannotReadError, ReadError, Tenancy
+from batch_offboard.tenancy import HURRIED, CannotReadError, ReadError, Tenancy
 
 FIRST_ROUND, LONGEST_ROUND = 30.0, 300.0  # seconds between two looks; devices answer in minutes to days
 STRAGGLERS = 20  # actions that the list does not have are asked for one by one, so many a round

@@ -1,4 +1,4 @@
-"""The commands that come after the calls: track, cancel, resolve.
+"""The commands that come before and after the calls: check, track, cancel, resolve.
 
 What a command needs is imported inside it, so that `--help` and the quick commands stay quick.
 """
@@ -21,6 +21,22 @@ class Word(StrEnum):
 
     ACCEPTED = "accepted"
     NOT_ACCEPTED = "not-accepted"
+
+
+@app.command(epilog="Example: batch-offboard check")
+def check(
+    config: given.ConfigPath = None,
+    journal: given.JournalPath = None,
+    json: given.Json = False,
+    quiet: given.Quiet = False,
+) -> int:
+    """Check configuration, sign-in, permissions, the way to the API, and the clock; sends nothing."""
+    from batch_offboard import checkup, screens, screens_following
+
+    view = checkup.check(options_of(config, journal, simulate=False))
+    text = screens_following.check_json(view) if json else screens_following.check_text(view)
+    screens.show(text, quiet=quiet and not json)
+    return view.exit_code
 
 
 @app.command(epilog="Example: batch-offboard track 20261124-0815-kqzt --for 2h")

@@ -63,9 +63,10 @@ class Read:
     server_time: float | None = None
 
 
-def machines_request(api_url: str) -> Request:
-    """The first page of all machines of the tenant (get-machines)."""
-    return _list_request(f"{api_url}/api/machines")
+def machines_request(api_url: str, *, top: int | None = None) -> Request:
+    """The first page of all machines of the tenant (get-machines), or no more than `top` of them."""
+    query = "" if top is None else f"?{_query({'$top': str(top)})}"
+    return _list_request(f"{api_url}/api/machines{query}")
 
 
 def actions_request(api_url: str, *, since: float | None = None, device_id: str | None = None) -> Request:

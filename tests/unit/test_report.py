@@ -85,7 +85,7 @@ def test_a_row_becomes_values_in_the_order_of_the_columns() -> None:
         1,
         "2026-11-24T08:15:31Z",
         "2026-11-24T08:15:32Z",
-        "Accepted: the device offboards when it next connects; its action centre shows when.",
+        "Accepted: the device offboards when it next connects; `batch-offboard track 20261124-081531-7f3a` tells.",
     ]
 
 
@@ -147,7 +147,7 @@ def test_nobody_is_told_to_send_a_device_in_doubt_again(code: str) -> None:
     ("status", "beginning"),
     [
         ("Succeeded", "Nothing to do: the device is offboarded."),
-        ("Failed", "Look at the action"),
+        ("Failed", "The device did not carry it out"),
         ("TimeOut", "Bring the device online"),
         ("Cancelled", "The action was cancelled in the tenant"),
         ("InProgress", "Accepted: the device offboards"),

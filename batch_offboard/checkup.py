@@ -1,0 +1,282 @@
+"""Checks before the first run: configuration, journal, reports, sign-in, permissions, the way to the API, the clock.
+
+Each check comes to one finding, and one that fails says what to do. Nothing is sent but one reading call.
+"""
+
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from batch_offboard.clock import iso_utc
+from batch_offboard.config import AccessToken, Config, Endpoints
+from batch_offboard.desk import Desk, Options, default_journal
+from batch_offboard.errors import BatchOffboardError, ConfigError, ExitCode, SignInError
+from batch_offboard.report_files import ensure_writable
+from batch_offboard.settling import CLOCKS_APART
+from batch_offboard.signin import Claims, TokenKind
+from batch_offboard.standing import spoken_duration
+from batch_offboard.tenancy import HURRIED, CannotReadError, Tenancy
+
+OFFBOARD_PERMISSION = "Machine.Offboard"
+READ_PERMISSIONS = ("Machine.Read.All", "Machine.ReadWrite.All", "Machine.Read", "Machine.ReadWrite")
+NEEDED = {OFFBOARD_PERMISSION, "Machine.Read.All", "Machine.Read"}
+
+CLOCK_NOTICED = 60.0  # seconds
+ENDS_SOON = 600.0  # seconds
+SPACE_NEEDED = 200 << 20  # bytes; a journal of 100,000 devices with its rollback journal, and the reports
+
+NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afpfs", "webdav"})
+
+
+class Grade(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found, and, unless it is in order, what to do."""
+
+    check: str
+    grade: Grade
+    text: str
+    remedy: str = ""
+    exit_code: ExitCode = ExitCode.OK
+
+
+@dataclass(frozen=True, slots=True)
+class CheckView:
+    """All findings, in the order of the checks; the first that failed gives the exit code."""
+
+    findings: Sequence[Finding]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        failed = (each.exit_code for each in self.findings if each.grade is Grade.FAILED)
+        return next(failed, ExitCode.OK)
+
+
+def check(options: Options) -> CheckView:
+    """Run all checks that make sense; a wrong configuration leaves no others."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            spare = replace(options, journal=Path(folder) / "journal.db")
+            with Desk(spare, create=True) as desk:
+                desk.target_config()
+                return CheckView(list(_findings(desk, options)))
+    except ConfigError as error:
+        return CheckView([Finding("configuration", Grade.FAILED, str(error), exit_code=ExitCode.USAGE)])
+
+
+def _findings(desk: Desk, options: Options) -> Iterator[Finding]:
+    config = desk.target_config()
+    yield _configuration(config)
+    journal = options.cwd / options.journal if options.journal else config.journal or default_journal()
+    yield from _journal(journal)
+    yield _reports(options.cwd / "reports")
+    signed_in = _sign_in(desk, config)
+    yield signed_in
+    if signed_in.grade is Grade.FAILED:
+        return
+    claims = desk.target().token.claims
+    yield from _token(claims, config.endpoints, desk.clock.now().wall)
+    usable = journal if journal.exists() and os.access(journal, os.W_OK) else None
+    yield from _api(options, desk, usable)
+
+
+def _configuration(config: Config) -> Finding:
+    tenant = f", tenant {config.tenant_id}" if config.tenant_id else ""
+    return Finding("configuration", Grade.OK, f"cloud {config.cloud}, credential {config.credential.type}{tenant}")
+
+
+# -- files --
+
+
+def _journal(path: Path) -> Iterator[Finding]:
+    folder = _nearest(path.parent)
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        yield _bad("journal", f"{path} is no plain file", "name another with journal or --journal")
+    elif not os.access(path if path.exists() else folder, os.W_OK):
+        yield _bad("journal", f"{path} cannot be written", "change its permissions, or name another with --journal")
+    elif shutil.disk_usage(folder).free < SPACE_NEEDED:
+        yield _bad("journal", f"the disk of {path} is nearly full", "free 200 MB there before a run")
+    elif path.exists() and _open_to_others(path):
+        yield _odd("journal", f"{path} is open to other users of this computer", f"type: chmod 600 {path}")
+    elif (system := _network_file_system(folder)) is not None:
+        yield _odd(
+            "journal", f"{path} lies on a network drive ({system})", "keep the journal on a disk of this computer"
+        )
+    else:
+        yield Finding("journal", Grade.OK, f"{path}{'' if path.exists() else ' (made by the first plan)'}")
+
+
+def _reports(folder: Path) -> Finding:
+    made = not folder.exists()
+    try:
+        ensure_writable(folder / "check.csv")
+    except BatchOffboardError as error:
+        return Finding("reports", Grade.FAILED, str(error), exit_code=ExitCode.USAGE)
+    if made:
+        folder.rmdir()
+    return Finding("reports", Grade.OK, str(folder))
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above that exists."""
+    return next((each for each in (folder, *folder.parents) if each.exists()), Path(folder.anchor or "."))
+
+
+def _open_to_others(path: Path) -> bool:
+    return os.name == "posix" and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+
+
+def _network_file_system(folder: Path) -> str | None:
+    """What kind of network drive the folder lies on, as far as the system tells: file locks do not hold there."""
+    if str(folder).startswith("\\\\"):
+        return "UNC"
+    if sys.platform != "linux":
+        return None
+    try:
+        mounts = [line.split() for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+    except OSError:
+        return None
+    resolved = folder.resolve()
+    above = [mount for mount in mounts if len(mount) > 2 and resolved.is_relative_to(mount[1])]
+    kind = max(above, key=lambda mount: len(mount[1]), default=["", "", ""])[2]
+    return kind if kind in NETWORK_FILE_SYSTEMS else None
+
+
+# -- sign-in and token --
+
+
+def _sign_in(desk: Desk, config: Config) -> Finding:
+    try:
+        claims = desk.target().token.sign_in()
+    except SignInError as error:
+        return Finding("sign-in", Grade.FAILED, str(error), exit_code=ExitCode.SIGN_IN)
+    except BatchOffboardError as error:
+        return Finding("sign-in", Grade.FAILED, str(error), exit_code=ExitCode.USAGE)
+    if isinstance(config.credential, AccessToken):
+        return Finding("sign-in", Grade.OK, f"a ready token{_of(claims)}")
+    host = urlsplit(config.endpoints.sign_in).netloc
+    return Finding("sign-in", Grade.OK, f"{host} gave a token{_of(claims)}")
+
+
+def _of(claims: Claims) -> str:
+    whose = f" of application {claims.application} in tenant {claims.tenant}" if claims.tenant else ""
+    return whose + (f", good until {iso_utc(claims.expires)}" if claims.expires is not None else "")
+
+
+def _token(claims: Claims, endpoints: Endpoints, now: float) -> Iterator[Finding]:
+    if claims.audience and not _same_audience(claims.audience, endpoints.audience):
+        yield _refused(
+            "audience",
+            f"the token is for {claims.audience}, not for {endpoints.audience}",
+            "ask for a token of that resource, or correct audience and cloud",
+        )
+    if claims.expires is not None and claims.expires - now < ENDS_SOON:
+        left = spoken_duration(claims.expires - now)
+        yield _odd("token", f"it ends in {left}", "a longer run needs a fresh one")
+    yield from _permissions(claims)
+
+
+def _same_audience(one: str, other: str) -> bool:
+    return one.rstrip("/").lower() == other.rstrip("/").lower()
+
+
+def _permissions(claims: Claims) -> Iterator[Finding]:
+    granted = claims.scp if claims.kind is TokenKind.USER else claims.roles
+    if claims.kind is TokenKind.UNKNOWN and not granted:
+        yield _odd("permissions", "the token does not tell them", "the first calls will")
+        return
+    kind = "delegated permission" if claims.kind is TokenKind.USER else "application permission"
+    if OFFBOARD_PERMISSION not in granted:
+        yield _refused(
+            "permissions",
+            f"the token lacks {OFFBOARD_PERMISSION}{_it_has(granted)}",
+            f"grant the application the {kind} {OFFBOARD_PERMISSION} of WindowsDefenderATP, with admin consent",
+        )
+    elif not any(permission in granted for permission in READ_PERMISSIONS):
+        yield _odd(
+            "permissions",
+            f"{OFFBOARD_PERMISSION}, but none to read the tenant",
+            "grant Machine.Read.All too, for the look-up before sending and the truth after it",
+        )
+    else:
+        yield Finding("permissions", Grade.OK, ", ".join(sorted(set(granted) & (NEEDED | set(READ_PERMISSIONS)))))
+    more = sorted(set(granted) - NEEDED)
+    if more:
+        yield _odd("permissions", f"more than this program needs: {', '.join(more)}", "take them away")
+
+
+def _it_has(granted: Sequence[str]) -> str:
+    return f" (it has {', '.join(sorted(granted))})" if granted else " and has no other permission"
+
+
+# -- the API --
+
+
+def _api(options: Options, spare: Desk, journal: Path | None) -> Iterator[Finding]:
+    """One reading call; it is kept in the journal's call log if there is one already."""
+    found: list[Finding] = []
+
+    async def reach(tenancy: Tenancy) -> None:
+        async with tenancy.reader(HURRIED) as reader:
+            try:
+                await reader.reach()
+            finally:
+                times = reader.server_time
+                found.extend([_clock(*times)] if times is not None else [])
+
+    host = urlsplit(spare.target().api_url).netloc
+    try:
+        if journal is None:
+            spare.with_tenant(spare.target(), reach, _nobody)
+        else:
+            with Desk(replace(options, journal=journal)) as desk:
+                desk.with_tenant(spare.target(), reach, _nobody)
+        yield Finding("API", Grade.OK, f"{host} answers, and lets the tenant be read")
+    except CannotReadError as error:
+        yield _odd("API", f"{host} answers, but {error}", "without it devices are not looked up and doubts stay")
+    except SignInError as error:
+        yield Finding("API", Grade.FAILED, str(error), exit_code=ExitCode.SIGN_IN)
+    except BatchOffboardError as error:
+        yield Finding("API", Grade.FAILED, str(error), exit_code=ExitCode.USAGE)
+    yield from found
+
+
+def _clock(server: float, ours: float) -> Finding:
+    """The server tells whole seconds only, and the answer took a moment."""
+    apart = ours - server
+    words = f"this computer's clock is {spoken_duration(abs(apart))} {'ahead' if apart > 0 else 'behind'}"
+    if abs(apart) >= CLOCKS_APART:
+        return _bad("clock", words, "set it right: tokens end, and doubts are settled, by it")
+    if abs(apart) >= CLOCK_NOTICED:
+        return _odd("clock", words, "set it right")
+    return Finding("clock", Grade.OK, "agrees with the server's")
+
+
+def _nobody(_text: str) -> None:
+    """Hears what is said and keeps it to itself."""
+
+
+def _bad(check: str, text: str, remedy: str) -> Finding:
+    return Finding(check, Grade.FAILED, text, remedy, ExitCode.USAGE)
+
+
+def _refused(check: str, text: str, remedy: str) -> Finding:
+    return Finding(check, Grade.FAILED, text, remedy, ExitCode.SIGN_IN)
+
+
+def _odd(check: str, text: str, remedy: str) -> Finding:
+    return Finding(check, Grade.WARNING, text, remedy)

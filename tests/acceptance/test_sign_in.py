@@ -52,11 +52,11 @@ def test_a_run_signs_in_once_and_submits(office: Office, tenant: Tenant, entra: 
     assert not seen_below(office, ended.out, ended.err, SECRET, *entra.tenant.tokens)
 
 
-def test_a_plan_of_a_configuration_with_both_ids_asks_nobody(
+def test_a_plan_without_look_up_of_a_configuration_with_both_ids_asks_nobody(
     office: Office, tenant: Tenant, entra: entra_office.Office
 ) -> None:
     configure(office, tenant, entra)
-    ended = office.run("plan", office.sheet(tenant.take(1)), "--json")
+    ended = office.run("plan", office.sheet(tenant.take(1)), "--no-lookup", "--json")
     assert ended.code == 0
     assert entra.served.requests == []
 

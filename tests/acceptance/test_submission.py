@@ -137,6 +137,8 @@ def test_quota_tells_what_is_left_of_both_windows(submitted: Submitted) -> None:
 
 def test_a_report_written_again_is_the_same(submitted: Submitted) -> None:
     folder, batch = submitted.office.folder, submitted.batch
+    # A later look at the tenant may have found actions further on than the run did; this one looks at nothing.
+    assert submitted.office.run("report", batch, *REPORTS).code == 0
     ended = submitted.office.run("report", batch, "--format", "csv,xlsx,json", "--json")
     assert ended.code == 0, ended.err
     csv, xlsx, json_ = paths = [folder / "reports" / f"{batch}.{suffix}" for suffix in ("csv", "xlsx", "json")]

@@ -78,8 +78,9 @@ def serving(answer: Callable[[Request], Reply], tls: ssl.SSLContext | None = Non
             if reply.hang:
                 closing.wait(PATIENCE)
                 return
-            self.send_response(reply.status)
-            for name, value in {"Content-Type": "application/json", **reply.headers}.items():
+            self.send_response_only(reply.status)
+            usual = {"Content-Type": "application/json", "Date": self.date_time_string()}
+            for name, value in {**usual, **reply.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
             while reply.drip and not closing.wait(0.01):

@@ -134,10 +134,10 @@ def view_plan(desk: Desk, batch: Batch, notes: Sequence[str] = (), counts: Count
     )
 
 
-def gate_of(desk: Desk, scope: str, limits: QuotaLimits) -> Gate:
+def gate_of(desk: Desk, scope: str, limits: QuotaLimits, api: ApiName = ApiName.OFFBOARD) -> Gate:
     """The quota as the journal remembers it, to look at."""
     now = desk.clock.now()
-    return Gate(limits, desk.clock, call_history(desk.journal, scope, ApiName.OFFBOARD, limits.hour.calls, now))
+    return Gate(limits, desk.clock, call_history(desk.journal, scope, api, limits.hour.calls, now))
 
 
 def run_sheet(desk: Desk, sheet: Path, reading: Reading, reports: Sequence[Path], talk: Talk) -> RunView:
@@ -298,12 +298,14 @@ def lives_of(desk: Desk, batch: Batch, row_or_device: str) -> list[Life]:
 
 @dataclass(frozen=True, slots=True)
 class QuotaView:
-    """One quota as it stands; `next_call` is in seconds since the epoch, None if a call under way decides it."""
+    """The quota of offboard calls as it stands; `next_call` is in seconds since the epoch, None if a call under way
+    decides it. `others` are the quotas of reads and cancellations, as far as they were used."""
 
     scope: str
     standing: Standing
     next_call: float | None
     now: float
+    others: Mapping[ApiName, Standing]
 
 
 def quotas(desk: Desk) -> list[QuotaView]:
@@ -316,5 +318,7 @@ def quotas(desk: Desk) -> list[QuotaView]:
         next_call = (
             now.wall if standing.waiting_for is None else None if until is None else now.wall + until - now.ticks
         )
-        views.append(QuotaView(scope, standing, next_call, now.wall))
+        others = {api: gate_of(desk, scope, desk.limits(), api).standing() for api in (ApiName.READ, ApiName.CANCEL)}
+        used = {api: other for api, other in others.items() if other.hour[0]}
+        views.append(QuotaView(scope, standing, next_call, now.wall, used))
     return views

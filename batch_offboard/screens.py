@@ -12,6 +12,7 @@ from batch_offboard.clock import iso_utc
 from batch_offboard.devices import shown
 from batch_offboard.errors import GuardError
 from batch_offboard.fleet import Caution
+from batch_offboard.gate import Standing
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.lives import Life
 from batch_offboard.journal.reading import Batch, Counts
@@ -232,11 +233,7 @@ def paths_text(paths: Iterable[Path]) -> str:
 
 def _quota_text(view: QuotaView) -> str:
     standing = view.standing
-    lines = [f"Quota of {view.scope}"]
-    lines += [
-        f"  {name:<7} {used:>5} of {limit} used, {max(0, limit - used)} left"
-        for name, (used, limit) in (("minute", standing.minute), ("hour", standing.hour))
-    ]
+    lines = [f"Quota of {view.scope}", *_window_lines(standing)]
     if standing.waiting_for is None:
         lines.append("  the next call may go at once")
     elif view.next_call is None:
@@ -244,7 +241,19 @@ def _quota_text(view: QuotaView) -> str:
     else:
         wait = spoken_duration(view.next_call - view.now)
         lines.append(f"  the next call waits for {standing.waiting_for} until {iso_utc(view.next_call)} ({wait})")
+    for api, other in view.others.items():
+        lines += [f"  {_OTHER_QUOTAS[api]}, which has a quota of its own:", *_window_lines(other, "    ")]
     return "\n".join(lines)
+
+
+def _window_lines(standing: Standing, indent: str = "  ") -> list[str]:
+    return [
+        f"{indent}{name:<7} {used:>5} of {limit} used, {max(0, limit - used)} left"
+        for name, (used, limit) in (("minute", standing.minute), ("hour", standing.hour))
+    ]
+
+
+_OTHER_QUOTAS = {ApiName.READ: "reading the tenant", ApiName.CANCEL: "cancelling"}
 
 
 def _life_lines(batch: Batch, life: Life) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from batch_offboard.clock import iso_utc
+from batch_offboard.gate import Standing
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.lives import Life
 from batch_offboard.journal.reading import Batch, Counts
@@ -73,11 +74,11 @@ def quotas_json(views: Sequence[QuotaView]) -> str:
         [
             {
                 "scope": view.scope,
-                "minute": _window_facts(view.standing.minute),
-                "hour": _window_facts(view.standing.hour),
+                **_standing_facts(view.standing),
                 "waiting_for": view.standing.waiting_for,
                 "next_call": None if view.next_call is None else iso_utc(view.next_call),
                 "wait_seconds": None if view.next_call is None else round(max(0.0, view.next_call - view.now), 1),
+                **{api: _standing_facts(other) for api, other in view.others.items()},
             }
             for view in views
         ]
@@ -151,6 +152,10 @@ def batch_facts(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> 
         "stopped_because": batch.halted_because or None,
         "differences": batch.findings.get("differences", []),
     }
+
+
+def _standing_facts(standing: Standing) -> dict[str, Any]:
+    return {"minute": _window_facts(standing.minute), "hour": _window_facts(standing.hour)}
 
 
 def _window_facts(window: tuple[int, int]) -> dict[str, int]:

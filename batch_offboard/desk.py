@@ -5,7 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -14,15 +14,19 @@ import platformdirs
 from batch_offboard.clock import LoopClock, SystemClock
 from batch_offboard.config import Config, load_config
 from batch_offboard.config.loading import is_configured
-from batch_offboard.errors import BusyError, ConfigError, UsageError
+from batch_offboard.errors import BusyError, ConfigError, GuardError, UsageError
 from batch_offboard.fasttime import loop_factory
+from batch_offboard.guards import GuardLimits
 from batch_offboard.journal.reading import Batch, accepted_actions, devices_of, find_batch, latest_time
 from batch_offboard.journal.store import Journal
+from batch_offboard.protected import Protected, parse_protected
 from batch_offboard.quota import QuotaLimits
 from batch_offboard.target import Target, limits_of, real_target, rehearsal_target
 from batch_offboard.tenancy import Tenancy, open_tenancy
 
 T = TypeVar("T")
+
+LARGEST_LIST = 4 << 20  # bytes
 
 Devices = Callable[[], Iterable[tuple[str | None, str | None]]]
 Say = Callable[[str], None]
@@ -81,11 +85,32 @@ class Desk:
     def limits(self) -> QuotaLimits:
         return limits_of(self.config.quota) if self.config else QuotaLimits()
 
-    def max_devices(self) -> int | None:
-        """The guard's limit; a rehearsal without a configuration has none, since it endangers nobody."""
-        if self.options.max_devices is not None:
-            return self.options.max_devices
-        return self.config.guards.max_devices if self.config else None
+    def guard_limits(self) -> GuardLimits:
+        """What the guards allow; a rehearsal without a configuration has no limits, since it endangers nobody.
+
+        Whoever says --max-devices means these devices, whatever else was sent today.
+        """
+        guards = self.config.guards if self.config else None
+        if guards is None:
+            return GuardLimits(self.options.max_devices, None, 100.0)
+        per_day = guards.max_devices_per_day or guards.max_devices
+        named = self.options.max_devices
+        limits = GuardLimits(guards.max_devices, per_day, guards.max_fleet_percent, guards.require_comment)
+        return limits if named is None else replace(limits, max_devices=named, max_devices_per_day=None)
+
+    def protected(self) -> Protected:
+        """The protected list; GuardError if one is configured and cannot be believed."""
+        path = self.config.guards.protected if self.config else None
+        if path is None:
+            return Protected()
+        try:
+            return parse_protected(read_list(path))
+        except (OSError, ValueError) as error:
+            why = (error.strerror or "cannot be read") if isinstance(error, OSError) else str(error)
+            raise GuardError(
+                f"The protected list {path} (guards.protected) {_predicate(why)}; nothing was sent. Mend the list, or "
+                "take the key out of the configuration."
+            ) from error
 
     def target(self) -> Target:
         """The real tenant, once for all that a command does there; without a configuration there is none."""
@@ -176,6 +201,21 @@ class Desk:
             return state_folder() / "rehearsal.db"
         configured = self.config.journal if self.config else None
         return configured or default_journal()
+
+
+def read_list(path: Path) -> str:
+    """A text file that people keep; OSError or ValueError if it is none."""
+    if path.stat().st_size > LARGEST_LIST:
+        raise ValueError("is larger than 4 MB, which is no list")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("is not UTF-8 text") from None
+
+
+def _predicate(why: str) -> str:
+    """What is wrong with a file, so that it can follow its name."""
+    return why if why.startswith(("is ", "has ")) else f"cannot be read ({why})"
 
 
 def state_folder() -> Path:

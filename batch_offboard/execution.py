@@ -6,10 +6,10 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from batch_offboard.brakes import Brakes, Halt
-from batch_offboard.client import ApiClient
 from batch_offboard.clock import Clock, Moment
 from batch_offboard.errors import BatchOffboardError, ExitCode, JournalError
 from batch_offboard.gate import Gate, Slot
+from batch_offboard.guards import Clearance
 from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.reading import Batch, Counts, call_history, count
@@ -35,9 +35,16 @@ LATENCY_WEIGHT = 0.1
 
 
 async def work_off(
-    tenancy: Tenancy, batch: Batch, observer: Observer, *, speed: float = 1.0, look: bool = True
+    tenancy: Tenancy,
+    batch: Batch,
+    clearance: Clearance,
+    observer: Observer,
+    *,
+    speed: float = 1.0,
+    look: bool = True,
 ) -> Halt | None:
-    """Submit every pending job of the batch; the caller holds the lock. Returns why it stopped early, if it did.
+    """Submit every pending job of the batch that the guards have cleared; the caller holds the lock. Returns why it
+    stopped early, if it did.
 
     `look`: ask the tenant before anything is sent (what may not be read is never asked twice).
     """
@@ -46,7 +53,7 @@ async def work_off(
     journal.hold_reserve()
     halt: Halt | None = Halt("The program met an unforeseen error.", ExitCode.UNFINISHED)
     try:
-        halt = await _Shift(tenancy, batch, observer, speed).work(look=look)
+        halt = await _Shift(tenancy, batch, clearance, observer, speed).work(look=look)
     except BatchOffboardError as error:
         halt = Halt(str(error), error.exit_code)
         raise
@@ -58,8 +65,8 @@ async def work_off(
 class _Shift:
     """One run of one batch: a look at the tenant, the pool, another look, and whoever wants it to end meanwhile."""
 
-    def __init__(self, tenancy: Tenancy, batch: Batch, observer: Observer, speed: float) -> None:
-        self._tenancy, self._batch = tenancy, batch
+    def __init__(self, tenancy: Tenancy, batch: Batch, clearance: Clearance, observer: Observer, speed: float) -> None:
+        self._tenancy, self._batch, self._clearance = tenancy, batch, clearance
         limits, clock = tenancy.target.limits, tenancy.clock
         history = call_history(tenancy.journal, batch.scope, ApiName.OFFBOARD, limits.hour.calls, clock.now())
         self._gate = Gate(limits, clock, history)
@@ -84,23 +91,22 @@ class _Shift:
 
     async def _send_and_look(self, *, look: bool) -> None:
         """A doubt that turns out as not accepted is sent once more, so the pool may have to run again."""
-        if look:
-            await self._interruptible(self._look_before())
-            self._recount()
+        await self._interruptible(self._look_before(look=look))
+        self._recount()
         while self._halt is None:
             await self._submit()
             if not await self._look_after():
                 return
 
-    async def _look_before(self) -> None:
-        self._stop_for(await look_before_sending(self._tenancy, self._batch))
+    async def _look_before(self, *, look: bool) -> None:
+        self._stop_for(await look_before_sending(self._tenancy, self._batch, self._clearance, look=look))
 
     async def _submit(self) -> None:
         target = self._tenancy.target
         self._pool = Pool(
             _JournalJobs(self._tenancy.journal, self._tenancy.writer, self._batch),
             self._gate,
-            _ApiSender(self._tenancy.client, target, self._batch, self._tenancy.clock),
+            _ApiSender(self._tenancy, self._batch, self._clearance),
             Brakes(target.guards.abort_failure_percent),
             self._monitor,
             self._tenancy.clock,
@@ -187,10 +193,14 @@ class _JournalJobs:
 
 
 class _ApiSender:
-    """One offboard call for a job: the request, the bytes, the rules."""
+    """One offboard call for a job: the request, the bytes, the rules. The only way to the POST, and it asks for the
+    guards' clearance."""
 
-    def __init__(self, client: ApiClient, target: Target, batch: Batch, clock: Clock) -> None:
-        self._client, self._target, self._batch, self._clock = client, target, batch, clock
+    def __init__(self, tenancy: Tenancy, batch: Batch, clearance: Clearance) -> None:
+        if clearance.batch_id != batch.batch_id:
+            raise BatchOffboardError("The guards have cleared another batch; this is a mistake in the program.")
+        self._client, self._target, self._clock = tenancy.client, tenancy.target, tenancy.clock
+        self._batch = batch
 
     async def send(self, job: Job, slot: Slot) -> CallOutcome:
         token = correlation_token(self._batch.batch_id, job.row, job.attempts)

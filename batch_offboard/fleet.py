@@ -57,7 +57,7 @@ class Fleet:
 
     def as_json(self) -> dict[str, Any]:
         """What a batch keeps of its look-up, beside the decisions."""
-        return {"tenant": {"devices": self.size, "onboarded": self.onboarded}}
+        return {"devices": self.size, "onboarded": self.onboarded}
 
     def find(self, device_id: str) -> Machine | None:
         return self._machines.get(device_id)

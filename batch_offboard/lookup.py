@@ -12,9 +12,11 @@ from typing import Any
 from batch_offboard.brakes import Halt
 from batch_offboard.errors import BusyError, SignInError
 from batch_offboard.fleet import Fleet
+from batch_offboard.guards import Clearance
 from batch_offboard.journal import settlements
 from batch_offboard.journal.reading import Batch, find_batch, pending_devices
-from batch_offboard.plan import Decision, Reason, judge_machine
+from batch_offboard.plan import Decision, Reason, judge_machine, why_protected
+from batch_offboard.protected import Protected
 from batch_offboard.settling import Difference, DifferenceKind, Doubt, Found, differences, not_accepted, settle
 from batch_offboard.tenancy import HURRIED, PATIENCE, CannotReadError, Reader, ReadError, StrangeListError, Tenancy
 
@@ -50,16 +52,18 @@ async def look_up(tenancy: Tenancy, *, patience: float = PATIENCE) -> Fleet:
     return Fleet(machines, actions, tenancy.clock.now().wall, tenancy.target.platforms)
 
 
-async def look_before_sending(tenancy: Tenancy, batch: Batch) -> Halt | None:
-    """Settle what is open, and take out of the batch what the tenant speaks against by now; a Halt if nothing may be
-    sent. Where the tenant may not be read, the batch goes on as it is. `batch` as it was before this run."""
-    if tenancy.unreadable:
+async def look_before_sending(tenancy: Tenancy, batch: Batch, clearance: Clearance, *, look: bool) -> Halt | None:
+    """Settle what is open, and take out of the batch what the protected list and the tenant speak against by now; a
+    Halt if nothing may be sent. Without `look`, or where the tenant may not be read, the tenant is not asked. `batch`
+    as it was before this run."""
+    await _skip_protected(tenancy, batch, clearance.protected)
+    if not look or tenancy.unreadable:
         return None
     try:
         if batch.started_at is not None:
             await _catch_up(tenancy, batch)
         if batch.lookup_wanted and not _is_fresh(batch, tenancy.clock.now().wall):
-            await _look_up_again(tenancy, batch)
+            await _look_up_again(tenancy, batch, clearance.protected)
     except CannotReadError as error:
         tenancy.say(f"The tenant was not looked up: {error}.")
     except (ReadError, StrangeListError, SignInError, BusyError) as error:
@@ -76,30 +80,46 @@ async def _catch_up(tenancy: Tenancy, batch: Batch) -> None:
         return
     pending = await tenancy.writer.run(pending_devices, tenancy.journal, batch.key)
     sent = [
-        (row, Decision(Reason.ALREADY_OFFBOARDED, strangers[row].sentence)) for row, _ in pending if row in strangers
+        (row, Decision(Reason.ALREADY_OFFBOARDED, strangers[row].sentence)) for row, *_ in pending if row in strangers
     ]
     await tenancy.writer.run(tenancy.journal.skip, batch.key, sent, tenancy.clock.now().wall)
     for each in strangers.values():
         tenancy.say(f"{each.sentence} It is not sent again; is the journal an older copy?")
 
 
-async def _look_up_again(tenancy: Tenancy, batch: Batch) -> None:
+async def _skip_protected(tenancy: Tenancy, batch: Batch, protected: Protected) -> None:
+    """The list may have grown since the plan was made."""
+    jobs = await tenancy.writer.run(pending_devices, tenancy.journal, batch.key)
+    decided = [
+        (row, decision)
+        for row, device, name in jobs
+        if (decision := why_protected(protected, device, name, None)) is not None
+    ]
+    await tenancy.writer.run(tenancy.journal.skip, batch.key, decided, tenancy.clock.now().wall)
+
+
+async def _look_up_again(tenancy: Tenancy, batch: Batch, protected: Protected) -> None:
     """Jobs that the tenant speaks against since the plan was made are skipped."""
     fleet = await look_up(tenancy)
     journal = tenancy.journal
     jobs = await tenancy.writer.run(pending_devices, journal, batch.key)
-    decided = [(row, decision) for row, device in jobs if (decision := _decision(fleet, device)) is not None]
+    decided = [
+        (row, decision)
+        for row, device, name in jobs
+        if (decision := _decision(fleet, protected, device, name)) is not None
+    ]
+    tenant = {**batch.findings.get("tenant", {}), **fleet.as_json()}
     await tenancy.writer.run(journal.skip, batch.key, decided, fleet.at)
-    await tenancy.writer.run(journal.note_findings, batch.key, fleet.as_json(), fleet.at)
+    await tenancy.writer.run(journal.note_findings, batch.key, {"tenant": tenant, "not_looked_up": ""}, fleet.at)
     if decided:
         tenancy.say(f"{len(decided)} devices are skipped: the tenant speaks against them since the plan was made.")
 
 
-def _decision(fleet: Fleet, device_id: str) -> Decision | None:
+def _decision(fleet: Fleet, protected: Protected, device_id: str, name: str) -> Decision | None:
     machine = fleet.find(device_id)
     if machine is None:
         return Decision(Reason.NOT_FOUND, f"The tenant has no device {device_id} any more.")
-    return judge_machine(machine, fleet)
+    return why_protected(protected, device_id, name, machine) or judge_machine(machine, fleet)
 
 
 async def look_after_sending(tenancy: Tenancy, batch: Batch) -> LookBack | None:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from batch_offboard.devices import Refusal, judge_id, same_name, shown, trimmed
 from batch_offboard.fleet import Caution, Fleet, is_onboarded
 from batch_offboard.platforms import why_unsupported
+from batch_offboard.protected import Protected
 from batch_offboard.protocol import Machine
 from batch_offboard.rows import SourceRow
 
@@ -104,11 +105,15 @@ class _Cautioned:
 
 class Planner:
     """Decides the rows of one sheet. `known` maps device IDs to what other batches did or still do with them;
-    `fleet` is what the tenant says, and None if it could not or should not be asked."""
+    `fleet` is what the tenant says, and None if it could not or should not be asked; `protected` is never sent."""
 
-    def __init__(self, known: Mapping[str, Known], fleet: Fleet | None = None) -> None:
+    def __init__(
+        self, known: Mapping[str, Known], fleet: Fleet | None = None, protected: Protected | None = None
+    ) -> None:
         self._known = known
         self._fleet = fleet
+        self._protected = protected or Protected()
+        self.matched = 0  # devices of the sheet that the tenant has a record of
         self._seen: dict[str, _Seen] = {}
         self._amendments: list[Amendment] = []
         self._cautioned = {caution: _Cautioned() for caution in Caution}
@@ -150,6 +155,7 @@ class Planner:
         if seen is not None:
             return self._again(source, device_id, seen)
         machine = self._fleet.find(device_id) if self._fleet else None
+        self.matched += machine is not None
         self._seen[device_id] = _Seen(source.number, source.device_name)
         decision = self._first(source, device_id, machine)
         if decision is None and machine is not None:
@@ -159,6 +165,9 @@ class Planner:
 
     def _first(self, source: SourceRow, device_id: str, machine: Machine | None) -> Decision | None:
         """The decision on a device that no earlier row holds."""
+        protection = why_protected(self._protected, device_id, source.device_name, machine)
+        if protection is not None:
+            return protection
         known = self._known.get(device_id)
         if known is not None:
             return Decision(known.reason, _known_detail(known))
@@ -199,6 +208,14 @@ class Planner:
                 found.devices -= 1
                 found.rows = [row for row in found.rows if row != seen.row]
         seen.disputed = True
+
+
+def why_protected(protected: Protected, device_id: str, name: str, machine: Machine | None) -> Decision | None:
+    """The decision on a device that the protected list names, or None. `name` is the sheet's."""
+    rule = protected.why(device_id, name, machine)
+    if rule is None:
+        return None
+    return Decision(Reason.PROTECTED, f"The protected list names this device ('{shown(rule)}').")
 
 
 def judge_machine(machine: Machine, fleet: Fleet) -> Decision | None:

@@ -14,6 +14,7 @@ from batch_offboard.journal.plans import NewBatch, tenant_of
 from batch_offboard.journal.reading import Batch, find_batch, known_devices
 from batch_offboard.journal.store import Journal
 from batch_offboard.plan import PlannedRow, Planner
+from batch_offboard.protected import Protected
 from batch_offboard.rows import Source, Table
 from batch_offboard.safe_text import one_line, visible
 from batch_offboard.spreadsheet import HiddenRows, open_table
@@ -84,12 +85,14 @@ def save_plan(
     now: Moment,
     fleet: Fleet | None = None,
     why_not: str = "",
+    protected: Protected | None = None,
 ) -> Batch:
     """Decide every row and save the batch; InputError if the sheet turns out to be unusable, with nothing saved.
 
-    `fleet` is what the tenant says of its devices; without it, `why_not` says why it was not asked.
+    `fleet` is what the tenant says of its devices; without it, `why_not` says why it was not asked. What `protected`
+    names is not sent.
     """
-    planner = Planner(known_devices(journal, tenant_of(purpose.scope)), fleet)
+    planner = Planner(known_devices(journal, tenant_of(purpose.scope)), fleet, protected)
     new = NewBatch(
         batch_id=purpose.batch_id,
         scope=purpose.scope,
@@ -119,7 +122,7 @@ def _findings(planner: Planner, fleet: Fleet | None, why_not: str) -> dict[str, 
     cautions = {
         caution: {"devices": found.devices, "rows": list(found.rows)} for caution, found in planner.cautions().items()
     }
-    return {**fleet.as_json(), "cautions": cautions}
+    return {"tenant": {**fleet.as_json(), "in_sheet": planner.matched}, "cautions": cautions}
 
 
 def _storable(source: Source) -> Source:

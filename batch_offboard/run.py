@@ -16,8 +16,10 @@ from batch_offboard.devices import shown
 from batch_offboard.errors import ExitCode, GuardError, UsageError
 from batch_offboard.fleet import Fleet
 from batch_offboard.gate import Gate, Standing
+from batch_offboard.guards import Clearance, Situation, clear, cleared_before
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.lives import Life, life_of, rows_of_device
+from batch_offboard.journal.plans import tenant_of
 from batch_offboard.journal.reading import (
     Batch,
     Counts,
@@ -27,6 +29,7 @@ from batch_offboard.journal.reading import (
     examples,
     newest_unfinished,
     scopes_used,
+    sent_since,
     skipped_jobs,
 )
 from batch_offboard.journal.reported import report_head, report_rows
@@ -41,6 +44,7 @@ from batch_offboard.target import new_batch_id
 from batch_offboard.tenancy import Tenancy
 
 REHEARSAL_URL = "the embedded tenant"
+DAY = 86_400.0  # seconds
 EXAMPLES = 3  # rows shown for each reason
 
 
@@ -84,9 +88,10 @@ def plan(desk: Desk, sheet: Path, reading: Reading, comment: str | None = None) 
     stamp = datetime.fromtimestamp(now.wall, UTC).strftime("%Y%m%d-%H%M")
     batch_id = new_batch_id(stamp, simulated=desk.options.simulate)
     purpose = _purpose(desk, batch_id, comment)
+    protected = desk.protected()
     table = read_sheet(desk.options.cwd / sheet, reading)
     fleet, why_not = _fleet(desk, purpose, desk.options.cwd / sheet, reading)
-    batch = save_plan(desk.journal, table, reading, purpose, now, fleet, why_not)
+    batch = save_plan(desk.journal, table, reading, purpose, now, fleet, why_not, protected)
     return view_plan(desk, batch, table.notes)
 
 
@@ -130,7 +135,7 @@ def view_plan(desk: Desk, batch: Batch, notes: Sequence[str] = (), counts: Count
         examples={reason: examples(desk.journal, batch.key, reason, EXAMPLES) for reason in counts.skipped},
         notes=notes,
         expected=gate.time_for(counts.of(JobState.PENDING), TYPICAL_LATENCY, workers),
-        max_devices=desk.max_devices(),
+        max_devices=desk.guard_limits().max_devices,
     )
 
 
@@ -165,7 +170,7 @@ def resume(desk: Desk, batch: Batch | None, reports: Sequence[Path], talk: Talk)
         raise UsageError("There is no interrupted batch to resume; `batch-offboard list` shows all batches.")
     if batch.state == "planned":
         raise UsageError(f"Batch {batch.batch_id} was never run; type `batch-offboard run {batch.batch_id}`.")
-    return _work(desk, batch, reports, talk)
+    return _work(desk, batch, cleared_before(batch.batch_id, desk.protected()), reports, talk)
 
 
 def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView:
@@ -175,9 +180,9 @@ def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView
     if not counts.of(JobState.FAILED):
         raise UsageError(f"Batch {batch.batch_id} has no failed rows to retry.")
     view = view_plan(desk, batch, counts=Counts({JobState.PENDING: counts.of(JobState.FAILED, JobState.PENDING)}, {}))
-    _guard(desk, view)
+    clearance = _cleared(desk, view)
     talk.confirm(view)
-    return _work(desk, batch, reports, talk, prepare=lambda: desk.journal.retry_failed(batch.key))
+    return _work(desk, batch, clearance, reports, talk, prepare=lambda: desk.journal.retry_failed(batch.key))
 
 
 def write_reports(desk: Desk, batch: Batch, paths: Sequence[Path]) -> list[Path]:
@@ -209,28 +214,40 @@ def _purpose(desk: Desk, batch_id: str, comment: str | None) -> Purpose:
 
 
 def _confirmed_run(desk: Desk, view: PlanView, reports: Sequence[Path], talk: Talk) -> RunView:
-    _guard(desk, view)
+    clearance = _cleared(desk, view)
     talk.confirm(view)
-    return _work(desk, view.batch, reports, talk)
+    return _work(desk, view.batch, clearance, reports, talk)
 
 
-def _guard(desk: Desk, view: PlanView) -> None:
-    """Refuse before the first call what is larger than the operator allowed, or what we cannot keep."""
-    if desk.config is not None and desk.config.guards.protected is not None:
-        raise GuardError(
-            "guards.protected is configured, and this version cannot keep it yet; nothing was sent. Take the key out "
-            "if the sheet was checked against the list by hand."
-        )
-    devices = view.counts.of(JobState.PENDING)
-    if view.max_devices is not None and devices > view.max_devices:
-        raise GuardError(
-            f"Batch {view.batch.batch_id} would offboard {devices} devices and guards.max_devices allows "
-            f"{view.max_devices}; nothing was sent. If all of them are meant, say --max-devices {devices}."
-        )
+def _cleared(desk: Desk, view: PlanView) -> Clearance:
+    """The guards' clearance, or GuardError with what they refuse."""
+    batch, now = view.batch, desk.clock.now().wall
+    # A rehearsal's tenant is made of the sheet, and its size says nothing.
+    tenant = {} if batch.simulated else batch.findings.get("tenant", {})
+    situation = Situation(
+        batch_id=batch.batch_id,
+        devices=view.counts.of(JobState.PENDING),
+        sent_today=sent_since(desk.journal, tenant_of(batch.scope), now - DAY, batch.key),
+        onboarded=tenant.get("onboarded"),
+        known=0 if batch.simulated else tenant.get("devices"),
+        matched=tenant.get("in_sheet", 0),
+        columns=batch.columns,
+        has_comment=bool(desk.options.comment or (desk.config and desk.config.comment)),
+        protected=desk.protected(),
+    )
+    cleared = clear(situation, desk.guard_limits())
+    if isinstance(cleared, Clearance):
+        return cleared
+    raise GuardError(" ".join(refusal.sentence for refusal in cleared))
 
 
 def _work(
-    desk: Desk, batch: Batch, reports: Sequence[Path], talk: Talk, prepare: Callable[[], object] | None = None
+    desk: Desk,
+    batch: Batch,
+    clearance: Clearance,
+    reports: Sequence[Path],
+    talk: Talk,
+    prepare: Callable[[], object] | None = None,
 ) -> RunView:
     """Hold the locks, submit, and report whatever happened."""
     target = desk.target_of(batch)
@@ -243,7 +260,7 @@ def _work(
         if prepare is not None:
             prepare()
         desk.journal.remember_reports(batch.key, [str(path) for path in reports])
-        halt = desk.with_tenant_of(batch, _submitting(desk, batch, talk), talk.say)
+        halt = desk.with_tenant_of(batch, _submitting(desk, batch, clearance, talk), talk.say)
         batch = desk.batch(batch.batch_id)
         written = write_reports(desk, batch, asked)
     counts = count(desk.journal, batch.key)
@@ -257,12 +274,14 @@ def working_alone(desk: Desk, batch: Batch) -> AbstractContextManager[None]:
     return only_process(locks, f"batch {batch.batch_id}", iso_utc(desk.clock.now().wall))
 
 
-def _submitting(desk: Desk, batch: Batch, talk: Talk) -> Callable[[Tenancy], Awaitable[Halt | None]]:
+def _submitting(
+    desk: Desk, batch: Batch, clearance: Clearance, talk: Talk
+) -> Callable[[Tenancy], Awaitable[Halt | None]]:
     from batch_offboard.execution import work_off
 
     async def submit(tenancy: Tenancy) -> Halt | None:
         options = desk.options
-        return await work_off(tenancy, batch, talk.observer, speed=options.speed, look=options.lookup)
+        return await work_off(tenancy, batch, clearance, talk.observer, speed=options.speed, look=options.lookup)
 
     return submit
 

@@ -237,15 +237,34 @@ def accepted_actions(journal: Journal, scope: int) -> list[dict[str, Any]]:
         ]
 
 
-def pending_devices(journal: Journal, batch: int) -> list[tuple[int, str]]:
-    """Row and device ID of every job that is still to be sent."""
+def sent_since(journal: Journal, tenant: str, since: float, but: int) -> int:
+    """How many devices of a tenant other batches than `but` have sent, accepted or perhaps, since a time."""
     statement = (
-        select(jobs.c.row, jobs.c.device_id)
+        select(func.count(func.distinct(jobs.c.device_id)))
+        .join(tenants, tenants.c.id == jobs.c.tenant)
+        .join(calls, and_(calls.c.batch == jobs.c.batch, calls.c.row == jobs.c.row))
+        .where(
+            tenants.c.name == tenant,
+            jobs.c.batch != but,
+            calls.c.api == ApiName.OFFBOARD,
+            calls.c.started_at >= since,
+            jobs.c.state.in_([JobState.SENDING, JobState.SUBMITTED, JobState.IN_DOUBT, JobState.CANCELLED]),
+        )
+    )
+    with journal.reading() as connection:
+        return int(connection.execute(statement).scalar_one())
+
+
+def pending_devices(journal: Journal, batch: int) -> list[tuple[int, str, str]]:
+    """Row, device ID and name of every job that is still to be sent."""
+    statement = (
+        select(jobs.c.row, jobs.c.device_id, rows.c.device_name)
+        .join(rows, and_(rows.c.batch == jobs.c.batch, rows.c.row == jobs.c.row))
         .where(jobs.c.batch == batch, jobs.c.state == JobState.PENDING)
         .order_by(jobs.c.row)
     )
     with journal.reading() as connection:
-        return [(row, device) for row, device in connection.execute(statement)]
+        return [(row, device, name) for row, device, name in connection.execute(statement)]
 
 
 def scopes_used(journal: Journal) -> list[str]:

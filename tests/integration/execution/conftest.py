@@ -27,12 +27,14 @@ from batch_offboard.config import Guards
 from batch_offboard.connection import Connection
 from batch_offboard.errors import SignInError
 from batch_offboard.execution import work_off
+from batch_offboard.guards import cleared_before
 from batch_offboard.jobs import NEXT_STATE, JobState, Verdict
 from batch_offboard.journal import reading, reported
 from batch_offboard.journal.plans import NewBatch
 from batch_offboard.journal.schema import calls, jobs, throttles
 from batch_offboard.journal.store import Journal
 from batch_offboard.plan import PlannedRow
+from batch_offboard.protected import Protected
 from batch_offboard.quota import QuotaLimits
 from batch_offboard.report import Outcome, ReportRow
 from batch_offboard.rows import Source
@@ -172,7 +174,8 @@ class World:
             horizon=horizon,
         )
         async with open_tenancy(self.journal, target, clock or MovedClock(), unreadable=not look) as tenancy:
-            return await work_off(tenancy, batch, self.ears, speed=SPEED)
+            clearance = cleared_before(batch.batch_id, Protected())
+            return await work_off(tenancy, batch, clearance, self.ears, speed=SPEED)
 
     def report(self, batch: reading.Batch) -> list[ReportRow]:
         return list(reported.report_rows(self.journal, batch.key))

@@ -39,7 +39,7 @@ class Options:
     `speed` is the rehearsal's; 1 is the machine's own time. `tell` speaks to whoever has to sign in.
     """
 
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
     cwd: Path
     config: Path | None = None
     journal: Path | None = None

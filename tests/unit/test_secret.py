@@ -13,6 +13,7 @@ import pytest
 
 from batch_offboard.config import AccessToken, Certificate, ClientSecret, Secret, SecretName, SecretPlace, read_secret
 from batch_offboard.errors import ConfigError
+from batch_offboard.desk import Options
 
 CANARY = "q7R~canary.Secret-1"
 
@@ -39,6 +40,10 @@ def test_a_secret_shows_a_mask(show: Callable[[Secret], str]) -> None:
 def test_a_secret_is_not_pickled(protocol: int) -> None:
     with pytest.raises(TypeError, match="not stored"):
         pickle.dumps(Secret(CANARY), protocol)
+
+
+def test_what_a_command_was_given_does_not_show_the_environment() -> None:
+    assert CANARY not in repr(Options({"BATCH_OFFBOARD_TOKEN": CANARY}, Path.cwd()))
 
 
 def test_a_secret_survives_copies_and_is_not_taken_apart() -> None:

@@ -4,7 +4,7 @@ Nothing here prints or asks; what people see and answer comes in from the comman
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +39,7 @@ from batch_offboard.planning import Purpose, Reading, read_sheet, save_plan, sta
 from batch_offboard.protocol import ApiName
 from batch_offboard.quota import TYPICAL_LATENCY, QuotaLimits
 from batch_offboard.report_files import ensure_writable, write_report
+from batch_offboard.safe_text import one_line
 from batch_offboard.standing import Observer
 from batch_offboard.target import new_batch_id
 from batch_offboard.tenancy import Tenancy
@@ -187,6 +188,7 @@ def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView
 
 def write_reports(desk: Desk, batch: Batch, paths: Sequence[Path]) -> list[Path]:
     """Write the batch's report to each path; returns where each was written."""
+    _spare_the_sheet(batch, paths)
     head = report_head(batch, desk.clock.now().wall)
     return [write_report(path, head, report_rows(desk.journal, batch.key)) for path in paths]
 
@@ -194,6 +196,16 @@ def write_reports(desk: Desk, batch: Batch, paths: Sequence[Path]) -> list[Path]
 def usual_reports(desk: Desk, batch: Batch) -> list[Path]:
     """Where the batch's report belongs: where it was asked for once, else beside the others."""
     return [Path(path) for path in batch.reports] or default_reports(desk.options.cwd, batch)
+
+
+def _spare_the_sheet(batch: Batch, reports: Sequence[Path]) -> None:
+    """A report that takes the name of its own sheet would destroy what was asked for."""
+    for path in reports:
+        with suppress(OSError):  # one of the two is not there
+            if path.samefile(batch.source_path):
+                raise UsageError(
+                    f"The report {one_line(str(path))} would replace the sheet itself; name another with --report."
+                )
 
 
 def default_reports(cwd: Path, batch: Batch, formats: Sequence[str] = ("csv", "xlsx")) -> list[Path]:
@@ -252,6 +264,7 @@ def _work(
     """Hold the locks, submit, and report whatever happened."""
     target = desk.target_of(batch)
     asked = reports or usual_reports(desk, batch)
+    _spare_the_sheet(batch, asked)
     for path in asked:
         ensure_writable(path)
     if target is not None:

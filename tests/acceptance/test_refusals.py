@@ -68,6 +68,17 @@ def test_a_refused_command_says_one_sentence_and_sends_nothing(
     assert tenant.called(devices) == []
 
 
+def test_a_report_never_replaces_the_sheet_it_is_about(desk: tuple[Office, list[str], str], tenant: Tenant) -> None:
+    office, devices, batch = desk
+    before = (office.folder / "devices.csv").read_bytes()
+    for arguments in (["run", batch, "--yes", "--quiet"], ["report", batch]):
+        ended = office.run(*arguments, "--report", "../work/devices.csv")
+        assert ended.code == 2
+        assert "would replace the sheet itself" in ended.sentence
+    assert (office.folder / "devices.csv").read_bytes() == before
+    assert tenant.called(devices) == []
+
+
 def test_a_real_batch_is_not_run_as_a_rehearsal(desk: tuple[Office, list[str], str], tenant: Tenant) -> None:
     office, devices, batch = desk
     journal = next(path for path in office.folder.parent.rglob("journal.db"))

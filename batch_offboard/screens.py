@@ -67,8 +67,19 @@ def confirm(view: PlanView, *, yes: bool, quiet: bool) -> None:
         )
     sys.stderr.write(f"This takes {devices_text(devices)} out of Defender. Type {devices} to go ahead: ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip() != str(devices):
+    if _typed_line() != str(devices):
         raise GuardError(f"Not confirmed; nothing was sent. The plan is kept: batch-offboard run {view.batch.batch_id}")
+
+
+def _typed_line() -> str:
+    """What the operator typed; nothing if they pressed Ctrl-C or ended the input instead."""
+    try:
+        line = sys.stdin.readline()
+    except KeyboardInterrupt:
+        line = ""
+    if not line.endswith("\n"):
+        sys.stderr.write("\n")
+    return line.strip()
 
 
 def tenant_is_up(url: str, machines: int, speed: float) -> None:

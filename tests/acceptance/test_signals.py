@@ -61,3 +61,14 @@ def test_two_signals_end_the_program_at_once_and_what_was_in_flight_is_in_doubt(
     assert resumed.json["counts"]["in_doubt"] == 3
     assert tenant.called(stuck) == stuck
     assert sorted(tenant.called(waiting)) == sorted(waiting)
+
+
+def test_ctrl_c_while_a_sheet_is_planned_saves_nothing(office: Office) -> None:
+    sheet = office.sheet([f"{number:040x}" for number in range(0xA0000, 0xA0000 + 200_000)])
+    with office.start("plan", sheet, "--simulate", "--journal", "journal.db") as program:
+        journal = office.folder / "journal.db"
+        program.until(lambda: journal.exists() and journal.stat().st_size > 1 << 20, "rows were saved")
+        program.signal(signal.SIGINT)
+        ended = program.ended()
+    assert (ended.code, ended.sentence) == (3, "batch-offboard: stopped; nothing more is sent.")
+    assert office.run("list", "--simulate", "--journal", "journal.db", "--json").json == []

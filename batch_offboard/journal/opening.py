@@ -4,9 +4,10 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -17,7 +18,7 @@ from batch_offboard.journal.migrations import VERSION, migrate, stored_version
 # A run waits so long for others that read or plan in the same journal; each of their transactions is short.
 BUSY_TIMEOUT = 60.0  # seconds
 
-MAKING = 2.0  # seconds in which a new journal has long got its tables
+MAKING = 2.0  # seconds in which a new journal that has its name has long got its tables
 
 
 def open_engine(path: Path, *, create: bool) -> Engine:
@@ -71,6 +72,28 @@ def _prepare_file(path: Path, *, create: bool) -> None:
     if not create:
         raise UsageError(f"There is no journal at {path}; `plan` or `run` a sheet first.")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make(path)
+
+
+def _make(path: Path) -> None:
+    """A new journal gets its name when it is whole, so that a process that dies over it leaves none behind."""
+    unnamed = path.with_name(f"{path.name}.{uuid4().hex}.new")
+    try:
+        _create(unnamed)
+        engine = _engine(unnamed)
+        try:
+            with told(path):
+                _bring_to_version(engine, unnamed)
+        finally:
+            engine.dispose()
+        with suppress(FileExistsError):  # another process was quicker, and theirs is as good
+            _create(path)
+            unnamed.replace(path)
+    finally:
+        unnamed.unlink(missing_ok=True)
+
+
+def _create(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
@@ -125,6 +148,6 @@ def _back_up(path: Path, version: int) -> None:
     """A copy beside the journal, so that an older program can be gone back to."""
     copy = path.with_name(f"{path.name}.version-{version}.backup")
     if not copy.exists():
-        os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        _create(copy)
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)

@@ -4,7 +4,10 @@ import asyncio
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -424,6 +427,37 @@ def test_an_empty_journal_is_refused_since_its_memory_is_gone(tmp_path: Path, mo
     (tmp_path / "journal.db").touch()
     with pytest.raises(JournalError, match="is empty"):
         Journal(tmp_path / "journal.db", create=True)
+
+
+def test_a_process_that_dies_while_it_makes_the_journal_is_no_hindrance(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    dying = (
+        "import os; from pathlib import Path; from batch_offboard.journal import opening, store\n"
+        "def die(connection):\n"
+        "    connection.exec_driver_sql('CREATE TABLE half (a INTEGER)')\n"
+        "    os._exit(9)\n"
+        f"opening.migrate = die; store.Journal(Path({str(path)!r}), create=True)"
+    )
+    assert subprocess.run([sys.executable, "-c", dying], check=False).returncode == 9
+    with closing(Journal(path, create=True)) as journal:
+        assert states(journal, add(journal, [row(2)])) == {2: Outcome.PENDING}
+
+
+def test_of_two_processes_that_make_the_journal_the_second_takes_the_first_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.db"
+
+    def overtaken(connection: Connection) -> None:
+        monkeypatch.setattr(opening, "migrate", migrations.migrate)
+        with closing(Journal(path, create=True)) as quicker:
+            add(quicker, [row(2)])
+        migrations.migrate(connection)
+
+    monkeypatch.setattr(opening, "migrate", overtaken)
+    with closing(Journal(path, create=True)) as journal:
+        assert [batch.batch_id for batch in reading.list_batches(journal)] == ["20261124-0815-abcd"]
+    assert [file.name for file in tmp_path.iterdir()] == ["journal.db"]
 
 
 def test_the_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path) -> None:

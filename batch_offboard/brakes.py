@@ -102,7 +102,8 @@ class Brakes:
             return self._unauthorized(outcome)
         if outcome.verdict is not Verdict.THROTTLED:
             self._count(outcome)
-        return self._alarm(outcome) or self._too_unclear() or self._too_many_failures()
+            return self._alarm(outcome) or self._too_soon(outcome) or self._too_unclear() or self._too_many_failures()
+        return self._alarm(outcome)
 
     def _count(self, outcome: CallOutcome) -> None:
         self._answered += 1
@@ -134,6 +135,16 @@ class Brakes:
             return None
         return Halt(f"The API cannot be reached ({detail}); when the network is back, `resume`.", ExitCode.UNFINISHED)
 
+    def _too_soon(self, outcome: CallOutcome) -> Halt | None:
+        """The first calls show whether the sheet, the tenant and the permission fit together: all must be accepted."""
+        if outcome.verdict is Verdict.SUBMITTED or self._answered > FIRST_CALLS:
+            return None
+        reason = (
+            f"One of the first {FIRST_CALLS} devices was not accepted ({_said(outcome)}); look at the report, and "
+            "`resume` if the others are meant all the same."
+        )
+        return Halt(reason, ExitCode.REFUSED)
+
     def _too_unclear(self) -> Halt | None:
         if self._unclear < UNCLEAR_IN_A_ROW:
             return None
@@ -142,11 +153,6 @@ class Brakes:
 
     def _too_many_failures(self) -> Halt | None:
         finished = self._accepted + self._failed
-        if self._accepted == 0 and self._failed >= FIRST_CALLS:
-            return Halt(
-                f"None of the first {self._failed} devices was accepted; is it the right tenant?",
-                ExitCode.REFUSED,
-            )
         if finished < SHARE_MEANS_SOMETHING or self._failed <= self._abort_share * finished:
             return None
         reason = (

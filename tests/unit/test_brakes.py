@@ -13,6 +13,7 @@ OPEN = CallOutcome(Verdict.ALREADY_OPEN)
 THROTTLED = CallOutcome(Verdict.THROTTLED, retry_after=60)
 UNAUTHORIZED = CallOutcome(Verdict.UNAUTHORIZED, code="Unauthorized", message="expired")
 NOT_SENT = CallOutcome(Verdict.NOT_SENT, code="Unreachable", message="refused")
+WARM = [ACCEPTED] * FIRST_CALLS
 
 
 def after(*outcomes: CallOutcome, percent: float = 10) -> Halt | None:
@@ -32,16 +33,16 @@ def test_accepted_calls_stop_nothing() -> None:
 
 
 def test_the_third_unclear_answer_in_a_row_stops() -> None:
-    assert exit_code_after(UNCLEAR, UNCLEAR) is None
-    assert exit_code_after(UNCLEAR, UNCLEAR, UNCLEAR) is ExitCode.REFUSED
+    assert exit_code_after(*WARM, UNCLEAR, UNCLEAR) is None
+    assert exit_code_after(*WARM, UNCLEAR, UNCLEAR, UNCLEAR) is ExitCode.REFUSED
 
 
 def test_a_clear_answer_between_unclear_ones_begins_the_count_anew() -> None:
-    assert after(UNCLEAR, UNCLEAR, ACCEPTED, UNCLEAR, UNCLEAR) is None
+    assert after(*WARM, UNCLEAR, UNCLEAR, ACCEPTED, UNCLEAR, UNCLEAR) is None
 
 
 def test_actions_that_are_open_already_are_not_unclear() -> None:
-    assert after(*[OPEN] * 10) is None
+    assert after(*WARM, *[OPEN] * 10) is None
 
 
 def test_a_throttled_call_counts_for_nothing() -> None:
@@ -80,8 +81,8 @@ def test_an_untrusted_certificate_stops_at_once() -> None:
 
 def test_a_stranger_in_the_apis_place_stops_the_second_time() -> None:
     stranger = CallOutcome(Verdict.IN_DOUBT, code="Redirect", alarm=Alarm.NOT_THE_API)
-    assert after(stranger) is None
-    assert exit_code_after(stranger, ACCEPTED, stranger) is ExitCode.REFUSED
+    assert after(*WARM, stranger) is None
+    assert exit_code_after(*WARM, stranger, ACCEPTED, stranger) is ExitCode.REFUSED
 
 
 def test_failures_stop_only_above_the_share_and_from_twenty_devices_on() -> None:
@@ -90,13 +91,20 @@ def test_failures_stop_only_above_the_share_and_from_twenty_devices_on() -> None
     assert exit_code_after(*[ACCEPTED] * 18, *[REFUSED] * 3) is ExitCode.REFUSED
 
 
-def test_none_of_the_first_five_accepted_stops() -> None:
-    assert after(*[REFUSED] * (FIRST_CALLS - 1)) is None
-    assert exit_code_after(*[REFUSED] * FIRST_CALLS) is ExitCode.REFUSED
+@pytest.mark.parametrize("outcome", [REFUSED, UNCLEAR, OPEN], ids=lambda outcome: outcome.verdict)
+@pytest.mark.parametrize("number", range(1, FIRST_CALLS + 1))
+def test_one_of_the_first_five_that_is_not_accepted_stops(outcome: CallOutcome, number: int) -> None:
+    assert exit_code_after(*[ACCEPTED] * (number - 1), outcome) is ExitCode.REFUSED
 
 
-def test_one_of_the_first_five_accepted_goes_on() -> None:
-    assert after(*[REFUSED] * 4, ACCEPTED, REFUSED) is None
+@pytest.mark.parametrize("outcome", [REFUSED, UNCLEAR, OPEN], ids=lambda outcome: outcome.verdict)
+def test_the_sixth_may_be_refused(outcome: CallOutcome) -> None:
+    assert after(*WARM, outcome) is None
+
+
+def test_a_call_that_is_made_again_is_still_one_of_the_first_five() -> None:
+    assert after(THROTTLED, NOT_SENT, UNAUTHORIZED, *WARM, REFUSED) is None
+    assert exit_code_after(*WARM[:-1], THROTTLED, THROTTLED, REFUSED) is ExitCode.REFUSED
 
 
 def test_an_api_that_never_answered_is_tried_for_half_a_minute() -> None:
@@ -125,9 +133,9 @@ def test_an_answer_ends_the_count_of_the_absence() -> None:
 
 def test_five_answers_warm_up() -> None:
     brakes = Brakes(10)
-    for number in range(FIRST_CALLS):
+    for _ in range(FIRST_CALLS):
         assert not brakes.warmed_up
-        brakes.note(ACCEPTED if number % 2 else REFUSED, 0.0)
+        brakes.note(ACCEPTED, 0.0)
     assert brakes.warmed_up
 
 

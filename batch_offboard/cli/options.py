@@ -20,7 +20,7 @@ class ReportOutcome(StrEnum):
 
 def _positive(value: float) -> float:
     if not 1 <= value <= 10_000:
-        raise typer.BadParameter("must be from 1 to 10000")
+        raise typer.BadParameter("must be from 1 to 10000.")
     return value
 
 

@@ -96,9 +96,12 @@ def _book_table(file: InputFile, request: _Request) -> Table:
     sheet, layout, is_report = _chosen_sheet(book, request, file.name)
     facts = sheet.facts(layout.id_index)
     hidden = frozenset(number for number in facts.hidden_rows if number > (layout.header_number or 0))
+    struck = frozenset(number for number in facts.struck_rows if number > (layout.header_number or 0))
     notes = [*book.notes, *_hidden_notes(hidden, request.hidden, sheet.name)]
     if facts.id_column_hidden:
         notes.append("The column of device IDs is hidden in the sheet.")
+    if struck:
+        notes.append(f"Struck-through text in {_counted(struck)}; it counts like any other: remove what is not meant.")
     skip = hidden if request.hidden is HiddenRows.VISIBLE_ONLY else frozenset()
     rows = sheet.rows(layout, facts.special, skip)
     if is_report:
@@ -173,12 +176,16 @@ def _hidden_notes(hidden: frozenset[int], wish: HiddenRows, sheet: str) -> list[
     """Words about hidden rows; raises InputError as long as the operator has not decided about them."""
     if not hidden:
         return []
-    count = f"{len(hidden)} hidden or filtered-out row{'s' if len(hidden) > 1 else ''}"
+    count = _counted(hidden, "hidden or filtered-out ")
     if wish is HiddenRows.REFUSE:
         raise InputError(
             f"Sheet '{shown(sheet)}' has {count}; say --visible-only to leave them out, or --include-hidden."
         )
     return [f"{count} left out." if wish is HiddenRows.VISIBLE_ONLY else f"{count} taken with the others."]
+
+
+def _counted(rows: frozenset[int], what: str = "") -> str:
+    return f"{len(rows)} {what}row{'s' if len(rows) > 1 else ''}"
 
 
 def _source(file: InputFile, sha256: str, kind: str) -> Source:

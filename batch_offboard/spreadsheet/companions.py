@@ -67,9 +67,10 @@ class XlsxCompanion:
 
     def facts(self, sheet: str, id_index: int | None) -> SheetFacts:
         part = self._part(sheet)
-        if not self._scans[part].needs_parsing:
+        struck = xlsx.struck_styles(self._archive)
+        if not self._scans[part].needs_parsing and not xlsx.holds_style(self._archive, part, struck):
             return SheetFacts()
-        return xlsx.sheet_facts(self._archive, part, id_index)
+        return xlsx.sheet_facts(self._archive, part, id_index, struck)
 
     def errors(self, sheet: str, id_index: int | None) -> dict[int, CellKind]:
         part = self._part(sheet)

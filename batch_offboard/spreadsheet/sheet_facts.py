@@ -17,6 +17,7 @@ class SheetFacts:
     """Facts of one sheet; rows are numbered from 1, columns from 0."""
 
     hidden_rows: set[int] = field(default_factory=set)  # only rows that hold something
+    struck_rows: set[int] = field(default_factory=set)  # with something in them that is struck through
     special: dict[int, CellKind] = field(default_factory=dict)  # the ID column's cells, by row
     id_column_hidden: bool = False
     last_row: int = 0

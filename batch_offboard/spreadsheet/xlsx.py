@@ -73,6 +73,27 @@ def holds_errors(archive: Archive, part: str) -> bool:
     return False
 
 
+def struck_styles(archive: Archive) -> frozenset[str]:
+    """The numbers of the cell styles whose font is struck through, as cells name them."""
+    walk = _StyleWalk()
+    if "xl/styles.xml" in archive:
+        parse(archive, "xl/styles.xml", walk.start, walk.end)
+    return frozenset(str(style) for style, font in enumerate(walk.fonts_of_styles) if font in walk.struck_fonts)
+
+
+def holds_style(archive: Archive, part: str, styles: frozenset[str]) -> bool:
+    """True if some cell of the sheet seems to have one of these styles."""
+    if not styles:
+        return False
+    wanted = re.compile(rb"""\ss\s*=\s*["'](?:%b)["']""" % "|".join(sorted(styles)).encode())
+    tail = b""
+    for piece in archive.pieces(part):
+        if wanted.search(tail + piece):
+            return True
+        tail = piece[-32:]
+    return False
+
+
 def sheet_parts(archive: Archive) -> dict[str, str]:
     """The part of each worksheet, by the sheet's name; raises InputError for a broken workbook."""
     targets = relation_targets(archive, "xl/_rels/workbook.xml.rels")
@@ -99,9 +120,12 @@ def relation_targets(archive: Archive, part: str) -> dict[str, str]:
     return targets
 
 
-def sheet_facts(archive: Archive, part: str, id_index: int | None) -> SheetFacts:
-    """Parse one sheet's XML; `id_index` is the column whose formulas and errors are of interest."""
-    walk = _SheetWalk(id_index)
+def sheet_facts(archive: Archive, part: str, id_index: int | None, struck: frozenset[str] = frozenset()) -> SheetFacts:
+    """Parse one sheet's XML.
+
+    `id_index` is the column whose formulas and errors are of interest, `struck` the styles of struck_styles.
+    """
+    walk = _SheetWalk(id_index, struck)
     parse(archive, part, walk.start, walk.end)
     return walk.facts
 
@@ -111,16 +135,42 @@ def _resolved(target: str) -> str:
     return target[1:] if target.startswith("/") else posixpath.normpath(posixpath.join("xl", target))
 
 
+class _StyleWalk:
+    """Follows the fonts and the cells' styles of a workbook; there are fonts of other things beside them."""
+
+    def __init__(self) -> None:
+        self.struck_fonts: set[int] = set()
+        self.fonts_of_styles: list[int] = []
+        self._inside = ""
+        self._font = -1
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag in ("fonts", "cellXfs"):
+            self._inside = tag
+        elif tag == "font" and self._inside == "fonts":
+            self._font += 1
+        elif tag == "strike" and self._inside == "fonts" and true(attributes.get("val", "1")):
+            self.struck_fonts.add(self._font)
+        elif tag == "xf" and self._inside == "cellXfs":
+            self.fonts_of_styles.append(number(attributes.get("fontId")))
+
+    def end(self, tag: str) -> None:
+        if tag == self._inside:
+            self._inside = ""
+
+
 class _SheetWalk:
     """Follows the cells of a sheet; a cell without a place comes after the one before."""
 
-    def __init__(self, id_index: int | None) -> None:
+    def __init__(self, id_index: int | None, struck: frozenset[str]) -> None:
         self.facts = SheetFacts()
         self._id_index = id_index
+        self._struck_styles = struck
         self._row = 0
         self._column = -1
         self._row_hidden = False
         self._error = False
+        self._struck = False
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         if tag == "c":
@@ -152,6 +202,7 @@ class _SheetWalk:
         else:
             self._column += 1
         self._error = attributes.get("t") == "e"
+        self._struck = attributes.get("s") in self._struck_styles
 
     def _value(self) -> None:
         facts = self.facts
@@ -160,6 +211,8 @@ class _SheetWalk:
         facts.last_column = max(facts.last_column, self._column)
         if self._row_hidden:
             facts.hidden_rows.add(self._row)
+        if self._struck:
+            facts.struck_rows.add(self._row)
         if self._error:
             self._mark(CellKind.ERROR)
 

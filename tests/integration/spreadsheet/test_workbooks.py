@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 import xlwt
+from openpyxl import Workbook as Book
+from openpyxl.styles import Font
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from openpyxl.worksheet.worksheet import Worksheet
 
 from batch_offboard.devices import Refusal as Reason
@@ -48,6 +51,7 @@ def test_rows_come_with_their_own_numbers_and_blank_rows_are_left_out(
         (dt.date(2026, 11, 20), CellKind.DATE, "2026-11-20"),
         (dt.datetime(2026, 11, 20, 10, 30), CellKind.DATE, "2026-11-20 10:30:00"),  # noqa: DTZ001 - as stored
         (dt.time(10, 30), CellKind.DATE, "10:30:00"),
+        (dt.timedelta(hours=30, minutes=5), CellKind.DATE, "1 day, 6:05:00"),
         ("=A2", CellKind.FORMULA, ""),
         ("#N/A", CellKind.ERROR, ""),
         ("#REF!", CellKind.ERROR, ""),
@@ -147,6 +151,39 @@ def test_a_hidden_column_of_ids_is_told(opened: Opened, workbook: Workbook, an_i
 
     table = opened(workbook([HEADER, (an_id(1), "x", "y")], change))
     assert "The column of device IDs is hidden in the sheet." in table.notes
+
+
+def test_rows_that_are_struck_through_are_counted_and_taken(opened: Opened, workbook: Workbook, an_id: AnId) -> None:
+    def strike(sheet: Worksheet) -> None:
+        for place in ("A1", "A3", "B3", "C5", "A7"):
+            sheet[place].font = Font(strike=True)
+        sheet["A2"].font = Font(bold=True)
+
+    table = opened(workbook([HEADER, *[(an_id(n), "x", "y") for n in range(4)], (), ()], strike))
+    assert "Struck-through text in 2 rows; it counts like any other: remove what is not meant." in table.notes
+    assert [row.number for row in table.rows] == [2, 3, 4, 5]
+
+
+def test_a_font_that_is_not_struck_through_is_not_told(opened: Opened, workbook: Workbook, an_id: AnId) -> None:
+    def change(sheet: Worksheet) -> None:
+        sheet["A2"].font = Font(strike=False, bold=True)
+        sheet["A9"].font = Font(strike=True)  # an empty cell
+
+    table = opened(workbook([HEADER, (an_id(1), "x", "y")], change))
+    assert not [note for note in table.notes if "Struck" in note]
+
+
+def test_dates_counted_from_1904_are_dates_and_ids_beside_them_are_ids(
+    taken: Taken, workbook: Workbook, an_id: AnId
+) -> None:
+    def change(sheet: Worksheet) -> None:
+        book = sheet.parent
+        assert isinstance(book, Book)
+        book.epoch = CALENDAR_MAC_1904
+        sheet["A3"] = dt.date(2026, 11, 20)
+
+    rows = taken(workbook([HEADER, (an_id(1), "x", "y"), ("", "x", "y")], change))
+    assert ids(rows) == [an_id(1), NotText(CellKind.DATE, "2026-11-20")]
 
 
 def test_a_hidden_sheet_is_never_chosen(refusal: Refusal, workbook: Workbook, an_id: AnId) -> None:

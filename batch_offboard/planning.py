@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from batch_offboard import __version__
-from batch_offboard.clock import Moment
+from batch_offboard.clock import Moment, iso_utc
 from batch_offboard.errors import InputError
 from batch_offboard.fleet import Fleet
 from batch_offboard.journal.plans import NewBatch, tenant_of
@@ -21,6 +21,10 @@ from batch_offboard.spreadsheet import HiddenRows, open_table
 
 # A plan is believed for this long; after that, or when its sheet has changed, it is made again.
 PLAN_LIFE = 24 * 3600.0  # seconds
+
+# Somebody's list of leavers from longer ago may not be tonight's; a clock may differ by a little.
+OLD_SHEET = 30 * 24 * 3600.0  # seconds
+CLOCKS_DIFFER = 300.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,18 @@ def staleness(batch: Batch, now: float) -> str | None:
     except OSError:
         return None
     return "the sheet has changed since" if digest != batch.source_sha256 else None
+
+
+def age_notes(source: Source, now: float) -> list[str]:
+    """What the operator should know about the time of the sheet's last change; `now` in seconds since the epoch."""
+    if source.modified is None:
+        return []
+    age = now - source.modified
+    if age > OLD_SHEET:
+        return [f"The sheet was last changed {int(age // 86_400)} days ago; is it the one that is meant?"]
+    if age < -CLOCKS_DIFFER:
+        return [f"The sheet was last changed in the future ({iso_utc(source.modified)}); check the clock."]
+    return []
 
 
 def _decisions(planner: Planner, table: Table) -> Iterator[PlannedRow]:

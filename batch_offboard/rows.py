@@ -56,6 +56,7 @@ class Source:
     sha256: str
     size: int  # bytes
     kind: str  # "CSV (UTF-8, comma)", "XLSX, sheet 'Devices'", …
+    modified: float | None = None  # when the file was last changed, in seconds since the epoch
 
 
 @dataclass(frozen=True, slots=True)

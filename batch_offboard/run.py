@@ -35,7 +35,7 @@ from batch_offboard.journal.reading import (
 from batch_offboard.journal.reported import report_head, report_rows
 from batch_offboard.lock import lock_paths, only_process
 from batch_offboard.plan import Reason
-from batch_offboard.planning import Purpose, Reading, read_sheet, save_plan, staleness
+from batch_offboard.planning import Purpose, Reading, age_notes, read_sheet, save_plan, staleness
 from batch_offboard.protocol import ApiName
 from batch_offboard.quota import TYPICAL_LATENCY, QuotaLimits
 from batch_offboard.report_files import ensure_writable, write_report
@@ -93,7 +93,7 @@ def plan(desk: Desk, sheet: Path, reading: Reading, comment: str | None = None) 
     table = read_sheet(desk.options.cwd / sheet, reading)
     fleet, why_not = _fleet(desk, purpose, desk.options.cwd / sheet, reading)
     batch = save_plan(desk.journal, table, reading, purpose, now, fleet, why_not, protected)
-    return view_plan(desk, batch, table.notes)
+    return view_plan(desk, batch, [*table.notes, *age_notes(table.source, now.wall)])
 
 
 def _fleet(desk: Desk, purpose: Purpose, sheet: Path, reading: Reading) -> tuple[Fleet | None, str]:

@@ -189,7 +189,7 @@ def _counted(rows: frozenset[int], what: str = "") -> str:
 
 
 def _source(file: InputFile, sha256: str, kind: str) -> Source:
-    return Source(str(file.path), file.path.name, sha256, file.size, kind)
+    return Source(str(file.path), file.path.name, sha256, file.size, kind, file.mtime_ns / 1e9)
 
 
 def _table(source: Source, layout: Layout, rows: Iterator[SourceRow], *, is_report: bool) -> Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +32,13 @@ def test_a_plan_whose_sheet_has_changed_is_made_again(office: Office, tenant: Te
     assert "devices.csv is planned again: the sheet has changed since." in ended.err
     assert ended.json["batch"] != batch
     assert tenant.called(devices) == devices[5:]
+
+
+def test_a_plan_of_an_old_sheet_says_so(office: Office) -> None:
+    sheet = office.sheet(["c" * 39 + "d"])
+    os.utime(office.folder / sheet, (time.time(), time.time() - 45.5 * 86_400))
+    planned = office.run("plan", sheet, "--simulate", "--json")
+    assert (planned.code, planned.json["notes"][-1][:42]) == (0, "The sheet was last changed 45 days ago; is")
 
 
 def test_a_plan_of_another_tenant_is_refused(office: Office, tenant: Tenant) -> None:

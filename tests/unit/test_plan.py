@@ -35,6 +35,10 @@ def test_a_short_name_and_its_full_name_are_the_same() -> None:
     assert reasons((ONE, "lt-1"), (ONE, "LT-1.contoso.example")) == [None, Reason.DUPLICATE]
 
 
+def test_one_name_with_two_ids_is_two_devices() -> None:
+    assert reasons((ONE, "LT-1"), (TWO, "lt-1")) == [None, None]
+
+
 def test_one_id_with_two_names_refuses_both_rows() -> None:
     rows, planner = planned((ONE, "LT-1"), (ONE, "LT-2"), (ONE, "LT-1"))
     assert [row.reason for row in rows] == [None, Reason.NAME_MISMATCH, Reason.NAME_MISMATCH]

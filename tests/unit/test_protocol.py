@@ -63,6 +63,15 @@ ANSWERS = [
     pytest.param(
         Answer(201, JSON, action(machineId=DEVICE.upper())), SUBMITTED, None, "", id="the machine's case is free"
     ),
+    pytest.param(
+        Answer(
+            200, JSON, action(requestorComment="somebody else's", creationDateTimeUtc="2026-11-01T08:15:31.4412093Z")
+        ),
+        SUBMITTED,
+        None,
+        "",
+        id="the device's older action is the device's action",
+    ),
     pytest.param(Answer(201, JSON, action(id="")), DOUBT, None, "NoActionId", id="201 with an empty id"),
     pytest.param(Answer(201, JSON, action(id=None)), DOUBT, None, "NoActionId", id="201 with a null id"),
     pytest.param(Answer(201, JSON, action(id=7)), DOUBT, None, "NoActionId", id="201 with a number as id"),

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from batch_offboard.config import AccessToken, Certificate, ClientSecret, Secret, SecretName, SecretPlace, read_secret
-from batch_offboard.errors import ConfigError
 from batch_offboard.desk import Options
+from batch_offboard.errors import ConfigError
 
 CANARY = "q7R~canary.Secret-1"
 

@@ -4,14 +4,14 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import platformdirs
 
-from batch_offboard.clock import LoopClock, SystemClock
+from batch_offboard.clock import Clock, LoopClock, SystemClock
 from batch_offboard.config import Config, load_config
 from batch_offboard.config.loading import is_configured
 from batch_offboard.errors import BusyError, ConfigError, GuardError, UsageError
@@ -52,16 +52,37 @@ class Options:
     tell: Callable[[str], None] = field(default=lambda _text: None, repr=False)
 
 
+class World(Protocol):
+    """The time that a command lives in, and what runs its waiting work."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` comes to, on an event loop of its own."""
+
+
+class Machine:
+    """The machine's own time."""
+
+    def __init__(self) -> None:
+        self.clock: Clock = SystemClock()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run(work)
+
+
 class Desk:
     """One command's open journal and, as far as it needs them, configuration and tenant; a context manager."""
 
-    def __init__(self, options: Options, *, create: bool = False) -> None:
+    def __init__(self, options: Options, *, create: bool = False, world: World | None = None) -> None:
         if options.faults:
             from batch_offboard.rehearsal import check_faults
 
             check_faults(options.faults)
         self.options = options
-        self.clock = SystemClock()
+        self.world = world or Machine()
+        self.clock = self.world.clock
         self.unreadable = False  # the tenant was found to be unreadable; it is not asked again
         self._config: Config | None = None
         self._target: Target | None = None
@@ -168,7 +189,7 @@ class Desk:
                 finally:
                     self.unreadable = opened.unreadable
 
-        return asyncio.run(inside())
+        return self.world.run(inside())
 
     def with_embedded_tenant(
         self,

@@ -1,0 +1,65 @@
+"""The hours in which unattended runs may send: weekdays, from and to in a named time zone, and days that are frozen.
+
+Pure. A window that ends on the next day (22:00 to 06:00) belongs to the day on which it opens. The hour that daylight
+saving time skips or repeats opens no second window.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, tzinfo
+from typing import Final
+
+DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+# The next opening is looked for so far ahead; a window that never opens is a mistake that somebody has to see.
+LOOK_AHEAD = 400  # days
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One opening of a window: seconds since the epoch, the end not included."""
+
+    opens: float
+    closes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When sending may begin. `days` are numbers of weekdays (Monday is 0), `frozen` days on which none opens."""
+
+    days: frozenset[int]
+    start: time
+    end: time
+    zone: tzinfo
+    frozen: frozenset[date] = frozenset()
+
+    def span_at(self, now: float) -> Span | None:
+        """The opening that holds at this moment, or None."""
+        return next((span for span in self._spans(now, before=2, ahead=1) if span.opens <= now < span.closes), None)
+
+    def next_opening(self, now: float) -> Span | None:
+        """The first opening that begins after this moment; None if none does for more than a year."""
+        return next((span for span in self._spans(now, before=1, ahead=LOOK_AHEAD) if span.opens > now), None)
+
+    def last_opening(self, now: float) -> Span | None:
+        """The latest opening that is over at this moment; None if there was none for more than a year."""
+        spans = [span for span in self._spans(now, before=LOOK_AHEAD, ahead=1) if span.closes <= now]
+        return spans[-1] if spans else None
+
+    def _spans(self, now: float, *, before: int, ahead: int) -> Iterator[Span]:
+        today = datetime.fromtimestamp(now, self.zone).date()
+        for offset in range(-before, ahead + 1):
+            day = today + timedelta(days=offset)
+            if day.weekday() in self.days and day not in self.frozen:
+                yield self._span(day)
+
+    def _span(self, day: date) -> Span:
+        """From a time to itself is a whole day."""
+        last = day if self.end > self.start else day + timedelta(days=1)
+        return Span(_moment(day, self.start, self.zone), _moment(last, self.end, self.zone))
+
+
+def _moment(day: date, at: time, zone: tzinfo) -> float:
+    """The moment at which clocks in the zone show this time: of a time that they show twice the first, and of one that
+    they skip as long after midnight as on any other day (PEP 495, fold=0)."""
+    return datetime.combine(day, at, zone).timestamp()

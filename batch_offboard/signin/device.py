@@ -6,13 +6,14 @@ encrypted for this user, and never in any other way.
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msal
 import platformdirs
 
-from batch_offboard.clock import Clock, iso_utc
+from batch_offboard.clock import Clock, Moment, iso_utc
 from batch_offboard.errors import ConfigError, SignInError
 from batch_offboard.safe_text import one_line
 from batch_offboard.signin.refusals import TransientSignInError
@@ -84,8 +85,8 @@ class Person:
             raise self._line.refuse(flow, self._line.status, self._line.asked, ())
         flow["interval"] = max(1, flow["interval"])
         self._tell_code(flow)
-        answer = self._watch(flow)
-        grant = grant_in(answer, self._line)
+        answer, asked = self._watch(flow)
+        grant = replace(grant_in(answer, self._line), asked=asked)
         claims = answer.get("id_token_claims")
         self._tell_who(claims.get("preferred_username") if isinstance(claims, dict) else None)
         return grant
@@ -97,8 +98,11 @@ class Person:
         flow: Answer = application.initiate_device_flow([self._scope])
         return flow
 
-    def _watch(self, flow: dict[str, Any]) -> Answer:
-        """Asks whether somebody has signed in, as often as the service allows, until the code ends."""
+    def _watch(self, flow: dict[str, Any]) -> tuple[Answer, Moment]:
+        """Asks whether somebody has signed in, as often as the service allows, until the code ends.
+
+        Returns the last answer, and when it was asked for.
+        """
         end = self._clock.now().ticks + flow["expires_in"]
 
         def question(session: SignInSession) -> Answer:
@@ -109,7 +113,8 @@ class Person:
 
         while True:
             self._wait(flow["interval"])
-            ended = self._clock.now().ticks >= end
+            asked = self._clock.now()
+            ended = asked.ticks >= end
             try:
                 answer = answer_to(self._line, question) or {}
             except TransientSignInError:
@@ -117,9 +122,9 @@ class Person:
                     raise
                 continue
             if answer.get("error") not in WAITING:
-                return answer
+                return answer, asked
             if ended:
-                return {"error": "code_expired"}
+                return {"error": "code_expired"}, asked
 
     def _application(self, session: SignInSession) -> Any:
         if self._cache is None:

@@ -28,10 +28,14 @@ PAUSE_WITHOUT = 5.0  # seconds until it is asked again when there is no good tok
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A token, and for how long it is said to be good, as the service put it."""
+    """A token, and for how long it is said to be good, as the service put it.
+
+    `asked` is when the request left that brought it, if that was later than the first.
+    """
 
     token: Secret
     expires_in: object = None
+    asked: Moment | None = None
 
 
 class Applicant(Protocol):
@@ -172,6 +176,7 @@ class KeptToken:
 
     def _take(self, grant: Grant, asked: Moment) -> None:
         """Counted from the moment of asking, a token ends no later than the service has it."""
+        asked = grant.asked or asked
         claims = claims_of(grant.token)
         _check(claims, self._expected)
         seconds = lifetime(grant.expires_in, claims, asked.wall)

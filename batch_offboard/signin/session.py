@@ -148,6 +148,7 @@ def answer_to(
 ) -> Answer | None:
     """What msal says, be it a token or a refusal; whatever it raises instead, as one sentence."""
     _silence()
+    line.refused = {}
     try:
         with line.open() as session:
             answer = question(session)

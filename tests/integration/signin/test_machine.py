@@ -105,7 +105,7 @@ def test_a_machine_without_an_identity_service_is_told_from_a_broken_network(
 ) -> None:
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1")
     monkeypatch.delenv("IDENTITY_ENDPOINT", raising=False)
-    with pytest.raises(SignInError, match=r"identity service cannot be reached \(Connection refused\); managed_ident"):
+    with pytest.raises(SignInError, match=r"identity service cannot be reached \(.+\); managed_ident"):
         as_machine().sign_in()
 
 

@@ -63,6 +63,17 @@ def test_it_is_waited_for_as_slowly_as_the_service_wants(entra: Office, as_perso
     assert entra.tenant.faults == []
 
 
+async def test_the_life_of_a_token_begins_when_somebody_has_signed_in_and_not_when_they_were_asked(
+    entra: Office, as_person: AsPerson
+) -> None:
+    entra.tenant.person.extendleft(["waits"] * 5)
+    entra.tenant.interval, entra.tenant.lifetime = 100, 120
+    source = as_person()
+    source.sign_in()
+    assert await source.token() == entra.tenant.tokens[0]
+    assert len(entra.tenant.tokens) == 1
+
+
 def test_a_service_that_names_no_interval_is_not_asked_without_a_pause(
     entra: Office, as_person: AsPerson, clock: "MovableClock"
 ) -> None:

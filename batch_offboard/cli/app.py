@@ -1,10 +1,12 @@
 """The application that the commands register with."""
 
+import os
 from typing import Annotated
 
 import typer
 
 from batch_offboard import __version__
+from batch_offboard.cli import options as given
 from batch_offboard.errors import ExitCode
 
 EXIT_CODES = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
@@ -30,5 +32,9 @@ def _every_command(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
+    env_file: given.EnvFile = None,
 ) -> None:
-    pass
+    if env_file is not None:
+        from batch_offboard.env_file import read_env_file
+
+        os.environ.update(read_env_file(env_file))

@@ -117,3 +117,7 @@ TenantSpeed = Annotated[
     typer.Option("--speed", metavar="N", callback=_positive, help="Let the tenant's time pass N times faster."),
 ]
 BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="Batch ID, or the beginning of one.")]
+EnvFile = Annotated[
+    Path | None,
+    typer.Option("--env-file", metavar="PATH", help="Set the variables in this file first, one NAME=value a line."),
+]

@@ -15,6 +15,7 @@ from batch_offboard.config.credential import (
     ManagedIdentity,
 )
 from batch_offboard.config.loading import is_configured, load_config
+from batch_offboard.config.notices import Notices
 from batch_offboard.config.secret import (
     Secret,
     SecretName,
@@ -39,6 +40,7 @@ __all__ = [
     "Guards",
     "ManagedIdentity",
     "Network",
+    "Notices",
     "Quota",
     "Secret",
     "SecretName",

@@ -7,6 +7,7 @@ from pydantic.fields import FieldInfo
 
 from batch_offboard.config.clouds import CLOUDS, Cloud, Endpoints
 from batch_offboard.config.credential import WAYS, Credential
+from batch_offboard.config.notices import Notices
 from batch_offboard.config.secret import SecretName, SecretPlace
 from batch_offboard.config.source import KeyPath, KeyTree
 from batch_offboard.config.values import (
@@ -116,6 +117,7 @@ class Config(Part):
     guards: Guards = Guards()
     lookup: Lookup = Lookup()
     network: Network = Network()
+    notices: Notices = Notices()
 
     @model_validator(mode="after")
     def _has_the_ids_it_needs(self) -> Self:
@@ -140,6 +142,7 @@ SECTIONS: dict[str, tuple[type[Part], ...]] = {
     "guards": (Guards,),
     "lookup": (Lookup,),
     "network": (Network,),
+    "notices": (Notices,),
 }
 
 

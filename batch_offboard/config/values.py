@@ -96,6 +96,19 @@ def _proxy_address(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
+# Nothing in it can end a header or begin another address.
+_MAIL_ADDRESS = r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+"
+
+
+def _mail_server(text: str) -> str:
+    """HOST:PORT; an IPv6 address stands in brackets, and 587 is the port for programs that hand mail in (RFC 6409)."""
+    parts = _split(f"http://{text}")
+    if parts.path:
+        raise ValueError("a server has no path")
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{host}:{parts.port or 587}"
+
+
 Guid: TypeAlias = Annotated[
     str,
     _matching(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
@@ -147,3 +160,16 @@ Audience: TypeAlias = Annotated[
     Field(description="what the token is asked for, such as https://api.securitycenter.microsoft.com"),
 ]
 Line: TypeAlias = Annotated[str, _matching(r".*\S.*"), Field(max_length=400)]
+MailAddress: TypeAlias = Annotated[
+    str, _matching(_MAIL_ADDRESS), Field(description="a mail address such as offboarding@example.com")
+]
+MailAddresses: TypeAlias = Annotated[
+    str,
+    _matching(rf"{_MAIL_ADDRESS}( *, *{_MAIL_ADDRESS})*"),
+    Field(description="mail addresses, separated by commas"),
+]
+MailServer: TypeAlias = Annotated[
+    str,
+    AfterValidator(_mail_server),
+    Field(description="a mail server such as smtp.example.com:587"),
+]

@@ -1,0 +1,227 @@
+"""`schedule`: the nightly run in the hands of the platform's own scheduler."""
+
+import getpass
+import os
+import sys
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from batch_offboard import __version__
+from batch_offboard.cli import options as given
+from batch_offboard.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from batch_offboard.config import Config
+    from batch_offboard.schedule.job import Kind, Rendered
+    from batch_offboard.schedule.planning import Machine, Wish
+    from batch_offboard.schedule.schedulers import Scheduler, Standing
+
+app = typer.Typer(
+    name="schedule",
+    help="Let the platform's own scheduler start `nightly`, look at it, or take it away.",
+    epilog="Example: batch-offboard schedule install --inbox inbox --at 22:00 --days mon-fri",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+
+class SchedulerKind(StrEnum):
+    """The kinds that `--kind` takes."""
+
+    SYSTEMD_USER = "systemd-user"
+    SYSTEMD_SYSTEM = "systemd-system"
+    CRON = "cron"
+    WINDOWS = "windows"
+    KUBERNETES = "kubernetes"
+
+
+KindOption = Annotated[
+    SchedulerKind | None,
+    typer.Option("--kind", metavar="KIND", help=f"{', '.join(SchedulerKind)} [default: what is here]."),
+]
+Name = Annotated[str, typer.Option("--name", metavar="NAME", help="What the scheduler calls it.")]
+DEFAULT_NAME = "batch-offboard-nightly"
+
+
+@app.command(epilog="Example: batch-offboard schedule install --inbox inbox --at 22:00 --days mon-fri --print")
+def install(
+    inbox: Annotated[str, typer.Option("--inbox", metavar="DIR", help="The folder that the sheets are taken from.")],
+    kind: KindOption = None,
+    at: Annotated[str, typer.Option("--at", metavar="HH:MM", help="When to start, in local time.")] = "22:00",
+    days: Annotated[str, typer.Option("--days", metavar="DAYS", help="mon-fri, or sat,sun, or daily.")] = "daily",
+    zone: Annotated[
+        str | None, typer.Option("--zone", metavar="NAME", help="Time zone of --at [default: the machine's].")
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config", metavar="PATH", help="Configuration file [default: $BATCH_OFFBOARD_CONFIG, else config.yaml]."
+        ),
+    ] = None,
+    journal: Annotated[
+        str | None, typer.Option("--journal", metavar="PATH", help="Journal file [default: the configuration's].")
+    ] = None,
+    env_file: Annotated[
+        str | None,
+        typer.Option("--env-file", metavar="PATH", help="File with the variables that hold the secrets, NAME=value."),
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", metavar="NAME", help="The account of a system service or a Windows task.")
+    ] = None,
+    name: Name = DEFAULT_NAME,
+    catch_up: Annotated[
+        bool | None,
+        typer.Option(
+            "--catch-up/--no-catch-up",
+            help="Make up for a missed start once the machine is up [default: if the configuration has a window].",
+        ),
+    ] = None,
+    image: Annotated[
+        str, typer.Option("--image", metavar="IMAGE", help="With --kind kubernetes: the container image.")
+    ] = "",
+    print_only: Annotated[bool, typer.Option("--print", help="Show what would be written, and write nothing.")] = False,
+    json: given.Json = False,
+) -> int:
+    """Let the scheduler start `nightly`."""
+    from batch_offboard import screens
+    from batch_offboard.schedule import planning
+    from batch_offboard.schedule import screens as shown
+
+    chosen = _kind(kind, print_only=print_only)
+    machine = _machine()
+    wish = planning.Wish(
+        chosen, name, inbox, at, days, zone, config, journal, env_file, user, image=image, catch_up=catch_up
+    )
+    rendered = _rendered(wish, machine, installing=not print_only)
+    target = _scheduler(chosen)
+    places = target.places(rendered)
+    if not print_only:
+        target.install(name, rendered)
+    say = screens.voice(quiet=json)
+    if json:
+        screens.show(shown.rendered_json(chosen, name, rendered, places, installed=not print_only))
+    elif print_only:
+        screens.show(shown.files_text(rendered, places))
+        say(shown.steps_text(chosen, rendered))
+    else:
+        screens.show(shown.installed_text(chosen, name, rendered, places))
+    return ExitCode.OK
+
+
+@app.command(epilog="Example: batch-offboard schedule show")
+def show(kind: KindOption = None, name: Name = DEFAULT_NAME, json: given.Json = False) -> int:
+    """Show what is scheduled, and when it starts next."""
+    from batch_offboard import screens
+    from batch_offboard.schedule import screens as shown
+
+    found = [standing for _, standing in _standings(kind, name)]
+    screens.show(shown.standings_json(name, found) if json else shown.standings_text(name, found))
+    return ExitCode.OK
+
+
+@app.command(epilog="Example: batch-offboard schedule remove")
+def remove(kind: KindOption = None, name: Name = DEFAULT_NAME, json: given.Json = False) -> int:
+    """Take away what `schedule install` wrote."""
+    from batch_offboard import screens
+    from batch_offboard.schedule import screens as shown
+
+    found = _standings(kind, name)
+    if not found:
+        raise UsageError(f"Nothing is scheduled as {name} on this machine, so nothing was removed.")
+    if len(found) > 1:
+        kinds = ", ".join(standing.kind for _, standing in found)
+        raise UsageError(f"{name} is scheduled more than once; say which with --kind: {kinds}.")
+    target, standing = found[0]
+    removed = target.remove(name)
+    text = "\n".join(f"Removed: {place}" for place in removed)
+    screens.show(shown.removed_json(standing.kind, name, removed) if json else text)
+    return ExitCode.OK
+
+
+def _kind(kind: SchedulerKind | None, *, print_only: bool) -> "Kind":
+    from batch_offboard.schedule.job import Kind
+    from batch_offboard.schedule.planning import kinds_here
+
+    here = kinds_here()
+    if kind is not None:
+        return Kind(kind)
+    if here:
+        return here[0]
+    if print_only:
+        return Kind.SYSTEMD_USER
+    raise UsageError("No scheduler was found on this machine; --print --kind KIND shows what one elsewhere needs.")
+
+
+def _scheduler(kind: "Kind") -> "Scheduler":
+    from batch_offboard.schedule.programs import run
+    from batch_offboard.schedule.schedulers import scheduler
+
+    return scheduler(kind, run, os.environ, Path.home())
+
+
+def _standings(kind: SchedulerKind | None, name: str) -> "list[tuple[Scheduler, Standing]]":
+    """Every scheduler that has the job: the one named, or all of this machine."""
+    from batch_offboard.schedule.job import Kind, check_name
+    from batch_offboard.schedule.planning import kinds_here
+
+    check_name(name)
+    kinds = (Kind(kind),) if kind is not None else kinds_here()
+    pairs = [(target, target.show(name)) for target in map(_scheduler, kinds)]
+    return [(target, standing) for target, standing in pairs if standing is not None]
+
+
+def _machine() -> "Machine":
+    from batch_offboard.run import state_folder
+    from batch_offboard.schedule.planning import Machine
+
+    domain = os.environ.get("USERDOMAIN")
+    user = getpass.getuser()
+    return Machine(
+        folder=str(Path.cwd()),
+        interpreter=sys.executable,
+        state=str(state_folder()),
+        user=f"{domain}\\{user}" if domain else user,
+        default_image=f"batch-offboard:{__version__}",
+        environ=os.environ,
+    )
+
+
+def _rendered(wish: "Wish", machine: "Machine", *, installing: bool) -> "Rendered":
+    """The text for the scheduler, with a note for each variable that nobody would set at night."""
+    from dataclasses import replace
+
+    from batch_offboard.schedule.job import Kind
+    from batch_offboard.schedule.planning import rendered, variables_needed
+
+    if wish.kind is Kind.KUBERNETES:
+        return rendered(wish, machine, None)
+    if installing and not (Path(machine.folder) / wish.inbox).is_dir():
+        raise UsageError(f"There is no folder {Path(machine.folder) / wish.inbox} (--inbox); make it first.")
+    variables = _variables(wish, installing=installing)
+    config = _config(wish, machine, variables, installing=installing)
+    text = rendered(wish, machine, config)
+    missing = [name for name in variables_needed(config) if name not in variables] if config else []
+    notes = [
+        f"The configuration takes a secret from the variable {name}; --env-file does not set it." for name in missing
+    ]
+    return replace(text, notes=(*text.notes, *notes))
+
+
+def _variables(wish: "Wish", *, installing: bool) -> Mapping[str, str]:
+    from batch_offboard.env_file import read_env_file
+
+    path = Path(wish.env_file) if wish.env_file else None
+    return read_env_file(path) if path is not None and (installing or path.exists()) else {}
+
+
+def _config(wish: "Wish", machine: "Machine", variables: Mapping[str, str], *, installing: bool) -> "Config | None":
+    """The configuration as the scheduled run will see it: with the file's variables, and none of this terminal's."""
+    from batch_offboard.config import load_config
+    from batch_offboard.schedule.planning import config_path
+
+    path = Path(config_path(wish, machine))
+    return load_config(path, variables, Path(machine.folder)) if installing or path.exists() else None

@@ -106,7 +106,7 @@ def run_(
         else:
             view = run.run_batch(desk, file_or_batch, report_paths(chosen, report), talk)
         ending = tracked(desk, view, report_paths(chosen, report), talk) if track else view
-    return end_of_run(ending, json=json, quiet=quiet)
+    return end_of_run(ending, chosen, json=json, quiet=quiet)
 
 
 @app.command(epilog="Example: batch-offboard resume")
@@ -133,7 +133,7 @@ def resume(
         found = desk.batch(batch) if batch else None
         view = run.resume(desk, found, report_paths(chosen, report), talk)
         ending = tracked(desk, view, report_paths(chosen, report), talk) if track else view
-    return end_of_run(ending, json=json, quiet=quiet)
+    return end_of_run(ending, chosen, json=json, quiet=quiet)
 
 
 @app.command(epilog="Example: batch-offboard retry 20261124-0815-kqzt")
@@ -168,7 +168,7 @@ def retry(
     with working(chosen, report, yes, quiet) as (desk, talk):
         view = run.retry(desk, batch, report_paths(chosen, report), talk)
         ending = tracked(desk, view, report_paths(chosen, report), talk) if track else view
-    return end_of_run(ending, json=json, quiet=quiet)
+    return end_of_run(ending, chosen, json=json, quiet=quiet)
 
 
 @app.command(epilog="Example: batch-offboard report 20261124-0815-kqzt --format csv,json")

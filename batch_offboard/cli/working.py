@@ -12,6 +12,7 @@ from batch_offboard.errors import UsageError
 
 if TYPE_CHECKING:
     from batch_offboard.desk import Desk, Options
+    from batch_offboard.notices.delivery import Delivery
     from batch_offboard.planning import Reading
     from batch_offboard.run import RunView, Talk
     from batch_offboard.tracking import TrackView
@@ -39,8 +40,12 @@ def working(
         lambda view: screens.confirm(view, yes=yes, quiet=quiet),
         screens.voice(quiet=quiet),
     )
-    with Desk(chosen, create=create) as desk:
-        yield desk, talk
+    try:
+        with Desk(chosen, create=create) as desk:
+            yield desk, talk
+    except Exception as error:
+        _tell_of_refusal(chosen, error, quiet=quiet)
+        raise
 
 
 def tracked(desk: "Desk", view: "RunView", reports: list[Path], talk: "Talk") -> "RunView | TrackView":
@@ -54,8 +59,9 @@ def tracked(desk: "Desk", view: "RunView", reports: list[Path], talk: "Talk") ->
     return tracking.track(desk, view.batch.batch_id, reports, talk)
 
 
-def end_of_run(view: "RunView | TrackView", *, json: bool, quiet: bool) -> int:
+def end_of_run(view: "RunView | TrackView", chosen: "Options", *, json: bool, quiet: bool) -> int:
     from batch_offboard import screens, screens_following, screens_json
+    from batch_offboard.telling import notice_of_run, tell_people
     from batch_offboard.tracking import TrackView
 
     if isinstance(view, TrackView):
@@ -67,7 +73,28 @@ def end_of_run(view: "RunView | TrackView", *, json: bool, quiet: bool) -> int:
     elif not quiet:
         screens.voice(quiet=quiet)(screens.run_text(view))
         screens.show(screens.paths_text(view.reports))
+    _show_told(tell_people(chosen, notice_of_run(view)), quiet=quiet)
     return view.exit_code
+
+
+def _tell_of_refusal(chosen: "Options", error: Exception, *, quiet: bool) -> None:
+    """Where a person sits at the terminal, the sentence there is enough."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        return
+    from batch_offboard.telling import notice_of_refusal, tell_people
+
+    _show_told(tell_people(chosen, notice_of_refusal(error, simulated=chosen.simulate)), quiet=quiet)
+
+
+def _show_told(deliveries: "list[Delivery]", *, quiet: bool) -> None:
+    """Having told is talk; not having told is an error, which --quiet leaves."""
+    from batch_offboard import screens
+
+    for each in deliveries:
+        if each.delivered:
+            screens.voice(quiet=quiet)(f"Told by {each.way}.")
+        else:
+            screens.voice(quiet=False)(f"Not told by {each.way}: {each.problem}.")
 
 
 def options_of(

@@ -75,6 +75,11 @@ class Notices(Part):
         return frozenset(self.on.split(", "))
 
     @property
+    def has_ways(self) -> bool:
+        """Whether anybody is told at all."""
+        return any(way is not None for way in (self.webhook_url, self.mail_to, self.textfile))
+
+    @property
     def webhook_url(self) -> SecretName | None:
         return _place("webhook_url", self.webhook_url_env, self.webhook_url_file)
 

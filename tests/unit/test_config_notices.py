@@ -27,6 +27,7 @@ def refusal(**keys: str) -> str:
 def test_without_the_section_nobody_is_told_and_everything_would_be() -> None:
     notices = load()
     assert (notices.webhook_url, notices.mail_to, notices.textfile) == (None, None, None)
+    assert not notices.has_ways
     assert notices.happenings == set(HAPPENINGS)
 
 
@@ -101,7 +102,7 @@ def test_several_people_can_be_mailed() -> None:
 
 def test_a_textfile_has_the_suffix_that_the_collector_reads() -> None:
     assert "'notices.textfile' must end with .prom" in refusal(textfile="/metrics/bo.txt")
-    assert load(textfile="/metrics/bo.prom").textfile is not None
+    assert load(textfile="/metrics/bo.prom").has_ways
 
 
 @pytest.mark.parametrize("kind", ["Teams", "discord", ""])

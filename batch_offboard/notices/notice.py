@@ -1,0 +1,44 @@
+"""What there is to say, once, for all ways of saying it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from batch_offboard.errors import ExitCode
+
+PROGRAM = "batch-offboard"
+
+
+class Happening(StrEnum):
+    """What people are told of; the configuration's `notices.on` names these."""
+
+    FINISHED = "finished"  # a run came to its end, whatever became of its rows
+    STOPPED = "stopped"  # a run ended before its end, or was refused before its first call
+    MISSED_NIGHT = "missed_night"  # no run began in a night in which one should have
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One thing to tell.
+
+    `headline` is a sentence. `counts` are rows by outcome, in the report's words. `started` and `at` are seconds since
+    the epoch, `at` being when it ended or was noticed. `tenant` is TENANT/APPLICATION. Nothing here is a secret.
+    """
+
+    happening: Happening
+    headline: str
+    exit_code: ExitCode
+    at: float
+    machine: str
+    started: float | None = None
+    tenant: str = ""
+    batches: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    reports: tuple[Path, ...] = ()
+    next_command: str = ""
+    simulated: bool = False
+
+    @property
+    def is_well(self) -> bool:
+        return self.happening is Happening.FINISHED and self.exit_code is ExitCode.OK

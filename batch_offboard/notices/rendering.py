@@ -1,0 +1,171 @@
+"""A notice as JSON for programs, as a card for Teams, as blocks for Slack, and as the text of a mail.
+
+Pure. What is not ours in a notice (an API's words, a path) is shown on one line, cut to a length, and can format
+nothing, mention nobody and link nowhere.
+"""
+
+import json
+from typing import Any
+
+from batch_offboard.clock import iso_utc
+from batch_offboard.errors import ExitCode
+from batch_offboard.notices.notice import PROGRAM, Happening, Notice
+from batch_offboard.safe_text import one_line
+
+# Teams takes 28 KB (learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors), Slack 3,000 characters in a
+# text, 2,000 in a field, 150 in a header and 10 fields in a section (docs.slack.dev/reference/block-kit).
+LONGEST_HEADLINE = 500
+LONGEST_VALUE = 200
+LONGEST_TITLE = 140
+MOST_NAMED = 8
+FIELDS_IN_SECTION = 10
+
+_ENDINGS = {
+    ExitCode.OK: "finished well",
+    ExitCode.ROWS_FAILED: "finished, with rows that failed",
+    ExitCode.UNFINISHED: "ended with rows that are not settled",
+}
+_SHOWN_AS_CODE = frozenset({"Report", "Next"})
+
+
+def title(notice: Notice) -> str:
+    """The notice in a few words, and on which machine."""
+    if notice.happening is Happening.FINISHED:
+        what = _ENDINGS.get(notice.exit_code, "finished")
+    else:
+        what = "stopped" if notice.happening is Happening.STOPPED else "missed a night"
+    mark = "SIMULATED: " if notice.simulated else ""
+    return _cut(f"{mark}{PROGRAM} {what} on {notice.machine}", LONGEST_TITLE)
+
+
+def facts(notice: Notice) -> list[tuple[str, str]]:
+    """What else there is to know, each with its label."""
+    counts = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in notice.counts.items() if number)
+    pairs = [
+        *_named("Batch", notice.batches),
+        ("Rows", counts),
+        ("Exit code", f"{notice.exit_code.value}: {notice.exit_code.meaning}"),
+        ("Tenant", notice.tenant),
+        ("Started", iso_utc(notice.started) if notice.started is not None else ""),
+        ("Missed" if notice.happening is Happening.MISSED_NIGHT else "Ended", iso_utc(notice.at)),
+        *_named("Report", tuple(str(path) for path in notice.reports)),
+        ("Next", notice.next_command),
+    ]
+    return [(label, _cut(value, LONGEST_VALUE)) for label, value in pairs if value]
+
+
+def as_json(notice: Notice) -> bytes:
+    """For programs, under names that stay."""
+    return _bytes(
+        {
+            "program": PROGRAM,
+            "event": notice.happening,
+            "simulated": notice.simulated,
+            "headline": one_line(notice.headline),
+            "machine": notice.machine,
+            "tenant": notice.tenant or None,
+            "batches": list(notice.batches),
+            "counts": dict(notice.counts),
+            "exit_code": notice.exit_code.value,
+            "exit_meaning": notice.exit_code.meaning,
+            "reports": [str(path) for path in notice.reports],
+            "next": notice.next_command or None,
+            "started_at": None if notice.started is None else iso_utc(notice.started),
+            "at": iso_utc(notice.at),
+        }
+    )
+
+
+def as_teams(notice: Notice) -> bytes:
+    """An adaptive card in the message that a Workflows webhook takes; text runs know no Markdown."""
+    colour = "Good" if notice.is_well else "Attention"
+    headline = _cut(notice.headline, LONGEST_HEADLINE)
+    body = [
+        _rich([_run(title(notice), weight="Bolder", size="Medium", color=colour)]),
+        _rich([_run(headline)]),
+        *(_rich([_run(f"{label}: ", weight="Bolder"), _value_run(label, value)]) for label, value in facts(notice)),
+    ]
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "msteams": {"width": "Full"},
+        "fallbackText": title(notice),
+        "body": body,
+    }
+    kind = "application/vnd.microsoft.card.adaptive"
+    return _bytes({"type": "message", "attachments": [{"contentType": kind, "contentUrl": None, "content": card}]})
+
+
+def as_slack(notice: Notice) -> bytes:
+    """Blocks, and the same in a line for where blocks are not shown."""
+    headline = escaped(_cut(notice.headline, LONGEST_HEADLINE))
+    fields = [_mrkdwn(f"*{label}*\n{_slack_value(label, value)}") for label, value in facts(notice)]
+    chunks = [fields[at : at + FIELDS_IN_SECTION] for at in range(0, len(fields), FIELDS_IN_SECTION)]
+    return _bytes(
+        {
+            "text": f"{escaped(title(notice))}: {headline}",
+            "blocks": [
+                {"type": "header", "text": {"type": "plain_text", "text": title(notice), "emoji": False}},
+                {"type": "section", "text": _mrkdwn(headline)},
+                *({"type": "section", "fields": chunk} for chunk in chunks),
+            ],
+        }
+    )
+
+
+def as_text(notice: Notice) -> str:
+    """The text of a mail."""
+    pairs = facts(notice)
+    width = max(len(label) for label, _ in pairs) + 1
+    lines = [
+        _cut(notice.headline, LONGEST_HEADLINE),
+        "",
+        *(f"{f'{label}:':<{width}} {value}" for label, value in pairs),
+    ]
+    if notice.simulated:
+        lines += ["", "This was a rehearsal: no real device is touched."]
+    return "\n".join(lines) + "\n"
+
+
+def escaped(text: str) -> str:
+    """The three signs that Slack gives a meaning to; without them nothing is a link, a mention or an entity."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _named(label: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The first few by name, the others as a number."""
+    more = len(names) - MOST_NAMED
+    return [*((label, name) for name in names[:MOST_NAMED]), *([(label, f"and {more} more")] if more > 0 else [])]
+
+
+def _slack_value(label: str, value: str) -> str:
+    if label in _SHOWN_AS_CODE:
+        return f"`{escaped(value.replace('`', chr(39)))}`"
+    return escaped(value)
+
+
+def _mrkdwn(text: str) -> dict[str, Any]:
+    """`verbatim` keeps Slack from making links of names and numbers by itself."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def _rich(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"type": "RichTextBlock", "inlines": runs, "spacing": "Small"}
+
+
+def _run(text: str, **style: str) -> dict[str, Any]:
+    return {"type": "TextRun", "text": text, **style}
+
+
+def _value_run(label: str, value: str) -> dict[str, Any]:
+    return _run(value, fontType="Monospace") if label in _SHOWN_AS_CODE else _run(value)
+
+
+def _cut(text: str, longest: int) -> str:
+    shown = one_line(text)
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+
+
+def _bytes(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")

@@ -1,0 +1,120 @@
+"""Tells people how a run ended: from what a command knows to a notice, and on the configured ways to them.
+
+Whoever calls this shows what came of it; nothing here raises, and nothing here changes what a run came to.
+"""
+
+import asyncio
+import socket
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from batch_offboard.clock import SystemClock
+from batch_offboard.config import Config, load_config
+from batch_offboard.config.loading import is_configured
+from batch_offboard.desk import Options
+from batch_offboard.errors import BatchOffboardError, ExitCode
+from batch_offboard.jobs import JobState
+from batch_offboard.journal.reading import Counts
+from batch_offboard.notices.notice import Happening, Notice
+from batch_offboard.run import RunView
+from batch_offboard.target import connection_of
+from batch_offboard.tracking import TrackView
+
+if TYPE_CHECKING:
+    from batch_offboard.notices.delivery import Delivery
+
+
+def notice_of_run(view: RunView | TrackView) -> Notice:
+    """What there is to tell of a run that began."""
+    stopped = view.halt is not None and view.exit_code not in {ExitCode.OK, ExitCode.ROWS_FAILED}
+    counts = outcomes(view.counts)
+    said = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in counts.items() if number)
+    reason = f" Stopped: {view.halt.reason}" if stopped and view.halt is not None else ""
+    return Notice(
+        happening=Happening.STOPPED if stopped else Happening.FINISHED,
+        headline=f"Batch {view.batch.batch_id}: {said or 'no rows'}.{reason}",
+        exit_code=view.exit_code,
+        at=view.batch.ended_at or time.time(),
+        machine=socket.gethostname(),
+        started=view.batch.started_at,
+        tenant=view.batch.scope,
+        batches=(view.batch.batch_id,),
+        counts=counts,
+        reports=tuple(view.reports),
+        next_command=_next_command(view),
+        simulated=view.batch.simulated,
+    )
+
+
+def notice_of_refusal(error: Exception, *, simulated: bool = False) -> Notice:
+    """What there is to tell of a run that did not get as far as a report."""
+    known = isinstance(error, BatchOffboardError)
+    return Notice(
+        happening=Happening.STOPPED,
+        headline=str(error) if known else f"Unforeseen {type(error).__name__}, a mistake in the program.",
+        exit_code=error.exit_code if isinstance(error, BatchOffboardError) else ExitCode.UNFINISHED,
+        at=time.time(),
+        machine=socket.gethostname(),
+        simulated=simulated,
+    )
+
+
+def notice_of_missed_night(night: str, exit_code: ExitCode, batches: tuple[str, ...] = ()) -> Notice:
+    """What there is to tell when no run began in a night in which one should have; `night` is its date, for people."""
+    return Notice(
+        happening=Happening.MISSED_NIGHT,
+        headline=f"No run began in the night of {night}; look whether the machine and its scheduler were up.",
+        exit_code=exit_code,
+        at=time.time(),
+        machine=socket.gethostname(),
+        batches=batches,
+        next_command="batch-offboard schedule show",
+    )
+
+
+def outcomes(counts: Counts) -> Mapping[str, int]:
+    """Rows by outcome, in the report's words."""
+    return {
+        "submitted": counts.of(JobState.SUBMITTED),
+        "failed": counts.of(JobState.FAILED),
+        "skipped": sum(counts.skipped.values()) + counts.of(JobState.SKIPPED),
+        "in_doubt": counts.of(JobState.IN_DOUBT, JobState.SENDING),
+        "pending": counts.of(JobState.PENDING),
+        "cancelled": counts.of(JobState.CANCELLED),
+    }
+
+
+def tell_people(options: Options, notice: Notice) -> "list[Delivery]":
+    """Tell on every way that the command's configuration names; an empty list if it names none."""
+    config = _configuration(options)
+    if config is None or not config.notices.has_ways:
+        return []
+    from batch_offboard.notices.delivery import Delivery, tell
+
+    try:
+        connection = connection_of(config.network, 1, options.environ)
+        return asyncio.run(tell(notice, config.notices, options.environ, SystemClock(), connection))
+    except BatchOffboardError as error:
+        return [Delivery("any way", str(error).rstrip("."))]
+    except KeyboardInterrupt:
+        return [Delivery("any way", "interrupted")]
+
+
+def _configuration(options: Options) -> Config | None:
+    """A rehearsal tells nobody unless its configuration was named; what is wrong with one was said by the command."""
+    if options.simulate and options.config is None:
+        return None
+    try:
+        wanted = is_configured(options.config, options.environ, options.cwd)
+        return load_config(options.config, options.environ, options.cwd) if wanted else None
+    except BatchOffboardError:
+        return None
+
+
+def _next_command(view: RunView | TrackView) -> str:
+    if view.counts.of(JobState.PENDING):
+        return f"batch-offboard resume {view.batch.batch_id}"
+    if view.counts.of(JobState.FAILED):
+        return f"batch-offboard retry {view.batch.batch_id}"
+    return ""

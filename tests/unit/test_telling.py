@@ -1,0 +1,109 @@
+"""From a run's end to a notice."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch_offboard.brakes import Halt
+from batch_offboard.errors import ExitCode, GuardError
+from batch_offboard.jobs import JobState
+from batch_offboard.journal.reading import Batch, Counts
+from batch_offboard.notices.notice import Happening
+from batch_offboard.plan import Reason
+from batch_offboard.run import RunView
+from batch_offboard.telling import notice_of_missed_night, notice_of_refusal, notice_of_run, outcomes
+
+
+def make_view(**changes: Any) -> RunView:
+    fields = dict.fromkeys(Batch.__dataclass_fields__)
+    known = {"batch_id": "b-1", "scope": "t/a", "simulated": False, "started_at": 100.0, "ended_at": 200.0}
+    batch = Batch(**{**fields, **known})  # type: ignore[arg-type]  # the others are nobody's concern here
+    view = RunView(batch, Counts({JobState.SUBMITTED: 2}, {}), {}, None, [Path("r.csv")], ExitCode.OK)
+    return replace(view, **changes)
+
+
+def test_a_run_that_went_well_has_nothing_to_do_next() -> None:
+    notice = notice_of_run(make_view())
+    assert (notice.happening, notice.exit_code, notice.is_well) == (Happening.FINISHED, ExitCode.OK, True)
+    assert notice.headline == "Batch b-1: 2 submitted."
+    assert (notice.started, notice.at, notice.tenant, notice.batches) == (100.0, 200.0, "t/a", ("b-1",))
+    assert (notice.reports, notice.next_command) == ((Path("r.csv"),), "")
+    assert notice.machine
+
+
+def test_rows_are_counted_by_the_reports_outcomes() -> None:
+    counts = Counts(
+        {
+            JobState.SUBMITTED: 1,
+            JobState.FAILED: 2,
+            JobState.IN_DOUBT: 3,
+            JobState.SENDING: 4,
+            JobState.PENDING: 5,
+            JobState.SKIPPED: 6,
+            JobState.CANCELLED: 7,
+        },
+        {Reason.DUPLICATE: 8, Reason.INVALID_ID: 9},
+    )
+    found = outcomes(counts)
+    assert found == {"submitted": 1, "failed": 2, "skipped": 23, "in_doubt": 7, "pending": 5, "cancelled": 7}
+    assert sum(found.values()) == counts.rows
+
+
+@pytest.mark.parametrize(
+    ("jobs", "command"),
+    [
+        ({JobState.PENDING: 1, JobState.FAILED: 1}, "batch-offboard resume b-1"),
+        ({JobState.FAILED: 1}, "batch-offboard retry b-1"),
+        ({JobState.IN_DOUBT: 1}, ""),
+    ],
+)
+def test_the_next_command_is_the_one_that_goes_on(jobs: dict[JobState, int], command: str) -> None:
+    assert notice_of_run(make_view(counts=Counts(jobs, {}))).next_command == command
+
+
+def test_a_run_that_stopped_says_why() -> None:
+    halt = Halt("More than 10 % of the calls failed.", ExitCode.REFUSED)
+    counts = Counts({JobState.PENDING: 5}, {})
+    notice = notice_of_run(make_view(halt=halt, exit_code=ExitCode.REFUSED, counts=counts))
+    assert (notice.happening, notice.exit_code) == (Happening.STOPPED, ExitCode.REFUSED)
+    assert notice.headline == "Batch b-1: 5 pending. Stopped: More than 10 % of the calls failed."
+
+
+@pytest.mark.parametrize("code", [ExitCode.OK, ExitCode.ROWS_FAILED])
+def test_a_stop_that_came_after_the_last_call_stopped_nothing(code: ExitCode) -> None:
+    notice = notice_of_run(make_view(halt=Halt("SIGINT was received.", ExitCode.UNFINISHED), exit_code=code))
+    assert notice.happening is Happening.FINISHED
+    assert "Stopped" not in notice.headline
+
+
+def test_rows_in_doubt_are_an_end_and_no_stop() -> None:
+    view = make_view(counts=Counts({JobState.IN_DOUBT: 1}, {}), exit_code=ExitCode.UNFINISHED)
+    assert notice_of_run(view).happening is Happening.FINISHED
+
+
+def test_a_refusal_is_told_in_its_own_sentence_with_its_exit_code() -> None:
+    notice = notice_of_refusal(GuardError("Too many devices."), simulated=True)
+    assert (notice.happening, notice.headline, notice.exit_code, notice.simulated) == (
+        Happening.STOPPED,
+        "Too many devices.",
+        ExitCode.REFUSED,
+        True,
+    )
+
+
+def test_an_unforeseen_error_is_told_without_its_text() -> None:
+    notice = notice_of_refusal(RuntimeError("canary"))
+    assert "canary" not in notice.headline
+    assert (notice.headline, notice.exit_code) == (
+        "Unforeseen RuntimeError, a mistake in the program.",
+        ExitCode.UNFINISHED,
+    )
+
+
+def test_a_missed_night_is_told_with_its_date() -> None:
+    notice = notice_of_missed_night("2026-11-23", ExitCode.OK, ("b-1",))
+    assert notice.happening is Happening.MISSED_NIGHT
+    assert "2026-11-23" in notice.headline
+    assert notice.batches == ("b-1",)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="schedule",
-    help="Let the platform's own scheduler start `nightly`, look at it, or take it away.",
-    epilog="Example: batch-offboard schedule install --inbox inbox --at 22:00 --days mon-fri",
+    help="Let the platform's own scheduler start the nightly run, or take it away again.",
+    epilog="Example: batch-offboard schedule show",
     rich_markup_mode=None,
     no_args_is_help=True,
 )
@@ -175,7 +175,7 @@ def _standings(kind: SchedulerKind | None, name: str) -> "list[tuple[Scheduler, 
 
 
 def _machine() -> "Machine":
-    from batch_offboard.run import state_folder
+    from batch_offboard.desk import state_folder
     from batch_offboard.schedule.planning import Machine
 
     domain = os.environ.get("USERDOMAIN")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from batch_offboard.config import load_config
 from batch_offboard.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +40,12 @@ def commands_of(text: str) -> list[str]:
     return re.findall(r"^  ([a-z]+)  ", text.partition("Commands:\n")[2], re.MULTILINE)
 
 
+def all_commands() -> list[tuple[str, ...]]:
+    """Every command, and every command of a group under both names."""
+    top = commands_of(help_of())
+    return [(name,) for name in top] + [(name, inner) for name in top for inner in commands_of(help_of(name))]
+
+
 def test_the_readme_shows_the_help_as_the_program_prints_it() -> None:
     assert between("help") == f"```text\n{help_of()}```\n"
 
@@ -48,24 +55,31 @@ def test_the_readme_lists_the_exit_codes_that_the_program_has() -> None:
     assert between("exit codes") == "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize("command", commands_of(help_of()))
-def test_every_command_has_a_help_with_an_example_that_it_understands(command: str) -> None:
-    text = help_of(command)
-    assert f"Usage: batch-offboard {command}" in text
-    example = re.search(rf"Example: batch-offboard {command}(.*)", " ".join(text.split()))
+@pytest.mark.parametrize("command", all_commands(), ids=" ".join)
+def test_every_command_has_a_help_with_an_example_that_it_understands(command: tuple[str, ...]) -> None:
+    text, name = help_of(*command), " ".join(command)
+    assert f"Usage: batch-offboard {name}" in text
+    example = re.search(rf"Example: batch-offboard {name}(.*)", " ".join(text.split()))
     assert example is not None
     options = re.findall(r"--[a-z-]+", example[1])
     assert all(re.search(rf"^  {option}\b", text, re.MULTILINE) for option in options)
 
 
 def test_every_option_in_the_readmes_commands_exists() -> None:
-    known = {option for command in commands_of(help_of()) for option in re.findall(r"--[a-z-]+", help_of(command))}
+    known = {option for command in all_commands() for option in re.findall(r"--[a-z-]+", help_of(*command))}
     lines = [line for line in README.splitlines() if re.match(r"\s*batch-offboard [a-z]+ ", line)]
     assert lines
     used = {option for line in lines for option in re.findall(r"--[a-z-]+", line)}
     assert used <= known
 
 
+def test_the_notices_that_the_readme_shows_are_a_configuration(tmp_path: Path) -> None:
+    (block,) = [text for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if text.startswith("notices:")]
+    path = tmp_path / "config.yaml"
+    path.write_text(f"credential: {{type: access_token, token_env: TOKEN}}\n{block}", encoding="utf-8")
+    assert load_config(path, {}, tmp_path).notices.has_ways
+
+
 def test_no_option_takes_a_secret() -> None:
-    for command in commands_of(help_of()):
-        assert not re.search(r"--(secret|password|token)\b(?!-env)", help_of(command))
+    for command in all_commands():
+        assert not re.search(r"--(secret|password|token)\b(?!-env)", help_of(*command))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.entra import office as entra_office
+from tests.entra.machine import SYSTEM, Machine
+from tests.entra.wire import serving
 from tests.tokens import CLIENT, OTHER_CLIENT, TENANT
 
 if TYPE_CHECKING:
@@ -101,6 +103,23 @@ def test_a_person_is_told_the_code_even_by_a_quiet_command(
     assert (ended.code, tenant.called(devices)) == (0, devices)
     assert "enter the code ABCD-EFGH" in ended.err
     assert ended.out == ""
+
+
+def test_a_machine_tells_whose_identity_it_is_once_for_a_whole_command(
+    office: Office, tenant: Tenant, entra: entra_office.Office
+) -> None:
+    configure(office, tenant, entra, tenant_id=None, client_id=None, credential={"type": "managed_identity"})
+    devices = tenant.take(2)
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IMDS_ENDPOINT", "MSI_ENDPOINT", "MSI_SECRET"):
+        office.environ.pop(name, None)
+    with serving(Machine(TENANT, entra_office.RESOURCE).answer) as machine:
+        ended = office.run(
+            "run", office.sheet(devices), "--yes", "--json", AZURE_POD_IDENTITY_AUTHORITY_HOST=machine.url
+        )
+    assert (ended.code, tenant.called(devices)) == (0, devices)
+    assert len(machine.requests) == 1
+    quota = office.run("quota", "--json").json
+    assert f"/{SYSTEM}" in str(quota)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no signal that Ctrl-C could be sent as")

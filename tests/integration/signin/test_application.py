@@ -186,6 +186,21 @@ async def test_a_rotated_certificate_is_read_again(entra: Office, sign_in_as: "S
     assert len(entra.tenant.tokens) == 2
 
 
+async def test_a_new_certificate_for_the_same_key_is_asked_with_though_the_old_one_was_refused(
+    entra: Office, sign_in_as: "SignInAs"
+) -> None:
+    old, new = identity("own"), identity("own")
+    entra.tenant.register(CLIENT, certificates=[new.certificate])
+    path = entra.private_file("own.pem", old.pem())
+    source = sign_in_as(credential__type="certificate", credential__certificate_file=str(path))
+    for _ in range(2):
+        with pytest.raises(SignInError, match="AADSTS700027"):
+            source.sign_in()
+    assert len(entra.asked) == 1
+    entra.private_file("own.pem", new.pem())
+    assert source.sign_in().application == CLIENT
+
+
 def test_a_certificate_that_ended_is_refused_before_anything_is_sent(
     entra: Office, sign_in_as: "SignInAs", clock: "MovableClock"
 ) -> None:

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batch_offboard.connection import Connection
 from batch_offboard.errors import SignInError
 from batch_offboard.signin import TokenKind, TokenSource, TransientSignInError
+from batch_offboard.signin.managed import ManagedMachine
 from tests.entra.machine import SYSTEM, Machine
 from tests.entra.office import RESOURCE, Office
 from tests.entra.wire import Reply, Served, serving
@@ -117,6 +119,13 @@ def test_no_proxy_ever_sees_a_machines_token(
         as_machine(network__proxy="environment").sign_in()
         as_machine(network__proxy=proxy.url).sign_in()
     assert (len(service.requests), len(proxy.requests)) == (2, 0)
+
+
+def test_no_proxy_is_on_the_way_to_a_machines_service_that_speaks_tls() -> None:
+    """As in a Service Fabric cluster, where msal goes by what it finds in our session."""
+    machine = ManagedMachine(None, RESOURCE, Connection(proxy="http://proxy.example:8080"))
+    with machine._line.open() as session:
+        assert (session.proxies, session.trust_env, session.max_redirects) == ({}, False, 0)
 
 
 async def test_a_token_that_the_machine_keeps_is_no_replacement_for_a_refused_one(

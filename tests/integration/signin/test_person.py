@@ -264,6 +264,23 @@ def test_whoever_signs_in_anew_takes_the_place_of_who_did_before(
     assert entra.told == ["Signed in as bob@contoso.example."]
 
 
+def test_nobody_is_picked_when_several_people_are_kept(
+    entra: Office, as_person: AsPerson, clock: "MovableClock"
+) -> None:
+    source = as_person()
+    source.sign_in()
+    cache = source._asking()._cache  # type: ignore[attr-defined]  # it is a KeptToken
+    other = {"home_account_id": "bob.x", "environment": "127.0.0.1", "realm": TENANT, "username": "bob"}
+    other |= {"local_account_id": "b", "authority_type": "MSSTS"}
+    cache.modify(cache.CredentialType.ACCOUNT, other, other)
+    clock.pass_by(3590)
+    source.sign_in()
+    assert polls(entra) == 2
+    clock.pass_by(3590)
+    source.sign_in()
+    assert polls(entra) == 2
+
+
 @contextmanager
 def hours_later(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """msal's cache goes by the machine's clock."""

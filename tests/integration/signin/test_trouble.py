@@ -200,6 +200,21 @@ def test_the_systems_roots_do_not_come_in_beside_those_that_are_named(
     assert with_secret.sign_in().tenant == TENANT
 
 
+def test_requests_own_roots_are_trusted_no_more_than_the_environments(
+    entra: Office, sign_in_as: "SignInAs", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """certifi's list may hold an authority that the operating system, or the company, has thrown out."""
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(entra.ca_file))
+    source = sign_in_as(
+        {"MY_SECRET": SECRET},
+        network__ca_file="null",
+        credential__type="client_secret",
+        credential__secret_env="MY_SECRET",
+    )
+    assert "is not trusted" in sentence(source)
+    assert entra.served.requests == []
+
+
 def test_a_ca_file_of_no_use_is_a_mistake_of_the_configuration(entra: Office, sign_in_as: "SignInAs") -> None:
     source = sign_in_as(
         {"MY_SECRET": SECRET},

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urljoin, urlsplit, urlunsplit
 
 from batch_offboard.protocol.wire import (
     ACCEPT,
@@ -33,6 +33,8 @@ LARGEST_PAGE = 10_000
 LARGEST_LIST = 256 << 20
 
 LIST_PATIENCE = 4.0  # a full page takes longer than one action
+
+_USUAL_PORTS = {"https": 443, "http": 80}
 
 
 class ReadKind(StrEnum):
@@ -94,12 +96,18 @@ def following_request(request: Request, link: str) -> Request | None:
     here = urlsplit(request.url)
     try:
         there = urlsplit(urljoin(request.url, link))
-        same_origin = (there.scheme, there.hostname, there.port) == (here.scheme, here.hostname, here.port)
+        same_origin = _origin(there) == _origin(here)
     except ValueError:
         return None
     if not same_origin or there.username or there.password:
         return None
     return replace(request, url=urlunsplit((here.scheme, here.netloc, there.path, there.query, "")))
+
+
+def _origin(address: SplitResult) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port of an address (RFC 6454, 4); its scheme's own port may be named or not."""
+    port = _USUAL_PORTS.get(address.scheme) if address.port is None else address.port
+    return address.scheme, address.hostname, port
 
 
 def next_page_by_number(request: Request, skip: int) -> Request:

@@ -36,6 +36,9 @@ LIST_PATIENCE = 4.0  # a full page takes longer than one action
 
 _USUAL_PORTS = {"https": 443, "http": 80}
 
+# Stands in a path or a query as it is (RFC 3986, 3.4); what is escaped already stays so.
+_UNESCAPED = "%/?:@!$&'()*+,;="
+
 
 class ReadKind(StrEnum):
     """What a reading call came to."""
@@ -97,11 +100,12 @@ def following_request(request: Request, link: str) -> Request | None:
     try:
         there = urlsplit(urljoin(request.url, link))
         same_origin = _origin(there) == _origin(here)
+        path, query = (quote(part, safe=_UNESCAPED) for part in (there.path, there.query))
     except ValueError:
         return None
     if not same_origin or there.username or there.password:
         return None
-    return replace(request, url=urlunsplit((here.scheme, here.netloc, there.path, there.query, "")))
+    return replace(request, url=urlunsplit((here.scheme, here.netloc, path, query, "")))
 
 
 def _origin(address: SplitResult) -> tuple[str, str | None, int | None]:

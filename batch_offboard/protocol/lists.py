@@ -164,10 +164,10 @@ def _page(reading: _Reading) -> Read:
     if reading.single:
         return Read(ReadKind.PAGE, (value,)) if isinstance(value.get("id"), str) else _strange(reading)
     items, link = value.get("value"), value.get("@odata.nextLink")
-    if not isinstance(items, list):
+    if not isinstance(items, list) or not isinstance(link, str | None):
         return _strange(reading)
     objects = [item for item in items if isinstance(item, dict)]
-    return Read(ReadKind.PAGE, objects, link if isinstance(link, str) else "")
+    return Read(ReadKind.PAGE, objects, link or "")
 
 
 def _json(answer: Answer) -> dict[str, Any]:

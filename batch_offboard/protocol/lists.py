@@ -239,6 +239,7 @@ _RULES: Mapping[int, Callable[[_Reading], Read]] = {
     404: _nothing,
     405: _not_offered,
     407: _proxy_refused,
+    408: _server_error,  # the server gave up on the request, and may read the next one in time (RFC 9110, 15.5.9)
     429: _throttled,
     501: _not_offered,
 }

@@ -50,6 +50,8 @@ def _cancelled(status: str, action_id: str, http_status: int) -> CallOutcome:
         )
     if status.lower() in FINAL_STATUSES:
         words = f"The action had ended already ({status})."
-        return CallOutcome(Verdict.FAILED, http_status=http_status, action_status=status, code="TooLate", message=words)
+        return CallOutcome(
+            Verdict.ANSWERED, http_status=http_status, action_status=status, code="TooLate", message=words
+        )
     words = f"The cancellation was taken; the action was still {status} then."
     return CallOutcome(Verdict.ANSWERED, http_status=http_status, action_status=status, message=words)

@@ -44,14 +44,12 @@ def _refused(outcome: CallOutcome) -> CallOutcome:
 
 def _cancelled(status: str, action_id: str, http_status: int) -> CallOutcome:
     """cancel-machine-action: 200 with the action; its status says whether the cancellation came in time."""
-    if status.lower() in ("", "cancelled"):
-        return CallOutcome(
-            Verdict.CANCELLED, http_status=http_status, action_id=action_id, action_status=status or "Cancelled"
-        )
+    if status.lower() == "cancelled":
+        return CallOutcome(Verdict.CANCELLED, http_status=http_status, action_id=action_id, action_status=status)
     if status.lower() in FINAL_STATUSES:
         words = f"The action had ended already ({status})."
         return CallOutcome(
             Verdict.ANSWERED, http_status=http_status, action_status=status, code="TooLate", message=words
         )
-    words = f"The cancellation was taken; the action was still {status} then."
+    words = f"The cancellation was taken; the action was still {status or 'without a status'} then."
     return CallOutcome(Verdict.ANSWERED, http_status=http_status, action_status=status, message=words)

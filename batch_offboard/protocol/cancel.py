@@ -12,7 +12,7 @@ from batch_offboard.protocol.wire import JSON_BODY, Answer, NoAnswer, Request, i
 
 def cancel_request(api_url: str, action_id: str, comment: str) -> Request:
     """The call of cancel-machine-action. The ID is the API's own word; one that no path can hold is refused."""
-    if not re.fullmatch(r"[0-9A-Za-z._~-]{1,200}", action_id):
+    if not re.fullmatch(r"(?!\.{1,2}$)[0-9A-Za-z._~-]{1,200}", action_id):
         raise ValueError(f"not a machine action ID: {action_id!r}")
     return Request(
         method="POST",

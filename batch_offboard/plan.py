@@ -237,7 +237,7 @@ def _not_onboarded(machine: Machine, _fleet: Fleet) -> Decision | None:
 
 def _unsupported(machine: Machine, fleet: Fleet) -> Decision | None:
     why = why_unsupported(machine, fleet.platforms)
-    return None if why is None else Decision(Reason.UNSUPPORTED_OS, f"{why[0].upper()}{why[1:]}.")
+    return None if why is None else Decision(Reason.UNSUPPORTED_OS, f"{why}.")
 
 
 def _open_action(machine: Machine, fleet: Fleet) -> Decision | None:

@@ -28,16 +28,16 @@ class Platforms(StrEnum):
 
 
 def why_unsupported(machine: Machine, platforms: Platforms) -> str | None:
-    """Why the API does not take this machine, as a sentence's end ("Windows 7 is …"), or None."""
+    """Why the API does not take this machine, as a sentence without its full stop, or None."""
     name = machine.platform.lower()
     year = re.fullmatch(r"windowsserver([0-9]{4})", name)
     if year is not None and int(year[1]) >= FIRST_SERVER_YEAR:
         return None
     if not name:
-        return "the tenant does not say which platform this device has"
+        return "The tenant does not say which platform this device has"
     since, check = _TABLE.get(name, (None, _nothing_to_check))
     if since is None:
-        return f"the API does not take {machine.platform}"
+        return f"The API does not take {machine.platform}"
     if list(Platforms).index(platforms) < list(Platforms).index(since):
         return f"{machine.platform} is sent only with lookup.platforms: {since}"
     return check(machine)
@@ -51,13 +51,13 @@ def _windows_10_or_later(machine: Machine) -> str | None:
     """The build tells; without one the version, which is a year and month (1703) or a half-year (20H2)."""
     if machine.build is not None:
         recent = machine.build >= FIRST_WINDOWS_10_BUILD
-        return None if recent else f"build {machine.build} is older than Windows 10 version 1703"
+        return None if recent else f"Build {machine.build} is older than Windows 10 version 1703"
     if re.fullmatch(r"[0-9]{4}", machine.version):
         recent = int(machine.version) >= 1703
-        return None if recent else f"version {machine.version} is older than 1703"
+        return None if recent else f"Version {machine.version} is older than 1703"
     if re.fullmatch(r"[0-9]{2}H[12]", machine.version, re.IGNORECASE):
         return None
-    return f"the tenant does not say which version of {machine.platform} this device has"
+    return f"The tenant does not say which version of {machine.platform} this device has"
 
 
 def _has_unified_agent(machine: Machine) -> str | None:
@@ -68,9 +68,10 @@ def _has_unified_agent(machine: Machine) -> str | None:
 
 def _macos_14_or_later(machine: Machine) -> str | None:
     number = re.match(r"[0-9]{1,4}", machine.version)
-    if number is not None and int(number[0]) >= FIRST_MACOS:
-        return None
-    return f"macOS {machine.version or 'of an unknown version'} is older than macOS {FIRST_MACOS}"
+    if number is None:
+        return f"The tenant does not say which version of {machine.platform} this device has"
+    recent = int(number[0]) >= FIRST_MACOS
+    return None if recent else f"macOS {machine.version} is older than macOS {FIRST_MACOS}"
 
 
 # osPlatform in lower case: from which setting on it is sent, and what else has to hold.

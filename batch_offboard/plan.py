@@ -187,10 +187,14 @@ class Planner:
                 found.rows.append(row)
 
     def _again(self, source: SourceRow, device_id: str, seen: _Seen) -> PlannedRow:
-        if not source.device_name or not seen.name:
-            seen.name = seen.name or source.device_name
-        elif not same_name(source.device_name, seen.name):
+        machine = self._fleet.find(device_id) if self._fleet else None
+        misnamed = _misnamed(source.device_name, machine) if machine else None
+        both_named = source.device_name and seen.name
+        if misnamed is not None or (both_named and not same_name(source.device_name, seen.name)):
             self._dispute(source, seen)
+        seen.name = seen.name or source.device_name
+        if misnamed is not None:
+            return _row(source, device_id, misnamed)
         if seen.disputed:
             detail = f"Row {seen.row} gives the same device ID another name ({shown(seen.name)}); correct one of them."
             return _row(source, device_id, Decision(Reason.NAME_MISMATCH, detail))

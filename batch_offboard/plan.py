@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from batch_offboard.devices import Refusal, judge_id, same_name, shown, trimmed
+from batch_offboard.devices import Refusal, judge_id, normal_name, same_name, shown, trimmed
 from batch_offboard.fleet import Caution, Fleet, is_onboarded
 from batch_offboard.platforms import why_unsupported
 from batch_offboard.protected import Protected
@@ -92,7 +92,8 @@ class CautionCount:
 @dataclass(slots=True)
 class _Seen:
     row: int
-    name: str
+    name: str  # the fullest of the names that agree
+    named_in: int
     disputed: bool = False
     cautions: tuple[Caution, ...] = ()
 
@@ -156,7 +157,7 @@ class Planner:
             return self._again(source, device_id, seen)
         machine = self._fleet.find(device_id) if self._fleet else None
         self.matched += machine is not None
-        self._seen[device_id] = _Seen(source.number, source.device_name)
+        self._seen[device_id] = _Seen(source.number, source.device_name, source.number)
         decision = self._first(source, device_id, machine)
         if decision is None and machine is not None:
             self._caution(source.number, device_id, machine)
@@ -192,11 +193,14 @@ class Planner:
         both_named = source.device_name and seen.name
         if misnamed is not None or (both_named and not same_name(source.device_name, seen.name)):
             self._dispute(source, seen)
-        seen.name = seen.name or source.device_name
+        if not seen.name or (not seen.disputed and _is_fuller(source.device_name, seen.name)):
+            seen.name, seen.named_in = source.device_name, source.number
         if misnamed is not None:
             return _row(source, device_id, misnamed)
         if seen.disputed:
-            detail = f"Row {seen.row} gives the same device ID another name ({shown(seen.name)}); correct one of them."
+            detail = (
+                f"Row {seen.named_in} gives the same device ID another name ({shown(seen.name)}); correct one of them."
+            )
             return _row(source, device_id, Decision(Reason.NAME_MISMATCH, detail))
         detail = f"Row {seen.row} holds the same device and is the one that counts."
         return _row(source, device_id, Decision(Reason.DUPLICATE, detail), first_row=seen.row)
@@ -264,6 +268,11 @@ def _misnamed(name: str, machine: Machine) -> Decision | None:
         return None
     of_it = f"calls this device {shown(machine.name)}" if machine.name else "has no name for this device"
     return Decision(Reason.NAME_MISMATCH, f"The tenant {of_it}, and the row {shown(name)}; correct one of them.")
+
+
+def _is_fuller(name: str, than: str) -> bool:
+    """A name with a domain contradicts another domain, which the short name agrees with."""
+    return "." in normal_name(name) and "." not in normal_name(than)
 
 
 def _unresolved(name: str, found: Sequence[Machine]) -> Decision:

@@ -169,6 +169,9 @@ class Planner:
         protection = why_protected(self._protected, device_id, source.device_name, machine)
         if protection is not None:
             return protection
+        misnamed = _misnamed(source.device_name, machine) if machine else None
+        if misnamed is not None:
+            return misnamed
         known = self._known.get(device_id)
         if known is not None:
             return Decision(known.reason, _known_detail(known))
@@ -176,7 +179,7 @@ class Planner:
             return None
         if machine is None:
             return Decision(Reason.NOT_FOUND, f"The tenant has no device {device_id}.")
-        return _misnamed(source.device_name, machine) or judge_machine(machine, self._fleet)
+        return judge_machine(machine, self._fleet)
 
     def _caution(self, row: int, device_id: str, machine: Machine) -> None:
         cautions = self._fleet.cautions(machine) if self._fleet else ()

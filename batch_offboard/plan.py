@@ -6,7 +6,7 @@ it at the end.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from batch_offboard.devices import Refusal, judge_id, normal_name, same_name, shown, trimmed
@@ -148,7 +148,7 @@ class Planner:
             return _row(source, "", Decision(Reason.INVALID_ID, _NOT_LOOKED_UP))
         found = self._fleet.named(source.device_name)
         if len(found) == 1:
-            return self._identified(source, found[0].device_id)
+            return self.decide(replace(source, device_id=found[0].device_id))
         return _row(source, "", _unresolved(source.device_name, found))
 
     def _identified(self, source: SourceRow, device_id: str) -> PlannedRow:

@@ -121,6 +121,8 @@ class Planner:
 
     def decide(self, source: SourceRow) -> PlannedRow:
         """The decision on the next row."""
+        if (name := trimmed(source.device_name)) != source.device_name:
+            source = replace(source, device_name=name)
         judged = judge_id(source.device_id)
         if isinstance(judged, Refusal):
             return self._without_id(source, judged)

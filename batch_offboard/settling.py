@@ -54,11 +54,11 @@ class NotAccepted:
 def settle(doubts: Iterable[Doubt], actions: Iterable[MachineAction]) -> list[Found]:
     """The doubts that these actions settle, by our correlation token first, else by the device."""
     by_device: dict[str, list[MachineAction]] = defaultdict(list)
-    by_token: dict[tuple[str, int], list[MachineAction]] = defaultdict(list)
+    by_token: dict[tuple[str, int], list[tuple[int, MachineAction]]] = defaultdict(list)
     for action in actions:
         by_device[action.machine_id].append(action)
         if (token := action.token) is not None:
-            by_token[token.batch_id, token.row].append(action)
+            by_token[token.batch_id, token.row].append((token.attempt, action))
     found = (_found(doubt, by_token[doubt.batch_id, doubt.row], by_device[doubt.device_id]) for doubt in doubts)
     return [each for each in found if each is not None]
 
@@ -80,8 +80,14 @@ def not_accepted(
     ]
 
 
-def _found(doubt: Doubt, tokened: Sequence[MachineAction], others: Sequence[MachineAction]) -> Found | None:
-    ours = [action for action in tokened if action.machine_id in ("", doubt.device_id)]
+def _found(doubt: Doubt, tokened: Sequence[tuple[int, MachineAction]], others: Sequence[MachineAction]) -> Found | None:
+    """What an earlier attempt came to says nothing of this one's, unless the device has offboarded or still will."""
+    ours = [
+        action
+        for attempt, action in tokened
+        if action.machine_id in ("", doubt.device_id)
+        if attempt >= doubt.attempt or not action.came_to_nothing
+    ]
     if ours:
         return Found(doubt, _best(ours), ours=True)
     met = [action for action in others if _may_have_met(action, doubt)]

@@ -178,10 +178,11 @@ def differences(
 def _disagreement(row: int, expected: Expected | None, actions: Sequence[MachineAction]) -> Difference | None:
     ids = tuple(sorted(action.id for action in actions))
     device = expected.device_id if expected else actions[0].machine_id
-    if len([action for action in actions if not action.came_to_nothing]) > 1:
+    live = [action.id for action in actions if not action.came_to_nothing]
+    if len(live) > 1:
         return Difference(DifferenceKind.SECOND_ACTION, row, device, ids)
     if expected is None or not expected.action_id:
         return Difference(DifferenceKind.UNKNOWN_ACTION, row, device, ids)
-    if expected.action_id not in ids:
-        return Difference(DifferenceKind.OTHER_ACTION, row, device, (expected.action_id, *ids))
+    if expected.action_id not in (live or ids):
+        return Difference(DifferenceKind.OTHER_ACTION, row, device, tuple(dict.fromkeys((expected.action_id, *ids))))
     return None

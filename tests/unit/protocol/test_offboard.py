@@ -17,8 +17,6 @@ from batch_offboard.protocol import (
     comment_with_token,
     correlation_token,
     offboard_request,
-    parse_object,
-    retry_after,
 )
 
 DEVICE = "a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0"
@@ -26,7 +24,6 @@ ACTION = "0b0f6f0e-52a1-4f0c-9a63-3a5d6a1c7e90"
 NOW = 1_795_500_000.0
 JSON = {"content-type": ("application/json; odata.metadata=minimal; charset=utf-8",)}
 HTML = {"content-type": ("text/html; charset=utf-8",)}
-ONE_HOUR_LATER = ("Tue, 24 Nov 2026 09:00:00 GMT",)
 
 
 def action(**changes: Any) -> bytes:
@@ -188,30 +185,6 @@ def test_an_action_id_that_cannot_be_kept_or_shown_is_none(identifier: str) -> N
     assert judged(Answer(201, JSON, action(id=identifier))).code == "NoActionId"
 
 
-WAITS = [
-    pytest.param(("30",), 30.0, id="seconds"),
-    pytest.param((" 41 ",), 41.0, id="blanks around"),
-    pytest.param(ONE_HOUR_LATER, 1800.0, id="a date"),
-    pytest.param(("Mon, 01 Jan 2024 00:00:00 GMT",), 60.0, id="a date that has passed"),
-    pytest.param((), 60.0, id="missing"),
-    pytest.param(("0",), 60.0, id="zero"),
-    pytest.param(("-5",), 60.0, id="negative"),
-    pytest.param(("abc",), 60.0, id="no number"),
-    pytest.param(("１２",), 60.0, id="digits of another script"),
-    pytest.param(("1.5",), 60.0, id="a fraction"),
-    pytest.param(("30", "40"), 60.0, id="twice"),
-    pytest.param(("",), 60.0, id="empty"),
-    pytest.param(("999999",), 999_999.0, id="more than an hour"),
-]
-
-
-@pytest.mark.parametrize(("values", "seconds"), WAITS)
-def test_retry_after(values: tuple[str, ...], seconds: float) -> None:
-    at_half_past_eight = 1_795_509_000.0
-    headers = {"retry-after": values} if values else {}
-    assert retry_after(Answer(429, headers), at_half_past_eight) == seconds
-
-
 def test_a_429_that_asks_for_more_than_an_hour_stops_the_run_and_waits_an_hour() -> None:
     outcome = judged(Answer(429, {"retry-after": ("999999",)}))
     assert (outcome.retry_after, outcome.alarm) == (3600.0, Alarm.LONG_WAIT)
@@ -269,13 +242,3 @@ def test_any_bytes_get_a_verdict_and_none_is_accepted_without_an_action(
     outcome = judged(Answer(status, JSON, body, complete))
     assert outcome.verdict is not SUBMITTED or (status in (200, 201) and outcome.action_id)
     assert outcome.verdict is not FAILED or 400 <= status < 500
-
-
-@given(st.text(max_size=200))
-def test_any_text_as_retry_after_gives_a_positive_wait(text: str) -> None:
-    assert retry_after(Answer(429, {"retry-after": (text,)}), NOW) > 0
-
-
-def test_only_an_object_is_parsed() -> None:
-    assert parse_object(b'{"a": 1}') == {"a": 1}
-    assert parse_object(b"3") is None

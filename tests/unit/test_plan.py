@@ -1,5 +1,6 @@
-"""What becomes of each row, and that every row gets a decision."""
+"""What becomes of each row by the sheet and the journal alone, and that every row gets a decision."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,7 +49,56 @@ def test_one_id_with_two_names_refuses_both_rows() -> None:
 def test_a_name_that_comes_later_is_remembered() -> None:
     rows, planner = planned((ONE, ""), (ONE, "LT-1"), (ONE, "LT-2"))
     assert rows[2].reason is Reason.NAME_MISMATCH
+    assert rows[2].detail == "Row 3 gives the same device ID another name (LT-1); correct one of them."
     assert [each.row for each in planner.amendments()] == [2]
+
+
+def test_both_rows_say_which_other_row_contradicts_them() -> None:
+    rows, planner = planned((ONE, "LT-1"), (ONE, "LT-2"))
+    assert rows[1].detail == "Row 2 gives the same device ID another name (LT-1); correct one of them."
+    assert [each.detail for each in planner.amendments()] == [
+        "Row 3 gives the same device ID another name (LT-2); correct one of them."
+    ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("lt-1", "lt-1.a.example", "lt-1.b.example"),
+        ("lt-1.a.example", "lt-1", "lt-1.b.example"),
+        ("lt-1.a.example", "lt-1.b.example", "lt-1"),
+        ("", "lt-1.a.example", "lt-1.b.example"),
+    ],
+)
+def test_two_full_names_are_two_names_whatever_short_one_stands_beside_them(names: tuple[str, ...]) -> None:
+    _, planner = planned(*((ONE, name) for name in names))
+    assert [each.row for each in planner.amendments()] == [2]
+
+
+def test_a_row_is_not_said_to_contradict_itself() -> None:
+    rows, _ = planned((ONE, "lt-1"), (ONE, "lt-2"), (ONE, "lt-1.a.example"))
+    assert rows[2].detail == "Row 2 gives the same device ID another name (lt-1); correct one of them."
+
+
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u200b\t"])
+def test_a_name_of_nothing_but_blanks_is_no_name(blank: str) -> None:
+    rows, planner = planned((ONE, blank), (ONE, "LT-1"), (ONE, blank), ("", blank))
+    assert [row.reason for row in rows] == [None, Reason.DUPLICATE, Reason.DUPLICATE, Reason.INVALID_ID]
+    assert "The cell is empty" in rows[3].detail
+    assert list(planner.amendments()) == []
+
+
+def test_a_name_is_kept_without_the_blanks_around_it() -> None:
+    assert planned((ONE, " LT-1 "))[0][0].device_name == "LT-1"
+
+
+def test_only_a_blank_cell_asks_for_the_name() -> None:
+    assert "it was not looked up" not in planned(("x", "LT-1"))[0][0].detail
+    formula = planned((NotText(CellKind.FORMULA, ""), "LT-1"))[0][0]
+    assert (formula.reason, formula.detail) == (
+        Reason.INVALID_ID,
+        "The cell holds a formula; put the ID itself here as text.",
+    )
 
 
 def test_a_damaged_number_is_refused_and_shown() -> None:
@@ -74,6 +124,17 @@ def test_a_device_in_doubt_elsewhere_is_left_alone() -> None:
     assert reasons((ONE, ""), known=known) == [Reason.ALREADY_PENDING]
 
 
+def test_a_device_in_doubt_elsewhere_names_the_batch_to_resume() -> None:
+    known = {ONE: Known(Reason.ALREADY_PENDING, "20261101-0800-abcd", 7)}
+    rows, _ = planned((ONE, ""), known=known)
+    assert rows[0].detail == "Not settled yet in batch 20261101-0800-abcd, row 7; resume that batch first."
+
+
+def test_nothing_is_worth_knowing_of_devices_that_were_not_looked_up() -> None:
+    _, planner = planned((ONE, ""))
+    assert planner.cautions() == {}
+
+
 def test_only_duplicates_and_devices_offboarded_earlier_need_no_attention() -> None:
     assert {reason for reason in Reason if reason.is_well} == {Reason.DUPLICATE, Reason.ALREADY_OFFBOARDED}
 
@@ -93,3 +154,14 @@ def test_every_row_gets_one_decision_and_no_device_two_jobs(cells: list[tuple[st
     devices = [row.device_id for row in rows if row.reason is None and row.row not in amended]
     assert len(devices) == len(set(devices))
     assert set(devices) <= {ONE, TWO}
+
+
+@given(
+    st.permutations([0, 1, 2, 3]), st.lists(st.sampled_from(["", "lt", "lt.a", "lt.b", "x"]), min_size=4, max_size=4)
+)
+def test_the_order_of_the_rows_decides_no_device(order: list[int], names: list[str]) -> None:
+    def kept(row_names: list[str]) -> bool:
+        rows, planner = planned(*((ONE, name) for name in row_names))
+        return rows[0].reason is None and not list(planner.amendments())
+
+    assert kept(names) == kept([names[place] for place in order])

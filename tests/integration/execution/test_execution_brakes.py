@@ -11,7 +11,7 @@ from batch_offboard.quota import QuotaLimits
 from batch_offboard.report import Outcome
 
 if TYPE_CHECKING:
-    from tests.integration.execution.conftest import Tokens, World
+    from tests.integration.world import Tokens, World
 
 pytestmark = pytest.mark.looptime
 

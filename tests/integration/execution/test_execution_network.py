@@ -13,7 +13,7 @@ from batch_offboard.jobs import Verdict
 from batch_offboard.report import Outcome
 
 if TYPE_CHECKING:
-    from tests.integration.execution.conftest import World
+    from tests.integration.world import World
 
 pytestmark = pytest.mark.looptime
 

@@ -10,7 +10,7 @@ from batch_offboard.quota import QuotaLimits
 from batch_offboard.report import Outcome
 
 if TYPE_CHECKING:
-    from tests.integration.execution.conftest import World
+    from tests.integration.world import World
 
 pytestmark = pytest.mark.looptime
 

@@ -12,7 +12,7 @@ from batch_offboard.quota import QuotaLimits
 from batch_offboard.report import Outcome
 
 if TYPE_CHECKING:
-    from tests.integration.execution.conftest import MovedClock, World
+    from tests.integration.world import MovedClock, World
 
 pytestmark = pytest.mark.looptime
 

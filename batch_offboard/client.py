@@ -77,6 +77,7 @@ async def api_client(
             ssl=tls_context(connection.ca_file), limit=connection.workers + 1, keepalive_timeout=KEEP_ALIVE
         ),
         trace_configs=[_watch_for_first_byte()],
+        middlewares=[_once],
         # The environment's proxy is looked up here: with trust_env, aiohttp would also take passwords from .netrc.
         trust_env=False,
         raise_for_status=False,
@@ -90,6 +91,17 @@ async def api_client(
         yield ApiClient(session, origin, token, way_to(origin, connection), connection.timeout)
         # aiohttp closes TLS connections a turn of the loop later (docs.aiohttp.org, graceful shutdown).
         await asyncio.sleep(0)
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """aiohttp sends a GET again by itself when the connection breaks, and has no switch for that; an error that is
+    none of those it answers so is handed on. A second request would have neither slot nor intent."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise  # no connection was made, and this one it leaves alone
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(_words(error)) from error
 
 
 def _watch_for_first_byte() -> aiohttp.TraceConfig:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,7 @@ from batch_offboard.connection import Connection
 from batch_offboard.errors import BatchOffboardError, ConfigError
 from batch_offboard.gate import Slot
 from batch_offboard.jobs import Verdict
-from batch_offboard.protocol import MAX_BODY, Answer, Request, offboard_request
+from batch_offboard.protocol import MAX_BODY, Answer, Fault, Request, machines_request, offboard_request
 
 if TYPE_CHECKING:
     from tests.integration.client.conftest import Caller, Handler, Serve
@@ -138,6 +139,26 @@ async def test_every_send_is_one_request_when_reused_connections_close_without_a
     assert verdicts == [Verdict.SUBMITTED, Verdict.IN_DOUBT] * SENDS
     assert len(server.requests) == 2 * SENDS
     assert server.connections == SENDS
+
+
+@pytest.mark.parametrize("end", [asyncio.StreamWriter.close, reset])
+async def test_every_read_is_one_request_too_however_its_connection_ends(
+    serve: "Serve", call: "Caller", end: Callable[[asyncio.StreamWriter], None]
+) -> None:
+    answered: set[asyncio.StreamWriter] = set()
+
+    async def answer(_request: bytes, writer: asyncio.StreamWriter) -> None:
+        if len(answered) == 3 or writer in answered:
+            end(writer)
+        else:
+            answered.add(writer)
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"value":[]}')
+
+    async with serve(answer) as server, call.client(server.url) as client:
+        answers = [await client.send(machines_request(server.url), Slot(Moment(0, 0, ""))) for _ in range(12)]
+    assert [isinstance(each, Answer) for each in answers] == [True, False] * 3 + [False] * 6
+    assert {each.fault for each in answers if not isinstance(each, Answer)} == {Fault.LOST}
+    assert len(server.requests) == 12
 
 
 async def test_a_connection_that_the_server_closed_while_idle_costs_no_call(

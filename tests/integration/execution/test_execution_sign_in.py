@@ -19,7 +19,7 @@ from tests.entra.wire import Reply
 from tests.tokens import CLIENT
 
 if TYPE_CHECKING:
-    from tests.integration.execution.conftest import MovedClock, World
+    from tests.integration.world import MovedClock, World
 
 T = TypeVar("T")
 

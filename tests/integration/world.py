@@ -8,13 +8,13 @@ import hashlib
 import signal
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from batch_offboard.brakes import Halt
-from batch_offboard.clock import Moment
+from batch_offboard.clock import Clock, Moment
 from batch_offboard.config import Guards
 from batch_offboard.connection import Connection
 from batch_offboard.errors import SignInError
@@ -172,30 +172,26 @@ class World:
             horizon=horizon,
         )
 
-    @asynccontextmanager
-    async def tenancy(
+    def opened(
+        self, target: Target, *, clock: Clock | None = None, **more: Any
+    ) -> AbstractAsyncContextManager[Tenancy]:
+        """The tenancy of a command, on the loop's time."""
+        return open_tenancy(self.journal, target, clock or MovedClock(), **({"say": self.ears.said} | more))
+
+    def tenancy(
         self,
         url: str,
         *,
-        clock: "MovedClock | None" = None,
+        clock: Clock | None = None,
         lock_folder: Path | None = None,
         unreadable: bool = False,
         **target: Any,
-    ) -> AsyncIterator[Tenancy]:
-        """What a command has open; `target` is as for the method of that name."""
-        opened = open_tenancy(
-            self.journal,
-            self.target(url, **target),
-            clock or MovedClock(),
-            lock_folder=lock_folder,
-            unreadable=unreadable,
-            say=self.ears.said,
-        )
-        async with opened as tenancy:
-            yield tenancy
+    ) -> AbstractAsyncContextManager[Tenancy]:
+        """Likewise, of the tenant at this URL; `target` is as for the method of that name."""
+        return self.opened(self.target(url, **target), clock=clock, lock_folder=lock_folder, unreadable=unreadable)
 
     async def work(
-        self, batch: reading.Batch, url: str, *, look: bool = False, clock: "MovedClock | None" = None, **target: Any
+        self, batch: reading.Batch, url: str, *, look: bool = False, clock: Clock | None = None, **target: Any
     ) -> Halt | None:
         """Run or resume a batch. `look`: the tenant may be read; most facts of the runs are about the calls that
         offboard, and nothing else."""

@@ -1,0 +1,75 @@
+"""The commands' own functions on virtual time, against a tenant that the test sees."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from threading import Thread
+from typing import Any, TypeVar
+
+from batch_offboard.desk import Desk, Options, lock_folder
+from batch_offboard.run import Talk
+from batch_offboard.target import Target
+from batch_offboard.tenancy import Tenancy
+from tests.integration.world import SPEED, MovedClock, World
+
+T = TypeVar("T")
+
+Say = Callable[[str], None]
+
+
+class VirtualDesk(Desk):
+    """A desk whose clock is that of the test's loop, and whose real tenant is asked on that loop.
+
+    A command runs a loop of its own; here the command runs in a thread, and the test's loop does the loop's work.
+    """
+
+    def __init__(self, world: World, url: str, folder: Path, *, lookup: bool = True, **target: Any) -> None:
+        options = Options({}, folder, journal=world.journal.path, speed=SPEED, comment="CHG0042", lookup=lookup)
+        super().__init__(options)
+        self.clock = MovedClock()  # type: ignore[assignment]  # any clock will do
+        self._target = world.target(url, **target)
+        self._world = world
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def talk(self) -> Talk:
+        """Says everything to the world's ears, and agrees to everything."""
+        return Talk(self._world.ears, lambda _view: None, self._world.ears.said)
+
+    def with_tenant(self, target: Target, work: Callable[[Tenancy], Awaitable[T]], say: Say) -> T:
+        async def inside() -> T:
+            opened = self._world.opened(
+                target, clock=self.clock, lock_folder=lock_folder(), unreadable=self.unreadable, say=say
+            )
+            async with opened as tenancy:
+                try:
+                    return await work(tenancy)
+                finally:
+                    self.unreadable = tenancy.unreadable
+
+        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result()
+
+
+async def command(work: Callable[[], T]) -> T:
+    """What a command comes to. Its thread is none of the loop's own, since looptime lets time pass as on a wall while
+    one of those is at work."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[T] = loop.create_future()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001  # whatever it is, the test shall see it
+            loop.call_soon_threadsafe(ended.set_exception, error)
+        else:
+            loop.call_soon_threadsafe(ended.set_result, result)
+
+    Thread(target=run, daemon=True).start()
+    return await ended
+
+
+def rows_of(sheet: Path, rows: Sequence[Sequence[str]], columns: Sequence[str] = ("Device ID", "Device Name")) -> Path:
+    """A CSV of these rows, the first of them in row 2."""
+    lines = [",".join(columns), *(",".join(row) for row in rows)]
+    sheet.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return sheet

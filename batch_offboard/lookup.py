@@ -17,7 +17,7 @@ from batch_offboard.journal import settlements
 from batch_offboard.journal.reading import Batch, find_batch, pending_devices
 from batch_offboard.plan import Decision, Reason, judge_machine, why_protected
 from batch_offboard.protected import Protected
-from batch_offboard.settling import Difference, DifferenceKind, Doubt, Found, differences, not_accepted, settle
+from batch_offboard.settling import Difference, Doubt, Found, differences, not_accepted, settle
 from batch_offboard.tenancy import HURRIED, PATIENCE, CannotReadError, Reader, ReadError, StrangeListError, Tenancy
 
 # A plan's look-up serves its run for as long; after that the devices may have changed.
@@ -60,8 +60,7 @@ async def look_before_sending(tenancy: Tenancy, batch: Batch, clearance: Clearan
     if not look or tenancy.unreadable:
         return None
     try:
-        if batch.started_at is not None:
-            await _catch_up(tenancy, batch)
+        await _catch_up(tenancy, batch)
         if batch.lookup_wanted and not _is_fresh(batch, tenancy.clock.now().wall):
             await _look_up_again(tenancy, batch, clearance.protected)
     except CannotReadError as error:
@@ -73,17 +72,15 @@ async def look_before_sending(tenancy: Tenancy, batch: Batch, clearance: Clearan
 
 async def _catch_up(tenancy: Tenancy, batch: Batch) -> None:
     """Settle the doubts of earlier runs. A pending job that the tenant has an action of is not sent again: the journal
-    is older than what was sent, as after a restored backup."""
+    is older than what was sent, as after a restored backup; it may even say that nothing was sent at all."""
     back = await look_back(tenancy, batch)
-    strangers = {each.row: each for each in back.differences if each.kind is DifferenceKind.UNKNOWN_ACTION}
-    if not strangers:
+    if not back.differences:
         return
-    pending = await tenancy.writer.run(pending_devices, tenancy.journal, batch.key)
-    sent = [
-        (row, Decision(Reason.ALREADY_OFFBOARDED, strangers[row].sentence)) for row, *_ in pending if row in strangers
-    ]
-    await tenancy.writer.run(tenancy.journal.skip, batch.key, sent, tenancy.clock.now().wall)
-    for each in strangers.values():
+    pending = {row for row, *_ in await tenancy.writer.run(pending_devices, tenancy.journal, batch.key)}
+    sent = [each for each in back.differences if each.row in pending]
+    decisions = [(each.row, Decision(Reason.ALREADY_OFFBOARDED, each.sentence)) for each in sent]
+    await tenancy.writer.run(tenancy.journal.skip, batch.key, decisions, tenancy.clock.now().wall)
+    for each in sent[:DIFFERENCES_SAID]:
         tenancy.say(f"{each.sentence} It is not sent again; is the journal an older copy?")
 
 
@@ -159,8 +156,8 @@ async def look_back(
     began = [doubt.began for doubt in doubts]
     if open_only:
         began += (await writer.run(settlements.open_actions, journal, batch.key)).values()
-    elif batch.started_at is not None:
-        began.append(batch.started_at)
+    else:
+        began.append(batch.planned_at if batch.started_at is None else batch.started_at)
     async with tenancy.reader(patience) as reader:
         actions, _ = await reader.actions(since=max(0.0, min([now.wall, *began]) - MARGIN))
         settled = settle(doubts, actions)

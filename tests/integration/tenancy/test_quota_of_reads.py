@@ -116,7 +116,7 @@ async def test_what_a_run_reads_is_in_the_journal_before_it_is_on_the_wire(world
             simulator.tenant.start(device(number), "an old one", ORIGIN - 1e6)
         assert await world.work(batch, simulator.url, look=True) is None
     calls = simulator.tenant.calls
-    assert [call.operation for call in calls[:10]] == ["machines"] * 5 + ["actions"] * 5
+    assert [call.operation for call in calls[:11]] == ["actions"] + ["machines"] * 5 + ["actions"] * 5
     assert [call.operation for call in calls[-5:]] == ["actions"] * 5
-    assert len(world.calls("read")) == 15
+    assert len(world.calls("read")) == 16
     world.check([batch], simulator.tenant)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from batch_offboard.brakes import Halt
 from batch_offboard.journal.store import Journal
 from tests.integration.inspection import fullest
+from tests.integration.virtual_desk import VirtualDesk
 from tests.integration.world import MovedClock, Tokens, World, interrupted
 
 
@@ -39,6 +41,17 @@ async def world(moving_time: None) -> AsyncIterator[World]:
         journal = Journal(Path(folder) / "journal.db", create=True)
         yield World(journal)
         journal.close()
+
+
+@pytest.fixture
+async def desk_at(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Callable[..., VirtualDesk]]:
+    """Desks in the test's own folder, each for the tenant at a URL; their locks are in that folder, too."""
+    for variable in ("XDG_STATE_HOME", "HOME", "LOCALAPPDATA", "WIN_PD_OVERRIDE_LOCAL_APPDATA"):
+        monkeypatch.setenv(variable, str(tmp_path / "state"))
+    with ExitStack() as opened:
+        yield lambda url, **more: opened.enter_context(VirtualDesk(world, url, tmp_path, **more))
 
 
 @pytest.fixture(name="interrupted")

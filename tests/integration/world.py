@@ -24,6 +24,7 @@ from batch_offboard.journal import reading, reported
 from batch_offboard.journal.plans import NewBatch
 from batch_offboard.journal.store import Journal
 from batch_offboard.plan import PlannedRow
+from batch_offboard.platforms import Platforms
 from batch_offboard.protected import Protected
 from batch_offboard.quota import QuotaLimits
 from batch_offboard.report import Outcome, ReportRow
@@ -111,9 +112,9 @@ class World:
     ears: Ears = field(default_factory=Ears)
     secret: str = TOKEN
 
-    def add(self, numbers: Iterable[int], name: str = "batch-1", **facts: Any) -> reading.Batch:
-        """A batch with one row for each device number; its rows begin at 2, as in a sheet with a header. `facts` are
-        those of the plan that are not the usual ones."""
+    def add(self, devices: Iterable[int | str], name: str = "batch-1", **facts: Any) -> reading.Batch:
+        """A batch with one row for each device, by number or ID; its rows begin at 2, as in a sheet with a header.
+        `facts` are those of the plan that are not the usual ones."""
         new = NewBatch(
             batch_id=name,
             scope=SCOPE,
@@ -126,7 +127,8 @@ class World:
             simulated=False,
             tool_version="0",
         )
-        rows = [PlannedRow(row, device(each), "", None, "", None, (f"c{row}",)) for row, each in enumerate(numbers, 2)]
+        ids = [each if isinstance(each, str) else device(each) for each in devices]
+        rows = [PlannedRow(row, each, "", None, "", None, (f"c{row}",)) for row, each in enumerate(ids, 2)]
         self.journal.add_batch(replace(new, **facts), rows, lambda: ())
         return self.batch(name)
 
@@ -158,6 +160,7 @@ class World:
         tokens: Tokens | None = None,
         horizon: float = HORIZON,
         timeout: float = 90.0,
+        platforms: Platforms = Platforms.STANDARD,
     ) -> Target:
         return Target(
             scope=SCOPE,
@@ -170,6 +173,7 @@ class World:
             connection=Connection(workers=workers, timeout=timeout),
             simulated=False,
             horizon=horizon,
+            platforms=platforms,
         )
 
     def opened(

@@ -1,0 +1,219 @@
+"""Answers that say nothing: the tenant's own list settles them, and only a list that works ends one as not accepted."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batch_offboard.journal.lives import life_of
+from batch_offboard.journal.settlements import Settlement
+from batch_offboard.report import Outcome, ReportRow
+from batch_offboard.settling import HORIZON
+from tests.integration.world import ORIGIN, device
+
+if TYPE_CHECKING:
+    from batch_offboard.journal.reading import Batch
+    from batch_offboard.simulator import Tenant
+    from tests.integration.world import World
+
+pytestmark = pytest.mark.looptime
+
+DEVICES = 7
+LAST = device(6)
+
+
+def sent_to(tenant: "Tenant", machine: str) -> int:
+    """How many offboard calls for this device arrived."""
+    return sum(call.operation == "offboard" and call.device_id == machine for call in tenant.calls)
+
+
+def settled(world: "World", batch: "Batch", row: int = 8) -> list[Settlement]:
+    life = life_of(world.journal, batch.key, row)
+    assert life is not None
+    return list(life.settlements)
+
+
+def last(world: "World", batch: "Batch") -> ReportRow:
+    return world.report(batch)[-1]
+
+
+TAKEN = [
+    *("500-after", "502-after", "503-after=30", "409-after", "html-after"),
+    *("reset-after", "no-reply-close-after", "hang-after", "late=95"),
+    *("cut", "cut=wire", "no-id", "empty-id", "garbage=bytes", "202", "204", "200=empty"),
+]
+
+
+@pytest.mark.parametrize("fault", TAKEN)
+async def test_a_call_that_was_taken_and_answered_badly_is_found_by_the_closing_look(
+    world: "World", fault: str
+) -> None:
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES, f"{fault}:{LAST}") as simulator:
+        assert await world.work(batch, simulator.url, look=True) is None
+        if fault == "late=95":  # carried out when nobody waits any more, and so after the closing look
+            assert world.outcomes(batch) == {Outcome.SUBMITTED: 6, Outcome.IN_DOUBT: 1}
+            await asyncio.sleep(10)
+            assert await world.work(batch, simulator.url, look=True) is None
+    [action] = [each for each in simulator.tenant.actions.values() if each.machine_id == LAST]
+    row = last(world, batch)
+    assert (row.outcome, row.machine_action_id, row.attempts) == (Outcome.SUBMITTED, action.id, 1)
+    assert (row.error_code, row.error_message) == ("", "")
+    assert row.submitted_at == pytest.approx(action.created, abs=1e-3)
+    [told] = settled(world, batch)
+    assert (told.settled, told.accepted, told.action_id, told.attempt) == ("list", True, action.id, 1)
+    assert sent_to(simulator.tenant, LAST) == 1
+    world.check([batch], simulator.tenant)
+
+
+@pytest.mark.parametrize("fault", ["400=ActiveRequestAlreadyExists", "409", ""])
+async def test_somebodys_open_action_stands_for_the_row_that_met_it(world: "World", fault: str) -> None:
+    batch = world.add(range(DEVICES), looked_up_at=ORIGIN)
+    async with world.tenant(DEVICES, *([f"{fault}:{LAST}"] if fault else [])) as simulator:
+        theirs = simulator.tenant.start(LAST, "leaver", ORIGIN - 1, requestor="ann@contoso.example")
+        theirs.course = theirs.course.__class__(ORIGIN + 9999, ORIGIN + 9999, theirs.course.end)
+        assert await world.work(batch, simulator.url, look=True) is None
+    row = last(world, batch)
+    assert (row.outcome, row.machine_action_id) == (Outcome.SUBMITTED, theirs.id)
+    assert row.error_message == (
+        "An offboard action of this device by ann@contoso.example was there already; it stands for this row."
+    )
+    assert sent_to(simulator.tenant, LAST) == 1
+    world.check([batch], simulator.tenant)
+
+
+async def test_an_action_that_is_not_listed_anywhere_leaves_the_row_in_doubt(world: "World") -> None:
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES, f"400=ActiveRequestAlreadyExists:{LAST}") as simulator:
+        for _ in range(3):
+            assert await world.work(batch, simulator.url, look=True) is None
+            await asyncio.sleep(900)
+    row = last(world, batch)
+    assert (row.outcome, row.error_code) == (Outcome.IN_DOUBT, "ActiveRequestAlreadyExists")
+    assert sent_to(simulator.tenant, LAST) == 1
+    world.check([batch], simulator.tenant)
+
+
+async def test_a_list_that_is_two_minutes_late_shows_the_action_to_a_later_resume(world: "World") -> None:
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES, f"500-after:{LAST}", list_lag=120.0) as simulator:
+        found = []
+        for _ in range(3):
+            await world.work(batch, simulator.url, look=True)
+            found.append(last(world, batch).outcome)
+            await asyncio.sleep(65)
+    assert found == [Outcome.IN_DOUBT, Outcome.IN_DOUBT, Outcome.SUBMITTED]
+    assert world.batch(batch.batch_id).state == "finished"
+    assert sent_to(simulator.tenant, LAST) == 1
+    world.check([batch], simulator.tenant)
+
+
+async def test_a_call_that_was_never_taken_is_made_once_more_after_the_horizon(world: "World") -> None:
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES, f"reset@1:{LAST}") as simulator:
+        for wait in (1800.0, 1700.0, 200.0):
+            assert await world.work(batch, simulator.url, look=True) is None
+            assert (last(world, batch).outcome, sent_to(simulator.tenant, LAST)) == (Outcome.IN_DOUBT, 1)
+            await asyncio.sleep(wait)
+        assert await world.work(batch, simulator.url, look=True) is None
+    row = last(world, batch)
+    [action] = [each for each in simulator.tenant.actions.values() if each.machine_id == LAST]
+    assert (row.outcome, row.machine_action_id, row.attempts) == (Outcome.SUBMITTED, action.id, 2)
+    assert action.comment == "CHG0042 [bo batch-1/8/2]"
+    [told] = settled(world, batch)
+    assert (told.settled, told.accepted, told.attempt) == ("list", False, 1)
+    world.check([batch], simulator.tenant)
+
+
+async def test_a_call_that_is_lost_twice_is_not_made_a_third_time(world: "World") -> None:
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES, f"reset:{LAST}") as simulator:
+        for _ in range(5):
+            assert await world.work(batch, simulator.url, look=True) is None
+            await asyncio.sleep(HORIZON + 60)
+    assert (last(world, batch).outcome, sent_to(simulator.tenant, LAST)) == (Outcome.IN_DOUBT, 2)
+    assert [told.attempt for told in settled(world, batch)] == [1]
+    world.check([batch], simulator.tenant)
+
+
+async def test_a_second_call_that_was_taken_and_answered_badly_is_found_too(world: "World") -> None:
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES, f"reset@1:{LAST}", f"500-after@2:{LAST}") as simulator:
+        await world.work(batch, simulator.url, look=True)
+        await asyncio.sleep(HORIZON + 60)
+        await world.work(batch, simulator.url, look=True)
+    [action] = [each for each in simulator.tenant.actions.values() if each.machine_id == LAST]
+    assert (last(world, batch).outcome, last(world, batch).machine_action_id) == (Outcome.SUBMITTED, action.id)
+    assert [(told.attempt, told.accepted) for told in settled(world, batch)] == [(1, False), (2, True)]
+    world.check([batch], simulator.tenant)
+
+
+async def test_a_run_that_lasts_beyond_the_horizon_sends_the_lost_call_again_by_itself(world: "World") -> None:
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES, f"reset@1:{device(4)}", f"429=3000:{LAST}@1") as simulator:
+        assert await world.work(batch, simulator.url, look=True, horizon=2000.0) is None
+    assert world.outcomes(batch) == {Outcome.SUBMITTED: DEVICES}
+    assert sent_to(simulator.tenant, device(4)) == 2
+    world.check([batch], simulator.tenant)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["empty-list", "403", "404", "400=ODataError", "429=3601", "500", "hang", "html", "cut", "loop-link"],
+)
+async def test_a_list_that_proves_nothing_sends_nothing_again(world: "World", fault: str) -> None:
+    batch = world.add(range(DEVICES), looked_up_at=ORIGIN)
+    async with world.tenant(DEVICES, f"reset@1:{LAST}", f"actions/{fault}@2-") as simulator:
+        for _ in range(3):
+            await world.work(batch, simulator.url, look=True)
+            await asyncio.sleep(HORIZON + 60)
+    assert (last(world, batch).outcome, sent_to(simulator.tenant, LAST)) == (Outcome.IN_DOUBT, 1)
+    assert settled(world, batch) == []
+    world.check([batch], simulator.tenant)
+
+
+async def test_a_list_that_knows_none_of_our_actions_sends_nothing_again(world: "World") -> None:
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES, f"reset@1:{LAST}") as simulator:
+        await world.work(batch, simulator.url, look=True)
+        ours = dict(simulator.tenant.actions)
+        simulator.tenant.actions.clear()
+        for number in range(3):
+            simulator.tenant.start(device(number), "leaver", ORIGIN, requestor="ann@contoso.example")
+        await asyncio.sleep(HORIZON + 60)
+        await world.work(batch, simulator.url, look=True)
+        assert (last(world, batch).outcome, sent_to(simulator.tenant, LAST)) == (Outcome.IN_DOUBT, 1)
+        simulator.tenant.actions.clear()
+        simulator.tenant.actions.update(ours)
+        await world.work(batch, simulator.url, look=True)
+    assert (last(world, batch).outcome, sent_to(simulator.tenant, LAST)) == (Outcome.SUBMITTED, 2)
+
+
+async def test_an_action_that_only_the_devices_own_list_shows_is_found_and_not_sent_again(world: "World") -> None:
+    """A list of everybody can be behind that of one device; the last question before a second call is the narrowest."""
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES, f"500-after:{LAST}", list_lag=9999.0) as simulator:
+        await world.work(batch, simulator.url, look=True)
+        await asyncio.sleep(HORIZON + 60)
+        tenant = simulator.tenant
+        listed, made = tenant.actions_for, list(tenant.actions.values())
+        late = [each for each in made if each.machine_id == LAST]
+        tenant._list_lag = 0.0
+        tenant.actions_for = lambda query, now: (  # type: ignore[method-assign]  # a tenant whose index lags
+            shown for shown in listed(query, now) if shown["machineId"] != LAST or "machineId" in query.filter
+        )
+        await world.work(batch, simulator.url, look=True)
+    assert (last(world, batch).outcome, last(world, batch).machine_action_id) == (Outcome.SUBMITTED, late[0].id)
+    assert sent_to(tenant, LAST) == 1
+    world.check([batch], tenant)
+
+
+async def test_three_unclear_answers_stop_the_run_and_are_settled_all_the_same(world: "World") -> None:
+    batch = world.add(range(12))
+    async with world.tenant(12, "500-after@6-8") as simulator:
+        halt = await world.work(batch, simulator.url, look=True, workers=1)
+        assert halt is not None
+        assert world.outcomes(batch) == {Outcome.SUBMITTED: 8, Outcome.PENDING: 4}
+        assert await world.work(batch, simulator.url, look=True) is None
+    assert world.outcomes(batch) == {Outcome.SUBMITTED: 12}
+    world.check([batch], simulator.tenant)

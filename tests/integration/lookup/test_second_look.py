@@ -1,0 +1,185 @@
+"""The look before sending: what the tenant has come to speak against since the plan, and a tenant that is not there."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batch_offboard import run
+from batch_offboard.errors import ExitCode
+from batch_offboard.planning import Reading
+from batch_offboard.report import Outcome
+from tests.integration.virtual_desk import command, rows_of
+from tests.integration.world import ORIGIN, device
+
+if TYPE_CHECKING:
+    from batch_offboard.simulator import Tenant
+    from tests.integration.virtual_desk import VirtualDesk
+    from tests.integration.world import World
+
+pytestmark = pytest.mark.looptime
+
+DEVICES = 7
+
+
+def gone(tenant: "Tenant") -> None:
+    machine = tenant._machines.pop(device(6))
+    tenant._in_order = tuple(each for each in tenant._in_order if each is not machine)
+
+
+def offboarded(tenant: "Tenant") -> None:
+    tenant.start(device(6), "leaver", ORIGIN + asyncio.get_running_loop().time(), requestor="ann@contoso.example")
+
+
+def merged(tenant: "Tenant") -> None:
+    tenant._machines[device(6)]["mergedIntoMachineId"] = device(0)
+
+
+def left(tenant: "Tenant") -> None:
+    tenant._machines[device(6)]["onboardingStatus"] = "CanBeOnboarded"
+
+
+CHANGES = [
+    (gone, "not_found", "any more"),
+    (offboarded, "already_pending", "ann@contoso.example"),
+    (merged, "merged", device(0)),
+    (left, "not_onboarded", "CanBeOnboarded"),
+]
+
+
+@pytest.mark.parametrize(("change", "reason", "words"), CHANGES)
+async def test_a_plan_that_has_waited_is_looked_up_again_and_what_has_changed_is_skipped(
+    world: "World", change: "Callable[[Tenant], None]", reason: str, words: str
+) -> None:
+    batch = world.add(range(DEVICES), looked_up_at=ORIGIN)
+    await asyncio.sleep(901)
+    async with world.tenant(DEVICES) as simulator:
+        change(simulator.tenant)
+        assert await world.work(batch, simulator.url, look=True) is None
+    assert world.outcomes(batch) == {Outcome.SUBMITTED: DEVICES - 1, Outcome.SKIPPED: 1}
+    last = world.report(batch)[-1]
+    assert (last.error_code, words in last.error_message) == (reason, True)
+    assert device(6) not in [call.device_id for call in simulator.tenant.calls]
+    assert world.batch(batch.batch_id).looked_up_at == pytest.approx(ORIGIN + 901, abs=3)
+    assert "1 devices are skipped: the tenant speaks against them since the plan was made." in world.ears.said_so_far
+    world.check([batch], simulator.tenant)
+
+
+@pytest.mark.parametrize(("change", "reason", "words"), CHANGES)
+async def test_a_plan_that_was_looked_up_just_now_is_believed(
+    world: "World", change: "Callable[[Tenant], None]", reason: str, words: str
+) -> None:
+    batch = world.add(range(DEVICES), looked_up_at=ORIGIN)
+    await asyncio.sleep(898)
+    async with world.tenant(DEVICES) as simulator:
+        change(simulator.tenant)
+        await world.work(batch, simulator.url, look=True)
+    assert "machines" not in {call.operation for call in simulator.tenant.calls}
+    assert device(6) in [call.device_id for call in simulator.tenant.calls]
+    world.check([batch], simulator.tenant)
+
+
+@pytest.mark.parametrize("facts", [{"looked_up_at": ORIGIN + 3600}, {"looked_up_at": None}])
+async def test_a_look_up_of_another_time_or_of_none_is_made_again(
+    world: "World", facts: "dict[str, float | None]"
+) -> None:
+    batch = world.add(range(DEVICES), **facts)
+    async with world.tenant(DEVICES) as simulator:
+        await world.work(batch, simulator.url, look=True)
+    assert [call.operation for call in simulator.tenant.calls[:4]] == ["actions", "machines", "actions", "offboard"]
+
+
+async def test_a_batch_that_wants_no_look_up_gets_none(world: "World") -> None:
+    batch = world.add(range(DEVICES), looked_up_at=None, lookup_wanted=False)
+    async with world.tenant(DEVICES - 1) as simulator:
+        await world.work(batch, simulator.url, look=True)
+    assert "machines" not in {call.operation for call in simulator.tenant.calls}
+    assert world.outcomes(batch) == {Outcome.SUBMITTED: 6, Outcome.FAILED: 1}
+
+
+async def test_nothing_is_sent_before_the_look_up_has_ended(world: "World") -> None:
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES, "machines/500@1-3", latency=(1.0, 2.0)) as simulator:
+        assert await world.work(batch, simulator.url, look=True) is None
+    operations = [call.operation for call in simulator.tenant.calls]
+    assert operations.index("offboard") > max(at for at, each in enumerate(operations) if each == "machines")
+    world.check([batch], simulator.tenant)
+
+
+@pytest.mark.parametrize(
+    ("fault", "exit_code", "words"),
+    [
+        ("machines/500", ExitCode.UNFINISHED, "could not be read"),
+        ("actions/html", ExitCode.UNFINISHED, "could not be read"),
+        ("machines/401", ExitCode.SIGN_IN, "access token"),
+        ("machines/foreign-link", ExitCode.REFUSED, "another host"),
+    ],
+)
+async def test_a_tenant_that_cannot_be_looked_up_stops_the_run_before_the_first_call(
+    world: "World", fault: str, exit_code: ExitCode, words: str
+) -> None:
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES, fault) as simulator:
+        halt = await world.work(batch, simulator.url, look=True)
+    assert halt is not None
+    assert (halt.exit_code, words in halt.reason) == (exit_code, True), halt
+    assert world.outcomes(batch) == {Outcome.PENDING: DEVICES}
+    assert {call.method for call in simulator.tenant.calls} == {"GET"}
+    assert world.batch(batch.batch_id).state == "stopped"
+    world.check([batch], simulator.tenant)
+
+
+async def test_a_network_that_is_away_leaves_a_plan_and_a_run_that_waits_for_it(
+    world: "World", desk_at: "Callable[..., VirtualDesk]", tmp_path: Path
+) -> None:
+    sheet = rows_of(tmp_path / "all.csv", [[device(number), ""] for number in range(DEVICES)])
+    async with world.tenant(0) as closed:
+        url = closed.url
+    away = desk_at(url)
+    view = await command(lambda: run.plan(away, sheet, Reading()))
+    assert (view.counts.rows, view.batch.looked_up_at) == (DEVICES, None)
+    assert "cannot be reached" in view.batch.findings["not_looked_up"]
+
+    report = tmp_path / "out.csv"
+    ended = await command(lambda: run.run_batch(away, view.batch.batch_id, [report], away.talk))
+    assert ended.exit_code is ExitCode.UNFINISHED
+    assert ended.halt is not None
+    assert "cannot be reached" in ended.halt.reason
+    assert report.read_text(encoding="utf-8-sig").count(",pending,") == DEVICES
+
+    async with world.tenant(DEVICES) as simulator:
+        there = desk_at(simulator.url)
+        resumed = await command(lambda: run.resume(there, None, [report], there.talk))
+        assert resumed.exit_code is ExitCode.OK
+    assert report.read_text(encoding="utf-8-sig").count(",submitted,") == DEVICES
+    assert [call.operation for call in simulator.tenant.calls][:3] == ["actions", "machines", "actions"]
+    world.check([view.batch], simulator.tenant)
+
+
+async def test_a_tenant_that_may_not_be_read_is_planned_by_ids_and_a_name_alone_is_refused(
+    world: "World", desk_at: "Callable[..., VirtualDesk]", tmp_path: Path
+) -> None:
+    sheet = rows_of(tmp_path / "all.csv", [[device(0), ""], ["", "lt-1"]])
+    async with world.tenant(2, permissions=frozenset({"Machine.Offboard"})) as simulator:
+        desk = desk_at(simulator.url)
+        ended = await command(lambda: run.run_sheet(desk, sheet, Reading(), [tmp_path / "out.csv"], desk.talk))
+    assert ended.exit_code is ExitCode.ROWS_FAILED
+    assert "Machine.Read.All" in world.batch(ended.batch.batch_id).findings["not_looked_up"]
+    assert [(row.outcome, row.error_code) for row in world.report(ended.batch)] == [
+        (Outcome.SUBMITTED, ""),
+        (Outcome.SKIPPED, "invalid_id"),
+    ]
+    assert [call.method for call in simulator.tenant.calls] == ["GET", "POST"]
+
+
+async def test_without_a_look_up_the_tenant_is_not_read_before_it_is_sent_to(
+    world: "World", desk_at: "Callable[..., VirtualDesk]", tmp_path: Path
+) -> None:
+    sheet = rows_of(tmp_path / "all.csv", [[device(number), ""] for number in range(DEVICES)])
+    async with world.tenant(DEVICES) as simulator:
+        desk = desk_at(simulator.url, lookup=False)
+        ended = await command(lambda: run.run_sheet(desk, sheet, Reading(), [tmp_path / "out.csv"], desk.talk))
+    assert ended.exit_code is ExitCode.OK
+    assert [call.operation for call in simulator.tenant.calls] == ["offboard"] * DEVICES + ["actions"]

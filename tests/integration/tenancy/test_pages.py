@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from batch_offboard import tenancy as tenancy_module
-from batch_offboard.tenancy import StrangeListError
+from batch_offboard.tenancy import ReadError, StrangeListError
 from tests.integration.tenancy.conftest import Listening, page
 from tests.integration.world import ORIGIN, device
 
@@ -117,6 +117,18 @@ async def test_a_list_whose_page_leads_to_itself_ends_and_is_known_as_no_whole_o
             found, whole = await reader.actions()
     assert (len(found), whole) == (10, False)
     assert len(simulator.tenant.calls) == 2
+
+
+@pytest.mark.parametrize("fault", ["machines/loop-link@1", "machines/loop-link@2"])
+async def test_half_a_list_of_machines_is_none_since_a_name_could_seem_unique(world: "World", fault: str) -> None:
+    async with (
+        world.tenant(12, fault, page_size=5) as simulator,
+        world.tenancy(simulator.url) as tenancy,
+        tenancy.reader() as reader,
+    ):
+        with pytest.raises(ReadError, match="in a circle"):
+            await reader.machines()
+        assert not tenancy.unreadable
 
 
 async def test_pages_that_repeat_under_new_links_end_the_list(world: "World", listening: Listening) -> None:

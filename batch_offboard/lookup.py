@@ -159,7 +159,7 @@ async def look_back(
     else:
         began.append(batch.planned_at if batch.started_at is None else batch.started_at)
     async with tenancy.reader(patience) as reader:
-        actions, _ = await reader.actions(since=max(0.0, min([now.wall, *began]) - MARGIN))
+        actions, whole = await reader.actions(since=max(0.0, min([now.wall, *began]) - MARGIN))
         settled = settle(doubts, actions)
         left = _without(doubts, settled)
         more, again = await _end_old_doubts(tenancy, reader, left) if resend else ([], [])
@@ -170,7 +170,7 @@ async def look_back(
     if open_only:
         return LookBack(found, sent_again)
     expected = await writer.run(settlements.expected_of, journal, batch.key)
-    return LookBack(found, sent_again, differences(batch.batch_id, expected, actions, now.wall))
+    return LookBack(found, sent_again, differences(batch.batch_id, expected, actions, now.wall, whole=whole))
 
 
 async def _end_old_doubts(tenancy: Tenancy, reader: Reader, doubts: Sequence[Doubt]) -> tuple[list[Found], list[Doubt]]:

@@ -152,11 +152,17 @@ class Expected:
 
 
 def differences(
-    batch_id: str, expected: Mapping[int, Expected], actions: Iterable[MachineAction], now: float
+    batch_id: str,
+    expected: Mapping[int, Expected],
+    actions: Iterable[MachineAction],
+    now: float,
+    *,
+    whole: bool = True,
 ) -> list[Difference]:
     """Where the list and the journal disagree about a batch, in the order of the rows.
 
-    `expected` has every row that was called; `actions` are all since the batch was begun.
+    `expected` has every row that was called; `actions` are all since the batch was begun, or, if the list is not
+    `whole`, some of them, and then none is missed.
     """
     listed: dict[int, dict[str, MachineAction]] = defaultdict(dict)
     ids = set()
@@ -168,7 +174,7 @@ def differences(
     found = [_disagreement(row, expected.get(row), list(by_id.values())) for row, by_id in listed.items()]
     found += [
         Difference(DifferenceKind.MISSING, each.row, each.device_id, (each.action_id,))
-        for each in expected.values()
+        for each in (expected.values() if whole else ())
         if each.action_id and each.action_id not in ids and each.accepted_at is not None
         if now - each.accepted_at > LIST_LAG
     ]

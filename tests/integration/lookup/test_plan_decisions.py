@@ -39,6 +39,11 @@ ADDED = {
 }
 
 
+def fleet_of_tenant(devices: int) -> list[Machine]:
+    """As many machines of all sorts; the same ones each time."""
+    return [dict(machine) for machine in generate_fleet(devices, SEED, ORIGIN)]
+
+
 def is_taken(machine: Machine, platforms: Platforms) -> bool:
     name, version = machine["osPlatform"], machine["version"]
     return name in ADDED[platforms] or (name in DOCUMENTED and version not in TOO_OLD)
@@ -88,7 +93,7 @@ async def decisions(world: "World", desk: "VirtualDesk", sheet: Path) -> tuple[s
 async def test_every_device_of_a_mixed_tenant_is_decided_by_what_the_tenant_says_of_it(
     world: "World", desk_at: "Callable[..., VirtualDesk]", tmp_path: Path, platforms: Platforms
 ) -> None:
-    fleet = generate_fleet(DEVICES, SEED, ORIGIN)
+    fleet = fleet_of_tenant(DEVICES)
     async with world.tenant(fleet, page_size=700) as simulator:
         act_for_others(simulator.tenant, fleet)
         desk = desk_at(simulator.url, platforms=platforms)
@@ -119,7 +124,7 @@ def namesakes(fleet: Sequence[Machine]) -> tuple[list[Machine], list[list[Machin
 async def test_a_sheet_with_every_reason_in_it_is_decided_right(
     world: "World", desk_at: "Callable[..., VirtualDesk]", tmp_path: Path
 ) -> None:
-    fleet = generate_fleet(DEVICES, SEED, ORIGIN)
+    fleet = fleet_of_tenant(DEVICES)
     async with world.tenant(fleet) as simulator:
         tenant = simulator.tenant
         alone, groups = namesakes(fleet)
@@ -176,7 +181,7 @@ async def test_a_sheet_with_every_reason_in_it_is_decided_right(
 async def test_what_is_worth_knowing_of_the_devices_is_counted(
     world: "World", desk_at: "Callable[..., VirtualDesk]", tmp_path: Path
 ) -> None:
-    fleet = generate_fleet(DEVICES, SEED, ORIGIN)
+    fleet = fleet_of_tenant(DEVICES)
     async with world.tenant(fleet) as simulator:
         act_for_others(simulator.tenant, fleet)
         sheet = rows_of(tmp_path / "all.csv", [[machine["id"], ""] for machine in fleet])
@@ -206,11 +211,11 @@ async def test_what_is_worth_knowing_of_the_devices_is_counted(
 async def test_a_sheet_costs_the_same_calls_whatever_its_size(
     world: "World", desk_at: "Callable[..., VirtualDesk]", tmp_path: Path, rows: int
 ) -> None:
-    fleet = generate_fleet(300, SEED, ORIGIN)
+    fleet = fleet_of_tenant(300)
     async with world.tenant(fleet, page_size=100) as simulator:
         act_for_others(simulator.tenant, fleet)
         others = [[hashlib.sha1(b"%d" % row, usedforsecurity=False).hexdigest(), ""] for row in range(rows)]
-        sheet = rows_of(tmp_path / "all.csv", [*([machine["id"], ""] for machine in fleet[:40]), *others[40:]])
+        sheet = rows_of(tmp_path / "all.csv", [[machine["id"], ""] for machine in fleet[:40]] + others[40:])
         desk = desk_at(simulator.url)
         view = await command(lambda: run.plan(desk, sheet, Reading()))
     assert view.counts.rows == rows

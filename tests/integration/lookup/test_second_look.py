@@ -81,11 +81,9 @@ async def test_a_plan_that_was_looked_up_just_now_is_believed(
     world.check([batch], simulator.tenant)
 
 
-@pytest.mark.parametrize("facts", [{"looked_up_at": ORIGIN + 3600}, {"looked_up_at": None}])
-async def test_a_look_up_of_another_time_or_of_none_is_made_again(
-    world: "World", facts: "dict[str, float | None]"
-) -> None:
-    batch = world.add(range(DEVICES), **facts)
+@pytest.mark.parametrize("looked_up_at", [ORIGIN + 3600, None])
+async def test_a_look_up_of_another_time_or_of_none_is_made_again(world: "World", looked_up_at: float | None) -> None:
+    batch = world.add(range(DEVICES), looked_up_at=looked_up_at)
     async with world.tenant(DEVICES) as simulator:
         await world.work(batch, simulator.url, look=True)
     assert [call.operation for call in simulator.tenant.calls[:4]] == ["actions", "machines", "actions", "offboard"]

@@ -137,7 +137,8 @@ class Brakes:
 
     def _too_soon(self, outcome: CallOutcome) -> Halt | None:
         """The first calls show whether the sheet, the tenant and the permission fit together: all must be accepted."""
-        if outcome.verdict is Verdict.SUBMITTED or self._answered > FIRST_CALLS:
+        well = outcome.verdict in (*_ACCEPTED, Verdict.ALREADY_OPEN)
+        if well or self._answered > FIRST_CALLS:
             return None
         reason = (
             f"One of the first {FIRST_CALLS} devices was not accepted ({_said(outcome)}); look at the report, and "

@@ -26,7 +26,7 @@ class VirtualDesk(Desk):
     def __init__(self, world: World, url: str, folder: Path, *, lookup: bool = True, **target: Any) -> None:
         options = Options({}, folder, journal=world.journal.path, speed=SPEED, comment="CHG0042", lookup=lookup)
         super().__init__(options)
-        self.clock = MovedClock()  # type: ignore[assignment]  # any clock will do
+        self.clock = MovedClock()
         self._target = world.target(url, **target)
         self._world = world
         self._loop = asyncio.get_running_loop()

@@ -91,7 +91,7 @@ def test_failures_stop_only_above_the_share_and_from_twenty_devices_on() -> None
     assert exit_code_after(*[ACCEPTED] * 18, *[REFUSED] * 3) is ExitCode.REFUSED
 
 
-@pytest.mark.parametrize("outcome", [REFUSED, UNCLEAR, OPEN], ids=lambda outcome: outcome.verdict)
+@pytest.mark.parametrize("outcome", [REFUSED, UNCLEAR], ids=lambda outcome: outcome.verdict)
 @pytest.mark.parametrize("number", range(1, FIRST_CALLS + 1))
 def test_one_of_the_first_five_that_is_not_accepted_stops(outcome: CallOutcome, number: int) -> None:
     assert exit_code_after(*[ACCEPTED] * (number - 1), outcome) is ExitCode.REFUSED
@@ -100,6 +100,11 @@ def test_one_of_the_first_five_that_is_not_accepted_stops(outcome: CallOutcome, 
 @pytest.mark.parametrize("outcome", [REFUSED, UNCLEAR, OPEN], ids=lambda outcome: outcome.verdict)
 def test_the_sixth_may_be_refused(outcome: CallOutcome) -> None:
     assert after(*WARM, outcome) is None
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ALREADY_OPEN, Verdict.CANCELLED, Verdict.ANSWERED])
+def test_what_was_asked_for_already_or_taken_back_is_as_good_as_accepted(verdict: Verdict) -> None:
+    assert after(*[CallOutcome(verdict)] * FIRST_CALLS) is None
 
 
 def test_a_call_that_is_made_again_is_still_one_of_the_first_five() -> None:

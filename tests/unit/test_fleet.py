@@ -56,7 +56,7 @@ def test_how_many_devices_there_are_and_how_many_of_them_have_a_sensor() -> None
         machine("d" * 40, onboardingStatus=None),
     )
     assert (tenant.size, tenant.onboarded) == (4, 2)
-    assert tenant.as_json() == {"tenant": {"devices": 4, "onboarded": 2}}
+    assert tenant.as_json() == {"devices": 4, "onboarded": 2}
 
 
 @pytest.mark.parametrize(

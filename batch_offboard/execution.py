@@ -207,7 +207,7 @@ class _ApiSender:
         comment = comment_with_token(self._batch.comment, token)
         request = offboard_request(self._target.api_url, job.device_id, comment)
         answer = await self._client.send(request, slot)
-        return classify(answer, job.device_id, self._clock.now().wall)
+        return classify(answer, job.device_id, self._clock.now().wall, token)
 
     async def renew_sign_in(self) -> None:
         await self._target.token.renew()

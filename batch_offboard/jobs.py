@@ -108,6 +108,7 @@ class CallOutcome:
     message: str = ""
     target: str = ""
     retry_after: float | None = None
+    own_action: bool = True  # our call made the action; another's stands for the device all the same
     alarm: Alarm | None = None
 
     @property

@@ -198,7 +198,8 @@ class Planner:
         both_named = source.device_name and seen.name
         if misnamed is not None or (both_named and not same_name(source.device_name, seen.name)):
             self._dispute(source, seen)
-        if not seen.name or (not seen.disputed and _is_fuller(source.device_name, seen.name)):
+        # A name with a domain contradicts one with another, where a short name agrees with both.
+        if not seen.name or (not seen.disputed and "." in normal_name(source.device_name)):
             seen.name, seen.named_in = source.device_name, source.number
         if misnamed is not None:
             return _row(source, device_id, misnamed)
@@ -273,11 +274,6 @@ def _misnamed(name: str, machine: Machine) -> Decision | None:
         return None
     of_it = f"calls this device {shown(machine.name)}" if machine.name else "has no name for this device"
     return Decision(Reason.NAME_MISMATCH, f"The tenant {of_it}, and the row {shown(name)}; correct one of them.")
-
-
-def _is_fuller(name: str, than: str) -> bool:
-    """A name with a domain contradicts another domain, which the short name agrees with."""
-    return "." in normal_name(name) and "." not in normal_name(than)
 
 
 def _unresolved(name: str, found: Sequence[Machine]) -> Decision:

@@ -206,7 +206,7 @@ def _offboard_end(end: End) -> dict[str, Any]:
         "http": outcome.http_status,
         "submitted": end.at.wall if submitted else None,
         "finished": end.at.wall if submitted or state is JobState.FAILED else None,
-        "own": submitted,
+        "own": submitted and outcome.own_action,
     }
 
 

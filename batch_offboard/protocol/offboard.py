@@ -49,12 +49,13 @@ def offboard_request(api_url: str, device_id: str, comment: str) -> Request:
     )
 
 
-def classify(answer: Answer | NoAnswer, device_id: str, now: float) -> CallOutcome:
-    """What the answer to an offboard call means for the device and for the run. `now`: seconds since the epoch."""
+def classify(answer: Answer | NoAnswer, device_id: str, now: float, token: str = "") -> CallOutcome:
+    """What the answer to an offboard call means for the device and for the run. `now`: seconds since the epoch;
+    `token`: the correlation token that the call carried."""
     if isinstance(answer, NoAnswer):
         return _NO_ANSWER[answer.fault](answer.detail)
     rule = _RULES.get(answer.status) or _RULES_BY_CLASS.get(answer.status // 100, _unclear)
-    return rule(_Reading(answer, device_id, now))
+    return rule(_Reading(answer, device_id, now, token))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class _Reading:
     answer: Answer
     device_id: str
     now: float
+    token: str
 
     def outcome(self, verdict: Verdict, fallback: str, **more: Any) -> CallOutcome:
         error = api_error(self.answer)
@@ -97,7 +99,15 @@ def _accepted(reading: _Reading) -> CallOutcome:
         http_status=reading.answer.status,
         action_id=action_id,
         action_status=kept_text(action.get("status")),
+        own_action=_is_ours(action, reading.token),
     )
+
+
+def _is_ours(action: Mapping[str, Any], token: str) -> bool:
+    """The API may answer with an action that was open already; its comment is then somebody else's, or an earlier
+    call's."""
+    comment = action.get("requestorComment")
+    return not isinstance(comment, str) or not comment.strip() or token in comment
 
 
 def _strangeness(action: Mapping[str, Any], device_id: str) -> str:

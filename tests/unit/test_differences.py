@@ -51,6 +51,7 @@ LOOKS = [
     pytest.param(YOUNG, [], [], id="it is not listed yet"),
     pytest.param(replace(ACCEPTED, accepted_at=None), [], [], id="not ours, so not missed"),
     pytest.param(CALLED, [], [], id="nothing and nothing"),
+    pytest.param(replace(CALLED, accepted_at=NOW - 9999), [], [], id="accepted, by an action nobody knows"),
     pytest.param(None, [], [], id="never called"),
     pytest.param(None, [foreign("x-7")], [], id="somebody's alone"),
     pytest.param(None, [action()], [(UNKNOWN, ("x-1",))], id="never called, and the tenant has one of ours"),
@@ -116,6 +117,10 @@ def test_the_differences_come_in_the_order_of_the_rows() -> None:
 )
 def test_sentence(kind: DifferenceKind, sentence: str) -> None:
     assert Difference(kind, 17, ONE, ("x-1", "x-2")).sentence == sentence
+
+
+def test_differences_go_by_the_words_that_a_batch_keeps() -> None:
+    assert [*DifferenceKind] == ["second_action", "unknown_action", "other_action", "missing"]
 
 
 IDS = [f"x-{number}" for number in range(5)]

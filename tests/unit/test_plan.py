@@ -30,6 +30,8 @@ def test_the_first_row_is_the_job_and_the_others_point_to_it() -> None:
     rows, _ = planned((ONE, "LT-1"), (TWO, ""), (ONE.upper(), "lt-1"), (ONE, ""))
     assert [row.reason for row in rows] == [None, None, Reason.DUPLICATE, Reason.DUPLICATE]
     assert [row.first_row for row in rows] == [None, None, 2, 2]
+    assert [row.device_name for row in rows] == ["LT-1", "", "lt-1", ""]
+    assert rows[2].detail == "Row 2 holds the same device and is the one that counts."
 
 
 def test_a_short_name_and_its_full_name_are_the_same() -> None:
@@ -68,9 +70,11 @@ def test_both_rows_say_which_other_row_contradicts_them() -> None:
         ("lt-1.a.example", "lt-1", "lt-1.b.example"),
         ("lt-1.a.example", "lt-1.b.example", "lt-1"),
         ("", "lt-1.a.example", "lt-1.b.example"),
+        ("lt-1.a.example", "", "lt-1.b.example"),
+        ("lt-1", "", "lt-2"),
     ],
 )
-def test_two_full_names_are_two_names_whatever_short_one_stands_beside_them(names: tuple[str, ...]) -> None:
+def test_two_names_are_two_names_whatever_shorter_one_stands_between_them(names: tuple[str, ...]) -> None:
     _, planner = planned(*((ONE, name) for name in names))
     assert [each.row for each in planner.amendments()] == [2]
 
@@ -109,7 +113,11 @@ def test_a_damaged_number_is_refused_and_shown() -> None:
 def test_a_row_with_only_a_name_is_refused_with_the_remedy() -> None:
     rows, _ = planned(("", "LT-1"))
     assert rows[0].reason is Reason.INVALID_ID
-    assert "copy the ID" in rows[0].detail
+    assert rows[0].device_name == "LT-1"
+    assert rows[0].detail == (
+        "The row has no device ID, and its computer name was not looked up in the tenant; copy the ID from the "
+        "device's page in the portal."
+    )
 
 
 def test_a_device_that_was_accepted_earlier_is_left_alone() -> None:
@@ -133,6 +141,13 @@ def test_a_device_in_doubt_elsewhere_names_the_batch_to_resume() -> None:
 def test_nothing_is_worth_knowing_of_devices_that_were_not_looked_up() -> None:
     _, planner = planned((ONE, ""))
     assert planner.cautions() == {}
+
+
+def test_reasons_go_by_the_words_of_the_report() -> None:
+    assert [*Reason] == [
+        "duplicate", "invalid_id", "not_found", "ambiguous_name", "name_mismatch", "unsupported_os", "not_onboarded",
+        "merged", "protected", "already_pending", "already_offboarded",
+    ]  # fmt: skip
 
 
 def test_only_duplicates_and_devices_offboarded_earlier_need_no_attention() -> None:

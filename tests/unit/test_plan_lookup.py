@@ -205,18 +205,20 @@ def test_a_name_that_several_devices_have_is_refused_with_the_candidates() -> No
 
 
 def test_a_merged_record_makes_a_name_ambiguous_all_the_same() -> None:
-    tenant = fleet(machine(ONE), machine(TWO, mergedIntoMachineId=ONE, healthStatus=None))
-    assert decided(tenant, "", "lt-1") == (
-        Reason.AMBIGUOUS_NAME,
-        f"2 devices are named lt-1: {ONE} (Active), {TWO} (merged into another).",
-        "",
+    tenant = fleet(
+        machine(ONE),
+        machine(TWO, mergedIntoMachineId=ONE, healthStatus=None),
+        machine(THREE, mergedIntoMachineId=ONE, healthStatus="Inactive"),
     )
+    listed = f"{ONE} (Active), {TWO} (merged into another), {THREE} (Inactive, merged into another)"
+    assert decided(tenant, "", "lt-1") == (Reason.AMBIGUOUS_NAME, f"3 devices are named lt-1: {listed}.", "")
 
 
 def test_no_more_than_five_candidates_are_listed() -> None:
-    tenant = fleet(*(machine(f"{number:040x}", healthStatus=None) for number in range(7)))
+    machines = [machine(f"{number:040x}", healthStatus=None) for number in range(7)]
     listed = ", ".join(f"{number:040x}" for number in range(5))
-    assert decided(tenant, "", "lt-1")[1] == f"7 devices are named lt-1: {listed} and 2 more."
+    assert decided(fleet(*machines), "", "lt-1")[1] == f"7 devices are named lt-1: {listed} and 2 more."
+    assert decided(fleet(*machines[:5]), "", "lt-1")[1] == f"5 devices are named lt-1: {listed}."
 
 
 def test_a_formula_is_no_blank_cell_even_beside_a_name() -> None:

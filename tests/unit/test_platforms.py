@@ -83,6 +83,10 @@ def test_case_and_blanks_do_not_matter(spelled: str) -> None:
     assert why_unsupported(machine(spelled.replace("11", "Server2022")), STANDARD) is None
 
 
+def test_the_settings_go_by_the_words_of_the_configuration() -> None:
+    assert [*Platforms] == ["standard", "unified_agent", "macos_linux"]
+
+
 WINDOWS_CLIENTS = ["Windows10", "Windows10WVD", "Windows11", "Windows11WVD"]
 VERSIONS = [
     # build, version, why not

@@ -61,6 +61,7 @@ def test_what_is_no_duration_is_called_so(text: str) -> None:
         pytest.param(" 06:30 ", "2026-11-25T06:30:00+01:00", id="blanks around"),
         pytest.param("00:00", "2026-11-25T00:00:00+01:00", id="midnight is the next one"),
         pytest.param("2026-11-25T06:30", "2026-11-25T06:30:00+01:00", id="a date and a time"),
+        pytest.param(" 2026-11-25T06:30\n", "2026-11-25T06:30:00+01:00", id="a date with blanks around"),
         pytest.param("2026-11-25 06:30:15", "2026-11-25T06:30:15+01:00", id="with a blank between, and seconds"),
         pytest.param("2026-11-25T06:30Z", "2026-11-25T06:30:00+00:00", id="a time in UTC"),
         pytest.param("2026-11-25T06:30-05:00", "2026-11-25T06:30:00-05:00", id="a time in another zone"),

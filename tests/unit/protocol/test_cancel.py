@@ -97,6 +97,10 @@ def test_a_cancelled_action_is_named() -> None:
     )
 
 
+def test_the_case_of_the_id_does_not_matter_on_either_side() -> None:
+    assert classify_cancel(Answer(200, JSON, action(id="ab-1")), "AB-1", NOW).verdict is CANCELLED
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [
@@ -127,7 +131,7 @@ def test_the_request_is_what_the_api_documents() -> None:
         "POST",
         f"https://api.security.microsoft.com/api/machineactions/{ACTION}/cancel",
     )
-    assert json.loads(request.body or b"") == {"Comment": "Größe"}
+    assert request.body == '{"Comment": "Größe"}'.encode()
     assert request.headers["Content-Type"] == "application/json"
 
 

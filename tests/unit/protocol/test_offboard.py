@@ -69,6 +69,11 @@ ANSWERS = [
         "",
         id="the device's older action is the device's action",
     ),
+    pytest.param(
+        Answer(201, JSON, action(machineId=f" {DEVICE} ")), SUBMITTED, None, "", id="blanks around the machine"
+    ),
+    pytest.param(Answer(201, JSON, action(type=None)), SUBMITTED, None, "", id="the type may be null"),
+    pytest.param(Answer(201, JSON, action(type=" OFFBOARD ")), SUBMITTED, None, "", id="the type's case is free"),
     pytest.param(Answer(201, JSON, action(id="")), DOUBT, None, "NoActionId", id="201 with an empty id"),
     pytest.param(Answer(201, JSON, action(id=None)), DOUBT, None, "NoActionId", id="201 with a null id"),
     pytest.param(Answer(201, JSON, action(id=7)), DOUBT, None, "NoActionId", id="201 with a number as id"),
@@ -124,6 +129,7 @@ ANSWERS = [
     pytest.param(Answer(400, JSON, b'{"error": "text"}'), DOUBT, None, "UnreadableAnswer", id="400 in another shape"),
     pytest.param(Answer(400, JSON, b'{"error": {"code": " "}}'), DOUBT, None, "UnreadableAnswer", id="a blank code"),
     pytest.param(Answer(405), DOUBT, None, "UnreadableAnswer", id="405 with an empty body"),
+    pytest.param(Answer(407, HTML, b"<html>"), NOT_SENT, None, "ProxyRefused", id="407 is the proxy's"),
     pytest.param(Answer(408, JSON, error("RequestTimeout")), DOUBT, None, "RequestTimeout", id="408 says nothing"),
     pytest.param(Answer(404, JSON, error("ResourceNotFound")), FAILED, None, "ResourceNotFound", id="404"),
     pytest.param(Answer(404, HTML, b"<html>"), DOUBT, Alarm.NOT_THE_API, "NotTheApi", id="404 of somebody else"),
@@ -169,6 +175,30 @@ def test_a_refusal_carries_the_apis_code_text_and_tracking_id() -> None:
     assert (outcome.http_status, outcome.message, outcome.target) == (404, "Machine was not found", "8f6f")
 
 
+WORDS = [
+    # where the API itself says nothing
+    (Answer(201, JSON, b""), "The answer was cut off or is not JSON."),
+    (Answer(201, JSON, b"{}"), "Accepted, but the answer names no machine action."),
+    (Answer(201, JSON, action(machineId="b" * 40)), f"The answer speaks of another device ({'b' * 40})."),
+    (Answer(201, JSON, action(type="Isolate")), "The answer speaks of another kind of action (Isolate)."),
+    (Answer(204), "The answer does not say whether the device was accepted."),
+    (Answer(302), "The API answered with a redirect, which is never followed."),
+    (Answer(400, JSON, b'{"error": {"code": "X"}}'), "The API refused the device."),
+    (Answer(400, JSON, error("ActiveRequestAlreadyExists", "")), "An offboard action of this device is open already."),
+    (Answer(401), "The token was not accepted."),
+    (Answer(403, JSON, error("Forbidden", "")), "The token lacks a permission."),
+    (Answer(407), "The proxy wants to know who calls (407); check network.proxy_user and its password."),
+    (Answer(409), "Another action of this device is in progress."),
+    (Answer(429), "The quota is used up."),
+    (Answer(500), "The server failed; it may have carried the call out all the same."),
+]
+
+
+@pytest.mark.parametrize(("answer", "words"), WORDS)
+def test_words_of_our_own_where_the_api_has_none(answer: Answer, words: str) -> None:
+    assert judged(answer).message == words
+
+
 def test_a_long_message_is_cut() -> None:
     assert len(judged(Answer(400, JSON, error("X", "y" * 9000))).message) == 500
 
@@ -188,6 +218,8 @@ def test_an_action_id_that_cannot_be_kept_or_shown_is_none(identifier: str) -> N
 def test_a_429_that_asks_for_more_than_an_hour_stops_the_run_and_waits_an_hour() -> None:
     outcome = judged(Answer(429, {"retry-after": ("999999",)}))
     assert (outcome.retry_after, outcome.alarm) == (3600.0, Alarm.LONG_WAIT)
+    an_hour = judged(Answer(429, {"retry-after": ("3600",)}))
+    assert (an_hour.retry_after, an_hour.alarm) == (3600.0, None)
 
 
 def test_a_503_is_in_doubt_and_its_wait_is_obeyed() -> None:
@@ -205,7 +237,7 @@ def test_the_request_is_what_the_api_documents() -> None:
         "POST",
         f"https://api.security.microsoft.com/api/machines/{DEVICE}/offboard",
     )
-    assert json.loads(request.body or b"") == {"Comment": "Größe [bo b/1/1]"}
+    assert request.body == '{"Comment": "Größe [bo b/1/1]"}'.encode()
     assert request.headers["Content-Type"] == "application/json"
 
 
@@ -219,6 +251,13 @@ def test_the_token_stands_whole_at_the_end_of_the_comment() -> None:
     token = correlation_token("20261124-0815-kqzt", 17, 2)
     assert token == "[bo 20261124-0815-kqzt/17/2]"
     assert comment_with_token("CHG0042", token) == "CHG0042 [bo 20261124-0815-kqzt/17/2]"
+    assert comment_with_token(" ", token) == token
+
+
+def test_a_comment_is_cut_at_500_characters_and_never_its_token() -> None:
+    token = correlation_token("20261124-0815-kqzt", 17, 2)
+    assert comment_with_token("x" * 9000, token) == "x" * (499 - len(token)) + " " + token
+    assert comment_with_token("x" * (498 - len(token)) + " y", token) == "x" * (498 - len(token)) + " " + token
 
 
 def test_a_comment_cannot_carry_a_token_of_its_own() -> None:
@@ -242,3 +281,15 @@ def test_any_bytes_get_a_verdict_and_none_is_accepted_without_an_action(
     outcome = judged(Answer(status, JSON, body, complete))
     assert outcome.verdict is not SUBMITTED or (status in (200, 201) and outcome.action_id)
     assert outcome.verdict is not FAILED or 400 <= status < 500
+
+
+TOKEN = "[bo batch-1/2/1]"
+
+
+@pytest.mark.parametrize(
+    ("comment", "own"),
+    [(f"CHG0042 {TOKEN}", True), (None, True), (" ", True), ("somebody else's", False), ("[bo batch-1/2/2]", False)],
+)
+def test_an_action_with_another_comment_is_not_of_our_making(comment: str | None, own: bool) -> None:
+    outcome = classify(Answer(201, JSON, action(requestorComment=comment)), DEVICE, NOW, TOKEN)
+    assert (outcome.verdict, outcome.own_action) == (SUBMITTED, own)

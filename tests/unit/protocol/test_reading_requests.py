@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batch_offboard.protocol import (
+    LARGEST_PAGE,
     Request,
     action_request,
     actions_request,
@@ -184,6 +185,15 @@ def test_a_host_on_a_port_of_its_own_is_followed_there_only() -> None:
     assert following is not None
     assert following.url == "http://127.0.0.1:8765/api/machines?$skip=1"
     assert following_request(first, "http://127.0.0.1/api/machines?$skip=1") is None
+
+
+def test_the_usual_port_may_be_named_or_not_where_nothing_is_encrypted() -> None:
+    for host, link in [("127.0.0.1", "127.0.0.1:80"), ("127.0.0.1:80", "127.0.0.1")]:
+        assert following_request(machines_request(f"http://{host}"), f"http://{link}/api/machines") is not None
+
+
+def test_a_page_holds_what_the_api_documents() -> None:
+    assert LARGEST_PAGE == 10_000
 
 
 ANY_LINK = st.one_of(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.protocol import Answer, parse_object, retry_after
+from batch_offboard.protocol import Answer, ApiName, parse_object, retry_after
 from batch_offboard.protocol.wire import ApiError, api_error, identifier, is_web_page, kept_text, moment, server_time
 
 NOW = 1_795_500_000.0
@@ -195,6 +195,10 @@ def test_what_is_kept_of_any_value_is_one_line_of_bounded_length(value: Any) -> 
 @given(st.dictionaries(st.text(max_size=8), ANY_JSON, max_size=5))
 def test_an_object_is_parsed_as_it_was_written(value: dict[str, Any]) -> None:
     assert parse_object(json.dumps(value, ensure_ascii=True).encode()) == value
+
+
+def test_the_quotas_go_by_the_words_that_the_call_log_keeps() -> None:
+    assert [*ApiName] == ["offboard", "read", "cancel"]
 
 
 def test_only_an_object_is_parsed() -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, TypeVar
 
 from batch_offboard.desk import Desk, Options, lock_folder
@@ -15,6 +16,26 @@ from tests.integration.world import SPEED, MovedClock, World
 T = TypeVar("T")
 
 Say = Callable[[str], None]
+
+
+class _Wall:
+    """Lets time pass as on a wall, while a command's thread works by itself: otherwise the loop, which has nothing to
+    do then, would go on to its next timer. looptime does so while a thread of the loop's works; here one waits."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._end = Event()
+
+    def begin(self) -> None:
+        self._end.clear()
+        asyncio.get_running_loop().run_in_executor(self._thread, self._end.wait)
+
+    def end(self) -> None:
+        self._end.set()
+
+    def close(self) -> None:
+        self.end()
+        self._thread.shutdown()
 
 
 class VirtualDesk(Desk):
@@ -30,6 +51,7 @@ class VirtualDesk(Desk):
         self._target = world.target(url, **target)
         self._world = world
         self._loop = asyncio.get_running_loop()
+        self._wall = _Wall()
 
     @property
     def talk(self) -> Talk:
@@ -38,6 +60,13 @@ class VirtualDesk(Desk):
 
     def with_tenant(self, target: Target, work: Callable[[Tenancy], Awaitable[T]], say: Say) -> T:
         async def inside() -> T:
+            self._wall.end()
+            try:
+                return await at_the_tenant()
+            finally:
+                self._wall.begin()
+
+        async def at_the_tenant() -> T:
             opened = self._world.opened(
                 target, clock=self.clock, lock_folder=lock_folder(), unreadable=self.unreadable, say=say
             )
@@ -49,23 +78,29 @@ class VirtualDesk(Desk):
 
         return asyncio.run_coroutine_threadsafe(inside(), self._loop).result()
 
+    async def command(self, work: Callable[[], T]) -> T:
+        """What a command comes to that works at this desk."""
+        ended: asyncio.Future[T] = self._loop.create_future()
 
-async def command(work: Callable[[], T]) -> T:
-    """What a command comes to. Its thread is none of the loop's own, since looptime lets time pass as on a wall while
-    one of those is at work."""
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[T] = loop.create_future()
+        def run() -> None:
+            try:
+                result = work()
+            except BaseException as error:  # noqa: BLE001  # whatever it is, the test shall see it
+                self._loop.call_soon_threadsafe(ended.set_exception, error)
+            else:
+                self._loop.call_soon_threadsafe(ended.set_result, result)
 
-    def run() -> None:
+        self._wall.begin()
+        thread = Thread(target=run, daemon=True)
+        thread.start()
         try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001  # whatever it is, the test shall see it
-            loop.call_soon_threadsafe(ended.set_exception, error)
-        else:
-            loop.call_soon_threadsafe(ended.set_result, result)
+            return await ended
+        finally:
+            self._wall.end()
 
-    Thread(target=run, daemon=True).start()
-    return await ended
+    def __exit__(self, *exception: object) -> None:
+        self._wall.close()
+        super().__exit__(*exception)
 
 
 def rows_of(sheet: Path, rows: Sequence[Sequence[str]], columns: Sequence[str] = ("Device ID", "Device Name")) -> Path:

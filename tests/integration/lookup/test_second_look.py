@@ -11,7 +11,7 @@ from batch_offboard import run
 from batch_offboard.errors import ExitCode
 from batch_offboard.planning import Reading
 from batch_offboard.report import Outcome
-from tests.integration.virtual_desk import command, rows_of
+from tests.integration.virtual_desk import rows_of
 from tests.integration.world import ORIGIN, device
 
 if TYPE_CHECKING:
@@ -136,12 +136,12 @@ async def test_a_network_that_is_away_leaves_a_plan_and_a_run_that_waits_for_it(
     async with world.tenant(0) as closed:
         url = closed.url
     away = desk_at(url)
-    view = await command(lambda: run.plan(away, sheet, Reading()))
+    view = await away.command(lambda: run.plan(away, sheet, Reading()))
     assert (view.counts.rows, view.batch.looked_up_at) == (DEVICES, None)
     assert "cannot be reached" in view.batch.findings["not_looked_up"]
 
     report = tmp_path / "out.csv"
-    ended = await command(lambda: run.run_batch(away, view.batch.batch_id, [report], away.talk))
+    ended = await away.command(lambda: run.run_batch(away, view.batch.batch_id, [report], away.talk))
     assert ended.exit_code is ExitCode.UNFINISHED
     assert ended.halt is not None
     assert "cannot be reached" in ended.halt.reason
@@ -149,7 +149,7 @@ async def test_a_network_that_is_away_leaves_a_plan_and_a_run_that_waits_for_it(
 
     async with world.tenant(DEVICES) as simulator:
         there = desk_at(simulator.url)
-        resumed = await command(lambda: run.resume(there, None, [report], there.talk))
+        resumed = await there.command(lambda: run.resume(there, None, [report], there.talk))
         assert resumed.exit_code is ExitCode.OK
     assert report.read_text(encoding="utf-8-sig").count(",submitted,") == DEVICES
     assert [call.operation for call in simulator.tenant.calls][:3] == ["actions", "machines", "actions"]
@@ -162,7 +162,7 @@ async def test_a_tenant_that_may_not_be_read_is_planned_by_ids_and_a_name_alone_
     sheet = rows_of(tmp_path / "all.csv", [[device(0), ""], ["", "lt-1"]])
     async with world.tenant(2, permissions=frozenset({"Machine.Offboard"})) as simulator:
         desk = desk_at(simulator.url)
-        ended = await command(lambda: run.run_sheet(desk, sheet, Reading(), [tmp_path / "out.csv"], desk.talk))
+        ended = await desk.command(lambda: run.run_sheet(desk, sheet, Reading(), [tmp_path / "out.csv"], desk.talk))
     assert ended.exit_code is ExitCode.ROWS_FAILED
     assert "Machine.Read.All" in world.batch(ended.batch.batch_id).findings["not_looked_up"]
     assert [(row.outcome, row.error_code) for row in world.report(ended.batch)] == [
@@ -178,6 +178,6 @@ async def test_without_a_look_up_the_tenant_is_not_read_before_it_is_sent_to(
     sheet = rows_of(tmp_path / "all.csv", [[device(number), ""] for number in range(DEVICES)])
     async with world.tenant(DEVICES) as simulator:
         desk = desk_at(simulator.url, lookup=False)
-        ended = await command(lambda: run.run_sheet(desk, sheet, Reading(), [tmp_path / "out.csv"], desk.talk))
+        ended = await desk.command(lambda: run.run_sheet(desk, sheet, Reading(), [tmp_path / "out.csv"], desk.talk))
     assert ended.exit_code is ExitCode.OK
     assert [call.operation for call in simulator.tenant.calls] == ["offboard"] * DEVICES + ["actions"]

@@ -114,7 +114,7 @@ def newest_tracked(journal: Journal) -> Batch | None:
     """The newest batch with a machine action that is not final as far as the journal knows."""
     has_open = (
         select(jobs.c.row)
-        .where(jobs.c.batch == batches.c.id, jobs.c.state == JobState.SUBMITTED)
+        .where(jobs.c.batch == batches.c.id, jobs.c.state == JobState.SUBMITTED, jobs.c.action_id != "")
         .where(func.lower(jobs.c.action_status).not_in(sorted(FINAL_STATUSES)))
         .exists()
     )

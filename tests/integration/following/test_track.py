@@ -212,6 +212,20 @@ async def test_a_doubt_beyond_the_horizon_is_not_ended_by_who_only_looks(world: 
     world.check([batch], simulator.tenant)
 
 
+async def test_without_a_name_the_newest_batch_with_open_actions_is_followed(world: "World", desk_at: DeskAt) -> None:
+    async with world.tenant(9, "reset@9") as simulator:
+        older = await submitted(world, simulator, 3, "older")
+        hide(simulator.tenant, lambda action: action["machineId"] in {device(0), device(1), device(2)})
+        settled = world.add([3, 4, 5, 6, 7, 8], "settled")
+        await world.work(settled, simulator.url)
+        [doubt] = settlements.doubts(world.journal, settled.key, MovedClock().now())
+        settlements.settle_by_person(world.journal, doubt, ORIGIN, "ann", action_id="", note="")
+        await follow(desk_at(simulator.url), settled)
+        view = await follow(desk_at(simulator.url))
+    assert view.batch.batch_id == older.batch_id
+    assert view.exit_code is ExitCode.OK
+
+
 async def test_two_batches_of_a_tenant_learn_from_one_look(world: "World", desk_at: DeskAt) -> None:
     async with world.tenant(6) as simulator:
         one = await submitted(world, simulator, 3, "one")

@@ -9,7 +9,7 @@ from pathlib import Path
 from batch_offboard.brakes import Halt
 from batch_offboard.clock import iso_utc
 from batch_offboard.desk import Desk
-from batch_offboard.errors import ExitCode, SignInError, UsageError
+from batch_offboard.errors import BusyError, ExitCode, SignInError, UsageError
 from batch_offboard.journal import settlements
 from batch_offboard.journal.reading import Batch, Counts, count, newest_tracked, skipped_jobs
 from batch_offboard.lookup import look_back
@@ -18,7 +18,7 @@ from batch_offboard.protocol import UNSUCCESSFUL
 from batch_offboard.run import Talk, exit_code, usual_reports, write_reports
 from batch_offboard.signals import ending_signals
 from batch_offboard.standing import spoken_duration
-from batch_offboard.tenancy import HURRIED, CannotReadError, ReadError, Tenancy
+from batch_offboard.tenancy import HURRIED, CannotReadError, ReadError, StrangeListError, Tenancy
 
 FIRST_ROUND, LONGEST_ROUND = 30.0, 300.0  # seconds between two looks; devices answer in minutes to days
 STRAGGLERS = 20  # actions that the list does not have are asked for one by one, so many a round
@@ -96,8 +96,8 @@ class _Rounds:
         while True:
             try:
                 await _look(tenancy, self._batch)
-            except (CannotReadError, ReadError, SignInError) as error:
-                if not isinstance(error, ReadError) or self.made == 0:
+            except (CannotReadError, ReadError, StrangeListError, SignInError, BusyError) as error:
+                if not isinstance(error, (ReadError, BusyError)) or self.made == 0:
                     self._halt = Halt(_sentence(error), error.exit_code)
                     return
                 self._talk.say(f"{error} The next round tries again.")

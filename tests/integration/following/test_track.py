@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,10 +13,11 @@ from batch_offboard.errors import ExitCode, UsageError
 from batch_offboard.jobs import CallOutcome, Verdict
 from batch_offboard.journal import settlements
 from batch_offboard.journal.attempts import End, Start
+from batch_offboard.lock import only_process, reading_lock
 from batch_offboard.report import Outcome
 from batch_offboard.simulator import Pace
 from tests.integration.virtual_desk import VirtualDesk
-from tests.integration.world import ORIGIN, MovedClock, device
+from tests.integration.world import ORIGIN, SCOPE, MovedClock, device
 
 if TYPE_CHECKING:
     from batch_offboard.journal.reading import Batch
@@ -199,6 +201,43 @@ async def test_a_look_that_fails_in_between_is_taken_again_in_the_next_round(
     assert (view.exit_code, view.statuses) == (ExitCode.OK, {"Succeeded": 6})
     assert any(text.endswith("The next round tries again.") for text in world.ears.said_so_far)
     world.check([batch], simulator.tenant)
+
+
+async def test_another_reader_who_takes_long_costs_a_round_and_not_the_following(
+    world: "World", desk_at: DeskAt
+) -> None:
+    async with world.tenant(6, pace=SLOW) as simulator:
+        batch = await submitted(world, simulator, 6)
+        desk = desk_at(simulator.url)
+        following = asyncio.create_task(follow(desk, batch))
+        await asyncio.sleep(20)
+        folder = Path(desk.options.cwd / "state" / "batch-offboard" / "locks")
+        with only_process([reading_lock(folder, SCOPE)], "reading it", ""):
+            await asyncio.sleep(400)
+        view = await following
+    assert (view.exit_code, view.statuses) == (ExitCode.OK, {"Succeeded": 6})
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "words"),
+    [
+        ("403", ExitCode.SIGN_IN, "Machine.Read.All"),
+        ("405", ExitCode.SIGN_IN, "nothing to read"),
+        ("401", ExitCode.SIGN_IN, "access token"),
+        ("500", ExitCode.UNFINISHED, "could not be read"),
+        ("foreign-link", ExitCode.REFUSED, "another host"),
+    ],
+)
+async def test_a_tenant_that_cannot_be_followed_at_all_says_so_and_the_report_is_written(
+    world: "World", desk_at: DeskAt, fault: str, code: ExitCode, words: str
+) -> None:
+    async with world.tenant(6, f"actions/{fault}") as simulator:
+        batch = await submitted(world, simulator, 6)
+        view = await follow(desk_at(simulator.url), batch)
+    assert view.halt is not None
+    assert (view.exit_code, words in view.halt.reason) == (code, True), view.halt
+    assert view.reports[0].exists()
+    assert world.outcomes(batch) == {Outcome.SUBMITTED: 6}
 
 
 async def test_a_doubt_beyond_the_horizon_is_not_ended_by_who_only_looks(world: "World", desk_at: DeskAt) -> None:

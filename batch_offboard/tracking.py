@@ -21,6 +21,7 @@ from batch_offboard.standing import spoken_duration
 from batch_offboard.tenancy import HURRIED, CannotReadError, ReadError, StrangeListError, Tenancy
 
 FIRST_ROUND, LONGEST_ROUND = 30.0, 300.0  # seconds between two looks; devices answer in minutes to days
+REACHED = 1.0  # seconds before a deadline that count as it
 STRAGGLERS = 20  # actions that the list does not have are asked for one by one, so many a round
 
 
@@ -106,13 +107,14 @@ class _Rounds:
             pause = FIRST_ROUND if now != before else min(pause * 1.5, LONGEST_ROUND)
             left = len(settlements.open_actions(tenancy.journal, self._batch.key))
             moment = tenancy.clock.now().wall
-            last = left == 0 or (self._until is not None and moment + pause > self._until)
+            wait = pause if self._until is None else min(pause, self._until - moment)
+            last = left == 0 or wait < REACHED
             if now != before or last:
-                self._talk.say(f"{iso_utc(moment)}  {statuses_text(now)}{'' if last else _next(pause)}")
+                self._talk.say(f"{iso_utc(moment)}  {statuses_text(now)}{'' if last else _next(wait)}")
             if last:
                 return
             before = now
-            await asyncio.sleep(pause)
+            await asyncio.sleep(wait)
 
 
 def statuses_text(statuses: Mapping[str, int]) -> str:

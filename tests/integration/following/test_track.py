@@ -141,6 +141,19 @@ async def test_a_status_word_that_nobody_knows_is_kept_shown_and_waited_for(worl
     assert any("1 Quarantined" in text for text in world.ears.said_so_far)
 
 
+@pytest.mark.parametrize("until", [10.0, 100.0, 260.0, 299.0])
+async def test_a_deadline_ends_it_and_the_last_look_is_not_long_before(
+    world: "World", desk_at: DeskAt, until: float
+) -> None:
+    async with world.tenant(6, pace=Pace(pick_up=(0, 1), work=(9000, 9000))) as simulator:
+        batch = await submitted(world, simulator, 6)
+        view = await follow(desk_at(simulator.url), batch, until)
+        ended = asyncio.get_running_loop().time()
+    assert (view.exit_code, view.open, view.halt) == (ExitCode.UNFINISHED, 6, None)
+    assert until - 10 <= ended <= max(until, 8) + 3
+    assert "next look" not in world.ears.said_so_far[-1]
+
+
 async def test_ctrl_c_ends_it_and_days_later_it_goes_on(
     world: "World", desk_at: DeskAt, interrupted: Interrupted
 ) -> None:

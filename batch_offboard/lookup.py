@@ -5,7 +5,7 @@ goes on, and after every run, the tenant's machine actions are compared with the
 kept, differences told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,7 @@ class LookBack:
     found: int = 0  # doubts that an action settled
     to_send_again: int = 0  # doubts that may be sent once more
     differences: Sequence[Difference] = field(default_factory=tuple)
+    listed: Collection[str] = frozenset()  # the actions that the list had
 
 
 async def look_up(tenancy: Tenancy, *, patience: float = PATIENCE) -> Fleet:
@@ -167,10 +168,12 @@ async def look_back(
     sent_again = await writer.run(settlements.send_again, journal, again, now.wall)
     tenant = await writer.run(journal.tenant_of, tenancy.scope_key)
     await writer.run(settlements.note_actions, journal, tenant, actions)
+    listed = frozenset(action.id for action in actions)
     if open_only:
-        return LookBack(found, sent_again)
+        return LookBack(found, sent_again, listed=listed)
     expected = await writer.run(settlements.expected_of, journal, batch.key)
-    return LookBack(found, sent_again, differences(batch.batch_id, expected, actions, now.wall, whole=whole))
+    disagree = differences(batch.batch_id, expected, actions, now.wall, whole=whole)
+    return LookBack(found, sent_again, disagree, listed)
 
 
 async def _end_old_doubts(tenancy: Tenancy, reader: Reader, doubts: Sequence[Doubt]) -> tuple[list[Found], list[Doubt]]:

@@ -133,12 +133,13 @@ def _sentence(error: Exception) -> str:
 
 async def _look(tenancy: Tenancy, batch: Batch) -> None:
     """One round: the list for all, and one by one the few that it does not have."""
-    await look_back(tenancy, batch, resend=False, open_only=True)
+    back = await look_back(tenancy, batch, resend=False, open_only=True)
     journal, writer = tenancy.journal, tenancy.writer
-    unheard = await writer.run(settlements.unheard_actions, journal, batch.key, STRAGGLERS)
-    if not unheard:
+    waiting = await writer.run(settlements.open_actions, journal, batch.key)
+    unlisted = sorted(waiting.keys() - back.listed, key=waiting.__getitem__)[:STRAGGLERS]
+    if not unlisted:
         return
     async with tenancy.reader(HURRIED) as reader:
-        found = [await reader.action(action_id) for action_id in unheard]
+        found = [await reader.action(action_id) for action_id in unlisted]
     tenant = await writer.run(journal.tenant_of, tenancy.scope_key)
     await writer.run(settlements.note_actions, journal, tenant, [each for each in found if each is not None])

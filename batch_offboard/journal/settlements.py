@@ -144,19 +144,6 @@ def open_actions(journal: Journal, batch: int) -> dict[str, float]:
         return {line.action_id: line.submitted_at for line in connection.execute(statement)}
 
 
-def unheard_actions(journal: Journal, batch: int, limit: int) -> list[str]:
-    """Actions of the batch that no list has shown yet, the oldest first."""
-    statement = (
-        select(jobs.c.action_id)
-        .where(jobs.c.batch == batch, jobs.c.state == JobState.SUBMITTED, jobs.c.action_id != "", _NOT_FINAL)
-        .where(jobs.c.action_at.is_(None))
-        .order_by(jobs.c.submitted_at)
-        .limit(limit)
-    )
-    with journal.reading() as connection:
-        return list(connection.execute(statement).scalars())
-
-
 def cancelled_rows(journal: Journal, batch: int) -> set[int]:
     """The rows whose machine action was cancelled on our request."""
     statement = select(jobs.c.row).where(jobs.c.batch == batch, jobs.c.state == JobState.CANCELLED)

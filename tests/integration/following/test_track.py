@@ -253,6 +253,19 @@ async def test_a_tenant_that_cannot_be_followed_at_all_says_so_and_the_report_is
     assert world.outcomes(batch) == {Outcome.SUBMITTED: 6}
 
 
+async def test_an_action_that_the_list_leaves_out_is_asked_for_by_itself(world: "World", desk_at: DeskAt) -> None:
+    async with world.tenant(50) as simulator:
+        batch = await submitted(world, simulator, 50)
+        hide(simulator.tenant, lambda action: action["machineId"] in {device(number) for number in range(30)})
+        view = await follow(desk_at(simulator.url), batch)
+    assert view.statuses == {"Succeeded": 50}
+    singly = [call.action_id for call in simulator.tenant.calls if call.operation == "action"]
+    assert len(set(singly)) == 30
+    first = next(at for at, call in enumerate(simulator.tenant.calls[1:], 1) if call.operation == "actions")
+    assert first - 1 == tracking.STRAGGLERS
+    world.check([batch], simulator.tenant)
+
+
 async def test_a_doubt_beyond_the_horizon_is_not_ended_by_who_only_looks(world: "World", desk_at: DeskAt) -> None:
     batch = world.add(range(7))
     async with world.tenant(7, "reset@7") as simulator:

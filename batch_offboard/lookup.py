@@ -165,6 +165,8 @@ async def look_back(
         left = _without(doubts, settled)
         more, again = await _end_old_doubts(tenancy, reader, left) if resend else ([], [])
     found = await writer.run(settlements.accept_found, journal, [*settled, *more], now.wall)
+    if found:
+        await writer.run(settlements.finish_settled, journal, batch.key)
     sent_again = await writer.run(settlements.send_again, journal, again, now.wall)
     tenant = await writer.run(journal.tenant_of, tenancy.scope_key)
     await writer.run(settlements.note_actions, journal, tenant, actions)

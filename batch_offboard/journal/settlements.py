@@ -236,6 +236,16 @@ def settle_by_person(journal: Journal, doubt: Doubt, at: float, who: str, *, act
     return bool(_settle(journal, _ACCEPT, [{**line, **more, "since": doubt.began, "words": words}]))
 
 
+def finish_settled(journal: Journal, batch: int) -> None:
+    """A batch that stopped with doubts is finished when they are settled and nothing else is left of it; one that
+    somebody works on finishes by itself."""
+    unfinished = [JobState.PENDING, JobState.SENDING, JobState.IN_DOUBT]
+    left = select(jobs.c.row).where(jobs.c.batch == batch, jobs.c.state.in_(unfinished)).exists()
+    statement = update(batches).where(batches.c.id == batch, batches.c.state == "stopped", ~left)
+    with journal.writing() as connection:
+        connection.execute(statement.values(state="finished", halted_because=""))
+
+
 def _settle(journal: Journal, statement: Update, lines: Sequence[Mapping[str, Any]]) -> int:
     """Each doubt by itself: one that somebody else has settled meanwhile is left as it is."""
     settled = 0

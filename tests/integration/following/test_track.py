@@ -266,6 +266,17 @@ async def test_an_action_that_the_list_leaves_out_is_asked_for_by_itself(world: 
     world.check([batch], simulator.tenant)
 
 
+async def test_a_doubt_is_settled_as_soon_as_the_list_shows_its_action(world: "World", desk_at: DeskAt) -> None:
+    batch = world.add(range(7))
+    async with world.tenant(7, "500-after@7", list_lag=120.0) as simulator:
+        await world.work(batch, simulator.url, look=True)
+        assert world.outcomes(batch)[Outcome.IN_DOUBT] == 1
+        view = await follow(desk_at(simulator.url), batch)
+        assert (view.exit_code, view.statuses) == (ExitCode.OK, {"Succeeded": 7})
+    assert world.batch(batch.batch_id).state == "finished"
+    world.check([batch], simulator.tenant)
+
+
 async def test_a_doubt_beyond_the_horizon_is_not_ended_by_who_only_looks(world: "World", desk_at: DeskAt) -> None:
     batch = world.add(range(7))
     async with world.tenant(7, "reset@7") as simulator:

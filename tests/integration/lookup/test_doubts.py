@@ -1,6 +1,7 @@
 """Answers that say nothing: the tenant's own list settles them, and only a list that works ends one as not accepted."""
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,7 +72,7 @@ async def test_somebodys_open_action_stands_for_the_row_that_met_it(world: "Worl
     batch = world.add(range(DEVICES), looked_up_at=ORIGIN)
     async with world.tenant(DEVICES, *([f"{fault}:{LAST}"] if fault else [])) as simulator:
         theirs = simulator.tenant.start(LAST, "leaver", ORIGIN - 1, requestor="ann@contoso.example")
-        theirs.course = theirs.course.__class__(ORIGIN + 9999, ORIGIN + 9999, theirs.course.end)
+        theirs.course = replace(theirs.course, picked_up=ORIGIN + 9999, ended=ORIGIN + 9999)
         assert await world.work(batch, simulator.url, look=True) is None
     row = last(world, batch)
     assert (row.outcome, row.machine_action_id) == (Outcome.SUBMITTED, theirs.id)

@@ -1,0 +1,302 @@
+"""A batch's own actions are taken back, through the quota and the journal; nobody else's is ever touched."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from batch_offboard import cancelling, run
+from batch_offboard.errors import ExitCode, GuardError, UsageError
+from batch_offboard.journal import settlements
+from batch_offboard.journal.attempts import Start
+from batch_offboard.planning import Reading
+from batch_offboard.protocol import ApiName
+from batch_offboard.quota import QuotaLimits
+from batch_offboard.report import Outcome
+from batch_offboard.simulator import Pace
+from tests.integration.virtual_desk import VirtualDesk, rows_of
+from tests.integration.world import ORIGIN, MovedClock, Tokens, device
+
+if TYPE_CHECKING:
+    from batch_offboard.cancelling import CancelView
+    from batch_offboard.journal.reading import Batch
+    from batch_offboard.simulator import RunningSimulator
+    from tests.integration.world import World
+
+pytestmark = pytest.mark.looptime
+
+DeskAt = Callable[..., VirtualDesk]
+Interrupted = Callable[..., Awaitable[Any]]
+
+NEVER = Pace(pick_up=(1e6, 1e6))
+SMALL = QuotaLimits(per_minute=10, per_hour=60, burst=10)
+
+
+def agree(_batch: "Batch", _actions: int) -> None:
+    """Somebody has typed the number."""
+
+
+async def take_back(
+    desk: VirtualDesk,
+    batch: "Batch",
+    *rows: int,
+    confirm: "Callable[[Batch, int], None]" = agree,
+) -> "CancelView":
+    reports = [desk.options.cwd / "out.csv"]
+    return await desk.command(
+        lambda: cancelling.cancel(desk, batch.batch_id, frozenset(rows), reports, desk.talk, confirm)
+    )
+
+
+async def submitted(world: "World", simulator: "RunningSimulator", devices: int = 8) -> "Batch":
+    """A batch that the tenant has accepted; what was called for it is forgotten."""
+    batch = world.add(range(devices))
+    assert await world.work(batch, simulator.url) is None
+    simulator.tenant.calls.clear()
+    return batch
+
+
+def cancelled(simulator: "RunningSimulator") -> list[str]:
+    """The devices whose actions were called to be cancelled, in order; a refused call does not tell its own."""
+    machines = {action.id: action.machine_id for action in simulator.tenant.actions.values()}
+    calls = [call for call in simulator.tenant.calls if call.operation == "cancel"]
+    return [machines[call.path.split("/")[3]] for call in calls]
+
+
+async def test_all_open_actions_of_a_batch_are_cancelled_and_reported_so(world: "World", desk_at: DeskAt) -> None:
+    asked = []
+    async with world.tenant(8, pace=NEVER) as simulator:
+        batch = world.add(range(8))
+        await world.work(batch, simulator.url)
+        desk = desk_at(simulator.url)
+        view = await take_back(desk, batch, confirm=lambda _batch, actions: asked.append(actions))
+        world.check([batch], simulator.tenant)
+    assert asked == [8]
+    assert (view.exit_code, view.asked, view.cancelled, view.refused) == (ExitCode.OK, 8, 8, {})
+    assert sorted(cancelled(simulator)) == sorted(device(number) for number in range(8))
+    comments = {call.comment for call in simulator.tenant.calls if call.operation == "cancel"}
+    assert comments == {"CHG0042"}
+    for row in world.report(batch):
+        action = simulator.tenant.actions[row.machine_action_id]
+        assert (row.outcome, row.action_status) == (Outcome.CANCELLED, "Cancelled")
+        assert action.cancellation is not None
+        assert row.finished_at == pytest.approx(action.cancellation.at, abs=0.3)
+    assert view.reports[0].read_text(encoding="utf-8-sig").count(",cancelled,") == 8
+
+
+async def test_only_the_rows_that_were_named_are_cancelled(world: "World", desk_at: DeskAt) -> None:
+    async with world.tenant(8, pace=NEVER) as simulator:
+        batch = await submitted(world, simulator)
+        view = await take_back(desk_at(simulator.url), batch, 3, 9, 9999)
+    assert (view.exit_code, view.asked, view.cancelled) == (ExitCode.OK, 2, 2)
+    assert sorted(cancelled(simulator)) == sorted([device(1), device(7)])
+    assert world.outcomes(batch) == {Outcome.SUBMITTED: 6, Outcome.CANCELLED: 2}
+
+
+async def test_actions_that_are_final_or_of_others_or_of_other_batches_are_never_touched(
+    world: "World", desk_at: DeskAt
+) -> None:
+    async with world.tenant(9, pace=NEVER) as simulator:
+        tenant = simulator.tenant
+        theirs = tenant.start(device(6), "leaver", ORIGIN, requestor="ann@contoso.example")
+        batch = world.add(range(7), looked_up_at=ORIGIN)
+        await world.work(batch, simulator.url, look=True)
+        other = world.add([7, 8], "another")
+        await world.work(other, simulator.url)
+        [early] = [each for each in tenant.actions.values() if each.machine_id == device(0)]
+        early.course = replace(early.course, picked_up=ORIGIN, ended=ORIGIN + 1)
+        assert world.report(batch)[6].machine_action_id == theirs.id
+        tenant.calls.clear()
+        view = await take_back(desk_at(simulator.url), batch)
+    assert (view.asked, view.cancelled) == (5, 5)
+    assert sorted(cancelled(simulator)) == sorted(device(number) for number in range(1, 6))
+    assert theirs.is_open(ORIGIN + 60)
+    assert world.outcomes(batch) == {Outcome.CANCELLED: 5, Outcome.SUBMITTED: 2}
+    assert world.outcomes(other) == {Outcome.SUBMITTED: 2}
+
+
+async def test_nothing_is_sent_before_somebody_agrees(world: "World", desk_at: DeskAt) -> None:
+    def refuse(_batch: "Batch", _actions: int) -> None:
+        raise GuardError("Not confirmed; nothing was sent.")
+
+    async with world.tenant(6, pace=NEVER) as simulator:
+        batch = await submitted(world, simulator, 6)
+        with pytest.raises(GuardError):
+            await take_back(desk_at(simulator.url), batch, confirm=refuse)
+        assert cancelled(simulator) == []
+        await take_back(desk_at(simulator.url), batch)
+        with pytest.raises(UsageError, match="nothing to cancel: no action of its own is open"):
+            await take_back(desk_at(simulator.url), batch)
+    assert len(cancelled(simulator)) == 6
+
+
+async def test_an_action_that_was_final_before_the_call_came_is_told_and_stands(
+    world: "World", desk_at: DeskAt
+) -> None:
+    async with world.tenant(8, pace=NEVER) as simulator:
+        batch = await submitted(world, simulator)
+
+        def meanwhile(_batch: "Batch", _actions: int) -> None:
+            [late] = [each for each in simulator.tenant.actions.values() if each.machine_id == device(2)]
+            late.course = replace(late.course, picked_up=ORIGIN, ended=ORIGIN + 1)
+
+        view = await take_back(desk_at(simulator.url), batch, confirm=meanwhile)
+    assert (view.exit_code, view.cancelled) == (ExitCode.ROWS_FAILED, 7)
+    assert list(view.refused) == [4]
+    assert "cannot be cancelled: Succeeded" in view.refused[4]
+    row = world.report(batch)[2]
+    assert (row.outcome, row.action_status) == (Outcome.SUBMITTED, "Succeeded")
+
+
+@pytest.mark.parametrize("fault", ["500-after", "reset-after", "hang-after", "cut", "no-id", "202", "html-after"])
+async def test_an_unclear_answer_to_a_cancellation_that_was_taken_is_settled_by_the_list(
+    world: "World", desk_at: DeskAt, fault: str
+) -> None:
+    async with world.tenant(8, f"cancel/{fault}@6", pace=NEVER) as simulator:
+        batch = await submitted(world, simulator)
+        view = await take_back(desk_at(simulator.url), batch)
+    assert (view.exit_code, view.cancelled) == (ExitCode.OK, 8)
+    assert world.outcomes(batch) == {Outcome.CANCELLED: 8}
+    assert len(cancelled(simulator)) == 8
+
+
+async def test_a_cancellation_that_was_lost_can_be_asked_for_again(world: "World", desk_at: DeskAt) -> None:
+    async with world.tenant(8, "cancel/reset@6", pace=NEVER) as simulator:
+        batch = await submitted(world, simulator)
+        view = await take_back(desk_at(simulator.url), batch)
+        assert (view.exit_code, view.cancelled, list(view.refused)) == (ExitCode.ROWS_FAILED, 7, [7])
+        assert "NoAnswer" in view.refused[7]
+        view = await take_back(desk_at(simulator.url), batch)
+    assert (view.exit_code, view.asked, view.cancelled) == (ExitCode.OK, 1, 1)
+    assert [each.number for each in world.calls("cancel") if each.row == 7] == [1, 2]
+    assert world.outcomes(batch) == {Outcome.CANCELLED: 8}
+
+
+async def test_cancellations_have_windows_of_their_own(world: "World", desk_at: DeskAt) -> None:
+    async with world.tenant(25, per_minute=10, per_hour=60, pace=NEVER) as simulator:
+        batch = world.add(range(25))
+        await world.work(batch, simulator.url, limits=SMALL)
+        began = asyncio.get_running_loop().time()
+        view = await take_back(desk_at(simulator.url, limits=SMALL), batch)
+        world.check([batch], simulator.tenant, limits=SMALL)
+    assert view.cancelled == 25
+    assert 120 <= asyncio.get_running_loop().time() - began <= 180
+    assert {call.status for call in simulator.tenant.calls} == {201, 200}
+
+
+async def test_who_cancels_next_goes_on_with_the_windows(world: "World", desk_at: DeskAt) -> None:
+    async with world.tenant(20, per_minute=10, per_hour=60, pace=NEVER) as simulator:
+        batch = world.add(range(20))
+        await world.work(batch, simulator.url, limits=SMALL)
+        for rows in (range(2, 9), range(9, 22)):
+            view = await take_back(desk_at(simulator.url, limits=SMALL), batch, *rows)
+            assert view.exit_code is ExitCode.OK
+        world.check([batch], simulator.tenant, limits=SMALL)
+    assert 429 not in {call.status for call in simulator.tenant.calls}
+
+
+async def test_ctrl_c_leaves_what_was_not_cancelled_as_it_was(
+    world: "World", desk_at: DeskAt, interrupted: Interrupted
+) -> None:
+    async with world.tenant(20, pace=NEVER, latency=(1.0, 2.0)) as simulator:
+        batch = world.add(range(20))
+        await world.work(batch, simulator.url)
+        moment = asyncio.get_running_loop().time() + 9.0
+        view = await interrupted(take_back(desk_at(simulator.url), batch), moment)
+        world.check([batch], simulator.tenant)
+    done = len(cancelled(simulator))
+    assert 0 < done < 20
+    assert (view.exit_code, view.cancelled) == (ExitCode.UNFINISHED, done)
+    assert view.halt.reason == "SIGINT was received; what was not cancelled stands."
+    assert world.outcomes(batch) == {Outcome.CANCELLED: done, Outcome.SUBMITTED: 20 - done}
+    assert view.reports[0].exists()
+
+
+async def test_two_signals_give_up_calls_in_flight_and_the_list_tells_what_became_of_them(
+    world: "World", desk_at: DeskAt, interrupted: Interrupted
+) -> None:
+    async with world.tenant(20, "cancel/hang-after@7-", pace=NEVER) as simulator:
+        batch = world.add(range(20))
+        await world.work(batch, simulator.url)
+        moment = asyncio.get_running_loop().time() + 15.0
+        view = await interrupted(take_back(desk_at(simulator.url), batch), moment, moment + 1)
+        world.check([batch], simulator.tenant)
+    done = len(cancelled(simulator))
+    assert asyncio.get_running_loop().time() < moment + 5
+    assert view.exit_code is ExitCode.UNFINISHED
+    assert world.outcomes(batch) == {Outcome.CANCELLED: done, Outcome.SUBMITTED: 20 - done}
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "words", "taken"),
+    [
+        ("403", ExitCode.SIGN_IN, "Machine.Offboard", 0),
+        ("401", ExitCode.SIGN_IN, "access token", 0),
+        ("500@3-", ExitCode.REFUSED, "unclear", 2),
+        ("404@1-", ExitCode.REFUSED, "None of the first 5", 0),
+    ],
+)
+async def test_a_service_that_takes_no_cancellations_stops_them(
+    world: "World", desk_at: DeskAt, fault: str, code: ExitCode, words: str, taken: int
+) -> None:
+    async with world.tenant(12, f"cancel/{fault}", pace=NEVER) as simulator:
+        batch = await submitted(world, simulator, 12)
+        view = await take_back(desk_at(simulator.url), batch)
+    assert view.halt is not None
+    assert (view.exit_code, words in view.halt.reason, view.cancelled) == (code, True, taken), view
+    assert len(cancelled(simulator)) <= taken + 5
+    assert world.outcomes(batch).get(Outcome.CANCELLED, 0) == taken
+
+
+async def test_a_429_is_waited_for_and_a_401_renews_the_token(world: "World", desk_at: DeskAt) -> None:
+    tokens = Tokens("canary-token", "canary-token-new")
+    async with world.tenant(8, "cancel/429=100@3", "cancel/401@6", pace=NEVER) as simulator:
+        batch = world.add(range(8))
+        await world.work(batch, simulator.url)
+        began = asyncio.get_running_loop().time()
+        view = await take_back(desk_at(simulator.url, tokens=tokens), batch)
+        world.check([batch], simulator.tenant)
+    assert view.cancelled == 8
+    assert tokens.renewals == 1
+    assert asyncio.get_running_loop().time() - began >= 100
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_cancellation_that_a_kill_cut_off_is_looked_up_before_it_is_called_again(
+    world: "World", desk_at: DeskAt, taken: bool
+) -> None:
+    async with world.tenant(6, pace=NEVER) as simulator:
+        batch = await submitted(world, simulator, 6)
+        now = MovedClock().now()
+        world.journal.commit([Start(batch.key, batch.scope_key, 4, 1, now, ApiName.CANCEL)], [])
+        [action] = [each for each in simulator.tenant.actions.values() if each.machine_id == device(2)]
+        if taken:
+            simulator.tenant.cancel(action.id, "CHG0042", now.wall)
+        view = await take_back(desk_at(simulator.url), batch)
+    assert (view.exit_code, view.asked) == (ExitCode.OK, 5 if taken else 6)
+    assert cancelled(simulator).count(device(2)) == (0 if taken else 1)
+    assert world.outcomes(batch) == {Outcome.CANCELLED: 6}
+    assert all(each.verdict for each in world.calls("cancel"))
+
+
+async def test_a_device_whose_action_was_cancelled_can_be_planned_again(world: "World", desk_at: DeskAt) -> None:
+    async with world.tenant(6, pace=NEVER) as simulator:
+        batch = await submitted(world, simulator, 6)
+        desk = desk_at(simulator.url)
+        await take_back(desk, batch, 2, 3)
+        sheet = rows_of(desk.options.cwd / "again.csv", [[device(number), ""] for number in range(6)])
+        again = await desk.command(lambda: run.run_sheet(desk, sheet, Reading(), [], desk.talk))
+    assert [row.outcome for row in world.report(again.batch)] == [Outcome.SUBMITTED] * 2 + [Outcome.SKIPPED] * 4
+    open_now = settlements.own_open_actions(world.journal, again.batch.key)
+    assert [each.row for each in open_now] == [2, 3]
+
+
+async def test_a_run_at_work_on_the_tenant_is_not_disturbed(world: "World", desk_at: DeskAt) -> None:
+    async with world.tenant(6, pace=NEVER) as simulator:
+        batch = await submitted(world, simulator, 6)
+        desk, another = desk_at(simulator.url), desk_at(simulator.url)
+        with run.working_alone(another, batch), pytest.raises(Exception, match="Already at work on this tenant"):
+            await take_back(desk, batch)
+    assert cancelled(simulator) == []

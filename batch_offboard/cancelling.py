@@ -8,7 +8,7 @@ from pathlib import Path
 from batch_offboard.brakes import Brakes, Halt
 from batch_offboard.clock import Moment
 from batch_offboard.desk import Desk
-from batch_offboard.errors import ExitCode, SignInError, UsageError
+from batch_offboard.errors import BusyError, ExitCode, SignInError, UsageError
 from batch_offboard.gate import Gate, Slot
 from batch_offboard.jobs import CallOutcome, Job, Verdict
 from batch_offboard.journal import settlements
@@ -20,7 +20,7 @@ from batch_offboard.pool import Pool
 from batch_offboard.protocol import ApiName, cancel_request, classify_cancel
 from batch_offboard.run import Talk, usual_reports, working_alone, write_reports
 from batch_offboard.signals import ending_signals
-from batch_offboard.tenancy import HURRIED, CannotReadError, ReadError, Tenancy
+from batch_offboard.tenancy import HURRIED, CannotReadError, ReadError, StrangeListError, Tenancy
 
 CANCEL_COMMENT = "Offboarding taken back"
 
@@ -72,11 +72,12 @@ def cancel(
 
 
 async def _refresh(tenancy: Tenancy, batch: Batch) -> None:
-    """Learn which actions are final already; where the tenant may not be read, the API's answers will tell."""
+    """Learn which actions are final already. Where the tenant cannot be read, the API's answers will tell: whoever
+    takes something back is in a hurry."""
     try:
         await look_back(tenancy, batch, resend=False, open_only=True)
-    except CannotReadError as error:
-        tenancy.say(f"The actions' statuses are not known: {error}.")
+    except (CannotReadError, ReadError, BusyError) as error:
+        tenancy.say(f"The actions' statuses are not known: {str(error).rstrip('.')}.")
 
 
 class _Cancelling:
@@ -102,7 +103,7 @@ class _Cancelling:
             lambda name: pool.stop(_received(name)),
         ):
             halt = await pool.run()
-        with suppress(CannotReadError, ReadError, SignInError):
+        with suppress(CannotReadError, ReadError, StrangeListError, SignInError, BusyError):
             await look_back(tenancy, self._batch, patience=HURRIED, resend=False)
         return halt
 

@@ -281,6 +281,28 @@ async def test_a_cancellation_that_a_kill_cut_off_is_looked_up_before_it_is_call
     assert all(each.verdict for each in world.calls("cancel"))
 
 
+@pytest.mark.parametrize("fault", ["actions/403", "actions/405", "actions/500", "actions/429=3601"])
+async def test_actions_are_cancelled_where_the_tenant_cannot_be_read(
+    world: "World", desk_at: DeskAt, fault: str
+) -> None:
+    async with world.tenant(6, fault, pace=NEVER) as simulator:
+        batch = await submitted(world, simulator, 6)
+        view = await take_back(desk_at(simulator.url), batch)
+    assert (view.exit_code, view.cancelled) == (ExitCode.OK, 6)
+    assert any("The actions' statuses are not known" in text for text in world.ears.said_so_far)
+
+
+@pytest.mark.parametrize("fault", ["foreign-link@2-", "500@2-", "401@2-"])
+async def test_a_last_look_that_cannot_be_taken_takes_nothing_from_the_report(
+    world: "World", desk_at: DeskAt, fault: str
+) -> None:
+    async with world.tenant(6, f"actions/{fault}", pace=NEVER) as simulator:
+        batch = await submitted(world, simulator, 6)
+        view = await take_back(desk_at(simulator.url), batch)
+    assert (view.exit_code, view.cancelled) == (ExitCode.OK, 6)
+    assert view.reports[0].read_text(encoding="utf-8-sig").count(",cancelled,") == 6
+
+
 async def test_a_device_whose_action_was_cancelled_can_be_planned_again(world: "World", desk_at: DeskAt) -> None:
     async with world.tenant(6, pace=NEVER) as simulator:
         batch = await submitted(world, simulator, 6)

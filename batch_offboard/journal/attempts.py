@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, CursorResult, Update, bindparam, func, insert, update
+from sqlalchemy import BindParameter, Connection, CursorResult, Update, bindparam, case, func, insert, update
 
 from batch_offboard.clock import Moment
 from batch_offboard.errors import JournalError
@@ -102,18 +102,24 @@ _START_CANCEL = (
     .values(cancels=bindparam("number"))
 )
 
+# Whoever follows the actions may have seen the cancellation come true before its own answer was here.
 _END_CANCEL = (
     update(jobs)
     .where(
         jobs.c.batch == bindparam("b"),
         jobs.c.row == bindparam("r"),
-        jobs.c.state == JobState.SUBMITTED,
+        jobs.c.state.in_([JobState.SUBMITTED, JobState.CANCELLED]),
         jobs.c.cancels == bindparam("number"),
     )
     .values(
-        state=bindparam("new_state"),
-        action_status=func.coalesce(bindparam("status"), jobs.c.action_status),
-        finished_at=func.coalesce(bindparam("finished"), jobs.c.finished_at),
+        {
+            column: case((jobs.c.state == JobState.CANCELLED, column), else_=value)
+            for column, value in (
+                (jobs.c.state, bindparam("new_state")),
+                (jobs.c.action_status, func.coalesce(bindparam("status"), jobs.c.action_status)),
+                (jobs.c.finished_at, func.coalesce(bindparam("finished"), jobs.c.finished_at)),
+            )
+        }
     )
 )
 

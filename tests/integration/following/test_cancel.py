@@ -11,6 +11,7 @@ from batch_offboard import cancelling, run
 from batch_offboard.errors import ExitCode, GuardError, UsageError
 from batch_offboard.journal import settlements
 from batch_offboard.journal.attempts import Start
+from batch_offboard.lookup import look_back
 from batch_offboard.planning import Reading
 from batch_offboard.protocol import ApiName
 from batch_offboard.quota import QuotaLimits
@@ -322,3 +323,20 @@ async def test_a_run_at_work_on_the_tenant_is_not_disturbed(world: "World", desk
         with run.working_alone(another, batch), pytest.raises(Exception, match="Already at work on this tenant"):
             await take_back(desk, batch)
     assert cancelled(simulator) == []
+
+
+async def test_somebody_who_follows_meanwhile_may_learn_of_a_cancellation_before_its_own_answer_comes(
+    world: "World", desk_at: DeskAt
+) -> None:
+    async with world.tenant(8, "cancel/slow=0.02@6", pace=NEVER, latency=(0.0, 0.0)) as simulator:
+        batch = await submitted(world, simulator)
+        taking_back = asyncio.create_task(take_back(desk_at(simulator.url), batch))
+        await asyncio.sleep(8)
+        async with world.tenancy(simulator.url) as tenancy:
+            await look_back(tenancy, world.batch(batch.batch_id), resend=False, open_only=True)
+        assert world.outcomes(batch)[Outcome.CANCELLED] >= 6
+        assert len(world.calls("cancel")) - sum(bool(each.verdict) for each in world.calls("cancel")) >= 1
+        view = await taking_back
+    assert (view.exit_code, view.cancelled, view.refused) == (ExitCode.OK, 8, {})
+    assert {each.verdict for each in world.calls("cancel")} == {"cancelled"}
+    assert world.outcomes(batch) == {Outcome.CANCELLED: 8}

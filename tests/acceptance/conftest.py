@@ -170,6 +170,10 @@ class Tenant:
             if call["operation"] == "offboard" and (wanted is None or call["device_id"] in wanted)
         ]
 
+    def reads(self) -> list[Json]:
+        """The calls that asked and changed nothing, in order."""
+        return [call for call in self._view("calls") if call["group"] == "read"]
+
     def called(self, devices: Sequence[str]) -> list[str]:
         """The devices whose calls arrived, one for each call."""
         return [call["device_id"] for call in self.calls(devices)]
@@ -177,6 +181,10 @@ class Tenant:
     def actions(self) -> dict[str, str]:
         """The ID of each device's machine action."""
         return {action["machineId"]: action["id"] for action in self._view("actions")}
+
+    def statuses(self, devices: Sequence[str]) -> set[str]:
+        """Where the machine actions of these devices stand."""
+        return {action["status"] for action in self._view("actions") if action["machineId"] in devices}
 
     def _view(self, name: str) -> list[Json]:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -32,6 +32,8 @@ LARGEST_PAGE = 10_000
 # 10,000 machines are 15 to 30 MB.
 LARGEST_LIST = 256 << 20
 
+_API_DOMAINS = ("api.security.microsoft.com", "securitycenter.microsoft.com", "securitycenter.microsoft.us")
+
 LIST_PATIENCE = 4.0  # a full page takes longer than one action
 
 _USUAL_PORTS = {"https": 443, "http": 80}
@@ -95,17 +97,27 @@ def action_request(api_url: str, action_id: str) -> Request:
 
 
 def following_request(request: Request, link: str) -> Request | None:
-    """The request for the page that `link` names, or None if it leads to another host."""
+    """The request for the page that `link` names, always on the request's own host; None if the link leads elsewhere.
+
+    A link may name another of the API's own hosts: the documented contexts say `securitycenter` whatever was called.
+    """
     here = urlsplit(request.url)
     try:
         there = urlsplit(urljoin(request.url, link))
-        same_origin = _origin(there) == _origin(here)
+        same_api = _origin(there) == _origin(here) or (_is_the_apis(here) and _is_the_apis(there))
         path, query = (quote(part, safe=_UNESCAPED) for part in (there.path, there.query))
     except ValueError:
         return None
-    if not same_origin or there.username or there.password:
+    if not same_api or there.username or there.password:
         return None
     return replace(request, url=urlunsplit((here.scheme, here.netloc, path, query, "")))
+
+
+def _is_the_apis(address: SplitResult) -> bool:
+    """One of the hosts that Microsoft documents for the API, a geographic one included (exposed-apis-list, gov)."""
+    scheme, host, port = _origin(address)
+    below = any(f".{host}".endswith(f".{domain}") for domain in _API_DOMAINS)
+    return below and (scheme, port) == ("https", _USUAL_PORTS["https"])
 
 
 def _origin(address: SplitResult) -> tuple[str, str | None, int | None]:

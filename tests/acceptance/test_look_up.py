@@ -56,7 +56,7 @@ def test_a_plan_tells_of_every_device_what_the_tenant_says_and_sends_nothing(
         "duplicate": 1,
         "invalid_id": 1,
     }
-    assert ended.json["tenant"] == {"devices": 13, "onboarded": 11}
+    assert ended.json["tenant"] == {"devices": 13, "onboarded": 11, "in_sheet": 8}
     assert ended.json["cautions"]["inactive"] == {"devices": 1, "rows": [9]}
     [unclear] = ended.json["examples"]["ambiguous_name"]
     assert twin in unclear["detail"]

@@ -235,8 +235,8 @@ async def test_two_signals_give_up_calls_in_flight_and_the_list_tells_what_becam
     [
         ("403", ExitCode.SIGN_IN, "Machine.Offboard", 0),
         ("401", ExitCode.SIGN_IN, "access token", 0),
-        ("500@3-", ExitCode.REFUSED, "unclear", 2),
-        ("404@1-", ExitCode.REFUSED, "None of the first 5", 0),
+        ("500@3-", ExitCode.REFUSED, "One of the first 5", 2),
+        ("404@1-", ExitCode.REFUSED, "One of the first 5", 0),
     ],
 )
 async def test_a_service_that_takes_no_cancellations_stops_them(

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, CursorResult, Update, bindparam, case, func, insert, update
+from sqlalchemy import BindParameter, Connection, bindparam, case, func, insert, update
 
 from batch_offboard.clock import Moment
 from batch_offboard.errors import JournalError
 from batch_offboard.jobs import CallOutcome, JobState, Verdict, move
 from batch_offboard.journal.plans import inserted_key
+from batch_offboard.journal.repeated import Repeated
 from batch_offboard.journal.schema import calls, jobs, throttles
 from batch_offboard.protocol import ApiName
 
@@ -55,7 +56,7 @@ class ReadEnd:
     api: ApiName = ApiName.READ
 
 
-_START_JOB = (
+_START_JOB = Repeated(
     update(jobs)
     .where(
         jobs.c.batch == bindparam("b"),
@@ -67,7 +68,7 @@ _START_JOB = (
 )
 
 
-_END_JOB = (
+_END_JOB = Repeated(
     update(jobs)
     .where(
         jobs.c.batch == bindparam("b"),
@@ -90,7 +91,7 @@ _END_JOB = (
 )
 
 # A cancellation does not move the job before it has come true: until then its action stands.
-_START_CANCEL = (
+_START_CANCEL = Repeated(
     update(jobs)
     .where(
         jobs.c.batch == bindparam("b"),
@@ -103,7 +104,7 @@ _START_CANCEL = (
 )
 
 # Whoever follows the actions may have seen the cancellation come true before its own answer was here.
-_END_CANCEL = (
+_END_CANCEL = Repeated(
     update(jobs)
     .where(
         jobs.c.batch == bindparam("b"),
@@ -134,7 +135,7 @@ _ENDED: dict[str, BindParameter[Any]] = {
     "target": bindparam("tracking"),
 }
 
-_END_CALL = (
+_END_CALL = Repeated(
     update(calls)
     .where(
         calls.c.batch == bindparam("b"),
@@ -146,6 +147,8 @@ _END_CALL = (
     .values(_ENDED)
 )
 
+_BEGIN_CALL = Repeated(insert(calls), ["scope", "api", "batch", "row", "attempt", "started_at", "boot"])
+
 _END_READ = update(calls).where(calls.c.id == bindparam("call"), calls.c.ended_at.is_(None)).values(_ENDED)
 
 
@@ -154,16 +157,16 @@ def write_starts(connection: Connection, starts: Sequence[Start]) -> None:
         chosen = [start for start in starts if start.api is api]
         if chosen:
             moves = [{"b": s.batch, "r": s.row, "before": s.attempt - 1, "number": s.attempt} for s in chosen]
-            _expect(connection.execute(move_job, moves), len(chosen))
-            connection.execute(insert(calls), [_call_values(start) for start in chosen])
+            _expect(move_job.many(connection, moves), len(chosen))
+            _BEGIN_CALL.many(connection, [_call_values(start) for start in chosen])
 
 
 def write_ends(connection: Connection, ends: Sequence[End]) -> None:
     for api, move_job, values in _ENDS:
         chosen = [end for end in ends if end.api is api]
         if chosen:
-            _expect(connection.execute(move_job, [values(end) for end in chosen]), len(chosen))
-            _expect(connection.execute(_END_CALL, [_call_end(end) for end in chosen]), len(chosen))
+            _expect(move_job.many(connection, [values(end) for end in chosen]), len(chosen))
+            _expect(_END_CALL.many(connection, [_call_end(end) for end in chosen]), len(chosen))
     _write_throttles(connection, ends)
 
 
@@ -174,7 +177,7 @@ def begin_read(connection: Connection, scope: int, at: Moment) -> int:
 
 
 def end_read(connection: Connection, end: ReadEnd) -> None:
-    _expect(connection.execute(_END_READ, {"call": end.call, **_ended_values(end)}), 1)
+    _expect(connection.execute(_END_READ, {"call": end.call, **_ended_values(end)}).rowcount, 1)
     _write_throttles(connection, [end])
 
 
@@ -229,7 +232,7 @@ def _cancel_end(end: End) -> dict[str, Any]:
     }
 
 
-_ENDS: Sequence[tuple[ApiName, Update, Callable[[End], dict[str, Any]]]] = (
+_ENDS: Sequence[tuple[ApiName, Repeated, Callable[[End], dict[str, Any]]]] = (
     (ApiName.OFFBOARD, _END_JOB, _offboard_end),
     (ApiName.CANCEL, _END_CANCEL, _cancel_end),
 )
@@ -265,9 +268,9 @@ def _throttle_values(end: End | ReadEnd) -> dict[str, Any]:
     }
 
 
-def _expect(result: CursorResult[Any], count: int) -> None:
-    if result.rowcount != count:
+def _expect(met: int, count: int) -> None:
+    if met != count:
         raise JournalError(
-            f"The journal holds {result.rowcount} of {count} jobs in the state that was expected; "
+            f"The journal holds {met} of {count} jobs in the state that was expected; "
             "did another program change it? Nothing more is sent."
         )

@@ -43,8 +43,9 @@ def told(path: Path) -> Iterator[None]:
     """Turns the database's errors into one sentence for the operator."""
     try:
         yield
-    except DBAPIError as error:
-        raise JournalError(f"The journal {path} {_sentence(str(error.orig))}") from error
+    except (DBAPIError, sqlite3.Error) as error:
+        reason = str(error.orig if isinstance(error, DBAPIError) else error)
+        raise JournalError(f"The journal {path} {_sentence(reason)}") from error
 
 
 def _sentence(reason: str) -> str:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from batch_offboard.audit import Kind
 from batch_offboard.brakes import Brakes, Halt
 from batch_offboard.clock import Moment
 from batch_offboard.desk import Desk
@@ -18,7 +19,7 @@ from batch_offboard.journal.settlements import OwnAction
 from batch_offboard.lookup import look_back
 from batch_offboard.pool import Pool
 from batch_offboard.protocol import ApiName, cancel_request, classify_cancel
-from batch_offboard.run import Talk, usual_reports, working_alone, write_reports
+from batch_offboard.run import Talk, refusals_recorded, usual_reports, working_alone, write_reports
 from batch_offboard.signals import ending_signals
 from batch_offboard.tenancy import HURRIED, CannotReadError, ReadError, StrangeListError, Tenancy
 
@@ -60,15 +61,22 @@ def cancel(
                 f"Batch {batch.batch_id} has nothing to cancel{' in these rows' if rows else ''}: no action of its own "
                 "is open."
             )
-        confirm(batch, len(chosen))
+        with refusals_recorded(desk, batch):
+            confirm(batch, len(chosen))
+        _record(desk, Kind.STARTED, batch, {"who": desk.journal.who, "rows": len(chosen)})
         work = _Cancelling(batch, chosen, desk.options.comment or CANCEL_COMMENT, talk)
         halt = desk.with_tenant_of(batch, work.run, talk.say)
+        _record(desk, Kind.ENDED, batch, {"reason": halt.reason if halt else ""})
         batch = desk.batch(batch.batch_id)
         written = write_reports(desk, batch, reports or usual_reports(desk, batch))
     taken_back = settlements.cancelled_rows(desk.journal, batch.key)
     refused = {action.row: work.words.get(action.row, "") for action in chosen if action.row not in taken_back}
     code = ExitCode.OK if not refused else halt.exit_code if halt else ExitCode.ROWS_FAILED
     return CancelView(batch, len(chosen), len(chosen) - len(refused), refused, halt, written, code)
+
+
+def _record(desk: Desk, kind: Kind, batch: Batch, content: Mapping[str, object]) -> None:
+    desk.journal.record(kind, desk.clock.now().wall, {"batch": batch.batch_id, "command": "cancel", **content})
 
 
 async def _refresh(tenancy: Tenancy, batch: Batch) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from batch_offboard.audit import Kind
 from batch_offboard.brakes import Brakes, Halt
 from batch_offboard.clock import Clock, Moment
 from batch_offboard.errors import BatchOffboardError, ExitCode, JournalError
@@ -42,14 +43,16 @@ async def work_off(
     *,
     speed: float = 1.0,
     look: bool = True,
+    command: str = "run",
 ) -> Halt | None:
     """Submit every pending job of the batch that the guards have cleared; the caller holds the lock. Returns why it
     stopped early, if it did.
 
-    `look`: ask the tenant before anything is sent (what may not be read is never asked twice).
+    `look`: ask the tenant before anything is sent (what may not be read is never asked twice). `command`: what the
+    audit record says began it.
     """
     journal, clock = tenancy.journal, tenancy.clock
-    journal.prepare(batch.key, batch.scope_key, clock.now())
+    journal.prepare(batch.key, batch.scope_key, clock.now(), command)
     journal.hold_reserve()
     halt: Halt | None = Halt("The program met an unforeseen error.", ExitCode.UNFINISHED)
     try:
@@ -58,7 +61,7 @@ async def work_off(
         halt = Halt(str(error), error.exit_code)
         raise
     finally:
-        _close(journal, batch, clock, halt)
+        _close(journal, batch, clock, halt, command)
     return halt
 
 
@@ -160,7 +163,7 @@ class _Shift:
             self._looking.cancel()
 
 
-def _close(journal: Journal, batch: Batch, clock: Clock, halt: Halt | None) -> None:
+def _close(journal: Journal, batch: Batch, clock: Clock, halt: Halt | None, command: str) -> None:
     """Leave nothing in `sending`: what was given up is in doubt from now on.
 
     A journal that cannot be written any more is settled by the next process; the first error is the one to tell.
@@ -169,6 +172,13 @@ def _close(journal: Journal, batch: Batch, clock: Clock, halt: Halt | None) -> N
     with suppress(JournalError):
         journal.rescue(batch.scope_key, clock.now())
         journal.end_batch(batch.key, clock.now(), halt.reason if halt else "")
+        ended = {
+            "batch": batch.batch_id,
+            "command": command,
+            "reason": halt.reason if halt else "",
+            "jobs": dict(count(journal, batch.key).jobs),
+        }
+        journal.record(Kind.ENDED, clock.now().wall, ended)
 
 
 class _JournalJobs:

@@ -49,8 +49,9 @@ async def look_up(tenancy: Tenancy, *, patience: float = PATIENCE) -> Fleet:
         machines = await reader.machines()
         actions, _ = await reader.actions()
     tenant = await tenancy.writer.run(tenancy.journal.tenant_of, tenancy.scope_key)
-    await tenancy.writer.run(settlements.note_actions, tenancy.journal, tenant, actions)
-    return Fleet(machines, actions, tenancy.clock.now().wall, tenancy.target.platforms)
+    at = tenancy.clock.now().wall
+    await tenancy.writer.run(settlements.note_actions, tenancy.journal, tenant, actions, at)
+    return Fleet(machines, actions, at, tenancy.target.platforms)
 
 
 async def look_before_sending(tenancy: Tenancy, batch: Batch, clearance: Clearance, *, look: bool) -> Halt | None:
@@ -169,7 +170,7 @@ async def look_back(
         await writer.run(settlements.finish_settled, journal, batch.key)
     sent_again = await writer.run(settlements.send_again, journal, again, now.wall)
     tenant = await writer.run(journal.tenant_of, tenancy.scope_key)
-    await writer.run(settlements.note_actions, journal, tenant, actions)
+    await writer.run(settlements.note_actions, journal, tenant, actions, now.wall)
     listed = frozenset(action.id for action in actions)
     if open_only:
         return LookBack(found, sent_again, listed=listed)

@@ -66,7 +66,8 @@ class ReportRow:
 
 @dataclass(frozen=True, slots=True)
 class ReportHead:
-    """Facts about the batch. Times are seconds since the epoch; `columns` are the input's own."""
+    """Facts about the batch. Times are seconds since the epoch; `columns` are the input's own; `audit` names the end of
+    the audit record as NUMBER:HASH, empty if there is none."""
 
     batch_id: str
     source_name: str
@@ -80,6 +81,7 @@ class ReportHead:
     written_at: float
     state: str
     tool_version: str
+    audit: str = ""
 
 
 def moment(seconds: float | None) -> str | None:

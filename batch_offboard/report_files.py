@@ -206,6 +206,7 @@ def _head_facts(head: ReportHead) -> dict[str, object]:
         "planned_at": moment(head.planned_at),
         "written_at": moment(head.written_at),
         "tool_version": head.tool_version,
+        "audit": head.audit or None,
     }
 
 

@@ -351,3 +351,5 @@ def _facts(head: ReportHead) -> Iterator[tuple[str, str]]:
     yield "planned at", moment(head.planned_at) or ""
     yield "report written at", moment(head.written_at) or ""
     yield "batch-offboard", head.tool_version
+    if head.audit:
+        yield "audit record", head.audit

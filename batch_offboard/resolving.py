@@ -1,13 +1,12 @@
 """Lets a person settle a row in doubt, and keeps who said what."""
 
-import getpass
-
 from batch_offboard.desk import Desk
 from batch_offboard.errors import UsageError
 from batch_offboard.jobs import JobState
 from batch_offboard.journal import settlements
 from batch_offboard.journal.reading import Batch, count
 from batch_offboard.run import working_alone
+from batch_offboard.whoami import user
 
 
 def resolve(desk: Desk, name: str, row: int, *, accepted: bool, action_id: str, note: str) -> Batch:
@@ -21,15 +20,7 @@ def resolve(desk: Desk, name: str, row: int, *, accepted: bool, action_id: str, 
         if doubt is None:
             raise UsageError(f"Row {row} of batch {batch.batch_id} is not in doubt; `explain` tells where it stands.")
         given = action_id if accepted else None
-        settlements.settle_by_person(desk.journal, doubt, now.wall, _person(), action_id=given, note=note)
+        settlements.settle_by_person(desk.journal, doubt, now.wall, user(), action_id=given, note=note)
         left = count(desk.journal, batch.key).of(JobState.PENDING, JobState.IN_DOUBT)
         desk.journal.end_batch(batch.key, now, batch.halted_because if left else "")
     return desk.batch(batch.batch_id)
-
-
-def _person() -> str:
-    """Who is at the keyboard, as the operating system knows them."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "unknown user"

@@ -3,12 +3,13 @@
 Nothing here prints or asks; what people see and answer comes in from the command line as functions.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from batch_offboard.audit import Kind
 from batch_offboard.brakes import Halt
 from batch_offboard.clock import iso_utc
 from batch_offboard.desk import Desk, lock_folder
@@ -18,6 +19,7 @@ from batch_offboard.fleet import Fleet
 from batch_offboard.gate import Gate, Standing
 from batch_offboard.guards import Clearance, Situation, clear, cleared_before
 from batch_offboard.jobs import JobState
+from batch_offboard.journal.audited import last_anchor
 from batch_offboard.journal.lives import Life, life_of, rows_of_device
 from batch_offboard.journal.plans import tenant_of
 from batch_offboard.journal.reading import (
@@ -171,7 +173,9 @@ def resume(desk: Desk, batch: Batch | None, reports: Sequence[Path], talk: Talk)
         raise UsageError("There is no interrupted batch to resume; `batch-offboard list` shows all batches.")
     if batch.state == "planned":
         raise UsageError(f"Batch {batch.batch_id} was never run; type `batch-offboard run {batch.batch_id}`.")
-    return _work(desk, batch, cleared_before(batch.batch_id, desk.protected()), reports, talk)
+    with refusals_recorded(desk, batch):
+        clearance = cleared_before(batch.batch_id, desk.protected())
+    return _work(desk, batch, clearance, reports, talk, "resume")
 
 
 def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView:
@@ -181,15 +185,18 @@ def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView
     if not counts.of(JobState.FAILED):
         raise UsageError(f"Batch {batch.batch_id} has no failed rows to retry.")
     view = view_plan(desk, batch, counts=Counts({JobState.PENDING: counts.of(JobState.FAILED, JobState.PENDING)}, {}))
-    clearance = _cleared(desk, view)
-    talk.confirm(view)
-    return _work(desk, batch, clearance, reports, talk, prepare=lambda: desk.journal.retry_failed(batch.key))
+    clearance = _allowed(desk, view, talk)
+
+    def prepare() -> None:
+        desk.journal.retry_failed(batch.key, desk.clock.now().wall)
+
+    return _work(desk, batch, clearance, reports, talk, "retry", prepare)
 
 
 def write_reports(desk: Desk, batch: Batch, paths: Sequence[Path]) -> list[Path]:
     """Write the batch's report to each path; returns where each was written."""
     _spare_the_sheet(batch, paths)
-    head = report_head(batch, desk.clock.now().wall)
+    head = report_head(batch, desk.clock.now().wall, last_anchor(desk.journal))
     return [write_report(path, head, report_rows(desk.journal, batch.key)) for path in paths]
 
 
@@ -226,9 +233,46 @@ def _purpose(desk: Desk, batch_id: str, comment: str | None) -> Purpose:
 
 
 def _confirmed_run(desk: Desk, view: PlanView, reports: Sequence[Path], talk: Talk) -> RunView:
-    clearance = _cleared(desk, view)
-    talk.confirm(view)
-    return _work(desk, view.batch, clearance, reports, talk)
+    return _work(desk, view.batch, _allowed(desk, view, talk), reports, talk, "run")
+
+
+def _allowed(desk: Desk, view: PlanView, talk: Talk) -> Clearance:
+    """The guards' clearance and the people's consent, or GuardError; both ways it is recorded."""
+    with refusals_recorded(desk, view.batch):
+        clearance = _cleared(desk, view)
+        talk.confirm(view)
+    content = {
+        "batch": view.batch.batch_id,
+        "who": desk.journal.who,
+        "devices": view.counts.of(JobState.PENDING),
+        "guards": asdict(desk.guard_limits()),
+        "overrides": _overrides(desk),
+    }
+    desk.journal.record(Kind.CLEARED, desk.clock.now().wall, content)
+    return clearance
+
+
+@contextmanager
+def refusals_recorded(desk: Desk, batch: Batch) -> Iterator[None]:
+    """A guard or a person that refuses inside the block is recorded, with the reason."""
+    try:
+        yield
+    except GuardError as error:
+        content = {
+            "batch": batch.batch_id,
+            "who": desk.journal.who,
+            "reason": str(error),
+            "overrides": _overrides(desk),
+        }
+        desk.journal.record(Kind.REFUSED, desk.clock.now().wall, content)
+        raise
+
+
+def _overrides(desk: Desk) -> dict[str, object]:
+    """What the command line says against the configuration, or against what is usual."""
+    options = desk.options
+    said: dict[str, object] = {} if options.max_devices is None else {"max_devices": options.max_devices}
+    return said if options.lookup else {**said, "no_lookup": True}
 
 
 def _cleared(desk: Desk, view: PlanView) -> Clearance:
@@ -259,9 +303,10 @@ def _work(
     clearance: Clearance,
     reports: Sequence[Path],
     talk: Talk,
-    prepare: Callable[[], object] | None = None,
+    command: str,
+    prepare: Callable[[], None] | None = None,
 ) -> RunView:
-    """Hold the locks, submit, and report whatever happened."""
+    """Hold the locks, submit, and report whatever happened. `command` is recorded as what began it."""
     target = desk.target_of(batch)
     asked = reports or usual_reports(desk, batch)
     _spare_the_sheet(batch, asked)
@@ -273,7 +318,7 @@ def _work(
         if prepare is not None:
             prepare()
         desk.journal.remember_reports(batch.key, [str(path) for path in reports])
-        halt = desk.with_tenant_of(batch, _submitting(desk, batch, clearance, talk), talk.say)
+        halt = desk.with_tenant_of(batch, _submitting(desk, batch, clearance, talk, command), talk.say)
         batch = desk.batch(batch.batch_id)
         written = write_reports(desk, batch, asked)
     counts = count(desk.journal, batch.key)
@@ -288,13 +333,14 @@ def working_alone(desk: Desk, batch: Batch) -> AbstractContextManager[None]:
 
 
 def _submitting(
-    desk: Desk, batch: Batch, clearance: Clearance, talk: Talk
+    desk: Desk, batch: Batch, clearance: Clearance, talk: Talk, command: str
 ) -> Callable[[Tenancy], Awaitable[Halt | None]]:
     from batch_offboard.execution import work_off
 
     async def submit(tenancy: Tenancy) -> Halt | None:
         options = desk.options
-        return await work_off(tenancy, batch, clearance, talk.observer, speed=options.speed, look=options.lookup)
+        watcher, speed, look = talk.observer, options.speed, options.lookup
+        return await work_off(tenancy, batch, clearance, watcher, speed=speed, look=look, command=command)
 
     return submit
 

@@ -142,4 +142,5 @@ async def _look(tenancy: Tenancy, batch: Batch) -> None:
     async with tenancy.reader(HURRIED) as reader:
         found = [await reader.action(action_id) for action_id in unlisted]
     tenant = await writer.run(journal.tenant_of, tenancy.scope_key)
-    await writer.run(settlements.note_actions, journal, tenant, [each for each in found if each is not None])
+    heard = [each for each in found if each is not None]
+    await writer.run(settlements.note_actions, journal, tenant, heard, tenancy.clock.now().wall)

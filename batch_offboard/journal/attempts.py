@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, case, func, insert, update
+from sqlalchemy import BindParameter, Connection, bindparam, case, func, insert, or_, update
 
 from batch_offboard.clock import Moment
 from batch_offboard.errors import JournalError
@@ -109,7 +109,7 @@ _END_CANCEL = Repeated(
     .where(
         jobs.c.batch == bindparam("b"),
         jobs.c.row == bindparam("r"),
-        jobs.c.state.in_([JobState.SUBMITTED, JobState.CANCELLED]),
+        or_(jobs.c.state == JobState.SUBMITTED, jobs.c.state == JobState.CANCELLED),
         jobs.c.cancels == bindparam("number"),
     )
     .values(

@@ -7,17 +7,13 @@ of today. A test holds the sum of all steps against the tables.
 from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, text
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from batch_offboard.journal.schema import metadata
 
 
 def _first_version(connection: Connection) -> None:
     # Not released yet: until then, the first version is the tables as they stand.
-    for table in metadata.sorted_tables:
-        connection.execute(CreateTable(table))
-        for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            connection.execute(CreateIndex(index))
+    metadata.create_all(connection, checkfirst=False)
 
 
 MIGRATIONS: Sequence[Callable[[Connection], None]] = (_first_version,)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, and_, func, select
 
+from batch_offboard.audit import START, Anchor
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.reading import Batch
 from batch_offboard.journal.schema import jobs, rows
@@ -13,8 +14,8 @@ from batch_offboard.journal.store import ROWS_AT_A_TIME, Journal
 from batch_offboard.report import Outcome, ReportHead, ReportRow
 
 
-def report_head(batch: Batch, written_at: float) -> ReportHead:
-    """What the report says about the batch."""
+def report_head(batch: Batch, written_at: float, anchor: Anchor = START) -> ReportHead:
+    """What the report says about the batch; `anchor` names the end of the audit record as it is written."""
     return ReportHead(
         batch_id=batch.batch_id,
         source_name=batch.source_name,
@@ -28,6 +29,7 @@ def report_head(batch: Batch, written_at: float) -> ReportHead:
         written_at=written_at,
         state=batch.state,
         tool_version=batch.tool_version,
+        audit=str(anchor) if anchor.number else "",
     )
 
 

@@ -1,6 +1,7 @@
 """The journal's tables. Legal states and their consequences are constraints, so that no statement can break them."""
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    event,
     text,
 )
 
@@ -209,3 +211,39 @@ settlements = Table(
     CheckConstraint("settled IN ('list', 'person')", name="known_settler_of_a_doubt"),
 )
 Index("settlements_by_job", settlements.c.batch, settlements.c.row)
+
+# Who did what and when, chained by hashes as `audit` says. Records come and never go.
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Key, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),  # microseconds since the epoch
+    Column("kind", String(12), nullable=False),
+    Column("content", Text, nullable=False),  # JSON object
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+# What no constraint can say. SQLite's INSERT OR REPLACE deletes unasked, and so is caught by the last of its triggers.
+_APPEND_ONLY = {
+    "sqlite": (
+        """CREATE TRIGGER audit_changes_no_record BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit record cannot be changed'); END""",
+        """CREATE TRIGGER audit_loses_no_record BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit record cannot be shortened'); END""",
+        """CREATE TRIGGER audit_grows_at_its_end BEFORE INSERT ON audit
+        WHEN new.number <> coalesce((SELECT max(number) FROM audit), 0) + 1
+        OR new.previous <> coalesce((SELECT hash FROM audit ORDER BY number DESC LIMIT 1), new.previous)
+        BEGIN SELECT RAISE(ABORT, 'the audit record grows at its end only'); END""",
+    ),
+    "postgresql": (
+        """CREATE FUNCTION audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'the audit record cannot be changed or shortened'; END $$""",
+        """CREATE TRIGGER audit_changes_and_loses_no_record BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+        EXECUTE FUNCTION audit_only_grows()""",
+    ),
+}
+for _dialect, _statements in _APPEND_ONLY.items():
+    for _statement in _statements:
+        _ddl = DDL(_statement)  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+        event.listen(audit, "after_create", _ddl.execute_if(dialect=_dialect))

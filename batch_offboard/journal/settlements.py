@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Update, and_, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, Update, and_, bindparam, case, func, insert, or_, select, update
 
 from batch_offboard.clock import Moment, seconds_since
 from batch_offboard.jobs import JobState, move
+from batch_offboard.journal import trail
 from batch_offboard.journal.schema import batches, calls, jobs, settlements
 from batch_offboard.journal.store import Journal
 from batch_offboard.protocol import FINAL_STATUSES, ApiName, MachineAction
@@ -248,15 +249,16 @@ def finish_settled(journal: Journal, batch: int) -> None:
 
 def _settle(journal: Journal, statement: Update, lines: Sequence[Mapping[str, Any]]) -> int:
     """Each doubt by itself: one that somebody else has settled meanwhile is left as it is."""
-    settled = 0
     if not lines:
-        return settled
+        return 0
     with journal.writing() as connection:
-        for line in lines:
-            if connection.execute(statement, line).rowcount:
-                connection.execute(_KEEP, line)
-                settled += 1
-    return settled
+        settled = [line for line in lines if connection.execute(statement, line).rowcount]
+        for line in settled:
+            connection.execute(_KEEP, line)
+        trail.append(
+            connection, [trail.settled(line, journal.who if line["by"] == BY_PERSON else "") for line in settled]
+        )
+    return len(settled)
 
 
 def _accepted_values(found: Found, at: float) -> dict[str, Any]:
@@ -280,7 +282,9 @@ def _line(doubt: Doubt, at: float, by: str) -> dict[str, Any]:
     """What every settlement says; for one that says no more, the call was not accepted."""
     return {
         "b": doubt.batch,
+        "batch_id": doubt.batch_id,
         "r": doubt.row,
+        "device": doubt.device_id,
         "number": doubt.attempt,
         "at": at,
         "by": by,
@@ -332,19 +336,24 @@ _FOLLOW = (
 )
 
 
-def note_actions(journal: Journal, tenant: int, actions: Sequence[MachineAction]) -> int:
-    """Keep what the tenant says of actions that batches of it wait for; returns how many have changed."""
+def note_actions(journal: Journal, tenant: int, actions: Sequence[MachineAction], at: float) -> int:
+    """Keep what the tenant says of actions that batches of it wait for; returns how many have changed. `at`: seconds
+    since the epoch."""
     with journal.writing() as connection:
-        waiting = select(jobs.c.action_id, jobs.c.device_id).where(
-            jobs.c.tenant == tenant, jobs.c.state == JobState.SUBMITTED, jobs.c.action_id != "", _NOT_FINAL
+        waiting: Select[Any] = (
+            select(jobs.c.action_id, jobs.c.device_id, jobs.c.row, jobs.c.cancels, batches.c.name)
+            .join(batches, batches.c.id == jobs.c.batch)
+            .where(jobs.c.tenant == tenant, jobs.c.state == JobState.SUBMITTED, jobs.c.action_id != "", _NOT_FINAL)
         )
-        device_of = {line.action_id: line.device_id for line in connection.execute(waiting)}
-        lines = [
-            _status_values(tenant, device_of[action.id], action)
-            for action in actions
-            if action.id in device_of and action.status
-        ]
-        return connection.execute(_FOLLOW, lines).rowcount if lines else 0
+        job_of = {line.action_id: line for line in connection.execute(waiting)}
+        known = [(job_of[action.id], action) for action in actions if action.id in job_of and action.status]
+        if not known:
+            return 0
+        lines = [_status_values(tenant, job.device_id, action) for job, action in known]
+        changed = connection.execute(_FOLLOW, lines).rowcount
+        taken_back = (job for job, action in known if job.cancels and action.status.lower() == "cancelled")
+        trail.append(connection, [trail.cancelled(job, at) for job in taken_back])
+        return changed
 
 
 def _status_values(tenant: int, device_id: str, action: MachineAction) -> dict[str, object]:

@@ -14,9 +14,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, func, insert, select, text, update
 
+from batch_offboard.audit import Event, Kind
 from batch_offboard.clock import Moment
 from batch_offboard.errors import JournalError
 from batch_offboard.jobs import Job, JobState, Verdict, move
+from batch_offboard.journal import trail
 from batch_offboard.journal.attempts import End, ReadEnd, Start, begin_read, end_read, write_ends, write_starts
 from batch_offboard.journal.opening import open_engine, told
 from batch_offboard.journal.plans import (
@@ -34,6 +36,7 @@ from batch_offboard.journal.plans import (
 from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes
 from batch_offboard.plan import Amendment, Decision, PlannedRow, Reason
 from batch_offboard.protocol import UNSUCCESSFUL, ApiName
+from batch_offboard.whoami import user_and_host
 
 ROWS_AT_A_TIME = 5000
 
@@ -41,12 +44,15 @@ ROWS_AT_A_TIME = 5000
 # flight can be written.
 RESERVE = 1 << 20  # bytes
 
+INTERRUPTED = "Interrupted"
+
 
 class Journal:
     """One journal file. Safe to use from several threads, one transaction at a time."""
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self.path = path
+        self.who = user_and_host()
         self.engine = open_engine(path, create=create)
 
     def close(self) -> None:
@@ -66,6 +72,11 @@ class Journal:
     def reading(self) -> Iterator[Connection]:
         with told(self.path), self.engine.connect() as connection:
             yield connection
+
+    def record(self, kind: Kind, at: float, content: Mapping[str, Any]) -> None:
+        """Record what changes nothing else here, such as the guards' word. `at`: seconds since the epoch."""
+        with self.writing() as connection:
+            trail.append(connection, [Event(kind, at, content)])
 
     def add_batch(
         self,
@@ -94,14 +105,16 @@ class Journal:
                 amend(connection, batch, list(amendments()))
                 told = json.dumps(dict(findings()), ensure_ascii=False)
                 connection.execute(update(batches).where(batches.c.id == batch).values(state="planned", findings=told))
+                trail.append(connection, [trail.planned(connection, batch, new, self.who)])
         except BaseException:
             with self.writing() as connection:
                 forget(connection, batch)
             raise
         return batch
 
-    def prepare(self, batch: int, scope: int, now: Moment) -> None:
-        """Make a batch ready to be worked: settle what an earlier process left, and what other batches did."""
+    def prepare(self, batch: int, scope: int, now: Moment, command: str = "run") -> None:
+        """Make a batch ready to be worked: settle what an earlier process left, and what other batches did. `command`
+        is what asks for it."""
         with self.writing() as connection:
             _rescue(connection, scope, now)
             _skip_known(connection, batch, now)
@@ -115,6 +128,8 @@ class Journal:
                     started_at=case((batches.c.started_at.is_(None), now.wall), else_=batches.c.started_at),
                 )
             )
+            started = {"batch": trail.batch_name(connection, batch), "command": command, "who": self.who}
+            trail.append(connection, [Event(Kind.STARTED, now.wall, started)])
 
     def rescue(self, scope: int, now: Moment) -> None:
         """Jobs that nobody works on any more but that may have been sent are in doubt. The caller holds the lock."""
@@ -137,6 +152,7 @@ class Journal:
                 write_ends(connection, ends)
             if starts:
                 write_starts(connection, starts)
+            trail.append(connection, trail.called(connection, starts, ends))
 
     def begin_read(self, scope: int, at: Moment) -> int:
         """Write the intent of a reading call of this tenant and application; returns the call's key."""
@@ -203,9 +219,13 @@ class Journal:
         lines = [{"r": row, "why": each.reason.value, "words": each.detail} for row, each in decisions]
         if lines:
             with self.writing() as connection:
+                events = trail.skipped(
+                    connection, batch, {row: (each.reason, each.detail) for row, each in decisions}, at
+                )
                 connection.execute(statement, lines)
+                trail.append(connection, events)
 
-    def retry_failed(self, batch: int) -> int:
+    def retry_failed(self, batch: int, at: float) -> int:
         """Make the failed jobs pending again; returns how many."""
         move(JobState.FAILED, JobState.PENDING)
         statement = (
@@ -217,6 +237,8 @@ class Journal:
             failed = connection.execute(statement).rowcount
             # In the same breath, for `resume` to find the batch whatever happens next.
             connection.execute(update(batches).where(batches.c.id == batch).values(state="stopped"))
+            retried = {"batch": trail.batch_name(connection, batch), "rows": failed, "who": self.who}
+            trail.append(connection, [Event(Kind.RETRY, at, retried)])
             return failed
 
     def pending(self, batch: int, after_row: int, limit: int) -> list[Job]:
@@ -266,17 +288,16 @@ def _rescue(connection: Connection, scope: int, now: Moment) -> None:
     connection.execute(
         update(jobs)
         .where(jobs.c.tenant == tenant_key(scope), jobs.c.state == JobState.SENDING, _OPEN)
-        .values(state=JobState.IN_DOUBT, error_code="Interrupted", error_message=message)
+        .values(state=JobState.IN_DOUBT, error_code=INTERRUPTED, error_message=message)
     )
-    connection.execute(
-        update(calls)
-        .where(
-            calls.c.scope.in_(select(scopes.c.id).where(scopes.c.tenant == tenant_key(scope))),
-            calls.c.api != ApiName.READ,
-            calls.c.ended_at.is_(None),
-        )
-        .values(_interrupted(now, message))
+    left_open = (
+        calls.c.scope.in_(select(scopes.c.id).where(scopes.c.tenant == tenant_key(scope))),
+        calls.c.api != ApiName.READ,
+        calls.c.ended_at.is_(None),
     )
+    events = trail.interrupted(connection, left_open, now, INTERRUPTED)
+    connection.execute(update(calls).where(*left_open).values(_interrupted(now, message)))
+    trail.append(connection, events)
 
 
 def _interrupted(now: Moment, message: str) -> dict[str, Any]:
@@ -285,7 +306,7 @@ def _interrupted(now: Moment, message: str) -> dict[str, Any]:
         "ended_ticks": now.ticks,
         "boot": now.boot,
         "verdict": Verdict.IN_DOUBT,
-        "code": "Interrupted",
+        "code": INTERRUPTED,
         "message": message,
     }
 
@@ -305,8 +326,12 @@ def _skip_known(connection: Connection, batch: int, now: Moment) -> None:
         (accepted, Reason.ALREADY_OFFBOARDED, "Another batch submitted the device after this plan was made."),
         (doubtful, Reason.ALREADY_PENDING, "The device is in doubt in another batch; settle that first."),
     ):
+        chosen = (jobs.c.batch == batch, jobs.c.state == JobState.PENDING, condition)
+        rows_left_out = connection.execute(select(jobs.c.row).where(*chosen)).scalars()
+        events = trail.skipped(connection, batch, dict.fromkeys(rows_left_out, (reason, message)), now.wall)
         connection.execute(
             update(jobs)
-            .where(jobs.c.batch == batch, jobs.c.state == JobState.PENDING, condition)
+            .where(*chosen)
             .values(state=JobState.SKIPPED, error_code=reason.value, error_message=message, finished_at=now.wall)
         )
+        trail.append(connection, events)

@@ -1,5 +1,6 @@
 """What must hold between a journal and the tenants that its batches were worked off against, whatever happened."""
 
+import json
 import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from batch_offboard import audit
 from batch_offboard.jobs import NEXT_STATE, JobState, Verdict
-from batch_offboard.journal import reading
+from batch_offboard.journal import audited, reading
 from batch_offboard.journal.schema import calls, jobs, settlements, throttles
 from batch_offboard.quota import QuotaLimits
 from batch_offboard.report import Outcome
@@ -89,6 +91,7 @@ class Inspection:
             self.nobody_calls_while_the_server_asks_for_silence()
             self.no_device_is_called_twice_at_a_time()
         self.states_are_legal()
+        self.the_audit_record_is_whole_and_tells_of_every_call()
         self.no_secret_is_kept()
 
     def nobody_is_offboarded_twice(self) -> None:
@@ -183,6 +186,18 @@ class Inspection:
         statement = select(settlements.c.batch, settlements.c.row, settlements.c.attempt, settlements.c.accepted)
         with self.world.journal.reading() as connection:
             return {(batch, row, attempt): took for batch, row, attempt, took in connection.execute(statement)}
+
+    def the_audit_record_is_whole_and_tells_of_every_call(self) -> None:
+        records = list(audited.records(self.world.journal))
+        assert audit.verify(records).intact
+        names = {batch.key: name for name, batch in self.batches.items()}
+        calls_ = [each for each in self.calls if each.batch]
+        made = sorted((each.api, names[each.batch], each.row, each.number, each.verdict) for each in calls_)
+        facts = {kind: [json.loads(each.content) for each in records if each.kind == kind] for kind in audit.Kind}
+        ended = [(f["api"], f["batch"], f["row"], f["attempt"], f["verdict"]) for f in facts[audit.Kind.OUTCOME]]
+        begun = [(f["api"], f["batch"], f["row"], f["attempt"]) for f in facts[audit.Kind.INTENT]]
+        assert sorted(ended) == made
+        assert sorted(begun) == [each[:4] for each in made]
 
     def no_secret_is_kept(self) -> None:
         for path in self.world.journal.path.parent.iterdir():

@@ -219,20 +219,20 @@ def test_a_batch_is_finished_by_its_last_doubt_unless_somebody_works_on_it(
 
 def test_what_the_tenant_says_of_an_action_is_kept_once(world: World, batch: reading.Batch) -> None:
     said = [action(2, "InProgress"), action(9, "Failed"), action(2, "", id="action-2")]
-    assert settlements.note_actions(world.journal, tenant_key(world), said[:2]) == 1
-    assert settlements.note_actions(world.journal, tenant_key(world), said) == 0
+    assert settlements.note_actions(world.journal, tenant_key(world), said[:2], ORIGIN) == 1
+    assert settlements.note_actions(world.journal, tenant_key(world), said, ORIGIN) == 0
     told = row(world, batch, 2)
     assert (told.outcome, told.action_status, told.finished_at) == (Outcome.SUBMITTED, "InProgress", ORIGIN + 2)
-    assert settlements.note_actions(world.journal, tenant_key(world), [action(2, "Succeeded", 70.0)]) == 1
+    assert settlements.note_actions(world.journal, tenant_key(world), [action(2, "Succeeded", 70.0)], ORIGIN) == 1
     told = row(world, batch, 2)
     assert (told.action_status, told.finished_at) == ("Succeeded", ORIGIN + 70)
 
 
 @pytest.mark.parametrize("end", ["Succeeded", "Failed", "TimeOut", "Cancelled"])
 def test_a_list_that_is_behind_does_not_open_a_final_action_again(world: World, batch: reading.Batch, end: str) -> None:
-    settlements.note_actions(world.journal, tenant_key(world), [action(2, end, 70.0)])
+    settlements.note_actions(world.journal, tenant_key(world), [action(2, end, 70.0)], ORIGIN)
     before = world.report(batch)
-    assert settlements.note_actions(world.journal, tenant_key(world), [action(2, "Pending", 80.0)]) == 0
+    assert settlements.note_actions(world.journal, tenant_key(world), [action(2, "Pending", 80.0)], ORIGIN) == 0
     assert world.report(batch) == before
     assert settlements.open_actions(world.journal, batch.key) == {}
 
@@ -240,17 +240,19 @@ def test_a_list_that_is_behind_does_not_open_a_final_action_again(world: World, 
 def test_another_tenants_action_of_the_same_id_says_nothing(world: World, batch: reading.Batch) -> None:
     world.add([], "elsewhere", scope="another tenant/application")
     other = tenant_key(world, "another tenant/application")
-    assert settlements.note_actions(world.journal, other, [action(2, "Succeeded")]) == 0
+    assert settlements.note_actions(world.journal, other, [action(2, "Succeeded")], ORIGIN) == 0
     assert row(world, batch, 2).action_status == "Pending"
 
 
 def test_a_failed_action_tells_why_and_one_that_succeeded_keeps_its_words(world: World, batch: reading.Batch) -> None:
-    settlements.note_actions(world.journal, tenant_key(world), [action(2, "Failed", error="0x80070005 no access")])
+    settlements.note_actions(
+        world.journal, tenant_key(world), [action(2, "Failed", error="0x80070005 denied")], ORIGIN
+    )
     assert row(world, batch, 2).error_message == "The device reports 0x80070005 no access."
 
 
 def test_an_unknown_word_is_kept_as_it_is_and_is_not_final(world: World, batch: reading.Batch) -> None:
-    settlements.note_actions(world.journal, tenant_key(world), [action(2, "Quarantined")])
+    settlements.note_actions(world.journal, tenant_key(world), [action(2, "Quarantined")], ORIGIN)
     assert row(world, batch, 2).action_status == "Quarantined"
     assert settlements.open_actions(world.journal, batch.key) == {"action-2": ORIGIN + 2}
     assert settlements.status_counts(world.journal, batch.key) == {"Quarantined": 1}
@@ -292,7 +294,7 @@ def test_an_action_that_turns_out_cancelled_is_cancelled_by_us_only_if_we_asked(
 ) -> None:
     if asked:
         call(world, batch, 2, CallOutcome(Verdict.IN_DOUBT, 500), api=ApiName.CANCEL)
-    settlements.note_actions(world.journal, tenant_key(world), [action(2, "cancelled", 70.0)])
+    settlements.note_actions(world.journal, tenant_key(world), [action(2, "cancelled", 70.0)], ORIGIN)
     told = row(world, batch, 2)
     assert (told.outcome, told.action_status, told.finished_at) == (outcome, "cancelled", ORIGIN + 70)
 
@@ -303,7 +305,7 @@ def test_a_cancellation_that_was_seen_to_come_true_stays_so_whatever_its_answer_
 ) -> None:
     key, scope = batch.key, batch.scope_key
     world.journal.commit([Start(key, scope, 2, 1, at(1), ApiName.CANCEL)], [])
-    settlements.note_actions(world.journal, tenant_key(world), [action(2, "Cancelled", 70.0)])
+    settlements.note_actions(world.journal, tenant_key(world), [action(2, "Cancelled", 70.0)], ORIGIN)
     world.journal.commit([], [End(key, scope, 2, 1, at(99), answer, api=ApiName.CANCEL)])
     told = row(world, batch, 2)
     assert (told.outcome, told.action_status, told.finished_at) == (Outcome.CANCELLED, "Cancelled", ORIGIN + 70)

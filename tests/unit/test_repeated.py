@@ -18,7 +18,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.repeated import Repeated
@@ -77,7 +77,7 @@ def test_a_value_that_is_missing_is_an_error_and_not_a_null(connection: Connecti
 
 
 def test_a_database_whose_places_have_names_gets_names() -> None:
-    compiled = Repeated(SEND)._for(postgresql.dialect())
+    compiled = Repeated(SEND)._for(PGDialect())  # type: ignore[no-untyped-call]  # SQLAlchemy's own
     assert compiled.parameters({"r": 1, "mine": True, "now": 5}) == {
         "r": 1, "mine": True, "now": 5.0, "state": JobState.SENDING, "state_1": JobState.PENDING,
     }  # fmt: skip

@@ -1,0 +1,149 @@
+"""Writes the audit record: always in the transaction of what it tells, so that neither is there without the other."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, insert, select
+
+from batch_offboard.audit import START, Anchor, Event, Kind, chained
+from batch_offboard.clock import Moment
+from batch_offboard.errors import JournalError
+from batch_offboard.jobs import JobState, Verdict
+from batch_offboard.journal.attempts import End, Start
+from batch_offboard.journal.plans import NewBatch
+from batch_offboard.journal.repeated import Repeated
+from batch_offboard.journal.schema import audit, batches, calls, jobs, rows
+from batch_offboard.protocol import ApiName
+
+_LAST = Repeated(select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1))
+
+_APPEND = Repeated(insert(audit), audit.c.keys())
+
+_JOB = Repeated(
+    select(batches.c.name, jobs.c.device_id, jobs.c.state)
+    .join(batches, batches.c.id == jobs.c.batch)
+    .where(jobs.c.batch == bindparam("b"), jobs.c.row == bindparam("r"))
+)
+
+
+def last_of(connection: Connection) -> Anchor:
+    """The end of the chain; inside a writing transaction, nobody else can go on from it."""
+    line = _LAST.first(connection, {})
+    return START if line is None else Anchor(*line)
+
+
+def append(connection: Connection, events: Sequence[Event]) -> None:
+    """Record these events behind what is recorded, whichever process did that."""
+    if events:
+        _APPEND.many(connection, [record.as_dict() for record in chained(events, last_of(connection))])
+
+
+def planned(connection: Connection, batch: int, new: NewBatch, who: str) -> Event:
+    """A sheet became a batch; what was decided is counted as it stands now."""
+    by_reason = select(rows.c.reason, func.count()).where(rows.c.batch == batch).group_by(rows.c.reason)
+    decided = {line[0]: line[1] for line in connection.execute(by_reason)}
+    content = {
+        "batch": new.batch_id,
+        "who": who,
+        "source_name": new.source.name,
+        "source_sha256": new.source.sha256,
+        "rows": sum(decided.values()),
+        "offboard": decided.pop(None, 0),
+        "skipped": decided,
+        "comment": new.comment,
+        "scope": new.scope,
+        "api_url": new.api_url,
+        "simulated": new.simulated,
+        "tool_version": new.tool_version,
+    }
+    return Event(Kind.PLANNED, new.planned_at, content)
+
+
+def called(connection: Connection, starts: Sequence[Start], ends: Sequence[End]) -> list[Event]:
+    """The intents and outcomes of calls that stand in the journal."""
+    return [
+        *(Event(Kind.OUTCOME, end.at.wall, {**_call(connection, end), **_outcome(end)}) for end in ends),
+        *(Event(Kind.INTENT, start.at.wall, _call(connection, start)) for start in starts),
+    ]
+
+
+def interrupted(connection: Connection, which: Iterable[ColumnElement[bool]], now: Moment, code: str) -> list[Event]:
+    """The outcomes of open calls that nobody waits for any more."""
+    statement = (
+        select(calls.c.api, calls.c.attempt, calls.c.row, batches.c.name, jobs.c.device_id)
+        .join(jobs, (jobs.c.batch == calls.c.batch) & (jobs.c.row == calls.c.row))
+        .join(batches, batches.c.id == calls.c.batch)
+        .where(*which)
+        .order_by(calls.c.id)
+    )
+    end = {"action_id": "", "code": code, "http_status": None, "verdict": Verdict.IN_DOUBT}
+    return [
+        Event(Kind.OUTCOME, now.wall, {**_call_facts(api, attempt, name, device, row), **end})
+        for api, attempt, row, name, device in connection.execute(statement)
+    ]
+
+
+def skipped(connection: Connection, batch: int, why: Mapping[int, tuple[str, str]], at: float) -> list[Event]:
+    """Pending jobs of a batch that are about to be skipped: for each row the reason and its words."""
+    found = ((row, _JOB.first(connection, {"b": batch, "r": row})) for row in why)
+    return [
+        Event(
+            Kind.SKIPPED,
+            at,
+            {"batch": job[0], "device_id": job[1], "row": row, "reason": why[row][0], "detail": why[row][1]},
+        )
+        for row, job in found
+        if job is not None and job[2] == JobState.PENDING
+    ]
+
+
+def settled(line: Mapping[str, Any], who: str) -> Event:
+    """What a doubt came to, by the words that `settlements` keeps it with; `who` is the person who says so, if one
+    does."""
+    content = {
+        **_call_facts(ApiName.OFFBOARD, line["number"], line["batch_id"], line["device"], line["r"]),
+        "by": line["by"],
+        "who": who,
+        "accepted": line["accepted"],
+        "action_id": line["action"],
+        "note": line["note"],
+    }
+    return Event(Kind.SETTLED, line["at"], content)
+
+
+def cancelled(job: Row[Any], at: float) -> Event:
+    """The tenant's list says that a cancellation of ours has come true."""
+    content = {
+        **_call_facts(ApiName.CANCEL, job.cancels, job.name, job.device_id, job.row),
+        "by": "list",
+        "who": "",
+        "accepted": True,
+        "action_id": job.action_id,
+        "note": "",
+    }
+    return Event(Kind.SETTLED, at, content)
+
+
+def batch_name(connection: Connection, batch: int) -> str:
+    return str(connection.execute(select(batches.c.name).where(batches.c.id == batch)).scalar_one())
+
+
+def _call(connection: Connection, call: Start | End) -> dict[str, Any]:
+    found = _JOB.first(connection, {"b": call.batch, "r": call.row})
+    if found is None:
+        raise JournalError(f"The journal has no job for row {call.row} of a call; nothing more is sent.")
+    return _call_facts(call.api, call.attempt, found[0], found[1], call.row)
+
+
+def _call_facts(api: str, attempt: int, batch: str, device: str, row: int) -> dict[str, Any]:
+    return {"api": api, "attempt": attempt, "batch": batch, "device_id": device, "row": row}
+
+
+def _outcome(end: End) -> dict[str, Any]:
+    outcome = end.outcome
+    return {
+        "action_id": outcome.action_id,
+        "code": outcome.code,
+        "http_status": outcome.http_status,
+        "verdict": outcome.verdict,
+    }

@@ -43,8 +43,7 @@ def write_report(path: Path, head: ReportHead, rows: Iterable[ReportRow]) -> Pat
     """
     write = writer_for(path)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _written(path, head, rows, write)
+        return write_whole(path, lambda file: write(file, head, rows))
     except OSError as error:
         raise ReportError(_sentence(path, head, error)) from error
 
@@ -73,11 +72,14 @@ def writer_for(path: Path) -> Writer:
     return writer
 
 
-def _written(path: Path, head: ReportHead, rows: Iterable[ReportRow], write: Writer) -> Path:
+def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> Path:
+    """Lets `write` fill a new file, for this user alone, that then takes the name `path`, or the next free one beside
+    it; returns where it is. Raises OSError, and what `write` raises; then no half file stays behind."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.parent / f".report-{uuid4().hex}.tmp"
     try:
         with os.fdopen(_claimed(temporary), "w+b") as file:
-            write(file, head, rows)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         return _renamed(temporary, path)

@@ -10,13 +10,14 @@ from contextlib import suppress
 import typer
 from typer.exceptions import TyperException
 
-from batch_offboard.cli import commands, following, scheduling
+from batch_offboard.cli import audit, commands, following, scheduling
 from batch_offboard.cli.app import app
 from batch_offboard.errors import BatchOffboardError, ExitCode
 
 # Importing them has registered their commands; `--help` lists them in this order.
 COMMANDS = (commands, following)
 app.add_typer(scheduling.app)
+app.add_typer(audit.app)
 
 DEBUG_VARIABLE = "BATCH_OFFBOARD_DEBUG"
 

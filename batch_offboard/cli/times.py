@@ -36,8 +36,13 @@ def moment_of(text: str, now: datetime) -> datetime:
             raise UsageError(f"{text!r} is no time of day; write one as 06:30.")
         today = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
         return today if today > now else today + timedelta(days=1)
+    return moment_in_iso(text, now, "06:30 or 2026-11-25T06:30")
+
+
+def moment_in_iso(text: str, now: datetime, example: str = "2026-11-25 or 2026-11-25T06:30") -> datetime:
+    """A date, at whose beginning it is, or a date and time in ISO 8601; without a zone it is one of `now`'s zone."""
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise UsageError(f"{text!r} is no time; write one as 06:30 or 2026-11-25T06:30.") from None
+        raise UsageError(f"{text!r} is no time; write one as {example}.") from None
     return found if found.tzinfo else found.replace(tzinfo=now.tzinfo)

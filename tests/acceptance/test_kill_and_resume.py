@@ -87,6 +87,7 @@ def test_a_run_that_is_killed_again_and_again_loses_nothing_and_sends_nothing_tw
     assert ended.code == (3 if doubtful else 0)
     assert doubtful <= 8 * died
     assert {call["status"] for call in tenant.calls()} <= {201, None}
+    assert office.run("audit", "verify").code == 0
 
 
 @pytest.mark.parametrize(("quota", "window"), [((15, 1000), "minute"), ((1000, 15), "hour")])

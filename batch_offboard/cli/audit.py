@@ -1,0 +1,101 @@
+"""`audit`: the tamper-evident record of who did what."""
+
+import sys
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batch_offboard.cli import options as given
+from batch_offboard.cli.times import moment_in_iso
+from batch_offboard.cli.working import options_of
+from batch_offboard.errors import ExitCode, UsageError
+
+app = typer.Typer(
+    name="audit",
+    help="Verify or export the record of who did what and when, in which every record is chained to the one before.",
+    epilog="Example: batch-offboard audit verify",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+
+class ExportFormat(StrEnum):
+    """What `--format` takes."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+@app.command(epilog="Example: batch-offboard audit verify --json")
+def verify(
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--anchor",
+            metavar="N:HASH",
+            help="The record must contain this one, from a report or a log; repeatable.",
+        ),
+    ] = None,
+    config: given.ConfigPath = None,
+    journal: given.JournalPath = None,
+    simulate: given.Simulate = False,
+    json: given.Json = False,
+    quiet: given.Quiet = False,
+) -> int:
+    """Tell whether the record is whole: exit code 0 if it is, 4 if it was changed or cut."""
+    from batch_offboard import auditing, screens, screens_audit
+    from batch_offboard.audit import Anchor
+    from batch_offboard.desk import Desk
+
+    try:
+        anchors = [Anchor.parse(text) for text in anchor or []]
+    except ValueError as error:
+        raise UsageError(f"--anchor: {error}.") from None
+    with Desk(options_of(config, journal, simulate)) as desk:
+        view = auditing.verify(desk, anchors)
+    screens.show(screens_audit.audit_json(view) if json else screens_audit.audit_text(view), quiet=quiet and not json)
+    return view.exit_code
+
+
+@app.command(epilog="Example: batch-offboard audit export --since 2026-11-01 --output november.csv")
+def export(
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="From then on: 2026-11-24, or 2026-11-24T22:00."),
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before then.")] = None,
+    batch: Annotated[
+        str | None, typer.Option("--batch", metavar="BATCH", help="Only what is about this batch.")
+    ] = None,
+    form: Annotated[
+        ExportFormat | None,
+        typer.Option("--format", metavar="FORMAT", help="jsonl or csv [default: what the output's name ends with]."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="PATH", help="File to write [default: standard output].")
+    ] = None,
+    config: given.ConfigPath = None,
+    journal: given.JournalPath = None,
+    simulate: given.Simulate = False,
+    quiet: given.Quiet = False,
+) -> int:
+    """Write the records out, one JSON object or one CSV row each; it takes nothing from the journal."""
+    from batch_offboard import auditing, screens
+    from batch_offboard.desk import Desk
+
+    now = datetime.now().astimezone()
+    start, end = (moment_in_iso(text, now).timestamp() if text else None for text in (since, until))
+    chosen = options_of(config, journal, simulate, batch=batch)
+    written = form or (ExportFormat.CSV if output and output.suffix.lower() == ".csv" else ExportFormat.JSONL)
+    with Desk(chosen) as desk:
+        found = auditing.chosen(desk, start, end, desk.batch(batch).batch_id if batch else None)
+        if output is None:
+            auditing.write_export(sys.stdout, written, found)
+            return ExitCode.OK
+        path, number = auditing.export_to(chosen.cwd / output, written, found, desk.journal.path)
+    screens.voice(quiet=quiet)(f"{number} records exported.")
+    screens.show(str(path), quiet=quiet)
+    return ExitCode.OK

@@ -24,7 +24,7 @@ from batch_offboard.config.secret import (
     read_private_file,
     read_secret,
 )
-from batch_offboard.config.tree import Config, Guards, Network, Quota
+from batch_offboard.config.tree import Config, Guards, Log, Network, Quota
 
 __all__ = [
     "CLOUDS",
@@ -38,6 +38,7 @@ __all__ = [
     "Endpoints",
     "Federated",
     "Guards",
+    "Log",
     "ManagedIdentity",
     "Network",
     "Notices",

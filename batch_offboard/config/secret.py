@@ -6,6 +6,7 @@ anywhere, and no message contains one.
 
 import importlib
 import os
+import re
 import shlex
 import stat
 import unicodedata
@@ -14,10 +15,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, NoReturn
+from urllib.parse import quote
 
 from batch_offboard.errors import ConfigError
 
 MAX_SECRET_BYTES = 64 * 1024
+
+SHORTEST = 4  # characters; a shorter secret stands in too many words to be taken out of them
+
+# What looks like a secret, whoever's it is: the value of a header or of a form's field, a JSON web token.
+_LOOKS_SECRET = re.compile(
+    r"(?P<before>(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?)[^\"'\r\n,;}]+"
+    r"|(?P<scheme>\b(?:bearer|basic|negotiate)\s+)[A-Za-z0-9._~+/=-]{8,}"
+    r"|(?P<field>\b(?:client_secret|client_assertion|assertion|access_token|refresh_token|id_token|device_code|password"
+    r"|passwd|secret|sig)[\"']?\s*[:=]\s*[\"']?)[^&\s\"',;}]+"
+    r"|\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*",
+    re.IGNORECASE,
+)
+_known: set[str] = set()
 
 
 class SecretPlace(StrEnum):
@@ -51,6 +66,8 @@ class Secret:
 
     def __init__(self, value: str) -> None:
         self._value = value
+        if len(value) >= SHORTEST:
+            _known.update({value, quote(value, safe="")})
 
     def reveal(self) -> str:
         return self._value
@@ -73,6 +90,13 @@ class Secret:
     def __getstate__(self) -> NoReturn:
         """Asked for by every way of pickling."""
         raise TypeError("a secret is not stored")
+
+
+def without_secrets(text: str) -> str:
+    """The text with a mask in the place of every secret that was read, and of whatever looks like one."""
+    for value in sorted(_known, key=len, reverse=True):
+        text = text.replace(value, "***")
+    return _LOOKS_SECRET.sub(lambda found: f"{found['before'] or found['scheme'] or found['field'] or ''}***", text)
 
 
 def read_secret(named: SecretName, environ: Mapping[str, str]) -> Secret:

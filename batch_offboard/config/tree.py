@@ -1,6 +1,6 @@
 """The configuration as code sees it; `config.example.yaml` explains the keys to people."""
 
-from typing import Annotated, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
@@ -100,6 +100,21 @@ class Network(Part):
         return SecretName(SecretPlace.VARIABLE, self.proxy_password_env, "network.proxy_password_env")
 
 
+class Log(Part):
+    """Where events are logged, if anywhere, and how; a file is put aside when it is larger than `max_megabytes`, and
+    `keep` older ones stay."""
+
+    file: FilePath | None = None
+    format: Annotated[Literal["text", "json"], Field(description="text or json")] = "text"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="debug, info, warning or error")
+    ] = "info"
+    max_megabytes: Annotated[
+        float, Field(ge=0.01, le=10_000, allow_inf_nan=False, description="a number from 0.01 to 10000")
+    ] = 10.0
+    keep: Annotated[int, Field(ge=1, le=1000, description="a whole number from 1 to 1000")] = 5
+
+
 class Config(Part):
     """The whole configuration; IDs are None only where the way to sign in does without them."""
 
@@ -118,6 +133,7 @@ class Config(Part):
     lookup: Lookup = Lookup()
     network: Network = Network()
     notices: Notices = Notices()
+    log: Log = Log()
 
     @model_validator(mode="after")
     def _has_the_ids_it_needs(self) -> Self:
@@ -143,6 +159,7 @@ SECTIONS: dict[str, tuple[type[Part], ...]] = {
     "lookup": (Lookup,),
     "network": (Network,),
     "notices": (Notices,),
+    "log": (Log,),
 }
 
 

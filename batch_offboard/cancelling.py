@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from batch_offboard import logs
 from batch_offboard.audit import Kind
 from batch_offboard.brakes import Brakes, Halt
 from batch_offboard.clock import Moment
@@ -76,7 +77,10 @@ def cancel(
 
 
 def _record(desk: Desk, kind: Kind, batch: Batch, content: Mapping[str, object]) -> None:
-    desk.journal.record(kind, desk.clock.now().wall, {"batch": batch.batch_id, "command": "cancel", **content})
+    """Both where it cannot be denied and where it is looked for first."""
+    facts = {"batch": batch.batch_id, "command": "cancel", **content}
+    desk.journal.record(kind, desk.clock.now().wall, facts)
+    logs.info(f"cancellation {kind}", **facts)
 
 
 async def _refresh(tenancy: Tenancy, batch: Batch) -> None:
@@ -105,7 +109,8 @@ class _Cancelling:
         journal.rescue(self._batch.scope_key, now)
         history = call_history(journal, self._batch.scope, ApiName.CANCEL, target.limits.hour.calls, now)
         gate = Gate(target.limits, clock, history)
-        pool = Pool(self, gate, self, Brakes(100.0), self, clock, target.workers)
+        watcher = logs.LoggedCalls(ApiName.CANCEL, self._batch.batch_id, self)
+        pool = Pool(self, gate, self, Brakes(100.0), watcher, clock, target.workers)
         with ending_signals(
             lambda name: pool.drain(_received(name)),
             lambda name: pool.stop(_received(name)),

@@ -11,8 +11,9 @@ from typing import Any, Protocol, Self, TypeVar
 
 import platformdirs
 
+from batch_offboard import logs
 from batch_offboard.clock import Clock, LoopClock, SystemClock
-from batch_offboard.config import Config, load_config
+from batch_offboard.config import Config, Log, load_config
 from batch_offboard.config.loading import is_configured
 from batch_offboard.errors import BusyError, ConfigError, GuardError, UsageError
 from batch_offboard.fasttime import loop_factory
@@ -101,6 +102,7 @@ class Desk:
         wanted = options.config is not None or not options.simulate
         if self._config is None and wanted and is_configured(options.config, options.environ, options.cwd):
             self._config = load_config(options.config, options.environ, options.cwd)
+            keep_log(self._config.log, options.tell)
         return self._config
 
     def limits(self) -> QuotaLimits:
@@ -222,6 +224,13 @@ class Desk:
             return state_folder() / "rehearsal.db"
         configured = self.config.journal if self.config else None
         return configured or default_journal()
+
+
+def keep_log(log: Log, tell: Say) -> None:
+    """From now on, for as long as the program runs, events are logged as the configuration wants it, if it does."""
+    if log.file is not None:
+        settings = logs.LogSettings(log.file, log.format, log.level, int(log.max_megabytes * 1e6), log.keep)
+        logs.open_log(settings, tell)
 
 
 def read_list(path: Path) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from batch_offboard import logs
 from batch_offboard.audit import Kind
 from batch_offboard.brakes import Brakes, Halt
 from batch_offboard.clock import Clock, Moment
@@ -13,6 +14,7 @@ from batch_offboard.gate import Gate, Slot
 from batch_offboard.guards import Clearance
 from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict
 from batch_offboard.journal.attempts import End, Start
+from batch_offboard.journal.audited import last_anchor
 from batch_offboard.journal.reading import Batch, Counts, call_history, count
 from batch_offboard.journal.store import Journal
 from batch_offboard.journal.writer import JournalWriter
@@ -54,6 +56,7 @@ async def work_off(
     journal, clock = tenancy.journal, tenancy.clock
     journal.prepare(batch.key, batch.scope_key, clock.now(), command)
     journal.hold_reserve()
+    logs.info("run begun", batch=batch.batch_id, command=command, tenant=batch.scope, simulated=batch.simulated)
     halt: Halt | None = Halt("The program met an unforeseen error.", ExitCode.UNFINISHED)
     try:
         halt = await _Shift(tenancy, batch, clearance, observer, speed).work(look=look)
@@ -111,7 +114,7 @@ class _Shift:
             self._gate,
             _ApiSender(self._tenancy, self._batch, self._clearance),
             Brakes(target.guards.abort_failure_percent),
-            self._monitor,
+            logs.LoggedCalls(ApiName.OFFBOARD, self._batch.batch_id, self._monitor),
             self._tenancy.clock,
             target.workers,
         )
@@ -179,6 +182,8 @@ def _close(journal: Journal, batch: Batch, clock: Clock, halt: Halt | None, comm
             "jobs": dict(count(journal, batch.key).jobs),
         }
         journal.record(Kind.ENDED, clock.now().wall, ended)
+        (logs.warning if halt else logs.info)("run ended", **ended)
+        logs.info("audit", anchor=str(last_anchor(journal)))
 
 
 class _JournalJobs:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from batch_offboard import logs
 from batch_offboard.brakes import Halt
 from batch_offboard.errors import BusyError, SignInError
 from batch_offboard.fleet import Fleet
@@ -51,6 +52,7 @@ async def look_up(tenancy: Tenancy, *, patience: float = PATIENCE) -> Fleet:
     tenant = await tenancy.writer.run(tenancy.journal.tenant_of, tenancy.scope_key)
     at = tenancy.clock.now().wall
     await tenancy.writer.run(settlements.note_actions, tenancy.journal, tenant, actions, at)
+    logs.info("tenant looked up", machines=len(machines), actions=len(actions))
     return Fleet(machines, actions, at, tenancy.target.platforms)
 
 
@@ -171,12 +173,21 @@ async def look_back(
     sent_again = await writer.run(settlements.send_again, journal, again, now.wall)
     tenant = await writer.run(journal.tenant_of, tenancy.scope_key)
     await writer.run(settlements.note_actions, journal, tenant, actions, now.wall)
+    different: Sequence[Difference] = ()
+    if not open_only:
+        expected = await writer.run(settlements.expected_of, journal, batch.key)
+        different = differences(batch.batch_id, expected, actions, now.wall, whole=whole)
+    logs.info(
+        "actions looked back at",
+        batch=batch.batch_id,
+        actions=len(actions),
+        doubts=len(doubts),
+        found=found,
+        to_send_again=sent_again,
+        differences=len(different),
+    )
     listed = frozenset(action.id for action in actions)
-    if open_only:
-        return LookBack(found, sent_again, listed=listed)
-    expected = await writer.run(settlements.expected_of, journal, batch.key)
-    disagree = differences(batch.batch_id, expected, actions, now.wall, whole=whole)
-    return LookBack(found, sent_again, disagree, listed)
+    return LookBack(found, sent_again, different, listed)
 
 
 async def _end_old_doubts(tenancy: Tenancy, reader: Reader, doubts: Sequence[Doubt]) -> tuple[list[Found], list[Doubt]]:

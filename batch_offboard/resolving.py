@@ -1,5 +1,6 @@
 """Lets a person settle a row in doubt, and keeps who said what."""
 
+from batch_offboard import logs
 from batch_offboard.desk import Desk
 from batch_offboard.errors import UsageError
 from batch_offboard.jobs import JobState
@@ -21,6 +22,7 @@ def resolve(desk: Desk, name: str, row: int, *, accepted: bool, action_id: str, 
             raise UsageError(f"Row {row} of batch {batch.batch_id} is not in doubt; `explain` tells where it stands.")
         given = action_id if accepted else None
         settlements.settle_by_person(desk.journal, doubt, now.wall, user(), action_id=given, note=note)
+        logs.info("row resolved", batch=batch.batch_id, row=row, accepted=accepted, action=action_id, who=user())
         left = count(desk.journal, batch.key).of(JobState.PENDING, JobState.IN_DOUBT)
         desk.journal.end_batch(batch.key, now, batch.halted_because if left else "")
     return desk.batch(batch.batch_id)

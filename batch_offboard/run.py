@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from batch_offboard import logs
 from batch_offboard.audit import Kind
 from batch_offboard.brakes import Halt
 from batch_offboard.clock import iso_utc
@@ -95,7 +96,18 @@ def plan(desk: Desk, sheet: Path, reading: Reading, comment: str | None = None) 
     table = read_sheet(desk.options.cwd / sheet, reading)
     fleet, why_not = _fleet(desk, purpose, desk.options.cwd / sheet, reading)
     batch = save_plan(desk.journal, table, reading, purpose, now, fleet, why_not, protected)
-    return view_plan(desk, batch, [*table.notes, *age_notes(table.source, now.wall)])
+    view = view_plan(desk, batch, [*table.notes, *age_notes(table.source, now.wall)])
+    logs.info(
+        "planned",
+        batch=batch.batch_id,
+        sheet=batch.source_name,
+        sha256=batch.source_sha256,
+        rows=view.counts.rows,
+        offboard=view.counts.of(JobState.PENDING),
+        skipped=view.counts.skipped,
+        not_looked_up=why_not,
+    )
+    return view
 
 
 def _fleet(desk: Desk, purpose: Purpose, sheet: Path, reading: Reading) -> tuple[Fleet | None, str]:
@@ -197,7 +209,9 @@ def write_reports(desk: Desk, batch: Batch, paths: Sequence[Path]) -> list[Path]
     """Write the batch's report to each path; returns where each was written."""
     _spare_the_sheet(batch, paths)
     head = report_head(batch, desk.clock.now().wall, last_anchor(desk.journal))
-    return [write_report(path, head, report_rows(desk.journal, batch.key)) for path in paths]
+    written = [write_report(path, head, report_rows(desk.journal, batch.key)) for path in paths]
+    logs.info("reports written", batch=batch.batch_id, paths=written, audit=head.audit)
+    return written
 
 
 def usual_reports(desk: Desk, batch: Batch) -> list[Path]:
@@ -249,6 +263,7 @@ def _allowed(desk: Desk, view: PlanView, talk: Talk) -> Clearance:
         "overrides": _overrides(desk),
     }
     desk.journal.record(Kind.CLEARED, desk.clock.now().wall, content)
+    logs.info("guards cleared", **content)
     return clearance
 
 
@@ -265,6 +280,7 @@ def refusals_recorded(desk: Desk, batch: Batch) -> Iterator[None]:
             "overrides": _overrides(desk),
         }
         desk.journal.record(Kind.REFUSED, desk.clock.now().wall, content)
+        logs.warning("guards refused", **content)
         raise
 
 

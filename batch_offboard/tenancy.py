@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from batch_offboard import logs
 from batch_offboard.client import ApiClient, api_client
 from batch_offboard.clock import Clock, Moment, iso_utc
 from batch_offboard.errors import BatchOffboardError, BusyError, ExitCode, SignInError
@@ -253,7 +254,9 @@ class Reader:
         self.server_time = (read.server_time, wall) if read.server_time is not None else self.server_time
         at = self._gate.release(slot)
         slower = self._obey(read, slot)
-        await self._end(call, at, _outcome(read), slower=slower)
+        outcome = _outcome(read)
+        await self._end(call, at, outcome, slower=slower)
+        _log(request, read, outcome)
         return read
 
     async def _end(self, call: int, at: Moment, outcome: CallOutcome, *, slower: bool) -> None:
@@ -277,6 +280,21 @@ class Reader:
             raise SignInError(f"The API does not accept the token (401, {_said(read)}); renew it and try again.")
         self._renewed = True
         await self._tenancy.target.token.renew()
+
+
+def _log(request: Request, read: Read, outcome: CallOutcome) -> None:
+    well = outcome.verdict is Verdict.ANSWERED
+    (logs.debug if well else logs.warning)(
+        "tenant read",
+        path=request.url.partition("?")[0],
+        verdict=outcome.verdict,
+        status=outcome.http_status,
+        items=len(read.items),
+        code=outcome.code,
+        message=outcome.message,
+        tracking_id=outcome.target,
+        retry_after=outcome.retry_after,
+    )
 
 
 def _outcome(read: Read) -> CallOutcome:

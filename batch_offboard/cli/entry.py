@@ -20,6 +20,7 @@ app.add_typer(scheduling.app)
 app.add_typer(audit.app)
 
 DEBUG_VARIABLE = "BATCH_OFFBOARD_DEBUG"
+LOG_NAME = "batch-offboard.log"  # of errors that nobody foresaw, in the state folder
 
 # What typer makes of a Ctrl-C, as a shell would; ours is one of the contract's codes.
 TYPERS_CTRL_C = 130
@@ -83,8 +84,21 @@ def _finish_talking() -> None:
 def _unforeseen(error: BaseException) -> int:
     if os.environ.get(DEBUG_VARIABLE):
         traceback.print_exception(error)
+    where = _kept(error)
+    see = f"{where} tells where it happened" if where else f"Set {DEBUG_VARIABLE}=1 to see where it happened"
     _say(
         f"batch-offboard: unforeseen {type(error).__name__}, a mistake in the program; the journal has every row. "
-        f"Set {DEBUG_VARIABLE}=1 to see where it happened, and please report it."
+        f"{see}; please report it."
     )
     return ExitCode.UNFINISHED
+
+
+def _kept(error: BaseException) -> str:
+    """The log in which the error stands with its traceback; empty if it could not be kept."""
+    try:
+        from batch_offboard import logs
+        from batch_offboard.desk import state_folder
+
+        return str(logs.keep_error(error, state_folder() / LOG_NAME) or "")
+    except Exception:  # noqa: BLE001  # a broken installation, perhaps, and then there is nothing to lose
+        return ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_offboard.cli import options as given
-from batch_offboard.errors import UsageError
+from batch_offboard.errors import BatchOffboardError, UsageError
 
 if TYPE_CHECKING:
     from batch_offboard.desk import Desk, Options
@@ -28,7 +28,7 @@ def working(
     create: bool = False,
 ) -> Iterator[tuple["Desk", "Talk"]]:
     """A desk to work at, and a voice. A report that nobody can write is refused before anything is sent."""
-    from batch_offboard import run, screens
+    from batch_offboard import logs, run, screens
     from batch_offboard.desk import Desk
     from batch_offboard.progress import observer_for
     from batch_offboard.report_files import writer_for
@@ -36,14 +36,16 @@ def working(
     for path in report or []:
         writer_for(path)
     talk = run.Talk(
-        observer_for(sys.stderr, quiet=quiet),
+        logs.LoggedRun(observer_for(sys.stderr, quiet=quiet)),
         lambda view: screens.confirm(view, yes=yes, quiet=quiet),
-        screens.voice(quiet=quiet),
+        logs.heard(screens.voice(quiet=quiet)),
     )
     try:
         with Desk(chosen, create=create) as desk:
             yield desk, talk
     except Exception as error:
+        known = isinstance(error, BatchOffboardError)
+        logs.warning("command stopped", error=type(error).__name__, reason=str(error) if known else "")
         _tell_of_refusal(chosen, error, quiet=quiet)
         raise
 
@@ -88,9 +90,10 @@ def _tell_of_refusal(chosen: "Options", error: Exception, *, quiet: bool) -> Non
 
 def _show_told(deliveries: "list[Delivery]", *, quiet: bool) -> None:
     """Having told is talk; not having told is an error, which --quiet leaves."""
-    from batch_offboard import screens
+    from batch_offboard import logs, screens
 
     for each in deliveries:
+        (logs.info if each.delivered else logs.warning)("people told", way=each.way, problem=each.problem)
         if each.delivered:
             screens.voice(quiet=quiet)(f"Told by {each.way}.")
         else:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from batch_offboard import logs
 from batch_offboard.clock import Clock, iso_utc
 from batch_offboard.config import Secret, SecretName, read_secret
 from batch_offboard.errors import ConfigError, SignInError
@@ -52,6 +53,8 @@ class ReadyToken:
 
     def _take(self, secret: Secret) -> None:
         self._secret, self.claims = secret, claims_of(secret)
+        expires = self.claims.expires
+        logs.info("token read", place=self._named, ends=iso_utc(expires) if expires is not None else None)
 
     def _read_in_a_run(self) -> Secret:
         """A run is told of a missing file as of any other token that it does not get."""

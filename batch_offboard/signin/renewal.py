@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from batch_offboard import logs
 from batch_offboard.clock import Clock, Moment, iso_utc
 from batch_offboard.config import Secret
 from batch_offboard.errors import BatchOffboardError, SignInError
@@ -169,10 +170,14 @@ class KeptToken:
         try:
             self._take(await self._run(lambda: self._asking().another()), asked)
         except SignInError as error:
-            self._failure = error
+            self._fail(error)
         except BatchOffboardError as error:  # a file that is being exchanged, or is gone
-            self._failure = TransientSignInError(str(error))
+            self._fail(TransientSignInError(str(error)))
         self._failed_at = self._clock.now().ticks
+
+    def _fail(self, error: SignInError) -> None:
+        self._failure = error
+        logs.warning("no new token", reason=str(error), old_one_good=self._held is not None)
 
     def _take(self, grant: Grant, asked: Moment) -> None:
         """Counted from the moment of asking, a token ends no later than the service has it."""
@@ -194,6 +199,7 @@ class KeptToken:
             end=end,
         )
         self._failure = None
+        logs.info("signed in", application=claims.application, good_for=f"{seconds:.0f} s")
 
 
 def _check(claims: Claims, expected: Expected) -> None:

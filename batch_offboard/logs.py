@@ -245,8 +245,10 @@ def _private(path: str, flags: int) -> int:
 
 
 def _ends_within_a_line(path: Path) -> bool:
-    """The disk was full, or the power went, in the middle of one."""
+    """The disk was full, or the power went, in the middle of one. A terminal or a pipe is not looked into."""
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             return file.seek(0, os.SEEK_END) > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
     except OSError:

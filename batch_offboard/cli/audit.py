@@ -15,7 +15,7 @@ from batch_offboard.errors import ExitCode, UsageError
 
 app = typer.Typer(
     name="audit",
-    help="Verify or export the record of who did what and when, in which every record is chained to the one before.",
+    help="Verify or export the tamper-evident record of who did what and when.",
     epilog="Example: batch-offboard audit verify",
     rich_markup_mode=None,
     no_args_is_help=True,

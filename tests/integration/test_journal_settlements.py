@@ -245,10 +245,8 @@ def test_another_tenants_action_of_the_same_id_says_nothing(world: World, batch:
 
 
 def test_a_failed_action_tells_why_and_one_that_succeeded_keeps_its_words(world: World, batch: reading.Batch) -> None:
-    settlements.note_actions(
-        world.journal, tenant_key(world), [action(2, "Failed", error="0x80070005 denied")], ORIGIN
-    )
-    assert row(world, batch, 2).error_message == "The device reports 0x80070005 no access."
+    settlements.note_actions(world.journal, tenant_key(world), [action(2, "Failed", error="0x80070005 denied")], ORIGIN)
+    assert row(world, batch, 2).error_message == "The device reports 0x80070005 denied."
 
 
 def test_an_unknown_word_is_kept_as_it_is_and_is_not_final(world: World, batch: reading.Batch) -> None:

@@ -27,6 +27,9 @@ REPORT_COLUMNS = (
     "advice",
 )  # a contract; a report is known again by them when it is read back
 
+# The workbook's sheets: all rows, and those that failed once more, to be repaired and fed back.
+DEVICES_SHEET, FAILED_SHEET = "Devices", "Failed"
+
 SIMULATED = "SIMULATED: "  # begins the advice of every row of a rehearsal; the columns are a contract and stay
 
 
@@ -39,6 +42,17 @@ class Outcome(StrEnum):
     IN_DOUBT = "in_doubt"
     PENDING = "pending"
     CANCELLED = "cancelled"
+
+
+# Stands before the word wherever an outcome has a colour, for whoever sees no colours.
+SIGNS: Mapping[Outcome, str] = {
+    Outcome.SUBMITTED: "✓",
+    Outcome.FAILED: "✕",
+    Outcome.SKIPPED: "–",
+    Outcome.IN_DOUBT: "?",
+    Outcome.PENDING: "…",
+    Outcome.CANCELLED: "⊘",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The report as a workbook: a sheet for people to filter, and a summary that can be printed.
+"""The report as a workbook: a sheet for people to filter, the failed rows to feed back, a summary to print.
 
 Every text is typed as text, so no cell is ever a formula, whatever it begins with. Rows are written as they
 come and never held. Nothing here names a file.
@@ -12,12 +12,19 @@ from typing import Any, BinaryIO
 
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
+from openpyxl.chart import BarChart, Reference
+from openpyxl.chart.label import DataLabelList
+from openpyxl.chart.marker import DataPoint
+from openpyxl.chart.shapes import GraphicalProperties
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.utils import get_column_letter
 from openpyxl.utils.exceptions import WorkbookAlreadySaved
 
 from batch_offboard.report import (
+    DEVICES_SHEET,
+    FAILED_SHEET,
     REPORT_COLUMNS,
+    SIGNS,
     Outcome,
     ReportHead,
     ReportRow,
@@ -41,7 +48,7 @@ _WIDTHS = {
     "row": 8,
     "device_id": 44,
     "device_name": 28,
-    "outcome": 12,
+    "outcome": 14,
     "machine_action_id": 38,
     "action_status": 15,
     "error_code": 26,
@@ -95,6 +102,7 @@ class _Style:
     fill: PatternFill | None = None
     alignment: Alignment | None = None
     border: Border | None = None
+    number_format: str | None = None
 
 
 _HEADER = _Style(_font(bold=True, ink=_WHITE), _OWN_HEADER, _MIDDLE)
@@ -103,7 +111,11 @@ _HEADER_OF_COUNT = _Style(
     _font(bold=True, ink=_WHITE), _OWN_HEADER, Alignment(vertical="center", horizontal="right", indent=1)
 )
 _NUMBER = _Style(alignment=_RIGHT)
-_BY_OUTCOME = {outcome: _Style(_FONTS[outcome], _FILLS[outcome], _TOP) for outcome in Outcome}
+# The format shows the sign; the cell holds the word alone, by which it is filtered and read back.
+_BY_OUTCOME = {
+    outcome: _Style(_FONTS[outcome], _FILLS[outcome], _TOP, number_format=f'"{SIGNS[outcome]} "@')
+    for outcome in Outcome
+}
 _TITLE = _Style(_font(bold=True, size=18))
 _SIMULATED = _Style(_font(bold=True, size=12, ink=_WHITE), _BANNER, _MIDDLE)
 _HEADING = _Style(_font(bold=True, size=13))
@@ -121,13 +133,26 @@ def write_workbook(
     book.properties.creator = "batch-offboard"
     book.properties.title = f"Offboarding report {head.batch_id}"
     tally = Tally(head.batch_id)
+    devices = _RowSheets(book, head, DEVICES_SHEET, rows_of_a_sheet)
+    failed = _RowSheets(book, head, FAILED_SHEET, rows_of_a_sheet)
     try:
-        _Devices(book, head, rows_of_a_sheet).fill(tally.counting(rows))
+        devices.begin()
+        for row in tally.counting(rows):
+            devices.add(row)
+            if row.outcome is Outcome.FAILED:
+                failed.add(row)
+        _bring_together(book, [*devices.end(), *failed.end()])
         _write_summary(book, head, tally.summary())
         book.save(file)
     except BaseException:
         _discard(book)
         raise
+
+
+def _bring_together(book: Workbook, titles: Sequence[str]) -> None:
+    """Sheets are made as they are needed, and stand in the order in which they are read."""
+    for at, title in enumerate(titles):
+        book.move_sheet(title, at - book.sheetnames.index(title))
 
 
 def _discard(book: Workbook) -> None:
@@ -144,31 +169,33 @@ def _sheets(book: Workbook) -> list[_Sheet]:
     return list(book.worksheets)
 
 
-class _Devices:
-    """Fills sheet after sheet with rows: a sheet holds only so many."""
+class _RowSheets:
+    """Fills sheet after sheet of one title with rows: a sheet holds only so many."""
 
-    def __init__(self, book: Workbook, head: ReportHead, rows_of_a_sheet: int) -> None:
+    def __init__(self, book: Workbook, head: ReportHead, title: str, rows_of_a_sheet: int) -> None:
         self._book = book
         self._head = head
+        self._title = title
         self._capacity = rows_of_a_sheet
-        self._used = 0
-        self._sheet = self._begun()
+        self._used = rows_of_a_sheet
+        self._sheets: list[_Sheet] = []
 
-    def fill(self, rows: Iterable[ReportRow]) -> None:
-        for row in rows:
-            if self._used == self._capacity:
-                self._end()
-                self._sheet = self._begun()
-            self._sheet.append(self._cells(row))
-            self._used += 1
-        self._end()
+    def add(self, row: ReportRow) -> None:
+        if self._used == self._capacity:
+            self.begin()
+        self._sheets[-1].append(self._cells(row))
+        self._used += 1
 
-    def _begun(self) -> _Sheet:
-        count = len(self._book.worksheets)
-        sheet = _new_sheet(self._book, f"Devices {count + 1}" if count else "Devices", pages_wide=2)
+    def begin(self) -> None:
+        """The next sheet with its header; until rows come, there is none."""
+        self._close()
+        count = len(self._sheets)
+        sheet = _new_sheet(self._book, f"{self._title} {count + 1}" if count else self._title, pages_wide=2)
+        self._sheets.append(sheet)
         sheet.freeze_panes = "A2"
         sheet.print_title_rows = "1:1"
         sheet.row_dimensions[1].height = 20
+        sheet.sheet_properties.tabColor = _COLOURS[Outcome.FAILED][1] if self._title == FAILED_SHEET else None
         _set_widths(sheet, [*_WIDTHS.values(), *map(_width_of_input, self._head.columns)])
         own = [_cell(sheet, name, _HEADER) for name in REPORT_COLUMNS]
         sheet.append([*own, *(_cell(sheet, name, _HEADER_OF_INPUT) for name in self._head.columns)])
@@ -176,21 +203,27 @@ class _Devices:
         self._outcomes = {outcome: _cell(sheet, outcome.value, _BY_OUTCOME[outcome]) for outcome in Outcome}
         self._numbers = {at: _cell(sheet, None, _NUMBER) for at in _COUNTS_AT}
         self._used = 1
-        return sheet
 
-    def _end(self) -> None:
-        last = get_column_letter(len(REPORT_COLUMNS) + len(self._head.columns))
-        self._sheet.auto_filter.ref = f"A1:{last}{self._used}"
-        self._sheet.close()
+    def end(self) -> list[str]:
+        """Done; returns the sheets' titles."""
+        self._close()
+        return [sheet.title for sheet in self._sheets]
+
+    def _close(self) -> None:
+        if self._sheets:
+            last = get_column_letter(len(REPORT_COLUMNS) + len(self._head.columns))
+            self._sheets[-1].auto_filter.ref = f"A1:{last}{self._used}"
+            self._sheets[-1].close()
 
     def _cells(self, row: ReportRow) -> list[Any]:
         values: list[Any] = record(row, self._head)
-        cells = [_text(self._sheet, value) if isinstance(value, str) else value for value in values]
+        sheet = self._sheets[-1]
+        cells = [_text(sheet, value) if isinstance(value, str) else value for value in values]
         cells[_OUTCOME_AT] = self._outcomes[row.outcome]
         for at, cell in self._numbers.items():
             cell.value = cells[at]
             cells[at] = cell
-        cells.extend(_text(self._sheet, cell) for cell in row.cells)
+        cells.extend(_text(sheet, cell) for cell in row.cells)
         return cells
 
 
@@ -240,7 +273,7 @@ def _cell(sheet: _Sheet, value: str | int | None, style: _Style) -> Any:
         cell.value = _cell_text(value)
         cell.data_type = "s"
         cell.quotePrefix = is_like_formula(cell.value)
-    for name in ("font", "fill", "alignment", "border"):
+    for name in ("font", "fill", "alignment", "border", "number_format"):
         part = getattr(style, name)
         if part is not None:
             setattr(cell, name, part)
@@ -277,16 +310,31 @@ def _write_summary(book: Workbook, head: ReportHead, summary: Summary) -> None:
     sheet = _new_sheet(book, "Summary")
     sheet.sheet_view.showGridLines = False
     _set_widths(sheet, _SUMMARY_WIDTHS)
-    lines = [
-        *_title_lines(sheet, head),
-        *_fact_lines(sheet, head),
-        *_outcome_lines(sheet, summary),
-        *_reason_lines(sheet, summary),
-    ]
+    asked = [*_title_lines(sheet, head), *_fact_lines(sheet, head)]
+    lines = [*asked, *_outcome_lines(sheet, summary), *_reason_lines(sheet, summary)]
     for number, (height, cells) in enumerate(lines, 1):
         sheet.row_dimensions[number].height = height  # not every program fits it to wrapped text by itself
         sheet.append(cells)
+    sheet.add_chart(_chart(sheet, header=len(asked) + 3), f"D{len(asked) + 2}")
     sheet.close()
+
+
+def _chart(sheet: _Sheet, header: int) -> BarChart:
+    """The counts by outcome as bars, beside their table, whose header is in this row."""
+    chart = BarChart()
+    chart.type, chart.gapWidth, chart.legend = "bar", 30, None
+    chart.width, chart.height = 18, 5.2  # centimetres; as high as the table
+    last = header + len(Outcome)
+    chart.add_data(Reference(sheet, min_col=2, min_row=header + 1, max_row=last))
+    chart.set_categories(Reference(sheet, min_col=1, min_row=header + 1, max_row=last))
+    chart.x_axis.delete = chart.y_axis.delete = False
+    chart.x_axis.scaling.orientation = "maxMin"  # from the top down, as in the table
+    chart.y_axis.delete, chart.y_axis.majorGridlines = True, None
+    bars = chart.series[0]
+    bars.dLbls = DataLabelList(showVal=True, showSerName=False, showCatName=False, showLegendKey=False)
+    for at, outcome in enumerate(Outcome):
+        bars.dPt.append(DataPoint(idx=at, spPr=GraphicalProperties(solidFill=_COLOURS[outcome][1])))
+    return chart
 
 
 def _title_lines(sheet: _Sheet, head: ReportHead) -> Iterator[_Line]:

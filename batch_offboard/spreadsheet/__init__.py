@@ -25,7 +25,13 @@ from batch_offboard.spreadsheet.intake import (
     read_whole,
     refuse_other_suffix,
 )
-from batch_offboard.spreadsheet.reports import input_rows, refuse_unknown_outcomes, report_layout
+from batch_offboard.spreadsheet.reports import (
+    failed_rows,
+    input_rows,
+    refuse_unknown_outcomes,
+    repeats_others,
+    report_layout,
+)
 
 __all__ = ["HiddenRows", "open_table"]
 
@@ -136,13 +142,32 @@ def _chosen_sheet(book: Book, request: _Request, name: str) -> tuple[Sheet, Layo
         return (sheet, *_layout(sheet.head(), request, name))
     found, problem = _usable_sheets(book, request, name)
     by_id = [entry for entry in found if entry[1].id_index is not None]
-    usable = by_id or found
+    usable = _without_repetitions(by_id or found, name)
     if len(usable) > 1:
         names = ", ".join(f"'{shown(sheet.name)}'" for sheet, _, _ in usable)
         raise InputError(f"{name}: more than one sheet holds devices ({names}); name one with --sheet.")
     if not usable:
         raise problem
     return usable[0]
+
+
+def _without_repetitions(usable: list[tuple[Sheet, Layout, bool]], name: str) -> list[tuple[Sheet, Layout, bool]]:
+    """A report repeats its failed rows on a sheet of their own, to be repaired there. That is no second answer to
+    which rows are meant until somebody has changed one of the two; then it is."""
+    originals = [entry for entry in usable if not (entry[2] and repeats_others(entry[0].name))]
+    repeated = [entry for entry in usable if entry not in originals]
+    if len(originals) != 1 or not repeated or not originals[0][2]:
+        return usable
+    whole, *parts = (_failed_rows_on(entry) for entry in (originals[0], *repeated))
+    if whole == frozenset().union(*parts):
+        return originals
+    names = " and ".join(f"'{shown(sheet.name)}'" for sheet, _, _ in usable)
+    raise InputError(f"{name}: the failed rows on the sheets {names} differ; name the one that is meant with --sheet.")
+
+
+def _failed_rows_on(entry: tuple[Sheet, Layout, bool]) -> frozenset[object]:
+    sheet, layout, _ = entry
+    return failed_rows(sheet.rows(layout, {}, frozenset()))
 
 
 def _usable_sheets(book: Book, request: _Request, name: str) -> tuple[list[tuple[Sheet, Layout, bool]], InputError]:

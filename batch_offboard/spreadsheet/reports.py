@@ -1,11 +1,11 @@
 """The tool's own report as input: which rows are taken, and what the report writer did to the cells."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from batch_offboard.devices import shown
 from batch_offboard.errors import InputError
-from batch_offboard.report import REPORT_COLUMNS, Outcome
+from batch_offboard.report import FAILED_SHEET, REPORT_COLUMNS, Outcome
 from batch_offboard.rows import NotText, SourceRow
 from batch_offboard.safe_text import unguarded
 from batch_offboard.spreadsheet.columns import HeadRow, Layout
@@ -52,3 +52,15 @@ def input_rows(rows: Iterator[SourceRow], only: frozenset[str] | None, *, neutra
             name = unguarded(name)
             device_id = unguarded(device_id) if isinstance(device_id, str) else device_id
         yield SourceRow(row.number, device_id, name, cells)
+
+
+def repeats_others(sheet: str) -> bool:
+    """Whether the report's sheet of this name holds rows that another of its sheets holds, too."""
+    return f"{sheet} ".startswith(f"{FAILED_SHEET} ")
+
+
+def failed_rows(rows: Iterable[SourceRow]) -> frozenset[tuple[str | NotText, str, tuple[str, ...]]]:
+    """The failed rows of a report, whatever their order, to be compared with those of another sheet."""
+    return frozenset(
+        (row.device_id, row.device_name, row.cells) for row in rows if row.cells[_OUTCOME].strip() == Outcome.FAILED
+    )

@@ -2,6 +2,8 @@
 
 import io
 import re
+import tempfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -107,6 +109,8 @@ def test_each_outcome_has_a_colour_and_its_word(head: ReportHead, rows: list[Rep
 
     assert [cell.value for cell in cells] == ["submitted", "failed", "skipped", "in_doubt", "pending", "cancelled"]
     assert len({cell.fill.fgColor.rgb for cell in cells}) == 6
+    assert [cell.number_format for cell in cells] == ['"✓ "@', '"✕ "@', '"– "@', '"? "@', '"… "@', '"⊘ "@']
+    assert all(cell.font.bold for cell in cells)
 
 
 def luminance(colour: str) -> float:
@@ -135,6 +139,26 @@ def test_rows_that_do_not_fit_a_sheet_go_on_in_the_next(head: ReportHead, rows: 
     assert numbers == [[2, 3, 4], [5, 6, 7], [8]]
     assert {book[name]["B1"].value for name in book.sheetnames[:3]} == {"device_id"}
     assert book["Devices 3"].auto_filter.ref == "A1:P2"
+
+
+def test_the_failed_rows_stand_on_a_sheet_of_their_own_too(head: ReportHead, rows: list[ReportRow]) -> None:
+    many = [replace(rows[0], row=2, outcome=Outcome.FAILED), rows[1], replace(rows[0], row=4, outcome=Outcome.FAILED)]
+    book = opened(head, many)
+    devices, failed = ([[cell.value for cell in line] for line in book[name]] for name in ("Devices", "Failed"))
+
+    assert book.sheetnames == ["Devices", "Failed", "Summary"]
+    assert failed == [devices[0], devices[1], devices[3]]
+    assert (book["Failed"].freeze_panes, book["Failed"].auto_filter.ref) == ("A2", "A1:P3")
+
+
+def test_without_failed_rows_there_is_no_sheet_for_them(head: ReportHead, rows: list[ReportRow]) -> None:
+    assert opened(head, rows).sheetnames == ["Devices", "Summary"]
+
+
+def test_the_sheets_of_one_title_stand_together(head: ReportHead, rows: list[ReportRow]) -> None:
+    many = [replace(rows[0], row=number, outcome=Outcome.FAILED) for number in range(2, 5)]
+
+    assert opened(head, many, rows_of_a_sheet=3).sheetnames == ["Devices", "Devices 2", "Failed", "Failed 2", "Summary"]
 
 
 def test_rows_that_just_fit_make_no_empty_sheet(head: ReportHead, rows: list[ReportRow]) -> None:
@@ -181,6 +205,34 @@ def test_the_summary_says_what_was_asked_and_how_it_ended(head: ReportHead, rows
         ),
         ("skipped", "invalid_id", 1, "Correct the ID: copy it from the device's page in the portal, as text."),
     ]
+
+
+def test_the_summary_draws_the_counts_of_its_own_table(head: ReportHead, rows: list[ReportRow]) -> None:
+    with zipfile.ZipFile(workbook(head, rows)) as archive:
+        drawn = archive.read("xl/charts/chart1.xml").decode()
+    sheet = opened(head, rows)["Summary"]
+    places = [place.replace("$", "") for place in re.findall(r"<f>'Summary'!([$A-Z0-9:]+)</f>", drawn)]
+
+    assert [[cell.value for (cell,) in sheet[place]] for place in places] == [
+        ["submitted", "failed", "skipped", "in_doubt", "pending", "cancelled"],
+        [1, 0, 1, 0, 0, 0],
+    ]
+    assert len(set(re.findall(r'<dPt>.*?<a:srgbClr val="(\w+)"', drawn))) == 6
+
+
+def test_the_memory_it_takes_does_not_grow_with_the_rows(head: ReportHead, rows: list[ReportRow]) -> None:
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        failed = replace(rows[0], outcome=Outcome.FAILED)
+        with tempfile.TemporaryFile() as file:
+            write_workbook(file, head, (replace(failed, row=number) for number in range(2, count)))
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(10)  # what is imported and kept once
+
+    assert peak(1600) < 1.5 * peak(400)
 
 
 def test_a_rehearsal_says_so_on_top_and_in_every_row(rehearsal: ReportHead, rows: list[ReportRow]) -> None:

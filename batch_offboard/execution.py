@@ -12,6 +12,7 @@ from batch_offboard.clock import Clock, Moment
 from batch_offboard.errors import BatchOffboardError, ExitCode, JournalError
 from batch_offboard.gate import Gate, Slot
 from batch_offboard.guards import Clearance
+from batch_offboard.history import RUNS_KEPT
 from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.audited import last_anchor
@@ -99,6 +100,8 @@ class _Shift:
         """A doubt that turns out as not accepted is sent once more, so the pool may have to run again."""
         await self._interruptible(self._look_before(look=look))
         self._recount()
+        if self._halt is None:
+            await self._note_expectation()
         while self._halt is None:
             await self._submit()
             if not await self._look_after():
@@ -106,6 +109,13 @@ class _Shift:
 
     async def _look_before(self, *, look: bool) -> None:
         self._stop_for(await look_before_sending(self._tenancy, self._batch, self._clearance, look=look))
+
+    async def _note_expectation(self) -> None:
+        """How long this run is going to take, for the report to compare with."""
+        calls, seconds = self._monitor.expectation()
+        run = {"at": self._tenancy.clock.now().wall, "calls": calls, "expected": seconds}
+        runs = [*self._batch.findings.get("runs", ()), run][-RUNS_KEPT:]
+        await self._tenancy.writer.run(self._tenancy.journal.note_findings, self._batch.key, {"runs": runs})
 
     async def _submit(self) -> None:
         target = self._tenancy.target
@@ -302,6 +312,10 @@ class Monitor:
             speed=self._speed,
             draining=self.draining,
         )
+
+    def expectation(self) -> tuple[int, float]:
+        """The calls that are left, and the seconds until the last of them will have ended."""
+        return self._left, self._gate.time_for(self._left, self._latency, self._target.workers)
 
     def _forecast(self, now: Moment) -> float | None:
         """When the last call will have ended, in seconds since the epoch; worked out now and then, it costs a while."""

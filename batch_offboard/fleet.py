@@ -5,7 +5,7 @@ API no more than one of 50.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -23,6 +23,15 @@ class Caution(StrEnum):
     INACTIVE = "inactive"
     DEFENDER_FOR_CLOUD = "defender_for_cloud"
     OFFBOARDED_BEFORE = "offboarded_before"
+
+
+# Each follows a number of devices.
+CAUTIONS: Mapping[Caution, str] = {
+    Caution.SEEN_RECENTLY: "were seen in the last 7 days and may still be in use",
+    Caution.INACTIVE: "are inactive: their actions wait until they connect, or expire",
+    Caution.DEFENDER_FOR_CLOUD: "are virtual machines that Defender for Cloud may onboard again",
+    Caution.OFFBOARDED_BEFORE: "have an earlier offboard action that succeeded",
+}
 
 
 class Fleet:

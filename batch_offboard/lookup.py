@@ -173,6 +173,7 @@ async def look_back(
     sent_again = await writer.run(settlements.send_again, journal, again, now.wall)
     tenant = await writer.run(journal.tenant_of, tenancy.scope_key)
     await writer.run(settlements.note_actions, journal, tenant, actions, now.wall)
+    await writer.run(journal.note_findings, batch.key, {"actions_seen_at": now.wall})
     different: Sequence[Difference] = ()
     if not open_only:
         expected = await writer.run(settlements.expected_of, journal, batch.key)

@@ -6,10 +6,11 @@ format, or looks at a clock.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from batch_offboard.clock import iso_utc
+from batch_offboard.history import History
 
 REPORT_COLUMNS = (
     "row",
@@ -26,6 +27,9 @@ REPORT_COLUMNS = (
     "finished_at",
     "advice",
 )  # a contract; a report is known again by them when it is read back
+
+FORMATS = ("csv", "xlsx", "json", "html")
+USUAL_FORMATS = ("csv", "xlsx", "html")  # written at the end of every run
 
 # The workbook's sheets: all rows, and those that failed once more, to be repaired and fed back.
 DEVICES_SHEET, FAILED_SHEET = "Devices", "Failed"
@@ -81,7 +85,8 @@ class ReportRow:
 @dataclass(frozen=True, slots=True)
 class ReportHead:
     """Facts about the batch. Times are seconds since the epoch; `columns` are the input's own; `audit` names the end of
-    the audit record as NUMBER:HASH, empty if there is none."""
+    the audit record as NUMBER:HASH, empty if there is none. `beside` are the names of the other files that the same
+    report is written to; `history` is known where a format tells of it."""
 
     batch_id: str
     source_name: str
@@ -96,6 +101,8 @@ class ReportHead:
     state: str
     tool_version: str
     audit: str = ""
+    history: History = field(default_factory=History)
+    beside: tuple[str, ...] = ()
 
 
 def moment(seconds: float | None) -> str | None:
@@ -223,15 +230,38 @@ _ADVICE_BY_STATUS: Mapping[str, str] = {
 }
 
 
-def advice(row: ReportRow, batch: str = "BATCH") -> str:
-    """One sentence that says what to do about the row; commands in it name the batch."""
-    return _advised(row.outcome, row.error_code, row.action_status, batch, str(row.row))
+def advice(row: ReportRow, batch: str = "BATCH", number: str | None = None) -> str:
+    """One sentence that says what to do about the row; commands in it name the batch and the row, or `number` in the
+    row's place where several rows share the sentence."""
+    return _advised(row.outcome, row.error_code, row.action_status, batch, number or str(row.row))
 
 
 def _advised(outcome: Outcome, code: str, status: str, batch: str, row: str) -> str:
     by_status = _ADVICE_BY_STATUS.get(status.lower()) if outcome is Outcome.SUBMITTED else None
     text = by_status or _ADVICE[outcome].get(code.lower()) or _ADVICE_OTHERWISE[outcome]
     return text.replace("{batch}", batch).replace("{row}", row)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command to type next; `why` tells when or what for, where that is not plain."""
+
+    command: str
+    why: str = ""
+
+
+def next_steps(batch: str, state: str, *, pending: int, failed: int, in_doubt: int) -> list[Step]:
+    """What to do about a batch of which so many rows are left in these outcomes."""
+    if state == "planned" and pending:
+        return [Step(f"batch-offboard run {batch}")]
+    steps = []
+    if pending and not in_doubt:
+        steps.append(Step(f"batch-offboard resume {batch}"))
+    if failed:
+        steps.append(Step(f"batch-offboard retry {batch}", "when the cause is mended"))
+    if in_doubt:
+        steps.append(Step(f"batch-offboard resume {batch}", "later: it looks in the tenant for the rows in doubt"))
+    return steps
 
 
 # ── counts ────────────────────────────────────────────────────────────────────────────────────────────────

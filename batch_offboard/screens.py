@@ -11,14 +11,14 @@ from pathlib import Path
 from batch_offboard.clock import iso_utc
 from batch_offboard.devices import shown
 from batch_offboard.errors import GuardError
-from batch_offboard.fleet import Caution
+from batch_offboard.fleet import CAUTIONS
 from batch_offboard.gate import Standing
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.lives import Life
 from batch_offboard.journal.reading import Batch, Counts
 from batch_offboard.plan import Reason
 from batch_offboard.protocol import ApiName
-from batch_offboard.report import advice
+from batch_offboard.report import advice, next_steps
 from batch_offboard.run import PlanView, QuotaView, RunView
 from batch_offboard.standing import spoken_duration
 
@@ -132,14 +132,6 @@ def _tenant_lines(batch: Batch) -> list[str]:
         at = iso_utc(batch.looked_up_at)
         return [f"  tenant    {devices_text(tenant['devices'])}, {tenant['onboarded']} onboarded, looked up {at}"]
     return []
-
-
-CAUTIONS = {
-    Caution.SEEN_RECENTLY: "were seen in the last 7 days and may still be in use",
-    Caution.INACTIVE: "are inactive: their actions wait until they connect, or expire",
-    Caution.DEFENDER_FOR_CLOUD: "are virtual machines that Defender for Cloud may onboard again",
-    Caution.OFFBOARDED_BEFORE: "have an earlier offboard action that succeeded",
-}
 
 
 def _caution_lines(batch: Batch) -> list[str]:
@@ -315,16 +307,9 @@ def _settlement_events(life: Life) -> Iterator[_Event]:
 
 
 def _next_steps(batch: Batch, counts: Counts) -> list[str]:
-    steps = []
-    if batch.state == "planned" and counts.of(JobState.PENDING):
-        return [f"batch-offboard run {batch.batch_id}"]
-    if counts.of(JobState.PENDING) and not counts.of(JobState.IN_DOUBT):
-        steps.append(f"batch-offboard resume {batch.batch_id}")
-    if counts.of(JobState.FAILED):
-        steps.append(f"batch-offboard retry {batch.batch_id} (when the cause is mended)")
-    if counts.of(JobState.IN_DOUBT):
-        steps.append(f"batch-offboard resume {batch.batch_id} (later: it looks in the tenant for the rows in doubt)")
-    return steps
+    pending, failed, in_doubt = map(counts.of, (JobState.PENDING, JobState.FAILED, JobState.IN_DOUBT))
+    steps = next_steps(batch.batch_id, batch.state, pending=pending, failed=failed, in_doubt=in_doubt)
+    return [f"{step.command} ({step.why})" if step.why else step.command for step in steps]
 
 
 def _by_state(counts: Counts) -> list[tuple[JobState, int]]:

@@ -145,6 +145,15 @@ def open_actions(journal: Journal, batch: int) -> dict[str, float]:
         return {line.action_id: line.submitted_at for line in connection.execute(statement)}
 
 
+def open_count(journal: Journal, batch: int) -> int:
+    """How many of them there are."""
+    statement = select(func.count()).where(
+        jobs.c.batch == batch, jobs.c.state == JobState.SUBMITTED, jobs.c.action_id != "", _NOT_FINAL
+    )
+    with journal.reading() as connection:
+        return int(connection.execute(statement).scalar_one())
+
+
 def cancelled_rows(journal: Journal, batch: int) -> set[int]:
     """The rows whose machine action was cancelled on our request."""
     statement = select(jobs.c.row).where(jobs.c.batch == batch, jobs.c.state == JobState.CANCELLED)

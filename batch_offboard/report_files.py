@@ -1,4 +1,4 @@
-"""Puts a report into a file: CSV and JSON here, XLSX next door.
+"""Puts a report into a file: CSV and JSON here, XLSX and HTML next door.
 
 A report is written to a file of its own and takes its name only when it is whole, so whoever opens the name
 sees the old report or the new one. Rows pass through and are never collected. Nothing here decides what a
@@ -237,4 +237,13 @@ def _write_xlsx(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> 
     write_workbook(file, head, rows)
 
 
-_WRITERS: Mapping[str, Writer] = {".csv": _write_csv, ".xlsx": _write_xlsx, ".json": _write_json}
+# ── HTML ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _write_html(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
+    from batch_offboard.report_html import write_page  # Jinja2 is imported by whoever wants a page
+
+    write_page(file, head, rows)
+
+
+_WRITERS: Mapping[str, Writer] = {".csv": _write_csv, ".xlsx": _write_xlsx, ".json": _write_json, ".html": _write_html}

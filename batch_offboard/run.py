@@ -3,9 +3,9 @@
 Nothing here prints or asks; what people see and answer comes in from the command line as functions.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from batch_offboard.gate import Gate, Standing
 from batch_offboard.guards import Clearance, Situation, clear, cleared_before
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.audited import last_anchor
+from batch_offboard.journal.history import history_of
 from batch_offboard.journal.lives import Life, life_of, rows_of_device
 from batch_offboard.journal.plans import tenant_of
 from batch_offboard.journal.reading import (
@@ -41,6 +42,7 @@ from batch_offboard.plan import Reason
 from batch_offboard.planning import Purpose, Reading, age_notes, read_sheet, save_plan, staleness
 from batch_offboard.protocol import ApiName
 from batch_offboard.quota import TYPICAL_LATENCY, QuotaLimits
+from batch_offboard.report import USUAL_FORMATS
 from batch_offboard.report_files import ensure_writable, write_report
 from batch_offboard.safe_text import one_line
 from batch_offboard.standing import Observer
@@ -208,10 +210,24 @@ def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView
 def write_reports(desk: Desk, batch: Batch, paths: Sequence[Path]) -> list[Path]:
     """Write the batch's report to each path; returns where each was written."""
     _spare_the_sheet(batch, paths)
-    head = report_head(batch, desk.clock.now().wall, last_anchor(desk.journal))
-    written = [write_report(path, head, report_rows(desk.journal, batch.key)) for path in paths]
-    logs.info("reports written", batch=batch.batch_id, paths=written, audit=head.audit)
-    return written
+    # A rehearsal's time runs ahead of ours.
+    head = report_head(batch, max(desk.clock.now().wall, batch.ended_at or 0.0), last_anchor(desk.journal))
+    written: dict[Path, Path] = {}
+    for path in sorted(paths, key=_is_page):  # a page names the files beside it, whatever names these found free
+        if _is_page(path):
+            head = replace(head, history=history_of(desk.journal, batch), beside=_names(written.values(), path.parent))
+        written[path] = write_report(path, head, report_rows(desk.journal, batch.key))
+    logs.info("reports written", batch=batch.batch_id, paths=list(written.values()), audit=head.audit)
+    return [written[path] for path in paths]
+
+
+def _is_page(path: Path) -> bool:
+    return path.suffix.lower() == ".html"
+
+
+def _names(paths: Iterable[Path], folder: Path) -> tuple[str, ...]:
+    """The files as somebody in this folder calls them."""
+    return tuple(path.name if path.parent == folder else str(path) for path in paths if not _is_page(path))
 
 
 def usual_reports(desk: Desk, batch: Batch) -> list[Path]:
@@ -229,7 +245,7 @@ def _spare_the_sheet(batch: Batch, reports: Sequence[Path]) -> None:
                 )
 
 
-def default_reports(cwd: Path, batch: Batch, formats: Sequence[str] = ("csv", "xlsx")) -> list[Path]:
+def default_reports(cwd: Path, batch: Batch, formats: Sequence[str] = USUAL_FORMATS) -> list[Path]:
     return [cwd / "reports" / f"{batch.batch_id}.{suffix}" for suffix in formats]
 
 

@@ -179,8 +179,8 @@ def report(
     report: given.ReportPaths = None,
     formats: Annotated[
         str,
-        typer.Option("--format", metavar="LIST", help="csv, xlsx, json, separated by commas, into reports/."),
-    ] = "csv,xlsx",
+        typer.Option("--format", metavar="LIST", help="csv, xlsx, json, html, separated by commas, into reports/."),
+    ] = "csv,xlsx,html",
     simulate: given.Simulate = False,
     json: given.Json = False,
     quiet: given.Quiet = False,

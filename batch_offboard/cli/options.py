@@ -45,8 +45,8 @@ ReportPaths = Annotated[
     typer.Option(
         "--report",
         metavar="PATH",
-        help="Write the report here; .csv, .xlsx or .json picks the format; repeatable "
-        "[default: reports/BATCH.csv and .xlsx].",
+        help="Write the report here; .csv, .xlsx, .json or .html picks the format; repeatable "
+        "[default: reports/BATCH.csv, .xlsx and .html].",
     ),
 ]
 Comment = Annotated[

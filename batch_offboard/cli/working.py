@@ -158,10 +158,11 @@ def report_paths(chosen: "Options", report: list[Path] | None) -> list[Path]:
 
 
 def formats_of(text: str) -> list[str]:
+    from batch_offboard.report import FORMATS
+
     formats = [word.strip().lower() for word in text.split(",") if word.strip()]
-    unknown = [word for word in formats if word not in ("csv", "xlsx", "json")]
+    unknown = [word for word in formats if word not in FORMATS]
     if unknown or not formats:
-        raise UsageError(
-            f"--format takes csv, xlsx and json, separated by commas, not {', '.join(unknown) or 'nothing'}."
-        )
+        known = f"{', '.join(FORMATS[:-1])} and {FORMATS[-1]}"
+        raise UsageError(f"--format takes {known}, separated by commas, not {', '.join(unknown) or 'nothing'}.")
     return formats

@@ -13,7 +13,7 @@ from batch_offboard.errors import ReportError, UsageError
 from batch_offboard.report import ReportHead, ReportRow
 from batch_offboard.report_files import _replacing, write_report, writer_for
 
-SUFFIXES = [".csv", ".xlsx", ".json"]
+SUFFIXES = [".csv", ".xlsx", ".json", ".html"]
 LeftOver = Callable[[], list[str]]
 
 
@@ -176,7 +176,7 @@ def test_another_suffix_is_a_mistake_of_the_command_line(tmp_path: Path, name: s
     with pytest.raises(UsageError) as caught:
         writer_for(tmp_path / name)
 
-    assert str(caught.value).endswith("end its name with one of .csv, .xlsx, .json.")
+    assert str(caught.value).endswith("end its name with one of .csv, .xlsx, .json, .html.")
     assert str(caught.value).isprintable()
 
 

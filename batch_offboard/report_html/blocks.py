@@ -1,0 +1,82 @@
+"""The rows as data for the page's own script: blocks of JSON that no text can break out of.
+
+A row is an array in the order of FIELDS. Texts that occur again and again (codes, advice) are written once, in a list
+of words, and a row names its place there; so a number stands for a word, and a string for itself.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from math import floor
+from typing import Any
+
+from batch_offboard.report import Outcome, ReportRow, advice
+from batch_offboard.safe_text import visible
+
+FIELDS = (
+    "row", "id", "name", "outcome", "action", "status", "code", "message", "http", "attempts", "submitted", "finished",
+    "advice", "cells",
+)  # fmt: skip
+WORDED = ("status", "code", "message", "advice")
+
+ROWS_OF_A_BLOCK = 2000
+MOST_WORDS = 2000  # they are held until the page is whole
+LONGEST_WORD = 500  # characters
+
+_OUTCOMES = {outcome: at for at, outcome in enumerate(Outcome)}
+_ACTING = re.compile("[<>&]")
+
+
+class Words:
+    """Texts and their places; a text that finds no place stays itself."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+
+    def place(self, text: str) -> int | str:
+        at = self._places.get(text)
+        if at is not None:
+            return at
+        if len(self._places) >= MOST_WORDS or len(text) > LONGEST_WORD:
+            return text
+        return self._places.setdefault(text, len(self._places))
+
+    def as_list(self) -> list[str]:
+        return list(self._places)
+
+
+def row_blocks(rows: Iterable[ReportRow], batch_id: str, words: Words) -> Iterator[str]:
+    """The rows as JSON arrays of arrays, so many at a time."""
+    lines = (_line(row, batch_id, words) for row in rows)
+    while block := list(islice(lines, ROWS_OF_A_BLOCK)):
+        yield script_json(block)
+
+
+def script_json(value: object) -> str:
+    """JSON on one line for a script element: it holds no `<`, so that nothing in it ends the element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _line(row: ReportRow, batch_id: str, words: Words) -> Sequence[Any]:
+    return (
+        row.row,
+        visible(row.device_id),
+        visible(row.device_name),
+        _OUTCOMES[row.outcome],
+        visible(row.machine_action_id),
+        words.place(visible(row.action_status)),
+        words.place(visible(row.error_code)),
+        words.place(visible(row.error_message)),
+        row.http_status,
+        row.attempts,
+        _second(row.submitted_at),
+        _second(row.finished_at),
+        words.place(advice(row, batch_id)),
+        [visible(cell) for cell in row.cells],
+    )
+
+
+def _second(at: float | None) -> int | None:
+    return None if at is None else floor(at)

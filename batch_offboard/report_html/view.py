@@ -1,0 +1,226 @@
+"""What the page shows, worked out: sentences, numbers and tables from the batch's facts and counts. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from batch_offboard.history import History
+from batch_offboard.plan import Reason
+from batch_offboard.report import SIGNS, Outcome, ReasonCount, ReportHead, Step, Summary, moment, next_steps
+from batch_offboard.report_html.attention import Group
+from batch_offboard.report_html.drawing import (
+    LIMITS,
+    minutes_together,
+    outcome_bar,
+    spoken_timeline,
+    timeline_picture,
+)
+from batch_offboard.standing import spoken_duration
+from batch_offboard.timeline import MINUTE, Minutes, Run, Timeline
+
+WIDE, NARROW = 1080, 360  # pixels of the timeline on a screen and on a phone
+TIMES_LISTED = 48
+RUNS_LISTED = 12
+DIFFERENCES_LISTED = 50
+PUNCTUAL = 0.02  # a run is as long as expected if it differs by less than this share, or by a few seconds
+
+_STATES = {
+    "planned": "Planned, nothing sent yet",
+    "running": "Still at work when this was written",
+    "stopped": "Not finished",
+    "finished": "Finished",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeCount:
+    """How many rows ended so. `share` is a percentage in words."""
+
+    outcome: str
+    word: str
+    sign: str
+    rows: int
+    share: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """All that the template fills in. Facts are pairs of a name and a text."""
+
+    head: ReportHead
+    history: History
+    summary: Summary
+    state: str
+    headline: str
+    bar: Markup
+    outcomes: Sequence[OutcomeCount]
+    steps: Sequence[Step]
+    groups: Sequence[Group]
+    reasons: Sequence[ReasonCount]
+    facts: Sequence[tuple[str, str]]
+    runs: Sequence[tuple[str, ...]]
+    pictures: Sequence[Markup]
+    timeline: str
+    times: Sequence[tuple[str, ...]]
+    statuses: Sequence[tuple[str, int]]
+    differences: Sequence[str]
+    elsewhere: str
+
+
+def page_of(head: ReportHead, summary: Summary, groups: Sequence[Group]) -> Page:
+    """The whole page from what is known."""
+    history, timeline = head.history, head.history.timeline
+    statuses = sorted(history.actions.statuses.items(), key=lambda item: (-item[1], item[0]))
+    return Page(
+        head=head,
+        history=history,
+        summary=summary,
+        state=_STATES.get(head.state, head.state),
+        headline=headline(summary, groups),
+        bar=outcome_bar(summary.outcomes),
+        outcomes=[_counted(outcome, rows, summary.rows) for outcome, rows in summary.outcomes.items()],
+        steps=list(_steps(head, summary)),
+        groups=groups,
+        reasons=summary.reasons,
+        facts=[(name, text) for name, text in _facts(head) if text],
+        runs=list(_run_lines(head)),
+        pictures=[timeline_picture(timeline, width) for width in (WIDE, NARROW)] if timeline.stretches else [],
+        timeline=spoken_timeline(timeline),
+        times=list(_times(timeline)),
+        statuses=statuses,
+        differences=list(_differences(history)),
+        elsewhere=elsewhere(head),
+    )
+
+
+def headline(summary: Summary, groups: Sequence[Group]) -> str:
+    """How the rows ended in a sentence."""
+    submitted, rows = summary.outcomes[Outcome.SUBMITTED], summary.rows
+    troubled = sum(group.count for group in groups)
+    if not rows:
+        return "There are no rows."
+    begin = f"All {rows:,} rows were submitted" if submitted == rows else f"{submitted:,} of {rows:,} rows submitted"
+    if not troubled:
+        return f"{begin}; none needs attention."
+    return f"{begin}; {troubled:,} {'needs' if troubled == 1 else 'need'} attention."
+
+
+def elsewhere(head: ReportHead) -> str:
+    """Where all rows are for whoever cannot use the page's table."""
+    if head.beside:
+        return f"All rows are also in {' and '.join(head.beside)}."
+    return f"`batch-offboard report {head.batch_id} --format csv` writes all rows as a table."
+
+
+def outcome_word(outcome: Outcome) -> str:
+    return outcome.value.replace("_", " ")
+
+
+def trouble_word(trouble: str) -> str:
+    """A reason of ours as words for a heading; a code of the API stays as it is."""
+    return trouble.replace("_", " ") if trouble in list(Reason) else trouble or "no reason was given"
+
+
+def _counted(outcome: Outcome, rows: int, total: int) -> OutcomeCount:
+    share = 100 * rows / total if total else 0.0
+    words = f"{share:.0f} %" if not rows or share >= 1 else "under 1 %"
+    return OutcomeCount(outcome.value, outcome_word(outcome), SIGNS[outcome], rows, words)
+
+
+def _steps(head: ReportHead, summary: Summary) -> Iterator[Step]:
+    """What to type next; failed rows can also be repaired in a workbook and fed back."""
+    count = summary.outcomes
+    pending, failed, in_doubt = count[Outcome.PENDING], count[Outcome.FAILED], count[Outcome.IN_DOUBT]
+    yield from next_steps(head.batch_id, head.state, pending=pending, failed=failed, in_doubt=in_doubt)
+    tables = [name for name in head.beside if name.lower().endswith((".xlsx", ".csv"))]
+    if failed and tables:
+        yield Step(f"batch-offboard run {tables[-1]} --only failed", "instead, when rows were repaired in that file")
+    if head.history.actions.open:
+        yield Step(f"batch-offboard track {head.batch_id}", "follows the machine actions that are not final")
+
+
+def _facts(head: ReportHead) -> Iterator[tuple[str, str]]:
+    history, lookup = head.history, head.history.lookup
+    yield "Batch", head.batch_id
+    yield "Sheet", f"{head.source_name} ({history.source_kind})" if history.source_kind else head.source_name
+    yield "Its SHA-256", head.source_sha256
+    yield "Options", " ".join(history.options)
+    yield "Tenant and application", head.tenant
+    yield "API", head.api_url
+    yield "Comment", head.comment
+    yield "Planned", said_moment(head.planned_at)
+    yield "Look-up", _lookup_words(head)
+    yield "Of these devices", "; ".join(lookup.cautions)
+    yield "Started", said_moment(history.started_at)
+    yield "Ended", said_moment(history.ended_at)
+    yield "Stopped because", history.halted_because
+    yield "Report written", said_moment(head.written_at)
+    yield "batch-offboard", head.tool_version
+
+
+def said_moment(at: float | None) -> str:
+    """A time for people."""
+    iso = moment(at)
+    return "" if iso is None else iso.replace("T", " ").replace("Z", " UTC")
+
+
+def _lookup_words(head: ReportHead) -> str:
+    lookup = head.history.lookup
+    if lookup.why_not:
+        return f"not done: {lookup.why_not}"
+    if lookup.devices is None:
+        return ""
+    return f"{lookup.devices:,} devices in the tenant, {lookup.onboarded or 0:,} onboarded, {said_moment(lookup.at)}"
+
+
+def _run_lines(head: ReportHead) -> Iterator[tuple[str, ...]]:
+    """Of each run: when it began, its calls, how long it took, how long it was expected to take, and in a word."""
+    runs = head.history.runs[-RUNS_LISTED:]
+    for number, run in enumerate(runs, 1):
+        devices = "device" if run.start.calls == 1 else "devices"
+        yield (
+            said_moment(run.start.at),
+            f"{run.calls:,} for {run.start.calls:,} {devices}",
+            "–" if run.took is None else spoken_duration(run.took),
+            spoken_duration(run.start.expected),
+            _punctuality(run, stopped=number == len(runs) and head.state == "stopped"),
+        )
+
+
+def _punctuality(run: Run, *, stopped: bool) -> str:
+    if run.took is None:
+        return "no call was made"
+    if stopped or run.calls < run.start.calls:
+        return "stopped before the end"
+    late = run.took - run.start.expected
+    if abs(late) <= max(5.0, PUNCTUAL * run.start.expected):
+        return "as expected"
+    return f"{spoken_duration(abs(late))} {'longer' if late > 0 else 'shorter'}"
+
+
+def _times(timeline: Timeline) -> Iterator[tuple[str, ...]]:
+    """The timeline as a table: from when, the busiest minute, the fullest hour, 429 answers."""
+    together = max(minutes_together(timeline, TIMES_LISTED), 1)
+    for stretch in timeline.stretches:
+        for each in stretch.columns(together):
+            yield (said_moment(each.at), _busiest(each), f"{each.hour:,}", f"{each.throttled:,}")
+
+
+def _busiest(minutes: Minutes) -> str:
+    others = f" and {minutes.others} of others" if minutes.others else ""
+    return f"{minutes.calls}{others}"
+
+
+def times_title(timeline: Timeline) -> str:
+    """What a line of that table stands for."""
+    together = max(minutes_together(timeline, TIMES_LISTED), 1)
+    line, minute, hour = spoken_duration(together * MINUTE), LIMITS.minute.calls, LIMITS.hour.calls
+    return f"Each line is {line}; allowed are {minute} calls a minute and {hour:,} an hour."
+
+
+def _differences(history: History) -> Iterator[str]:
+    found = history.actions.differences or ()
+    yield from found[:DIFFERENCES_LISTED]
+    if len(found) > DIFFERENCES_LISTED:
+        yield f"And {len(found) - DIFFERENCES_LISTED} more; `batch-offboard show BATCH --json` lists them all."

@@ -1,0 +1,166 @@
+"""A headless Chromium for pages that the tests have written, driven through its own debugging protocol.
+
+Nothing is installed for it: where no Chromium is found, whoever needs one skips. The browser has a profile of its own
+that goes away with it, and whatever the page logs, reports or asks is kept.
+"""
+
+import asyncio
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-port=0",
+)  # fmt: skip
+PATIENCE = 60.0  # seconds
+
+
+def found() -> str | None:
+    """The browser's path: $CHROMIUM, or one of the usual names."""
+    return os.environ.get("CHROMIUM") or next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+class Page:
+    """One page, and what it did beside being looked at."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._loaded = asyncio.Event()
+        self.dialogs: list[str] = []
+        self.complaints: list[str] = []  # errors and warnings of the page, refused by its policy or thrown
+        self.requests: list[str] = []
+
+    async def listen(self) -> None:
+        async for message in self._socket:
+            told = message.json()
+            if "id" in told:
+                self._answers.pop(told["id"]).set_result(told)
+            else:
+                await self._heard(told["method"], told["params"])
+
+    async def _heard(self, method: str, told: dict[str, Any]) -> None:
+        if method == "Page.loadEventFired":
+            self._loaded.set()
+        elif method == "Page.javascriptDialogOpening":
+            self.dialogs.append(told["message"])
+            number = next(self._numbers)
+            self._answers[number] = asyncio.get_running_loop().create_future()
+            closing = {"id": number, "method": "Page.handleJavaScriptDialog", "params": {"accept": False}}
+            await self._socket.send_json(closing)
+        elif method == "Log.entryAdded":
+            self.complaints.append(told["entry"]["text"])
+        elif method == "Runtime.exceptionThrown":
+            self.complaints.append(str(told["exceptionDetails"]))
+        elif method == "Audits.issueAdded":
+            self.complaints.append(str(told["issue"]))
+        elif method == "Network.requestWillBeSent":
+            self.requests.append(told["request"]["url"])
+
+    async def send(self, method: str, **params: Any) -> Any:
+        """One command of the protocol; RuntimeError with the browser's own words if it cannot be done."""
+        number = next(self._numbers)
+        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+        await self._socket.send_json({"id": number, "method": method, "params": params})
+        async with asyncio.timeout(PATIENCE):
+            told = await answer
+        if "error" in told:
+            raise RuntimeError(f"{method}: {told['error']}")
+        return told["result"]
+
+    async def open(self, url: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
+        """Load the page as a screen of this size would; a narrow one is a phone."""
+        for domain in ("Page", "Runtime", "Log", "Audits", "Network"):
+            await self.send(f"{domain}.enable")
+        await self.size(width, height)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        await self.send("Emulation.setEmulatedMedia", features=[scheme])
+        self._loaded.clear()
+        await self.send("Page.navigate", url=url)
+        async with asyncio.timeout(PATIENCE):
+            await self._loaded.wait()
+
+    async def size(self, width: int, height: int) -> None:
+        phone = width < 600
+        await self.send(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone
+        )
+
+    async def value(self, expression: str) -> Any:
+        """What the page's own JavaScript makes of the expression, promises awaited."""
+        told = await self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        if "exceptionDetails" in told:
+            raise RuntimeError(str(told["exceptionDetails"]))
+        return told["result"].get("value")
+
+    async def until(self, expression: str) -> None:
+        """Wait for the expression to hold."""
+        look = f"const look = () => ({expression}) ? done(true) : setTimeout(look, 20)"
+        await self.value(f"new Promise((done) => {{ {look}; look(); }})")
+
+    async def key(self, name: str, code: int, text: str = "") -> None:
+        """Press a key and let it go."""
+        for kind in ("keyDown", "keyUp"):
+            typed = {"text": text} if text and kind == "keyDown" else {}
+            await self.send(
+                "Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode=code, **typed
+            )
+
+
+@asynccontextmanager
+async def browser(executable: str) -> AsyncIterator[Page]:
+    """A browser of one page, for the length of the block."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        process = subprocess.Popen(  # noqa: ASYNC220  # started and left alone
+            [executable, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            port = await _port(Path(profile), process)
+            async with (
+                aiohttp.ClientSession() as session,
+                session.ws_connect(await _page_address(session, port), max_msg_size=0) as socket,
+            ):
+                page = Page(socket)
+                listening = asyncio.create_task(page.listen())
+                try:
+                    yield page
+                finally:
+                    listening.cancel()
+        finally:
+            process.kill()
+            process.wait()
+
+
+async def _port(profile: Path, process: subprocess.Popen[bytes]) -> int:
+    file = profile / "DevToolsActivePort"
+    async with asyncio.timeout(PATIENCE):
+        while process.poll() is None:
+            with_port = file.read_text(encoding="ascii") if file.exists() else ""
+            if with_port.partition("\n")[1]:
+                return int(with_port.partition("\n")[0])
+            await asyncio.sleep(0.02)
+    raise RuntimeError(f"the browser ended with {process.returncode}")
+
+
+async def _page_address(session: aiohttp.ClientSession, port: int) -> str:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            async with session.get(f"http://127.0.0.1:{port}/json") as answer:
+                pages = [each for each in await answer.json() if each["type"] == "page"]
+            if pages:
+                return str(pages[0]["webSocketDebuggerUrl"])
+            await asyncio.sleep(0.02)

@@ -28,6 +28,9 @@ _TYPES = {
     ".xlsx": ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
 }
 
+# Mail filters hold back a page with a script, and the whole mail with it.
+_HELD_BACK = {".html"}
+
 # In this order: the first is a kind of the second.
 _FOR_GOOD: Mapping[type[Exception], str] = {
     ssl.SSLCertVerificationError: "the server's certificate is not trusted; see network.ca_file",
@@ -110,6 +113,8 @@ def _attachments(paths: Sequence[Path], room: int) -> tuple[list[tuple[Path, byt
     attached: list[tuple[Path, bytes]] = []
     left_out: list[str] = []
     for path in paths if room else ():
+        if path.suffix.lower() in _HELD_BACK:
+            continue
         try:
             with path.open("rb") as file:
                 data = file.read(room + 1)

@@ -124,8 +124,14 @@ def trouble_word(trouble: str) -> str:
 
 def _counted(outcome: Outcome, rows: int, total: int) -> OutcomeCount:
     share = 100 * rows / total if total else 0.0
-    words = f"{share:.0f} %" if not rows or share >= 1 else "under 1 %"
-    return OutcomeCount(outcome.value, outcome_word(outcome), SIGNS[outcome], rows, words)
+    return OutcomeCount(outcome.value, outcome_word(outcome), SIGNS[outcome], rows, share_words(share))
+
+
+def share_words(share: float) -> str:
+    """A percentage that is only called nothing or all if it is."""
+    if 0 < share < 1:
+        return "under 1 %"
+    return "over 99 %" if 99.5 <= share < 100 else f"{share:.0f} %"
 
 
 def _steps(head: ReportHead, summary: Summary) -> Iterator[Step]:
@@ -184,7 +190,7 @@ def _run_lines(head: ReportHead) -> Iterator[tuple[str, ...]]:
             f"{run.calls:,} for {run.start.calls:,} {devices}",
             "–" if run.took is None else spoken_duration(run.took),
             spoken_duration(run.start.expected),
-            _punctuality(run, stopped=number == len(runs) and head.state == "stopped"),
+            _punctuality(run, stopped=number == len(runs) and bool(head.history.halted_because)),
         )
 
 

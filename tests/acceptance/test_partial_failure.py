@@ -47,6 +47,8 @@ def test_the_failed_rows_of_a_report_are_a_sheet_of_their_own(office: Office, te
     accepted, refused = run_with_refusals(office, tenant)
     planned = office.run("plan", "out.xlsx", "--only", "failed", "--json")
     assert (planned.code, planned.json["rows"], planned.json["offboard"]) == (0, 3, 3)
+    planned = office.run("plan", "out.xlsx", "--sheet", "Failed", "--json")
+    assert (planned.code, planned.json["rows"], planned.json["offboard"]) == (0, 3, 3)
     ended = office.run("run", "out.csv", "--only", "failed", "--yes", "--report", "second.csv")
     assert ended.code == 0, ended.err
     assert [(row["device_id"], row["outcome"], row["Owner"]) for row in office.report("second.csv")] == [

@@ -135,6 +135,20 @@ def test_quota_tells_what_is_left_of_both_windows(submitted: Submitted) -> None:
     assert "  hour      300 of 10000 used, 9700 left" in submitted.office.run("quota").out
 
 
+def test_without_a_word_the_report_is_written_as_table_workbook_and_page_which_names_the_others(
+    submitted: Submitted,
+) -> None:
+    ended = submitted.office.run("report", submitted.batch, "--json")
+    assert ended.code == 0, ended.err
+    folder, batch = submitted.office.folder / "reports", submitted.batch
+    assert ended.json["reports"] == [str(folder / f"{batch}.{suffix}") for suffix in ("csv", "xlsx", "html")]
+    page = (folder / f"{batch}.html").read_text(encoding="utf-8")
+    assert f"All rows are also in {batch}.csv and {batch}.xlsx." in page
+    assert "300 of 301 rows submitted; none needs attention." in page
+    assert "300 for 300 devices" in page
+    assert "Zoë 東京" in page
+
+
 def test_a_report_written_again_is_the_same(submitted: Submitted) -> None:
     folder, batch = submitted.office.folder, submitted.batch
     # A later look at the tenant may have found actions further on than the run did; this one looks at nothing.

@@ -257,6 +257,16 @@ def test_what_finds_no_room_is_named_instead(reports: tuple[Path, Path, Path], r
     assert ("Not attached" in body.get_content()) == bool(left_out)
 
 
+def test_a_page_is_not_attached_and_its_absence_is_no_trouble(reports: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    page = tmp_path / "b-1.html"
+    page.write_text("<!doctype html>", encoding="utf-8")
+    mail = written(letter(page, *reports))
+    body = mail.get_body()
+    assert [part.get_filename() for part in mail.iter_attachments()] == ["b-1.csv", "b-1.xlsx", "b-1.odd"]
+    assert body is not None
+    assert "Not attached" not in body.get_content()
+
+
 def test_a_report_that_has_gone_is_named_and_the_mail_is_written(reports: tuple[Path, Path, Path]) -> None:
     reports[0].unlink()
     mail = written(letter(*reports))

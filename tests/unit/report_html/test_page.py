@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from batch_offboard.history import Actions, LookUp
 from batch_offboard.report import Outcome, ReportHead, ReportRow
 from batch_offboard.safe_text import visible
+from batch_offboard.standing import spoken_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -137,7 +138,7 @@ def test_every_outcome_has_its_word_its_sign_its_count_and_its_share(
 ) -> None:
     text = page(head, [row] * 299 + [failed]).text
 
-    assert "✓ submitted 299 100 %" in text
+    assert "✓ submitted 299 over 99 %" in text
     assert "✕ failed 1 under 1 %" in text
     assert "? in doubt 0 0 %" in text
 
@@ -181,6 +182,25 @@ def test_a_look_up_that_was_not_done_says_why(page: Page, head: ReportHead) -> N
 
 def test_the_duration_stands_beside_the_expected_one(page: Page, head: ReportHead) -> None:
     assert "2026-11-24 08:15:31 UTC 3 for 3 devices 1 min 30 s 1 min 30 s as expected" in page(head, []).text
+
+
+@pytest.mark.parametrize(
+    ("expected", "halted", "word"),
+    [
+        (86.0, "", "as expected"),
+        (60.0, "", "30 s longer"),
+        (3600.0, "", "58 min 30 s shorter"),
+        (90.0, "SIGINT was received.", "stopped before the end"),
+    ],
+)
+def test_a_run_is_told_to_be_punctual_or_not(
+    page: Page, head: ReportHead, expected: float, halted: str, word: str
+) -> None:
+    (run,) = head.history.runs
+    runs = (replace(run, start=replace(run.start, expected=expected)),)
+    text = page(replace(head, history=replace(head.history, runs=runs, halted_because=halted)), []).text
+
+    assert f"3 for 3 devices 1 min 30 s {spoken_duration(expected)} {word}" in text
 
 
 def test_the_timeline_is_told_in_words_too(page: Page, head: ReportHead) -> None:

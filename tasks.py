@@ -1,4 +1,4 @@
-"""Runs the project from a fresh clone: `python3 tasks.py demo`, `check` or `lock` (Windows: `py tasks.py`).
+"""Runs the project from a fresh clone: `python3 tasks.py demo`, `check`, `lock` or `pictures`.
 
 It makes `.venv` beside itself and installs into it exactly what the lock files pin. It uses the standard
 library only, touches nothing outside the project, and leaves the choice of a package index to pip's and uv's
@@ -29,10 +29,11 @@ ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 RUN_LOCK = "requirements.lock"
 CHECKS_LOCK = "requirements-checks.lock"
-REPORTS = ("reports/demo.csv", "reports/demo.xlsx")
+REPORTS = ("reports/demo.csv", "reports/demo.xlsx", "reports/demo.html")
 USAGE = """usage: python3 tasks.py demo                 offboard a sample against the embedded tenant
        python3 tasks.py check [PYTEST ARGS]  run every check that a change has to pass
-       python3 tasks.py lock [UV ARGS]       remake the lock files (--upgrade: with the newest versions)"""
+       python3 tasks.py lock [UV ARGS]       remake the lock files (--upgrade: with the newest versions)
+       python3 tasks.py pictures             take the pictures of the documentation anew (needs Chromium)"""
 
 
 class TaskError(Exception):
@@ -230,6 +231,14 @@ def private_words(text: str) -> list[str]:
     ]
 
 
+def pictures_command(python: Path) -> list[str]:
+    return [str(python), "-m", "docs.make_pictures"]
+
+
+def pictures(arguments: list[str]) -> int:
+    return attempt(pictures_command(prepare(CHECKS_LOCK)) + arguments)
+
+
 # -- running things --
 
 
@@ -260,7 +269,7 @@ def run(command: list[str], *, text: str | None = None) -> None:
         raise TaskError(f"This did not work, its own message is above: {shlex.join(command)}")
 
 
-TASKS = {"demo": demo, "check": check, "lock": lock}
+TASKS = {"demo": demo, "check": check, "lock": lock, "pictures": pictures}
 
 
 def main(arguments: list[str]) -> int:

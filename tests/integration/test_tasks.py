@@ -155,7 +155,14 @@ def test_the_demo_rehearses_the_sample(tasks: ModuleType) -> None:
         "reports/demo.csv",
         "--report",
         "reports/demo.xlsx",
+        "--report",
+        "reports/demo.html",
     ]
+
+
+def test_the_pictures_are_taken_by_a_script_of_the_project(tasks: ModuleType) -> None:
+    assert tasks.pictures_command(PYTHON)[1:] == ["-m", "docs.make_pictures"]
+    assert (ROOT / "docs" / "make_pictures.py").is_file()
 
 
 def test_the_checks_run_in_order_and_pytest_gets_the_arguments(tasks: ModuleType) -> None:

@@ -1,7 +1,8 @@
 """The hours in which unattended runs may send: weekdays, from and to in a named time zone, and days that are frozen.
 
-Pure. A window that ends on the next day (22:00 to 06:00) belongs to the day on which it opens. The hour that daylight
-saving time skips or repeats opens no second window.
+Pure; only where no zone is named, the machine's own rules say what its clocks show. A window that ends on the next day
+(22:00 to 06:00) belongs to the day on which it opens. The hour that daylight saving time skips or repeats opens no
+second window; one that lies wholly in a skipped hour does not open on that day.
 """
 
 from collections.abc import Iterator
@@ -25,12 +26,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """When sending may begin. `days` are numbers of weekdays (Monday is 0), `frozen` days on which none opens."""
+    """When sending may begin. `days` are numbers of weekdays (Monday is 0), `frozen` days on which none opens; without
+    a `zone` it is the machine's own."""
 
     days: frozenset[int]
     start: time
     end: time
-    zone: tzinfo
+    zone: tzinfo | None
     frozen: frozenset[date] = frozenset()
 
     def span_at(self, now: float) -> Span | None:
@@ -41,17 +43,19 @@ class Window:
         """The first opening that begins after this moment; None if none does for more than a year."""
         return next((span for span in self._spans(now, before=1, ahead=LOOK_AHEAD) if span.opens > now), None)
 
-    def last_opening(self, now: float) -> Span | None:
-        """The latest opening that is over at this moment; None if there was none for more than a year."""
-        spans = [span for span in self._spans(now, before=LOOK_AHEAD, ahead=1) if span.closes <= now]
-        return spans[-1] if spans else None
+    def openings_between(self, since: float, now: float) -> list[Span]:
+        """The openings that began after `since` and are over at `now`, those of the last year or so."""
+        spans = self._spans(now, before=LOOK_AHEAD, ahead=1)
+        return [span for span in spans if since < span.opens and span.closes <= now]
 
     def _spans(self, now: float, *, before: int, ahead: int) -> Iterator[Span]:
         today = datetime.fromtimestamp(now, self.zone).date()
         for offset in range(-before, ahead + 1):
             day = today + timedelta(days=offset)
             if day.weekday() in self.days and day not in self.frozen:
-                yield self._span(day)
+                span = self._span(day)
+                if span.opens < span.closes:
+                    yield span
 
     def _span(self, day: date) -> Span:
         """From a time to itself is a whole day."""
@@ -59,7 +63,20 @@ class Window:
         return Span(_moment(day, self.start, self.zone), _moment(last, self.end, self.zone))
 
 
-def _moment(day: date, at: time, zone: tzinfo) -> float:
+def weekdays(text: str) -> frozenset[int]:
+    """The days in `mon-fri`, `sat,sun`, `fri-mon` or `daily`, 0 for Monday. Raises ValueError."""
+    words = text.strip().lower()
+    if words == "daily":
+        return frozenset(range(7))
+    chosen: set[int] = set()
+    for part in words.split(","):
+        first, dash, last = (word.strip() for word in part.partition("-"))
+        begin, end = DAYS.index(first), DAYS.index(last if dash else first)
+        chosen.update((begin + step) % 7 for step in range((end - begin) % 7 + 1))
+    return frozenset(chosen)
+
+
+def _moment(day: date, at: time, zone: tzinfo | None) -> float:
     """The moment at which clocks in the zone show this time: of a time that they show twice the first, and of one that
     they skip as long after midnight as on any other day (PEP 495, fold=0)."""
     return datetime.combine(day, at, zone).timestamp()

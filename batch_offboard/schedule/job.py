@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from batch_offboard.errors import UsageError
+from batch_offboard.window import DAYS, weekdays
 
 PROGRAM = "batch_offboard"
 WRITTEN_BY = "Written by `batch-offboard schedule install`"
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EVERY_DAY = tuple(range(7))
 
 # The strictest of all: a CronJob's name is a DNS label of at most 52 characters
@@ -152,17 +152,10 @@ def start_of(at: str, days: str, zone: str | None) -> Start:
 
 def days_of(text: str) -> tuple[int, ...]:
     """The days in `mon-fri`, `sat,sun`, `fri-mon` or `daily`, sorted, 0 for Monday."""
-    words = text.strip().lower()
-    if words == "daily":
-        return EVERY_DAY
-    chosen: set[int] = set()
-    for part in words.split(","):
-        first, dash, last = (word.strip() for word in part.partition("-"))
-        if first not in DAYS or (dash and last not in DAYS):
-            raise UsageError(f"--days {text!r} names no days; write mon-fri, or sat,sun, or daily.")
-        begin, end = DAYS.index(first), DAYS.index(last if dash else first)
-        chosen.update((begin + step) % 7 for step in range((end - begin) % 7 + 1))
-    return tuple(sorted(chosen))
+    try:
+        return tuple(sorted(weekdays(text)))
+    except ValueError:
+        raise UsageError(f"--days {text!r} names no days; write mon-fri, or sat,sun, or daily.") from None
 
 
 def _is_untakable(character: str) -> bool:

@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 
 from batch_offboard.errors import UsageError
-from batch_offboard.schedule.job import DAYS, EVERY_DAY, WRITTEN_BY, Command, File, Job, Rendered, with_ranges
+from batch_offboard.schedule.job import EVERY_DAY, WRITTEN_BY, Command, File, Job, Rendered, with_ranges
+from batch_offboard.window import DAYS
 
 MARK = f"# {WRITTEN_BY}; `schedule remove` takes it away again."
 STATE = "batch-offboard"  # the system service's own folder below /var/lib

@@ -14,6 +14,7 @@ from batch_offboard.config.credential import (
     Federated,
     ManagedIdentity,
 )
+from batch_offboard.config.hours import Hours
 from batch_offboard.config.loading import is_configured, load_config
 from batch_offboard.config.notices import Notices
 from batch_offboard.config.secret import (
@@ -38,6 +39,7 @@ __all__ = [
     "Endpoints",
     "Federated",
     "Guards",
+    "Hours",
     "Log",
     "ManagedIdentity",
     "Network",

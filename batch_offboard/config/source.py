@@ -202,9 +202,12 @@ for _tag, _pattern, _first in (
 
 
 def _plain(node: yaml.Node) -> object:
+    """The value of a node; of a list its scalars, since nothing else in a list is of any use to a key."""
     if isinstance(node, yaml.ScalarNode):
         return _scalar(node.tag, node.value)
-    return {} if isinstance(node, yaml.MappingNode) else []
+    if isinstance(node, yaml.MappingNode):
+        return {}
+    return [_plain(each) if isinstance(each, yaml.ScalarNode) else UNKNOWN for each in node.value]
 
 
 def _scalar(tag: str, text: str) -> object:
@@ -298,14 +301,18 @@ def check_setting(key: KeyPath, setting: Setting, keys: KeyTree) -> None:
             f"{setting.where}: {shown(key)} must hold keys of its own, such as {key[0]}.{example}; "
             "leave the section out for its defaults."
         )
-    if not isinstance(value, str):
-        return
-    if _SECRET_VALUE.search(value):
+    for text in value if isinstance(value, list) else [value]:
+        if isinstance(text, str):
+            _check_text(key, setting, text)
+
+
+def _check_text(key: KeyPath, setting: Setting, text: str) -> None:
+    if _SECRET_VALUE.search(text):
         raise ConfigError(
             f"{setting.where}: {shown(key)} holds what looks like a secret itself; name the variable or file "
             "that has it instead, and replace the secret if others can read this one."
         )
-    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in value):
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
         raise ConfigError(f"{setting.where}: {shown(key)} must be one line without control characters.")
 
 

@@ -7,6 +7,7 @@ from pydantic.fields import FieldInfo
 
 from batch_offboard.config.clouds import CLOUDS, Cloud, Endpoints
 from batch_offboard.config.credential import WAYS, Credential
+from batch_offboard.config.hours import Hours
 from batch_offboard.config.notices import Notices
 from batch_offboard.config.secret import SecretName, SecretPlace
 from batch_offboard.config.source import KeyPath, KeyTree
@@ -134,6 +135,7 @@ class Config(Part):
     network: Network = Network()
     notices: Notices = Notices()
     log: Log = Log()
+    window: Hours = Hours()
 
     @model_validator(mode="after")
     def _has_the_ids_it_needs(self) -> Self:
@@ -160,11 +162,17 @@ SECTIONS: dict[str, tuple[type[Part], ...]] = {
     "network": (Network,),
     "notices": (Notices,),
     "log": (Log,),
+    "window": (Hours,),
 }
 
 
+def _fields(part: type[Part]) -> dict[str, FieldInfo]:
+    """A section's keys as they are written: some are no names in Python."""
+    return {field.alias or name: field for name, field in part.model_fields.items()}
+
+
 KEYS: KeyTree = {
-    name: frozenset(key for part in SECTIONS.get(name, ()) for key in part.model_fields) for name in Config.model_fields
+    name: frozenset(key for part in SECTIONS.get(name, ()) for key in _fields(part)) for name in Config.model_fields
 }
 
 
@@ -175,7 +183,7 @@ def expected(key: KeyPath) -> str:
     if key[0] in SECTIONS and len(key) == 1:
         return f"a section with keys of its own ({', '.join(sorted(KEYS[key[0]]))})"
     parts = (Config,) if len(key) == 1 else SECTIONS[key[0]]
-    field = next(part.model_fields[key[-1]] for part in parts if key[-1] in part.model_fields)
+    field = next(_fields(part)[key[-1]] for part in parts if key[-1] in _fields(part))
     return field.description or _inner_description(field)
 
 

@@ -128,7 +128,7 @@ def absolute(kind: Kind, text: str, folder: str, option: str) -> str:
 
 def has_window(config: Config | None) -> bool:
     """Whether the configuration keeps `nightly` to certain hours, so that a late start cannot reach into the day."""
-    return getattr(config, "window", None) is not None
+    return config is not None and config.window.window is not None
 
 
 def variables_needed(part: Part) -> Iterator[str]:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_offboard.errors import UsageError
-from batch_offboard.schedule.job import DAYS, EVERY_DAY, Job, Start, check_name, days_of, start_of
+from batch_offboard.schedule.job import EVERY_DAY, Job, Start, check_name, days_of, start_of
+from batch_offboard.window import DAYS
 
 MON, TUE, WED, THU, FRI, SAT, SUN = range(7)
 

@@ -116,6 +116,7 @@ def test_a_missed_start_is_made_up_for_if_asked_for() -> None:
     assert job_of(wish(catch_up=True), machine(), None).catch_up
     assert not job_of(wish(catch_up=False), machine(), config()).catch_up
     assert not job_of(wish(), machine(), config()).catch_up  # without a window, it would reach into the day
+    assert job_of(wish(), machine(), config(window={"from": "22:00", "to": "06:00"})).catch_up
 
 
 @pytest.mark.parametrize("kind", [Kind.SYSTEMD_USER, Kind.CRON, Kind.KUBERNETES])

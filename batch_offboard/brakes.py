@@ -5,7 +5,7 @@ to go before a share of failures means anything is fixed here, the share itself 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batch_offboard.errors import ExitCode
 from batch_offboard.jobs import Alarm, CallOutcome, Verdict
@@ -22,25 +22,32 @@ PATIENCE_LATER = 600.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """Why the run stops, in one sentence for the operator, and the exit code."""
+    """Why the run stops, in one sentence for the operator, and the exit code.
+
+    `held`: a person has to look before the batch goes on, so that no unattended run takes it up again.
+    """
 
     reason: str
     exit_code: ExitCode
+    held: bool = False
+
+
+def _hold(reason: str) -> Halt:
+    """What is wrong will not pass by waiting."""
+    return Halt(reason, ExitCode.REFUSED, held=True)
 
 
 # {said} is the API's own code and message.
 _ALARMS: Mapping[Alarm, Halt] = {
-    Alarm.OUR_MISTAKE: Halt(
-        "The API does not understand the request ({said}); please report this, it is a mistake in the program.",
-        ExitCode.REFUSED,
+    Alarm.OUR_MISTAKE: _hold(
+        "The API does not understand the request ({said}); please report this, it is a mistake in the program."
     ),
     Alarm.PERMISSION: Halt(
         "The API refuses with 403 ({said}); check the application's permission Machine.Offboard and its consent.",
         ExitCode.SIGN_IN,
     ),
-    Alarm.WRONG_ANSWER: Halt(
-        "The API's answer does not fit the request ({said}); do not go on before this is understood.",
-        ExitCode.REFUSED,
+    Alarm.WRONG_ANSWER: _hold(
+        "The API's answer does not fit the request ({said}); do not go on before this is understood."
     ),
     Alarm.LONG_WAIT: Halt(
         "The API asks to wait for more than an hour ({said}); go on later with `resume`.", ExitCode.UNFINISHED
@@ -50,9 +57,8 @@ _ALARMS: Mapping[Alarm, Halt] = {
         "network.ca_file.",
         ExitCode.UNFINISHED,
     ),
-    Alarm.NOT_THE_API: Halt(
-        "Something else answers in the API's place ({said}), twice now; check api_url and network.proxy.",
-        ExitCode.REFUSED,
+    Alarm.NOT_THE_API: _hold(
+        "Something else answers in the API's place ({said}), twice now; check api_url and network.proxy."
     ),
 }
 
@@ -119,7 +125,7 @@ class Brakes:
             if self._strangers < STRANGERS:
                 return None
         halt = _ALARMS[outcome.alarm]
-        return Halt(halt.reason.format(said=_said(outcome)), halt.exit_code)
+        return replace(halt, reason=halt.reason.format(said=_said(outcome)))
 
     def _unauthorized(self, outcome: CallOutcome) -> Halt | None:
         self._renewals += 1
@@ -144,13 +150,13 @@ class Brakes:
             f"One of the first {FIRST_CALLS} devices was not accepted ({_said(outcome)}); look at the report, and "
             "`resume` if the others are meant all the same."
         )
-        return Halt(reason, ExitCode.REFUSED)
+        return _hold(reason)
 
     def _too_unclear(self) -> Halt | None:
         if self._unclear < UNCLEAR_IN_A_ROW:
             return None
         reason = f"{self._unclear} answers in a row were unclear; look at the rows in doubt before you go on."
-        return Halt(reason, ExitCode.REFUSED)
+        return _hold(reason)
 
     def _too_many_failures(self) -> Halt | None:
         finished = self._accepted + self._failed
@@ -160,7 +166,7 @@ class Brakes:
             f"{self._failed} of {finished} devices failed, more than guards.abort_failure_percent "
             f"({self._abort_share:.0%}) allows; look at the report before you go on."
         )
-        return Halt(reason, ExitCode.REFUSED)
+        return _hold(reason)
 
 
 def _said(outcome: CallOutcome) -> str:

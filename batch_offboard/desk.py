@@ -12,10 +12,11 @@ from typing import Any, Protocol, Self, TypeVar
 import platformdirs
 
 from batch_offboard import logs
+from batch_offboard.brakes import Halt
 from batch_offboard.clock import Clock, LoopClock, SystemClock
 from batch_offboard.config import Config, Log, load_config
 from batch_offboard.config.loading import is_configured
-from batch_offboard.errors import BusyError, ConfigError, GuardError, UsageError
+from batch_offboard.errors import BusyError, ConfigError, ExitCode, GuardError, UsageError
 from batch_offboard.fasttime import loop_factory
 from batch_offboard.guards import GuardLimits
 from batch_offboard.journal.reading import Batch, accepted_actions, devices_of, find_batch, latest_time
@@ -24,6 +25,7 @@ from batch_offboard.protected import Protected, parse_protected
 from batch_offboard.quota import QuotaLimits
 from batch_offboard.target import Target, limits_of, real_target, rehearsal_target
 from batch_offboard.tenancy import Tenancy, open_tenancy
+from batch_offboard.window import Window
 
 T = TypeVar("T")
 
@@ -37,7 +39,8 @@ Say = Callable[[str], None]
 class Options:
     """What every command takes.
 
-    `speed` is the rehearsal's; 1 is the machine's own time. `tell` speaks to whoever has to sign in.
+    `speed` is the rehearsal's; 1 is the machine's own time. `tell` speaks to whoever has to sign in. `unattended`: the
+    command was started by a scheduler and keeps to the window.
     """
 
     environ: Mapping[str, str] = field(repr=False)
@@ -50,6 +53,8 @@ class Options:
     comment: str | None = None
     max_devices: int | None = None
     lookup: bool = True
+    stop_file: Path | None = None
+    unattended: bool = False
     tell: Callable[[str], None] = field(default=lambda _text: None, repr=False)
 
 
@@ -120,6 +125,26 @@ class Desk:
         named = self.options.max_devices
         limits = GuardLimits(guards.max_devices, per_day, guards.max_fleet_percent, guards.require_comment)
         return limits if named is None else replace(limits, max_devices=named, max_devices_per_day=None)
+
+    def objection(self) -> Halt | None:
+        """What speaks against beginning a call now: a stop file, or, for an unattended run, the hour."""
+        path = self._stop_file()
+        if path is not None and _is_there(path):
+            return Halt(f"The run is stopped by the stop file {path}; take it away to go on.", ExitCode.REFUSED)
+        window, now = self.window(), self.clock.now().wall
+        if window is None or window.span_at(now) is not None:
+            return None
+        return Halt(f"The window is closed; {window.when_next(now)}.", ExitCode.UNFINISHED)
+
+    def window(self) -> Window | None:
+        """The hours that the command has to keep to, if any."""
+        config = self.config if self.options.unattended else None
+        return config.window.window if config else None
+
+    def _stop_file(self) -> Path | None:
+        if self.options.stop_file is not None:
+            return self.options.cwd / self.options.stop_file
+        return self.config.guards.stop_file if self.config else None
 
     def protected(self) -> Protected:
         """The protected list; GuardError if one is configured and cannot be believed."""
@@ -231,6 +256,17 @@ def keep_log(log: Log, tell: Say) -> None:
     if log.file is not None:
         settings = logs.LogSettings(log.file, log.format, log.level, int(log.max_megabytes * 1e6), log.keep)
         logs.open_log(settings, tell)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether the file exists; one that nobody can look for may well."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def read_list(path: Path) -> str:

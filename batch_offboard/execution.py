@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from batch_offboard import logs
@@ -20,7 +21,7 @@ from batch_offboard.journal.reading import Batch, Counts, call_history, count
 from batch_offboard.journal.store import Journal
 from batch_offboard.journal.writer import JournalWriter
 from batch_offboard.lookup import look_after_sending, look_before_sending
-from batch_offboard.pool import Pool
+from batch_offboard.pool import Pool, no_objection
 from batch_offboard.protocol import ApiName, classify, comment_with_token, correlation_token, offboard_request
 from batch_offboard.quota import TYPICAL_LATENCY
 from batch_offboard.signals import ending_signals
@@ -29,76 +30,90 @@ from batch_offboard.target import Target
 from batch_offboard.tenancy import Tenancy
 
 T = TypeVar("T")
+Check = Callable[[], Halt | None]
 
 JOBS_AT_A_TIME = 500
 REDRAW = 0.25  # seconds between two looks at the display
+RECHECK = 5.0  # seconds between two checks while nothing is begun: a wait for the quota may take an hour
 REFORECAST = 5.0  # seconds between two forecasts of the end
+
+# A person who presses this has seen something.
+BY_HAND = frozenset({"SIGINT", "SIGBREAK"})
 
 # How much one call changes the mean of what calls last.
 LATENCY_WEIGHT = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a batch is worked off.
+
+    `speed` is the rehearsal's. `look`: ask the tenant before anything is sent (what may not be read is never asked
+    twice). `command`: what the audit record says began it. `check` is asked before each call, and what it answers stops
+    the run. `attended`: a person is there, whose Ctrl-C holds the batch.
+    """
+
+    speed: float = 1.0
+    look: bool = True
+    command: str = "run"
+    check: Check | None = None
+    attended: bool = True
+
+
 async def work_off(
-    tenancy: Tenancy,
-    batch: Batch,
-    clearance: Clearance,
-    observer: Observer,
-    *,
-    speed: float = 1.0,
-    look: bool = True,
-    command: str = "run",
+    tenancy: Tenancy, batch: Batch, clearance: Clearance, observer: Observer, terms: Terms | None = None
 ) -> Halt | None:
     """Submit every pending job of the batch that the guards have cleared; the caller holds the lock. Returns why it
-    stopped early, if it did.
-
-    `look`: ask the tenant before anything is sent (what may not be read is never asked twice). `command`: what the
-    audit record says began it.
-    """
+    stopped early, if it did."""
+    terms = terms or Terms()
     journal, clock = tenancy.journal, tenancy.clock
-    journal.prepare(batch.key, batch.scope_key, clock.now(), command)
+    journal.prepare(batch.key, batch.scope_key, clock.now(), terms.command)
     journal.hold_reserve()
-    logs.info("run begun", batch=batch.batch_id, command=command, tenant=batch.scope, simulated=batch.simulated)
+    logs.info("run begun", batch=batch.batch_id, command=terms.command, tenant=batch.scope, simulated=batch.simulated)
     halt: Halt | None = Halt("The program met an unforeseen error.", ExitCode.UNFINISHED)
     try:
-        halt = await _Shift(tenancy, batch, clearance, observer, speed).work(look=look)
+        halt = await _Shift(tenancy, batch, clearance, observer, terms).work()
     except BatchOffboardError as error:
         halt = Halt(str(error), error.exit_code)
         raise
     finally:
-        _close(journal, batch, clock, halt, command)
+        _close(journal, batch, clock, halt, terms.command)
     return halt
 
 
 class _Shift:
     """One run of one batch: a look at the tenant, the pool, another look, and whoever wants it to end meanwhile."""
 
-    def __init__(self, tenancy: Tenancy, batch: Batch, clearance: Clearance, observer: Observer, speed: float) -> None:
-        self._tenancy, self._batch, self._clearance = tenancy, batch, clearance
+    def __init__(self, tenancy: Tenancy, batch: Batch, clearance: Clearance, observer: Observer, terms: Terms) -> None:
+        self._tenancy, self._batch, self._clearance, self._terms = tenancy, batch, clearance, terms
         limits, clock = tenancy.target.limits, tenancy.clock
         history = call_history(tenancy.journal, batch.scope, ApiName.OFFBOARD, limits.hour.calls, clock.now())
         self._gate = Gate(limits, clock, history)
         counts = count(tenancy.journal, batch.key)
-        self._monitor = Monitor(self._gate, clock, observer, tenancy.target, counts, speed)
+        self._monitor = Monitor(self._gate, clock, observer, tenancy.target, counts, terms.speed)
         tenancy.say = self._monitor.say
         self._pool: Pool | None = None
         self._looking: asyncio.Task[Any] | None = None
         self._halt: Halt | None = None
 
-    async def work(self, *, look: bool) -> Halt | None:
+    async def work(self) -> Halt | None:
         with ending_signals(self._drain, self._stop):
-            display = asyncio.create_task(self._monitor.keep_drawing(self._batch.batch_id))
+            beside = [asyncio.create_task(self._monitor.keep_drawing(self._batch.batch_id))]
+            if self._terms.check is not None:
+                beside.append(asyncio.create_task(self._keep_checking(self._terms.check)))
             try:
-                await self._send_and_look(look=look)
+                await self._send_and_look()
             finally:
-                display.cancel()
-                with suppress(asyncio.CancelledError):
-                    await display
+                for task in beside:
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
                 self._monitor.finish()
         return self._halt
 
-    async def _send_and_look(self, *, look: bool) -> None:
+    async def _send_and_look(self) -> None:
         """A doubt that turns out as not accepted is sent once more, so the pool may have to run again."""
-        await self._interruptible(self._look_before(look=look))
+        await self._interruptible(self._look_before())
         self._recount()
         if self._halt is None:
             await self._note_expectation()
@@ -107,7 +122,8 @@ class _Shift:
             if not await self._look_after():
                 return
 
-    async def _look_before(self, *, look: bool) -> None:
+    async def _look_before(self) -> None:
+        look = self._terms.look
         self._stop_for(await look_before_sending(self._tenancy, self._batch, self._clearance, look=look))
 
     async def _note_expectation(self) -> None:
@@ -127,6 +143,7 @@ class _Shift:
             logs.LoggedCalls(ApiName.OFFBOARD, self._batch.batch_id, self._monitor),
             self._tenancy.clock,
             target.workers,
+            check=self._terms.check or no_objection,
         )
         self._stop_for(await self._pool.run())
 
@@ -158,11 +175,22 @@ class _Shift:
     def _recount(self) -> None:
         self._monitor.recount(count(self._tenancy.journal, self._batch.key))
 
+    async def _keep_checking(self, check: Check) -> None:
+        """The pool asks before each call; this ends a wait that would last longer than the leave to go on."""
+        while True:
+            halt = check()
+            if halt is not None:
+                self._monitor.draining = True
+                self._end(halt, Pool.drain)
+                return
+            await asyncio.sleep(RECHECK * self._terms.speed)
+
     def _drain(self, name: str) -> None:
         self._monitor.draining = True
         self._monitor.say(f"{name}: nothing new is begun, calls in flight are finished; once more stops at once.")
         command = f"`batch-offboard resume {self._batch.batch_id}`"
-        self._end(Halt(f"{name} was received; go on with {command}.", ExitCode.UNFINISHED), Pool.drain)
+        held = self._terms.attended and name in BY_HAND
+        self._end(Halt(f"{name} was received; go on with {command}.", ExitCode.UNFINISHED, held=held), Pool.drain)
 
     def _stop(self, name: str) -> None:
         self._monitor.say(f"{name}: stopped; calls in flight are given up.")
@@ -184,7 +212,7 @@ def _close(journal: Journal, batch: Batch, clock: Clock, halt: Halt | None, comm
     journal.give_up_reserve()
     with suppress(JournalError):
         journal.rescue(batch.scope_key, clock.now())
-        journal.end_batch(batch.key, clock.now(), halt.reason if halt else "")
+        journal.end_batch(batch.key, clock.now(), halt.reason if halt else "", held=halt is not None and halt.held)
         ended = {
             "batch": batch.batch_id,
             "command": command,

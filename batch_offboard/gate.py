@@ -102,6 +102,14 @@ class Gate:
         self._wake()
         return now
 
+    def give_back(self, slot: Slot) -> None:
+        """No call is made with the slot after all: it is free again at once, and nobody can use it any more."""
+        slot.use()
+        self._log.give_back()
+        if slot is self._probe:
+            self._probe = None
+        self._wake()
+
     def throttled(self, slot: Slot, wait: float) -> bool:
         """A 429 came for this slot's call: nobody calls for `wait` seconds. True if it takes the pace down."""
         now = self._clock.now().ticks

@@ -11,7 +11,7 @@ from typing import Any
 
 from batch_offboard import logs
 from batch_offboard.brakes import Halt
-from batch_offboard.errors import BusyError, SignInError
+from batch_offboard.errors import BusyError, ExitCode, SignInError
 from batch_offboard.fleet import Fleet
 from batch_offboard.guards import Clearance
 from batch_offboard.journal import settlements
@@ -70,7 +70,7 @@ async def look_before_sending(tenancy: Tenancy, batch: Batch, clearance: Clearan
     except CannotReadError as error:
         tenancy.say(f"The tenant was not looked up: {error}.")
     except (ReadError, StrangeListError, SignInError, BusyError) as error:
-        return Halt(str(error), error.exit_code)
+        return Halt(str(error), error.exit_code, held=error.exit_code is ExitCode.REFUSED)
     return None
 
 

@@ -1,11 +1,13 @@
 """Works a batch off: takes jobs in the sheet's order and keeps at most `workers` calls in flight.
 
-One call's life is always the same: a slot of the quota, the durable intent, the bytes, the rules, the durable
-outcome. What is called, where it is written and who watches come in from outside; nothing here knows HTTP or SQL.
+One call's life is always the same: a slot of the quota, a last check, the durable intent, the bytes, the rules, the
+durable outcome. What is called, where it is written and who watches come in from outside; nothing here knows HTTP or
+SQL.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -50,8 +52,16 @@ class Watcher(Protocol):
     def ended(self, job: Job, outcome: CallOutcome) -> None: ...
 
 
+def no_objection() -> Halt | None:
+    """The check of a run that only its jobs can end."""
+    return None
+
+
 class Pool:
-    """Runs once. `drain` and `stop` may be called at any time from the event loop's thread."""
+    """Runs once. `drain` and `stop` may be called at any time from the event loop's thread.
+
+    `check` is asked right before each call begins, when all waiting is over; with a Halt it begins no more.
+    """
 
     def __init__(
         self,
@@ -62,10 +72,12 @@ class Pool:
         watcher: Watcher,
         clock: Clock,
         workers: int,
+        *,
+        check: Callable[[], Halt | None] = no_objection,
     ) -> None:
         self._store, self._gate, self._sender = store, gate, sender
         self._brakes, self._watcher, self._clock = brakes, watcher, clock
-        self._workers = workers
+        self._workers, self._check = workers, check
         self._ready: deque[Job] = deque()
         self._exhausted = False
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -109,6 +121,11 @@ class Pool:
     async def _dispatch(self) -> None:
         while (job := await self._next_job()) is not None:
             slot = await self._gate.acquire()
+            halt = self._check()
+            if halt is not None:
+                self._gate.give_back(slot)
+                self._halt = self._halt or halt
+                return
             task = asyncio.create_task(self._attempt(job, slot))
             self._in_flight.add(task)
             task.add_done_callback(self._land)

@@ -93,6 +93,10 @@ class CallLog:
     def start(self) -> None:
         self._open += 1
 
+    def give_back(self) -> None:
+        """The call was not made after all."""
+        self._open -= 1
+
     def end(self, at: float) -> None:
         self._open -= 1
         insort(self._ended, at)

@@ -24,5 +24,5 @@ def resolve(desk: Desk, name: str, row: int, *, accepted: bool, action_id: str, 
         settlements.settle_by_person(desk.journal, doubt, now.wall, user(), action_id=given, note=note)
         logs.info("row resolved", batch=batch.batch_id, row=row, accepted=accepted, action=action_id, who=user())
         left = count(desk.journal, batch.key).of(JobState.PENDING, JobState.IN_DOUBT)
-        desk.journal.end_batch(batch.key, now, batch.halted_because if left else "")
+        desk.journal.end_batch(batch.key, now, batch.halted_because if left else "", held=batch.held)
     return desk.batch(batch.batch_id)

@@ -188,6 +188,7 @@ def resume(desk: Desk, batch: Batch | None, reports: Sequence[Path], talk: Talk)
     if batch.state == "planned":
         raise UsageError(f"Batch {batch.batch_id} was never run; type `batch-offboard run {batch.batch_id}`.")
     with refusals_recorded(desk, batch):
+        _refuse_if_stopped(desk)
         clearance = cleared_before(batch.batch_id, desk.protected())
     return _work(desk, batch, clearance, reports, talk, "resume")
 
@@ -309,6 +310,7 @@ def _overrides(desk: Desk) -> dict[str, object]:
 
 def _cleared(desk: Desk, view: PlanView) -> Clearance:
     """The guards' clearance, or GuardError with what they refuse."""
+    _refuse_if_stopped(desk)
     batch, now = view.batch, desk.clock.now().wall
     # A rehearsal's tenant is made of the sheet, and its size says nothing.
     tenant = {} if batch.simulated else batch.findings.get("tenant", {})
@@ -327,6 +329,13 @@ def _cleared(desk: Desk, view: PlanView) -> Clearance:
     if isinstance(cleared, Clearance):
         return cleared
     raise GuardError(" ".join(refusal.sentence for refusal in cleared))
+
+
+def _refuse_if_stopped(desk: Desk) -> None:
+    """A stop file that is there before the start refuses the run, as it would stop one."""
+    halt = desk.objection()
+    if halt is not None and halt.exit_code is ExitCode.REFUSED:
+        raise GuardError(f"{halt.reason} Nothing was sent.")
 
 
 def _work(
@@ -367,12 +376,12 @@ def working_alone(desk: Desk, batch: Batch) -> AbstractContextManager[None]:
 def _submitting(
     desk: Desk, batch: Batch, clearance: Clearance, talk: Talk, command: str
 ) -> Callable[[Tenancy], Awaitable[Halt | None]]:
-    from batch_offboard.execution import work_off
+    from batch_offboard.execution import Terms, work_off
 
     async def submit(tenancy: Tenancy) -> Halt | None:
         options = desk.options
-        watcher, speed, look = talk.observer, options.speed, options.lookup
-        return await work_off(tenancy, batch, clearance, watcher, speed=speed, look=look, command=command)
+        terms = Terms(options.speed, options.lookup, command, desk.objection, not options.unattended)
+        return await work_off(tenancy, batch, clearance, talk.observer, terms)
 
     return submit
 

@@ -7,7 +7,7 @@ second window; one that lies wholly in a skipped hour does not open on that day.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -42,6 +42,16 @@ class Window:
     def next_opening(self, now: float) -> Span | None:
         """The first opening that begins after this moment; None if none does for more than a year."""
         return next((span for span in self._spans(now, before=1, ahead=LOOK_AHEAD) if span.opens > now), None)
+
+    def when_next(self, now: float) -> str:
+        """When it opens next, in words that end a sentence, as clocks in its zone will show it."""
+        coming = self.next_opening(now)
+        return "it opens no more" if coming is None else f"it opens next at {self.shown(coming.opens)}"
+
+    def shown(self, moment: float) -> str:
+        """A moment as people in the zone write it, with the offset from UTC: 2026-11-24 22:00+01:00."""
+        zone = self.zone or datetime.fromtimestamp(moment, UTC).astimezone().tzinfo
+        return datetime.fromtimestamp(moment, zone).isoformat(" ", "minutes")
 
     def openings_between(self, since: float, now: float) -> list[Span]:
         """The openings that began after `since` and are over at `now`, those of the last year or so."""

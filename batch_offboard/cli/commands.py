@@ -71,6 +71,7 @@ def run_(
     yes: given.Yes = False,
     max_devices: given.MaxDevices = None,
     no_lookup: given.NoLookup = False,
+    stop_file: given.StopFile = None,
     track: given.Track = False,
     simulate: given.Simulate = False,
     speed: given.Speed = 1,
@@ -92,6 +93,7 @@ def run_(
         max_devices=max_devices,
         batch=file_or_batch,
         lookup=not no_lookup,
+        stop_file=stop_file,
     )
     path = chosen.cwd / file_or_batch
     if not path.exists() and any(sign in file_or_batch for sign in "./\\"):
@@ -118,6 +120,7 @@ def resume(
     journal: given.JournalPath = None,
     report: given.ReportPaths = None,
     no_lookup: given.NoLookup = False,
+    stop_file: given.StopFile = None,
     track: given.Track = False,
     simulate: given.Simulate = False,
     speed: given.Speed = 1,
@@ -128,7 +131,9 @@ def resume(
     """Go on with an interrupted batch."""
     from batch_offboard import run
 
-    chosen = options_of(config, journal, simulate, speed=speed, faults=fault, batch=batch, lookup=not no_lookup)
+    chosen = options_of(
+        config, journal, simulate, speed=speed, faults=fault, batch=batch, lookup=not no_lookup, stop_file=stop_file
+    )
     with working(chosen, report, yes=True, quiet=quiet) as (desk, talk):
         found = desk.batch(batch) if batch else None
         view = run.resume(desk, found, report_paths(chosen, report), talk)
@@ -145,6 +150,7 @@ def retry(
     yes: given.Yes = False,
     max_devices: given.MaxDevices = None,
     no_lookup: given.NoLookup = False,
+    stop_file: given.StopFile = None,
     track: given.Track = False,
     simulate: given.Simulate = False,
     speed: given.Speed = 1,
@@ -164,6 +170,7 @@ def retry(
         max_devices=max_devices,
         batch=batch,
         lookup=not no_lookup,
+        stop_file=stop_file,
     )
     with working(chosen, report, yes, quiet) as (desk, talk):
         view = run.retry(desk, batch, report_paths(chosen, report), talk)

@@ -75,6 +75,14 @@ MaxDevices = Annotated[
     int | None,
     typer.Option("--max-devices", metavar="N", min=1, help="Refuse a larger run [default: guards.max_devices]."),
 ]
+StopFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--stop-file",
+        metavar="PATH",
+        help="Begin nothing as long as this file exists, and stop when it appears [default: guards.stop_file].",
+    ),
+]
 NoLookup = Annotated[
     bool,
     typer.Option("--no-lookup", help="Do not ask the tenant which of the devices may be offboarded."),

@@ -111,6 +111,8 @@ def options_of(
     max_devices: int | None = None,
     batch: str | None = None,
     lookup: bool = True,
+    stop_file: Path | None = None,
+    unattended: bool = False,
 ) -> "Options":
     from batch_offboard import screens
     from batch_offboard.desk import Options
@@ -132,6 +134,8 @@ def options_of(
         comment=comment,
         max_devices=max_devices,
         lookup=lookup,
+        stop_file=stop_file,
+        unattended=unattended,
         tell=screens.voice(quiet=False),  # a person who has to sign in is told so by every command
     )
 

@@ -32,6 +32,7 @@ class Batch:
     scope: str
     state: str
     halted_because: str
+    held: bool
     planned_at: float
     started_at: float | None
     ended_at: float | None
@@ -309,6 +310,7 @@ def _batch(line: Row[Any]) -> Batch:
         scope=line.scope_name,
         state=line.state,
         halted_because=line.halted_because,
+        held=line.held,
         planned_at=line.planned_at,
         started_at=line.started_at,
         ended_at=line.ended_at,

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     event,
+    false,
     text,
 )
 
@@ -65,6 +66,7 @@ batches = Table(
     Column("scope", ForeignKey("scopes.id"), nullable=False),
     Column("state", String(12), nullable=False),
     Column("halted_because", Text, nullable=False, server_default=text("''")),
+    Column("held", _flag("held"), nullable=False, server_default=false()),  # nothing unattended goes on with it
     Column("planned_at", Float, nullable=False),
     Column("started_at", Float),
     Column("ended_at", Float),

@@ -124,6 +124,7 @@ class Journal:
                 .values(
                     state="running",
                     halted_because="",
+                    held=False,
                     ended_at=None,
                     started_at=case((batches.c.started_at.is_(None), now.wall), else_=batches.c.started_at),
                 )
@@ -179,8 +180,8 @@ class Journal:
         self.give_up_reserve()
         self.commit((), [end])
 
-    def end_batch(self, batch: int, now: Moment, halted_because: str) -> None:
-        """The work on a batch ends, finished or not."""
+    def end_batch(self, batch: int, now: Moment, halted_because: str, *, held: bool = False) -> None:
+        """The work on a batch ends, finished or not. `held`: a person has to look before it goes on."""
         unfinished = (JobState.PENDING, JobState.SENDING, JobState.IN_DOUBT)
         with self.writing() as connection:
             left = connection.execute(
@@ -189,7 +190,12 @@ class Journal:
             connection.execute(
                 update(batches)
                 .where(batches.c.id == batch)
-                .values(state="stopped" if left else "finished", ended_at=now.wall, halted_because=halted_because)
+                .values(
+                    state="stopped" if left else "finished",
+                    ended_at=now.wall,
+                    halted_because=halted_because,
+                    held=held and left is not None,
+                )
             )
 
     def remember_reports(self, batch: int, paths: Sequence[str]) -> None:

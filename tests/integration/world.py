@@ -18,7 +18,7 @@ from batch_offboard.clock import Clock, Moment
 from batch_offboard.config import Guards
 from batch_offboard.connection import Connection
 from batch_offboard.errors import SignInError
-from batch_offboard.execution import work_off
+from batch_offboard.execution import Terms, work_off
 from batch_offboard.guards import cleared_before
 from batch_offboard.journal import reading, reported
 from batch_offboard.journal.plans import NewBatch
@@ -111,6 +111,7 @@ class World:
     journal: Journal
     ears: Ears = field(default_factory=Ears)
     secret: str = TOKEN
+    origin: float = ORIGIN
 
     def add(self, devices: Iterable[int | str], name: str = "batch-1", **facts: Any) -> reading.Batch:
         """A batch with one row for each device, by number or ID; its rows begin at 2, as in a sheet with a header.
@@ -195,13 +196,20 @@ class World:
         return self.opened(self.target(url, **target), clock=clock, lock_folder=lock_folder, unreadable=unreadable)
 
     async def work(
-        self, batch: reading.Batch, url: str, *, look: bool = False, clock: Clock | None = None, **target: Any
+        self,
+        batch: reading.Batch,
+        url: str,
+        *,
+        look: bool = False,
+        clock: Clock | None = None,
+        terms: Terms | None = None,
+        **target: Any,
     ) -> Halt | None:
         """Run or resume a batch. `look`: the tenant may be read; most facts of the runs are about the calls that
         offboard, and nothing else."""
         async with self.tenancy(url, clock=clock, unreadable=not look, **target) as tenancy:
             clearance = cleared_before(batch.batch_id, Protected())
-            return await work_off(tenancy, self.batch(batch.batch_id), clearance, self.ears, speed=SPEED)
+            return await work_off(tenancy, self.batch(batch.batch_id), clearance, self.ears, terms or Terms(SPEED))
 
     def report(self, batch: reading.Batch) -> list[ReportRow]:
         return list(reported.report_rows(self.journal, batch.key))

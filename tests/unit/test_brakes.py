@@ -150,3 +150,22 @@ def test_an_action_that_belongs_to_another_device_puts_the_row_in_doubt() -> Non
     assert brakes.examine(ACCEPTED, "1" * 40) is ACCEPTED
     outcome = brakes.examine(ACCEPTED, "2" * 40)
     assert (outcome.verdict, outcome.alarm, outcome.action_id) == (Verdict.IN_DOUBT, Alarm.WRONG_ANSWER, "a")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "held"),
+    [
+        ([*WARM, UNCLEAR, UNCLEAR, UNCLEAR], True),
+        ([REFUSED], True),
+        ([*[ACCEPTED] * 18, *[REFUSED] * 3], True),
+        ([CallOutcome(Verdict.FAILED, alarm=Alarm.OUR_MISTAKE)], True),
+        ([CallOutcome(Verdict.IN_DOUBT, alarm=Alarm.WRONG_ANSWER)], True),
+        ([UNAUTHORIZED, UNAUTHORIZED], False),
+        ([CallOutcome(Verdict.FAILED, alarm=Alarm.PERMISSION)], False),
+        ([CallOutcome(Verdict.THROTTLED, alarm=Alarm.LONG_WAIT)], False),
+    ],
+)
+def test_what_no_waiting_mends_holds_the_batch_for_a_person(outcomes: list[CallOutcome], held: bool) -> None:
+    halt = after(*outcomes)
+    assert halt is not None
+    assert halt.held == held

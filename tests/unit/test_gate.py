@@ -154,3 +154,27 @@ async def test_three_hundred_real_waits_end_when_the_forecast_said(jitter: float
             await room.acquire()
             calls.create_task(one(number, await gate.acquire()))
     assert asyncio.get_running_loop().time() == pytest.approx(expected, rel=0.02, abs=3)
+
+
+async def test_a_slot_that_is_given_back_is_free_again_at_once_and_serves_nobody() -> None:
+    gate = Gate(QuotaLimits(per_minute=3, per_hour=5, burst=3), LoopClock(ORIGIN))
+    for _ in range(2):
+        await called(gate)
+    slot = await gate.acquire()
+    gate.give_back(slot)
+    assert gate.standing().minute == (2, 3)
+    with pytest.raises(BatchOffboardError):
+        slot.use()
+    assert gate.standing().waiting_until is None
+
+
+async def test_a_probe_that_is_given_back_leaves_the_next_call_to_probe() -> None:
+    gate = Gate(QuotaLimits(per_minute=100, per_hour=500, burst=100), LoopClock(ORIGIN))
+    gate.pause(10.0)
+    gate.give_back(await gate.acquire())
+    probe = await gate.acquire()
+    following = asyncio.create_task(gate.acquire())
+    await asyncio.sleep(1)
+    assert not following.done()
+    gate.release(probe)
+    gate.release(await following)

@@ -12,7 +12,7 @@ from batch_offboard.clock import LoopClock, Moment
 from batch_offboard.errors import ExitCode, JournalError, SignInError
 from batch_offboard.gate import Gate, Slot
 from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict, move
-from batch_offboard.pool import Pool
+from batch_offboard.pool import Pool, no_objection
 from batch_offboard.quota import QuotaLimits
 
 pytestmark = pytest.mark.looptime
@@ -140,9 +140,16 @@ class Eyes:
         self.seen.append(f"ended {job.row} {outcome.verdict}")
 
 
-def pool_of(store: Store, server: Server, workers: int = 4, eyes: Eyes | None = None) -> Pool:
+def pool_of(
+    store: Store,
+    server: Server,
+    workers: int = 4,
+    eyes: Eyes | None = None,
+    check: Callable[[], Halt | None] = no_objection,
+    gate: Gate | None = None,
+) -> Pool:
     clock = LoopClock(1_795_500_000.0)
-    return Pool(store, Gate(WIDE, clock), server, Brakes(10), eyes or Eyes(), clock, workers)
+    return Pool(store, gate or Gate(WIDE, clock), server, Brakes(10), eyes or Eyes(), clock, workers, check=check)
 
 
 async def test_jobs_go_in_the_sheets_order_and_all_of_them_end() -> None:
@@ -181,6 +188,35 @@ async def test_a_job_that_was_not_sent_comes_before_those_behind_it() -> None:
     assert store.order == [0, 1, 2, 3, 4, 5, 6, 7, 7, 8, 9, 10, 11]
     assert store.attempts[7] == 2
     assert store.of(JobState.SUBMITTED) == list(range(12))
+
+
+@pytest.mark.parametrize("calls", range(9))
+async def test_a_check_that_speaks_against_a_call_begins_none_and_its_slot_is_free_again(calls: int) -> None:
+    store, server = Store(range(12)), Server()
+    gate = Gate(WIDE, LoopClock(1_795_500_000.0))
+    pool = pool_of(store, server, gate=gate, check=lambda: ASKED if len(server.begun) >= calls else None)
+    assert await pool.run() == ASKED
+    # A call that is being begun has passed its own check, and so have those in the other workers' hands.
+    begun = len(server.begun)
+    assert calls <= begun <= (calls if calls < 5 else calls + 3)
+    assert store.order == list(range(begun))
+    assert store.of(JobState.SUBMITTED) == list(range(begun))
+    assert store.of(JobState.PENDING) == list(range(begun, 12))
+    assert gate.standing().minute[0] == begun
+
+
+async def test_a_check_is_asked_when_the_wait_for_the_quota_is_over() -> None:
+    store, server = Store(range(12)), Server(latency=0.0)
+    clock = LoopClock(1_795_500_000.0)
+    small = Gate(QuotaLimits(per_minute=7, per_hour=100, burst=7), clock)
+    closes = clock.now().ticks + 30
+
+    def check() -> Halt | None:
+        return ASKED if clock.now().ticks >= closes else None
+
+    assert await pool_of(store, server, gate=small, check=check).run() == ASKED
+    assert len(server.begun) == 7
+    assert clock.now().ticks > closes
 
 
 async def test_an_error_that_no_rule_foresees_stops_the_run_with_the_device_in_doubt() -> None:

@@ -8,8 +8,11 @@ import pytest
 
 from batch_offboard.brakes import Halt
 from batch_offboard.errors import ExitCode
+from batch_offboard.execution import Terms
+from batch_offboard.journal.reading import find_batch
 from batch_offboard.quota import QuotaLimits
 from batch_offboard.report import Outcome
+from tests.integration.world import SPEED
 
 if TYPE_CHECKING:
     from tests.integration.world import MovedClock, World
@@ -150,3 +153,65 @@ async def test_the_windows_hold_when_the_calendar_is_moved_in_the_middle(
     assert {call.status for call in simulator.tenant.calls} == {201}
     assert asyncio.get_running_loop().time() < 180
     world.check([batch], simulator.tenant, limits=SMALL, same_clock=False)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_nothing_begins_after_a_check_speaks_against_it_and_the_next_run_sends_the_rest(
+    world: "World", moment: float
+) -> None:
+    batch = world.add(range(DEVICES))
+    loop = asyncio.get_running_loop()
+    until = Halt("The window is closed.", ExitCode.UNFINISHED)
+    async with world.tenant(DEVICES, per_minute=10, latency=(0.5, 1.5)) as simulator:
+        check = lambda: until if loop.time() >= moment else None  # noqa: E731  # what a window says
+        halt = await world.work(batch, simulator.url, limits=SMALL, terms=Terms(SPEED, check=check))
+        assert halt in (until, None)
+        assert loop.time() <= max(moment + 6.6, 66)
+        assert all(call.at - world.origin <= moment + 0.01 for call in simulator.tenant.calls)
+        assert world.outcomes(batch).keys() <= {Outcome.SUBMITTED, Outcome.PENDING}
+        assert await world.work(batch, simulator.url, limits=SMALL) is None
+    assert world.outcomes(batch) == {Outcome.SUBMITTED: DEVICES}
+    world.check([batch], simulator.tenant, limits=SMALL)
+
+
+async def test_a_wait_for_the_quota_ends_with_the_leave_to_go_on(world: "World") -> None:
+    batch = world.add(range(DEVICES))
+    loop = asyncio.get_running_loop()
+    closed = Halt("The window is closed.", ExitCode.UNFINISHED)
+    async with world.tenant(DEVICES, per_minute=10, latency=(0.01, 0.01)) as simulator:
+        check = lambda: closed if loop.time() >= 20 else None  # noqa: E731  # what a window says
+        # The display's pace, and with it the check's, is that of a run in the machine's own time.
+        assert await world.work(batch, simulator.url, limits=SMALL, terms=Terms(check=check)) == closed
+        assert loop.time() == pytest.approx(25, abs=5.1)
+    assert world.outcomes(batch) == {Outcome.SUBMITTED: 10, Outcome.PENDING: 2}
+    world.check([batch], simulator.tenant, limits=SMALL)
+
+
+async def test_after_a_long_sleep_the_hour_is_looked_at_before_the_next_call(
+    world: "World", moved_clock: Callable[..., "MovedClock"]
+) -> None:
+    batch, clock = world.add(range(DEVICES)), moved_clock()
+    closes = clock.now().wall + 3600
+    asyncio.get_running_loop().call_later(3.0, lambda: setattr(clock, "wall", 2 * 3600.0))
+    closed = Halt("The window is closed.", ExitCode.UNFINISHED)
+    async with world.tenant(DEVICES, latency=(0.5, 1.5)) as simulator:
+        check = lambda: closed if clock.now().wall >= closes else None  # noqa: E731  # what a window says
+        assert await world.work(batch, simulator.url, clock=clock, terms=Terms(SPEED, check=check)) == closed
+        assert all(call.at - world.origin <= 3.0 for call in simulator.tenant.calls)
+    assert world.outcomes(batch).keys() == {Outcome.SUBMITTED, Outcome.PENDING}
+
+
+@pytest.mark.parametrize(("attended", "held"), [(True, True), (False, False)])
+async def test_a_persons_ctrl_c_holds_the_batch_and_that_of_a_service_does_not(
+    world: "World", interrupted: Interrupted, attended: bool, held: bool
+) -> None:
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES, latency=(0.5, 1.5)) as simulator:
+        await interrupted(world.work(batch, simulator.url, terms=Terms(SPEED, attended=attended)), 2.0)
+        again = find_batch(world.journal, batch.batch_id)
+        assert again is not None
+        assert (again.state, again.held) == ("stopped", held)
+        await world.work(again, simulator.url)
+    finished = find_batch(world.journal, batch.batch_id)
+    assert finished is not None
+    assert (finished.state, finished.held) == ("finished", False)

@@ -121,9 +121,8 @@ class Desk:
         guards = self.config.guards if self.config else None
         if guards is None:
             return GuardLimits(self.options.max_devices, None, 100.0)
-        per_day = guards.max_devices_per_day or guards.max_devices
         named = self.options.max_devices
-        limits = GuardLimits(guards.max_devices, per_day, guards.max_fleet_percent, guards.require_comment)
+        limits = GuardLimits(guards.max_devices, guards.per_day, guards.max_fleet_percent, guards.require_comment)
         return limits if named is None else replace(limits, max_devices=named, max_devices_per_day=None)
 
     def objection(self) -> Halt | None:

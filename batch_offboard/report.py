@@ -103,6 +103,7 @@ class ReportHead:
     audit: str = ""
     history: History = field(default_factory=History)
     beside: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()  # options that set a guard aside
 
 
 def moment(seconds: float | None) -> str | None:

@@ -209,6 +209,7 @@ def _head_facts(head: ReportHead) -> dict[str, object]:
         "written_at": moment(head.written_at),
         "tool_version": head.tool_version,
         "audit": head.audit or None,
+        "overrides": list(head.overrides),
     }
 
 

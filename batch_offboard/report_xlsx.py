@@ -396,6 +396,7 @@ def _facts(head: ReportHead) -> Iterator[tuple[str, str]]:
     yield "tenant", head.tenant
     yield "API", head.api_url
     yield "comment", head.comment
+    yield from (("overridden", each) for each in head.overrides)
     yield "planned at", moment(head.planned_at) or ""
     yield "report written at", moment(head.written_at) or ""
     yield "batch-offboard", head.tool_version

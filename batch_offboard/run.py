@@ -45,6 +45,7 @@ from batch_offboard.quota import TYPICAL_LATENCY, QuotaLimits
 from batch_offboard.report import USUAL_FORMATS
 from batch_offboard.report_files import ensure_writable, write_report
 from batch_offboard.safe_text import one_line
+from batch_offboard.spreadsheet import HiddenRows
 from batch_offboard.standing import Observer
 from batch_offboard.target import new_batch_id
 from batch_offboard.tenancy import Tenancy
@@ -358,6 +359,7 @@ def _work(
     with working_alone(desk, batch):
         if prepare is not None:
             prepare()
+        _note_overrides(desk, batch)
         desk.journal.remember_reports(batch.key, [str(path) for path in reports])
         halt = desk.with_tenant_of(batch, _submitting(desk, batch, clearance, talk, command), talk.say)
         batch = desk.batch(batch.batch_id)
@@ -365,6 +367,29 @@ def _work(
     counts = count(desk.journal, batch.key)
     skipped = skipped_jobs(desk.journal, batch.key)
     return RunView(batch, counts, skipped, halt, written, exit_code(counts, skipped, halt))
+
+
+def _note_overrides(desk: Desk, batch: Batch) -> None:
+    """What is set aside in this run stands with the batch, beside what earlier runs of it have set aside."""
+    known = batch.findings.get("overrides", [])
+    new = [each for each in _overrides(desk, batch) if each not in known]
+    if new:
+        desk.journal.note_findings(batch.key, {"overrides": [*known, *new]})
+
+
+def _overrides(desk: Desk, batch: Batch) -> list[str]:
+    """The options that set a guard aside, each with what it means. To be asked nothing is none of them."""
+    options, guards = desk.options, desk.config.guards if desk.config else None
+    hidden = batch.reading.get("hidden")
+    said = {
+        "--no-lookup: the tenant was not asked": not (options.lookup and batch.lookup_wanted),
+        "--include-hidden: hidden rows were taken as well": hidden == HiddenRows.INCLUDE,
+        "--visible-only: hidden rows were left out": hidden == HiddenRows.VISIBLE_ONLY,
+    }
+    if options.max_devices is not None and guards is not None:
+        limits = f"guards.max_devices {guards.max_devices} and guards.max_devices_per_day {guards.per_day}"
+        said[f"--max-devices {options.max_devices}: instead of {limits}"] = True
+    return [words for words, holds in said.items() if holds]
 
 
 def working_alone(desk: Desk, batch: Batch) -> AbstractContextManager[None]:

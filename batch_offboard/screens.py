@@ -172,7 +172,8 @@ def batch_text(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> s
         "started": iso_utc(batch.started_at) if batch.started_at else "-",
         "ended": iso_utc(batch.ended_at) if batch.ended_at else "-",
     }
-    lines = [_title("Batch", batch), *(f"  {name:<9} {value}" for name, value in facts.items()), ""]
+    lines = [_title("Batch", batch), *(f"  {name:<9} {value}" for name, value in facts.items())]
+    lines += [*(f"  overrides {shown(each, 300)}" for each in batch.findings.get("overrides", ())), ""]
     lines += [
         f"  {counts.rows:>7}  rows",
         *(f"  {number:>7}  {WORDS[state]}" for state, number in _by_state(counts)),

@@ -150,6 +150,7 @@ def batch_facts(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> 
         },
         "skipped": all_skipped(counts, skipped),
         "stopped_because": batch.halted_because or None,
+        "overrides": batch.findings.get("overrides", []),
         "differences": batch.findings.get("differences", []),
     }
 

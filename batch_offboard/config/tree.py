@@ -61,6 +61,11 @@ class Guards(Part):
     require_comment: Annotated[bool, Field(description="true or false")] = False
     stop_file: FilePath | None = None
 
+    @property
+    def per_day(self) -> int:
+        """How many devices a day may have."""
+        return self.max_devices_per_day or self.max_devices
+
 
 class Lookup(Part):
     """What the tenant is asked for; `horizon` is seconds."""

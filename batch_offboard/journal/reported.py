@@ -30,6 +30,7 @@ def report_head(batch: Batch, written_at: float, anchor: Anchor = START) -> Repo
         state=batch.state,
         tool_version=batch.tool_version,
         audit=str(anchor) if anchor.number else "",
+        overrides=tuple(batch.findings.get("overrides", ())),
     )
 
 

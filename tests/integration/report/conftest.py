@@ -29,6 +29,7 @@ HEAD = ReportHead(
     written_at=1795511731.0,
     state="finished",
     tool_version="0.1.0",
+    overrides=("--no-lookup: the tenant was not asked",),
 )
 
 ROW = ReportRow(

@@ -33,6 +33,7 @@ def test_the_whole_report(tmp_path: Path, head: ReportHead, rows: list[ReportRow
             "written_at": "2026-11-24T09:15:31Z",
             "tool_version": "0.1.0",
             "audit": None,
+            "overrides": ["--no-lookup: the tenant was not asked"],
         },
         "rows": [
             {

@@ -182,6 +182,7 @@ def test_the_summary_says_what_was_asked_and_how_it_ended(head: ReportHead, rows
         ("tenant", "contoso"),
         ("API", "https://api.security.microsoft.com"),
         ("comment", "=CHG0042"),
+        ("overridden", "--no-lookup: the tenant was not asked"),
         ("planned at", "2026-11-24T08:15:31Z"),
         ("report written at", "2026-11-24T09:15:31Z"),
         ("batch-offboard", "0.1.0"),

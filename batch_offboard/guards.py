@@ -106,13 +106,18 @@ def _max_devices(situation: Situation, limits: GuardLimits) -> Refusal | None:
 
 def _max_devices_per_day(situation: Situation, limits: GuardLimits) -> Refusal | None:
     total = situation.devices + situation.sent_today
-    if limits.max_devices_per_day is None or not situation.sent_today or total <= limits.max_devices_per_day:
+    if limits.max_devices_per_day is None or total <= limits.max_devices_per_day:
         return None
+    if not situation.sent_today and _max_devices(situation, limits) is not None:
+        return None  # the same devices, refused by the same number as a rule
+    with_those = (
+        f"With the {situation.sent_today} devices of the last 24 hours, batch" if situation.sent_today else "Batch"
+    )
     return Refusal(
         "max_devices_per_day",
-        f"With the {situation.sent_today} devices of the last 24 hours, batch {situation.batch_id} would make "
-        f"{total}, and guards.max_devices_per_day allows {limits.max_devices_per_day}; nothing was sent. If all of "
-        f"them are meant, say --max-devices {situation.devices}, or run it later.",
+        f"{with_those} {situation.batch_id} would make {total} devices in 24 hours, and guards.max_devices_per_day "
+        f"allows {limits.max_devices_per_day}; nothing was sent. If all of them are meant, say "
+        f"--max-devices {situation.devices}, or run it later.",
     )
 
 
@@ -120,7 +125,7 @@ def _max_fleet_percent(situation: Situation, limits: GuardLimits) -> Refusal | N
     fleet = situation.onboarded
     if fleet is None or fleet < FLEET_MEANS_SOMETHING:
         return None
-    if situation.devices <= limits.max_fleet_percent / 100 * fleet:
+    if 100 * situation.devices <= limits.max_fleet_percent * fleet:
         return None
     needed = min(100, ceil(100 * situation.devices / fleet))
     return Refusal(

@@ -18,11 +18,12 @@ from batch_offboard.errors import BusyError
 
 
 @contextmanager
-def only_process(names: list[Path], doing: str, since: str) -> Iterator[None]:
-    """Hold all the locks for the block, or raise BusyError that says who works. `since` is a time for people."""
+def only_process(names: list[Path], doing: str, since: str, *, at_work_on: str = "this tenant") -> Iterator[None]:
+    """Hold all the locks for the block, or raise BusyError that says who works. `since` is a time for people,
+    `at_work_on` what the locks stand for."""
     with ExitStack() as held:
         for path in names:
-            held.enter_context(_one(path, doing, since))
+            held.enter_context(_one(path, doing, since, at_work_on))
         yield
 
 
@@ -36,19 +37,24 @@ def reading_lock(folder: Path, scope: str) -> Path:
     return folder / f"reading-{_digest(scope)}.lock"
 
 
-def _digest(scope: str) -> str:
-    return hashlib.sha256(scope.encode()).hexdigest()[:20]
+def inbox_lock(folder: Path, inbox: Path) -> Path:
+    """The lock of the nightly run over an inbox, whose path is resolved."""
+    return folder / f"inbox-{_digest(os.path.normcase(inbox))}.lock"
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
 @contextmanager
-def _one(path: Path, doing: str, since: str) -> Iterator[None]:
+def _one(path: Path, doing: str, since: str, at_work_on: str) -> Iterator[None]:
     note = path.with_name(f"{path.name}.holder")
     lock = FileLock(path, mode=0o600, timeout=0)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise BusyError(_holder(note)) from None
+        raise BusyError(_holder(note, at_work_on)) from None
     except OSError as error:
         raise BusyError(f"The lock {path} cannot be taken ({error.strerror or error}).") from error
     try:
@@ -68,10 +74,10 @@ def _write_note(note: Path, doing: str, since: str) -> None:
             json.dump(facts, file)
 
 
-def _holder(note: Path) -> str:
+def _holder(note: Path, at_work_on: str) -> str:
     try:
         facts = json.loads(note.read_text(encoding="utf-8"))
         who = f"process {facts['pid']} on {facts['host']} ({facts['doing']}, since {facts['since']})"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         who = "another process"
-    return f"Already at work on this tenant: {who}; wait for its end, or look at it with `batch-offboard list`."
+    return f"Already at work on {at_work_on}: {who}; wait for its end, or look at it with `batch-offboard list`."

@@ -206,15 +206,16 @@ class LiveDisplay:
     def __init__(
         self, console: Console, zone: tzinfo | None = None, ticks: Callable[[], float] = time.monotonic
     ) -> None:
+        self._console = console
         self._zone = zone
         self._ticks = ticks
         self._drawn_at = float("-inf")
         self._batch_id = ""
-        # stdout is data, perhaps piped to a program: rich must not take it over.
-        self._live = Live(console=console, auto_refresh=False, redirect_stdout=False)
+        self._live = self._new_live()
 
     def started(self, batch_id: str, progress: Progress) -> None:
         self._batch_id = batch_id
+        self._live = self._new_live()  # a batch that came before keeps its last picture
         self._live.start()
         self._draw(progress)
 
@@ -223,11 +224,15 @@ class LiveDisplay:
             self._draw(progress)
 
     def said(self, text: str) -> None:
-        self._live.console.print(Text(one_line(text)))
+        self._console.print(Text(one_line(text)))
 
     def finished(self, progress: Progress) -> None:
         self._draw(progress, _ending(progress))
         self._live.stop()
+
+    def _new_live(self) -> Live:
+        # stdout is data, perhaps piped to a program: rich must not take it over.
+        return Live(console=self._console, auto_refresh=False, redirect_stdout=False)
 
     def _draw(self, progress: Progress, ending: str = "") -> None:
         self._drawn_at = self._ticks()

@@ -278,7 +278,7 @@ def _allowed(desk: Desk, view: PlanView, talk: Talk) -> Clearance:
         "who": desk.journal.who,
         "devices": view.counts.of(JobState.PENDING),
         "guards": asdict(desk.guard_limits()),
-        "overrides": _overrides(desk),
+        "overrides": _overrides(desk, view.batch),
     }
     desk.journal.record(Kind.CLEARED, desk.clock.now().wall, content)
     logs.info("guards cleared", **content)
@@ -295,18 +295,11 @@ def refusals_recorded(desk: Desk, batch: Batch) -> Iterator[None]:
             "batch": batch.batch_id,
             "who": desk.journal.who,
             "reason": str(error),
-            "overrides": _overrides(desk),
+            "overrides": _overrides(desk, batch),
         }
         desk.journal.record(Kind.REFUSED, desk.clock.now().wall, content)
         logs.warning("guards refused", **content)
         raise
-
-
-def _overrides(desk: Desk) -> dict[str, object]:
-    """What the command line says against the configuration, or against what is usual."""
-    options = desk.options
-    said: dict[str, object] = {} if options.max_devices is None else {"max_devices": options.max_devices}
-    return said if options.lookup else {**said, "no_lookup": True}
 
 
 def _cleared(desk: Desk, view: PlanView) -> Clearance:

@@ -40,6 +40,22 @@ def ending_signals(drain: Callable[[str], None], stop: Callable[[str], None]) ->
             signal.signal(number, handler)
 
 
+@contextmanager
+def signals_like_ctrl_c() -> Iterator[None]:
+    """While the block runs, whatever asks the program to end raises KeyboardInterrupt, as Ctrl-C does; for work that
+    has no event loop, or has several in turn."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, handle) for number in _signals() if number is not signal.SIGINT}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _signals() -> list[signal.Signals]:
     names = ("SIGINT", "SIGTERM", "SIGBREAK") if sys.platform == "win32" else ("SIGINT", "SIGTERM", "SIGHUP")
     return [

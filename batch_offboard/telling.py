@@ -6,6 +6,7 @@ Whoever calls this shows what came of it; nothing here raises, and nothing here 
 import asyncio
 import socket
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from batch_offboard.desk import Options
 from batch_offboard.errors import BatchOffboardError, ExitCode
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.reading import Counts
+from batch_offboard.nightly.views import Fate, NightView
 from batch_offboard.notices.notice import Happening, Notice
 from batch_offboard.run import RunView
 from batch_offboard.target import connection_of
@@ -71,6 +73,46 @@ def notice_of_missed_night(night: str, exit_code: ExitCode, batches: tuple[str, 
         batches=batches,
         next_command="batch-offboard schedule show",
     )
+
+
+def notice_of_night(view: NightView) -> Notice:
+    """What there is to tell of a nightly run that was not quiet."""
+    stopped = view.halt is not None and view.exit_code not in {ExitCode.OK, ExitCode.ROWS_FAILED}
+    fates = Counter(sheet.fate for sheet in view.sheets)
+    said = ", ".join(f"{fates[fate]} {fate}" for fate in Fate if fates[fate])
+    reason = f" Stopped: {view.halt.reason}" if stopped and view.halt is not None else ""
+    batches = dict.fromkeys(sheet.batch_id for sheet in view.sheets if sheet.batch_id and sheet.counts)
+    return Notice(
+        happening=Happening.STOPPED if stopped else Happening.FINISHED,
+        headline=f"Nightly run over {view.inbox}: {said or 'no sheets'}.{reason}",
+        exit_code=view.exit_code,
+        at=view.ended,
+        machine=socket.gethostname(),
+        started=view.began,
+        tenant=view.tenant,
+        batches=tuple(batches),
+        counts=outcomes_of_night(view),
+        reports=tuple(path for sheet in view.sheets for path in sheet.reports),
+        next_command=_next_of_night(view),
+    )
+
+
+def outcomes_of_night(view: NightView) -> Mapping[str, int]:
+    """The rows of all sheets by outcome."""
+    total: Counter[str] = Counter()
+    for sheet in view.sheets:
+        total.update(outcomes(sheet.counts or Counts({}, {})))
+    return {outcome: total[outcome] for outcome in outcomes(Counts({}, {}))}
+
+
+def _next_of_night(view: NightView) -> str:
+    """What a person has to type; what the next run does by itself is none of it."""
+    for sheet in view.sheets:
+        if sheet.fate is Fate.STOPPED:
+            return f"batch-offboard resume {sheet.batch_id}"
+        if sheet.fate is Fate.DONE and sheet.counts is not None and sheet.counts.of(JobState.FAILED):
+            return f"batch-offboard retry {sheet.batch_id}"
+    return ""
 
 
 def outcomes(counts: Counts) -> Mapping[str, int]:

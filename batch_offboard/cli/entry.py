@@ -10,12 +10,12 @@ from contextlib import suppress
 import typer
 from typer.exceptions import TyperException
 
-from batch_offboard.cli import audit, commands, following, scheduling
+from batch_offboard.cli import audit, commands, following, scheduling, unattended
 from batch_offboard.cli.app import app
 from batch_offboard.errors import BatchOffboardError, ExitCode
 
 # Importing them has registered their commands; `--help` lists them in this order.
-COMMANDS = (commands, following)
+COMMANDS = (commands, following, unattended)
 app.add_typer(scheduling.app)
 app.add_typer(audit.app)
 

@@ -75,7 +75,7 @@ def end_of_run(view: "RunView | TrackView", chosen: "Options", *, json: bool, qu
     elif not quiet:
         screens.voice(quiet=quiet)(screens.run_text(view))
         screens.show(screens.paths_text(view.reports))
-    _show_told(tell_people(chosen, notice_of_run(view)), quiet=quiet)
+    show_told(tell_people(chosen, notice_of_run(view)), quiet=quiet)
     return view.exit_code
 
 
@@ -85,10 +85,10 @@ def _tell_of_refusal(chosen: "Options", error: Exception, *, quiet: bool) -> Non
         return
     from batch_offboard.telling import notice_of_refusal, tell_people
 
-    _show_told(tell_people(chosen, notice_of_refusal(error, simulated=chosen.simulate)), quiet=quiet)
+    show_told(tell_people(chosen, notice_of_refusal(error, simulated=chosen.simulate)), quiet=quiet)
 
 
-def _show_told(deliveries: "list[Delivery]", *, quiet: bool) -> None:
+def show_told(deliveries: "list[Delivery]", *, quiet: bool) -> None:
     """Having told is talk; not having told is an error, which --quiet leaves."""
     from batch_offboard import logs, screens
 

@@ -88,6 +88,13 @@ _BATCH = (
 )
 
 
+_HAS_OPEN_ACTION = and_(
+    jobs.c.state == JobState.SUBMITTED,
+    jobs.c.action_id != "",
+    func.lower(jobs.c.action_status).not_in(sorted(FINAL_STATUSES)),
+)
+
+
 def list_batches(journal: Journal) -> list[Batch]:
     """All batches, the newest first."""
     with journal.reading() as connection:
@@ -113,15 +120,43 @@ def newest_unfinished(journal: Journal) -> Batch | None:
 
 def newest_tracked(journal: Journal) -> Batch | None:
     """The newest batch with a machine action that is not final as far as the journal knows."""
-    has_open = (
-        select(jobs.c.row)
-        .where(jobs.c.batch == batches.c.id, jobs.c.state == JobState.SUBMITTED, jobs.c.action_id != "")
-        .where(func.lower(jobs.c.action_status).not_in(sorted(FINAL_STATUSES)))
-        .exists()
-    )
+    has_open = select(jobs.c.row).where(jobs.c.batch == batches.c.id, _HAS_OPEN_ACTION).exists()
     with journal.reading() as connection:
         line = connection.execute(_BATCH.where(has_open).order_by(batches.c.id.desc()).limit(1)).first()
     return None if line is None else _batch(line)
+
+
+def unfinished_since(journal: Journal, scope: str, since: float) -> list[Batch]:
+    """The batches of a tenant and application that were begun since a time and have something left, the oldest
+    first."""
+    statement = _BATCH.where(
+        scopes.c.name == scope, batches.c.state.in_(["running", "stopped"]), batches.c.started_at >= since
+    )
+    with journal.reading() as connection:
+        return [_batch(line) for line in connection.execute(statement.order_by(batches.c.started_at, batches.c.id))]
+
+
+def unsettled_since(journal: Journal, scope: str, since: float) -> list[Batch]:
+    """The batches of a tenant and application that were begun since a time and of which the tenant has more to tell:
+    rows that may have been sent, or machine actions that are not final."""
+    unsettled = (
+        select(jobs.c.row)
+        .where(jobs.c.batch == batches.c.id)
+        .where(or_(jobs.c.state.in_([JobState.SENDING, JobState.IN_DOUBT]), _HAS_OPEN_ACTION))
+        .exists()
+    )
+    statement = _BATCH.where(scopes.c.name == scope, batches.c.started_at >= since, unsettled)
+    with journal.reading() as connection:
+        return [_batch(line) for line in connection.execute(statement.order_by(batches.c.started_at, batches.c.id))]
+
+
+def batches_of_content(journal: Journal, tenant: str, sha256: str) -> list[Batch]:
+    """The batches of a tenant whose sheet had exactly this content, the newest first."""
+    statement = _BATCH.join(tenants, tenants.c.id == scopes.c.tenant).where(
+        tenants.c.name == tenant, batches.c.source_sha256 == sha256
+    )
+    with journal.reading() as connection:
+        return [_batch(line) for line in connection.execute(statement.order_by(batches.c.id.desc()))]
 
 
 def latest_time(journal: Journal) -> float:

@@ -249,3 +249,16 @@ for _dialect, _statements in _APPEND_ONLY.items():
     for _statement in _statements:
         _ddl = DDL(_statement)  # type: ignore[no-untyped-call]  # SQLAlchemy's own
         event.listen(audit, "after_create", _ddl.execute_if(dialect=_dialect))
+
+# When nightly runs over an inbox began and ended, so that a night without one is noticed.
+nights = Table(
+    "nights",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("inbox", Text, nullable=False),
+    Column("began_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("exit_code", Integer),
+    CheckConstraint("(ended_at IS NULL) = (exit_code IS NULL)", name="an_end_has_an_exit_code"),
+)
+Index("nights_by_inbox", nights.c.inbox, nights.c.began_at)

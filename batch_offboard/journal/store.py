@@ -205,6 +205,11 @@ class Journal:
                 statement = update(batches).where(batches.c.id == batch)
                 connection.execute(statement.values(reports=json.dumps(list(paths), ensure_ascii=False)))
 
+    def move_source(self, batch: int, path: str) -> None:
+        """The batch's sheet lies elsewhere from now on; it is still the same sheet."""
+        with self.writing() as connection:
+            connection.execute(update(batches).where(batches.c.id == batch).values(source_path=path))
+
     def note_findings(self, batch: int, found: Mapping[str, Any], looked_up_at: float | None = None) -> None:
         """Keep what a look at the tenant told, under its names; what earlier looks told under others stays."""
         with self.writing() as connection:

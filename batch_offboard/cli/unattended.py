@@ -1,0 +1,47 @@
+"""`nightly`: the run that a scheduler starts.
+
+What a command needs is imported inside it, so that `--help` and the quick commands stay quick.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batch_offboard.cli import options as given
+from batch_offboard.cli.app import app
+from batch_offboard.cli.working import options_of, show_told, working
+
+
+@app.command(epilog="Example: batch-offboard nightly --inbox inbox")
+def nightly(
+    inbox: Annotated[
+        Path,
+        typer.Option("--inbox", metavar="DIR", help="The folder that the sheets are taken from, the oldest first."),
+    ],
+    config: given.ConfigPath = None,
+    journal: given.JournalPath = None,
+    stop_file: given.StopFile = None,
+    json: given.Json = False,
+    quiet: given.Quiet = False,
+) -> int:
+    """Work off what is unfinished and the sheets of a folder, within the window; asks nothing."""
+    from batch_offboard import screens, screens_nightly, telling
+    from batch_offboard.nightly import order
+    from batch_offboard.signals import signals_like_ctrl_c
+
+    chosen = options_of(config, journal, simulate=False, stop_file=stop_file, unattended=True)
+    with signals_like_ctrl_c():
+        with working(chosen, None, yes=True, quiet=quiet, create=True) as (desk, talk):
+            view = order.nightly(desk, inbox, talk)
+        screens.show(
+            screens_nightly.night_json(view) if json else screens_nightly.night_text(view), quiet=quiet and not json
+        )
+        if view.missed:
+            screens.voice(quiet=quiet)(f"No run began in the night of {view.missed}.")
+            show_told(
+                telling.tell_people(chosen, telling.notice_of_missed_night(view.missed, view.exit_code)), quiet=quiet
+            )
+        if not view.is_quiet:
+            show_told(telling.tell_people(chosen, telling.notice_of_night(view)), quiet=quiet)
+    return view.exit_code

@@ -1,0 +1,43 @@
+"""The nightly runs as the journal remembers them: when they began, when they ended, and with which exit code."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import insert, select, update
+
+from batch_offboard.journal.plans import inserted_key
+from batch_offboard.journal.schema import nights
+from batch_offboard.journal.store import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """One nightly run. Times are seconds since the epoch; one that died has no end."""
+
+    began_at: float
+    ended_at: float | None
+    exit_code: int | None
+
+
+def last_night(journal: Journal, inbox: str) -> Night | None:
+    """The run over this inbox that began last."""
+    statement = (
+        select(nights.c.began_at, nights.c.ended_at, nights.c.exit_code)
+        .where(nights.c.inbox == inbox)
+        .order_by(nights.c.id.desc())
+        .limit(1)
+    )
+    with journal.reading() as connection:
+        line = connection.execute(statement).first()
+    return None if line is None else Night(*line)
+
+
+def begin_night(journal: Journal, inbox: str, at: float) -> int:
+    """A run over this inbox begins; returns its key."""
+    with journal.writing() as connection:
+        return inserted_key(connection.execute(insert(nights).values(inbox=inbox, began_at=at)))
+
+
+def end_night(journal: Journal, night: int, at: float, exit_code: int) -> None:
+    """A run has ended, however it went."""
+    with journal.writing() as connection:
+        connection.execute(update(nights).where(nights.c.id == night).values(ended_at=at, exit_code=exit_code))

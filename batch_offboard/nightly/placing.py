@@ -1,0 +1,127 @@
+"""Where a sheet lies in the end: in `done` or `failed`, with its reports, and with the reason in plain words."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from batch_offboard import run
+from batch_offboard.clock import iso_utc
+from batch_offboard.desk import Desk
+from batch_offboard.errors import ExitCode, GuardError
+from batch_offboard.inbox import Inbox
+from batch_offboard.journal.reading import Batch, count
+from batch_offboard.nightly.views import Fate, SheetView
+from batch_offboard.safe_text import one_line, visible
+
+
+class Placing:
+    """Puts sheets and reports where they belong, and says so; each method may be repeated after a crash."""
+
+    def __init__(self, desk: Desk, inbox: Inbox) -> None:
+        self._desk, self._inbox = desk, inbox
+
+    def reports_of(self, batch: Batch) -> list[Path]:
+        """Where a batch's reports lie until its sheet has found its place."""
+        return [self._inbox.working / "reports" / f"{batch.batch_id}{suffix}" for suffix in (".csv", ".xlsx")]
+
+    def finished(self, batch: Batch, sheet: Path | None, code: ExitCode) -> SheetView:
+        path, reports = self._settle(batch, sheet, self._inbox.done)
+        return self._view(batch, Fate.DONE, code, "", path, reports)
+
+    def left(self, batch: Batch, sheet: Path | None, reason: str, reports: Sequence[Path]) -> SheetView:
+        return self._view(batch, Fate.LEFT, ExitCode.UNFINISHED, reason, sheet, reports)
+
+    def stopped(self, batch: Batch, sheet: Path | None) -> SheetView:
+        reason = batch.halted_because if batch.held else "It was begun too long ago to go on without a person."
+        path, reports = self._settle(batch, sheet, self._inbox.failed)
+        if path is not None:
+            self._inbox.explain(path, _words_of_stop(batch, reason))
+        reason = f"{reason} No nightly run goes on with it; `batch-offboard resume {batch.batch_id}` does."
+        return self._view(batch, Fate.STOPPED, ExitCode.REFUSED, reason, path, reports)
+
+    def refused(self, batch: Batch, sheet: Path, error: GuardError) -> SheetView:
+        written = run.write_reports(self._desk, batch, self.reports_of(batch))
+        self._desk.journal.remember_reports(batch.key, [str(path) for path in written])
+        path, reports = self._settle(self._desk.batch(batch.batch_id), sheet, self._inbox.failed)
+        if path is not None:
+            self._inbox.explain(path, _words_of_refusal(batch, str(error)))
+        return self._view(batch, Fate.REFUSED, ExitCode.REFUSED, str(error), path, reports)
+
+    def repeated(self, batch: Batch, sheet: Path) -> SheetView:
+        path = self._inbox.move(sheet, self._inbox.done, f"{batch.batch_id}-{sheet.name}")
+        self._inbox.explain(path, _words_of_repetition(batch, path))
+        reason = f"Batch {batch.batch_id} has the same content and was begun before; it was not worked again."
+        return SheetView(sheet.name, Fate.REPEATED, ExitCode.OK, reason, batch.batch_id, path=path)
+
+    def unreadable(self, sheet: Path, reason: str) -> SheetView:
+        path = self._inbox.move(sheet, self._inbox.failed, sheet.name)
+        self._inbox.explain(path, _words_of_unreadable(sheet.name, reason))
+        return SheetView(sheet.name, Fate.UNREADABLE, ExitCode.ROWS_FAILED, reason, path=path)
+
+    def _settle(self, batch: Batch, sheet: Path | None, folder: Path) -> tuple[Path | None, list[Path]]:
+        """The reports first, then the sheet: one that has moved has its reports, and one that has not is seen again."""
+        reports = [self._moved(Path(path), folder) for path in batch.reports]
+        self._desk.journal.remember_reports(batch.key, [str(path) for path in reports])
+        if sheet is not None:
+            sheet = self._inbox.move(sheet, folder, f"{batch.batch_id}-{sheet.name}")
+            self._desk.journal.move_source(batch.key, visible(str(sheet)))
+        return sheet, reports
+
+    def _moved(self, report: Path, folder: Path) -> Path:
+        """Only reports that lie in `working` move, and of those none that somebody has open."""
+        if report.parent.parent != self._inbox.working:
+            return report
+        try:
+            return report.replace(folder / report.name)
+        except OSError:
+            return report
+
+    def _view(
+        self,
+        batch: Batch,
+        fate: Fate,
+        code: ExitCode,
+        sentence: str,
+        path: Path | None,
+        reports: Sequence[Path],
+    ) -> SheetView:
+        counts = count(self._desk.journal, batch.key)
+        return SheetView(batch.source_name, fate, code, sentence, batch.batch_id, counts, path, reports)
+
+
+def is_of(batch: Batch, sheet: Path) -> bool:
+    """Whether the batch was planned from this very file, not from another of the same content."""
+    return batch.source_path == visible(str(sheet))
+
+
+def _words_of_unreadable(name: str, reason: str) -> str:
+    return (
+        f"{one_line(name)} could not be read, and nothing of it was sent.\n\n{reason}\n\n"
+        "Put it right, then put it into the inbox again.\n"
+    )
+
+
+def _words_of_refusal(batch: Batch, reason: str) -> str:
+    return (
+        f"{batch.source_name} was refused by a guard, and nothing of it was sent.\n\n{reason}\n\n"
+        f"The report beside it shows every row of batch {batch.batch_id}. If all of them are meant, do what the "
+        f"sentence above says: an option goes with `batch-offboard run {batch.batch_id}`, and after a change of the "
+        "configuration the sheet can be put into the inbox again.\n"
+    )
+
+
+def _words_of_stop(batch: Batch, reason: str) -> str:
+    return (
+        f"{batch.source_name} was stopped before its end.\n\n{reason}\n\n"
+        f"The report beside it shows every row of batch {batch.batch_id}. No nightly run goes on with it: once you "
+        f"know why it stopped, `batch-offboard resume {batch.batch_id}` does.\n"
+    )
+
+
+def _words_of_repetition(batch: Batch, path: Path) -> str:
+    started = iso_utc(batch.started_at) if batch.started_at is not None else "an unknown time"
+    return (
+        f"The content of this sheet was worked before, so it was not worked again: batch {batch.batch_id}, begun at "
+        f"{started} from {batch.source_name}, is {batch.state}.\n\n"
+        f"`batch-offboard show {batch.batch_id}` tells what came of it. If the sheet is to be sent once more all the "
+        f"same, run it by hand: batch-offboard run {one_line(str(path))}\n"
+    )

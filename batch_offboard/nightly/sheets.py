@@ -1,0 +1,123 @@
+"""One sheet that was taken from the inbox, from its plan to its place; and one batch that goes on."""
+
+from pathlib import Path
+
+from batch_offboard import run
+from batch_offboard.brakes import Halt
+from batch_offboard.desk import Desk
+from batch_offboard.errors import BatchOffboardError, GuardError, InputError, UsageError
+from batch_offboard.inbox import Inbox, sha256_of
+from batch_offboard.journal.plans import tenant_of
+from batch_offboard.journal.reading import Batch, batches_of_content, count, skipped_jobs
+from batch_offboard.nightly.placing import Placing, is_of
+from batch_offboard.nightly.views import SheetView
+from batch_offboard.planning import Reading, staleness
+from batch_offboard.run import RunView, Talk
+
+
+class NightIsOverError(Exception):
+    """What stopped one sheet would stop the next as well."""
+
+    def __init__(self, halt: Halt) -> None:
+        super().__init__(halt.reason)
+        self.halt = halt
+
+
+class Worker:
+    """Works sheets and batches one after the other; `worked` has a line for each."""
+
+    def __init__(self, desk: Desk, inbox: Inbox, talk: Talk) -> None:
+        self.worked: list[SheetView] = []
+        self._desk, self._inbox, self._talk = desk, inbox, talk
+        self._placing = Placing(desk, inbox)
+
+    def ask(self) -> None:
+        """Raise NightIsOverError unless the next thing may be begun."""
+        halt = self._desk.objection()
+        if halt is not None:
+            raise NightIsOverError(halt)
+
+    def go_on(self, batch: Batch) -> None:
+        """Resume a batch; its sheet may lie in `working`."""
+        self.ask()
+        sheet = next((each for each in self._inbox.at_work() if _holds(each, batch.source_sha256)), None)
+        try:
+            view = run.resume(self._desk, batch, (), self._talk)
+        except UsageError as error:  # its own report cannot be written, say; that is no other batch's trouble
+            self.worked.append(self._placing.left(batch, sheet, str(error), ()))
+        else:
+            self._ran(view, sheet)
+
+    def work(self, sheet: Path) -> None:
+        """Plan and run a sheet that was taken; the same content is never worked twice, whoever has begun it."""
+        try:
+            known = self._batches_of(sheet)
+        except InputError as error:
+            self.worked.append(self._placing.unreadable(sheet, str(error)))
+            return
+        begun = next((batch for batch in known if batch.started_at is not None), None)
+        if begun is not None:
+            self._was_begun(begun, sheet)
+            return
+        now = self._desk.clock.now().wall
+        own = [batch for batch in known if is_of(batch, sheet) and staleness(batch, now) is None]
+        batch = own[0] if own else self._planned(sheet)
+        if batch is not None:
+            self._run(batch, sheet)
+
+    def _batches_of(self, sheet: Path) -> list[Batch]:
+        """The tenant's batches of this content, the newest first."""
+        return batches_of_content(self._desk.journal, tenant_of(self._desk.target().scope), sha256_of(sheet))
+
+    def _planned(self, sheet: Path) -> Batch | None:
+        """The sheet's batch; None if it cannot be read, whatever a strange file does to a reader."""
+        try:
+            return run.plan(self._desk, sheet, Reading()).batch
+        except InputError as error:
+            self.worked.append(self._placing.unreadable(sheet, str(error)))
+        except BatchOffboardError:
+            raise
+        except Exception as error:  # noqa: BLE001  # nothing is sent yet, and the other sheets can still be worked
+            reason = f"Unforeseen {type(error).__name__}, a mistake in the program; please report it."
+            self.worked.append(self._placing.unreadable(sheet, reason))
+        return None
+
+    def _run(self, batch: Batch, sheet: Path) -> None:
+        try:
+            view = run.run_batch(self._desk, batch.batch_id, self._placing.reports_of(batch), self._talk)
+        except GuardError as error:
+            self.ask()  # a stop file refuses every sheet, and none of them is to blame
+            self.worked.append(self._placing.refused(batch, sheet, error))
+        else:
+            self._ran(view, sheet)
+
+    def _ran(self, view: RunView, sheet: Path | None) -> None:
+        """A run has come to its end, or to a stop that ends the night as well."""
+        batch, halt = view.batch, view.halt
+        if batch.state == "finished":
+            self.worked.append(self._placing.finished(batch, sheet, view.exit_code))
+        elif halt is not None and halt.held:
+            self.worked.append(self._placing.stopped(batch, sheet))
+        else:
+            reason = halt.reason if halt is not None else "Rows are in doubt; the next run looks for them again."
+            self.worked.append(self._placing.left(batch, sheet, reason, view.reports))
+        if halt is not None:
+            raise NightIsOverError(halt)
+
+    def _was_begun(self, batch: Batch, sheet: Path) -> None:
+        journal = self._desk.journal
+        if not is_of(batch, sheet):
+            self.worked.append(self._placing.repeated(batch, sheet))
+        elif batch.state == "finished":
+            code = run.exit_code(count(journal, batch.key), skipped_jobs(journal, batch.key), None)
+            self.worked.append(self._placing.finished(batch, sheet, code))
+        else:
+            self.worked.append(self._placing.stopped(batch, sheet))
+
+
+def _holds(sheet: Path, sha256: str) -> bool:
+    """Whether a sheet has this content; one that cannot be read has none that is known."""
+    try:
+        return sha256_of(sheet) == sha256
+    except InputError:
+        return False

@@ -1,0 +1,77 @@
+"""What there is to tell of a night, for people, programs and notices alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from batch_offboard.brakes import Halt
+from batch_offboard.errors import ExitCode
+from batch_offboard.journal.reading import Counts
+
+
+class Fate(StrEnum):
+    """What became of a sheet, or of a batch that has no sheet in the inbox."""
+
+    DONE = "done"
+    REPEATED = "repeated"  # its content was worked before
+    LEFT = "left"  # the next run goes on with it
+    UNREADABLE = "unreadable"
+    REFUSED = "refused"  # by a guard, before its first call
+    STOPPED = "stopped"  # by a brake: a person has to look
+
+
+@dataclass(frozen=True, slots=True)
+class SheetView:
+    """One line of a night. `name` is the sheet's, `path` where it lies now; `sentence` says why it is not done."""
+
+    name: str
+    fate: Fate
+    exit_code: ExitCode
+    sentence: str = ""
+    batch_id: str = ""
+    counts: Counts | None = None
+    path: Path | None = None
+    reports: Sequence[Path] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NightView:
+    """How a night went. `missed` names the nights in which none began, `renewed` the batches of which the tenant had
+    something new to tell, `strangers` the files that are no sheets. `closed`: it was not the hour."""
+
+    inbox: Path
+    tenant: str
+    began: float
+    ended: float
+    sheets: Sequence[SheetView]
+    renewed: Sequence[str]
+    strangers: Sequence[Path]
+    missed: str
+    closed: bool
+    halt: Halt | None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The worst of what happened. A night that was ended when nothing was left has still done everything."""
+        codes = {view.exit_code for view in self.sheets}
+        halt = self.halt
+        if halt is not None and (halt.exit_code is not ExitCode.UNFINISHED or ExitCode.UNFINISHED in codes):
+            codes.add(halt.exit_code)
+        return next((code for code in _FROM_THE_WORST if code in codes), ExitCode.OK)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing happened that anybody has to hear of."""
+        harmless = self.halt is None or self.halt.exit_code is ExitCode.UNFINISHED
+        return self.closed or (not self.sheets and harmless)
+
+
+_FROM_THE_WORST = (
+    ExitCode.SIGN_IN,
+    ExitCode.REFUSED,
+    ExitCode.USAGE,
+    ExitCode.UNFINISHED,
+    ExitCode.ROWS_FAILED,
+    ExitCode.OK,
+)

@@ -1,0 +1,258 @@
+"""An office on virtual time: whole commands run in it, against a tenant that lives as long as the office does.
+
+Time passes only while something waits. A command gets an event loop of its own for each thing that it waits for, and
+the tenant listens inside each of them, on the same port and with all the actions that it has accepted so far.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import sqlite3
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import looptime
+
+from batch_offboard.clock import Clock, Moment
+from batch_offboard.desk import Desk, Options
+from batch_offboard.journal.store import Journal
+from batch_offboard.run import PlanView, Talk
+from batch_offboard.simulator import SimulatorOptions, running_simulator
+from batch_offboard.simulator.actions import Action
+from batch_offboard.simulator.calls import Call, Operation
+from batch_offboard.standing import Progress
+
+T = TypeVar("T")
+
+BERLIN = ZoneInfo("Europe/Berlin")
+TENANT_ID, CLIENT_ID = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+WIDE_QUOTA = {"per_minute": 10_000, "per_hour": 10_000, "burst": 100}
+
+# The display is looked at every 0.25 s times this; that costs time and is tested elsewhere.
+SPEED = 20.0
+
+Machine = dict[str, object]
+
+
+class PowerCutError(SystemExit):
+    """The machine goes off. Nothing of ours runs on, or would be believed if it did."""
+
+
+def device(number: int) -> str:
+    return sha1(f"device {number}".encode(), usedforsecurity=False).hexdigest()
+
+
+def in_berlin(text: str) -> float:
+    """The moment at which Berlin's clocks show this; of two the earlier one."""
+    return datetime.fromisoformat(text).replace(tzinfo=BERLIN).timestamp()
+
+
+class VirtualWorld:
+    """The time that commands live in, and the tenant that they talk to. `now` is in seconds since the epoch."""
+
+    def __init__(self, start: float, machines: Iterable[Machine], **options: Any) -> None:
+        self._start, self._elapsed = start, 0.0
+        self._machines = list(machines)
+        self._options = SimulatorOptions(port=_free_port(), **options)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._coming: list[tuple[float, Callable[[], object]]] = []
+        self._behind: list[tuple[int, Callable[[], object]]] = []
+        self.calls: list[Call] = []
+        self.actions: dict[str, Action] = {}
+
+    @property
+    def clock(self) -> Clock:
+        return self
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._options.port}"
+
+    def now(self) -> Moment:
+        elapsed = self._elapsed if self._loop is None else self._loop.time()
+        return Moment(self._start + elapsed, elapsed, "boot-of-the-office")
+
+    def at(self, moment: float, event: Callable[[], object]) -> None:
+        """Let something happen at a moment (seconds since the epoch), whatever is going on then."""
+        self._coming.append((moment - self._start, event))
+
+    def after_calls(self, number: int, event: Callable[[], object]) -> None:
+        """Let something happen at the moment at which the last of so many more calls to offboard arrives."""
+        self._behind.append((len(self.offboard_calls()) + number, event))
+
+    def until(self, moment: float) -> None:
+        """Let time pass while no command is at work."""
+        for at, event in sorted(self._coming, key=lambda each: each[0]):
+            if self._start + at <= moment:
+                self._elapsed = max(self._elapsed, at)
+                self._happen((at, event))
+        self._elapsed = max(self._elapsed, moment - self._start)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        loop = looptime.new_event_loop(start=self._elapsed)
+        _keep_timers_apart(loop)
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            self._loop = loop
+            try:
+                return runner.run(self._beside_the_tenant(work))
+            finally:
+                self._elapsed, self._loop = loop.time(), None
+
+    async def _beside_the_tenant(self, work: Coroutine[Any, Any, T]) -> T:
+        loop = asyncio.get_running_loop()
+        earlier = [action.as_json(self.now().wall) for action in self.actions.values()]
+        now = lambda: self.now().wall  # noqa: E731  # the tenant's clock, in one place
+        async with running_simulator(self._machines, self._options, now, earlier_actions=earlier) as simulator:
+            simulator.tenant.calls = _Calls(self._arrived)
+            waiting = [loop.call_at(max(at, loop.time()), self._happen, (at, event)) for at, event in self._coming]
+            try:
+                return await work
+            finally:
+                self.actions = dict(simulator.tenant.actions)
+                for handle in waiting:
+                    handle.cancel()
+
+    def _happen(self, coming: tuple[float, Callable[[], object]]) -> None:
+        self._coming.remove(coming)
+        coming[1]()
+
+    def _arrived(self, call: Call) -> None:
+        self.calls.append(call)
+        number = len(self.offboard_calls())
+        for due in [each for each in self._behind if each[0] <= number and call.operation is Operation.OFFBOARD]:
+            self._behind.remove(due)
+            asyncio.get_running_loop().call_soon(due[1])
+
+    def offboard_calls(self) -> list[Call]:
+        """The calls that arrived to offboard a device, in their order."""
+        return [call for call in self.calls if call.operation is Operation.OFFBOARD]
+
+
+class _Calls(list[Call]):
+    """The tenant's record, which tells of each call as it arrives."""
+
+    def __init__(self, arrived: Callable[[Call], None]) -> None:
+        super().__init__()
+        self._arrived = arrived
+
+    def append(self, call: Call) -> None:
+        super().append(call)
+        self._arrived(call)
+
+
+@dataclass
+class Ears:
+    """Whoever watches and listens; nobody has to be convinced."""
+
+    said_so_far: list[str] = field(default_factory=list)
+    asked: list[PlanView] = field(default_factory=list)
+
+    def started(self, batch_id: str, progress: Progress) -> None: ...
+
+    def changed(self, progress: Progress) -> None: ...
+
+    def said(self, text: str) -> None:
+        self.said_so_far.append(text)
+
+    def finished(self, progress: Progress) -> None: ...
+
+    @property
+    def talk(self) -> Talk:
+        return Talk(self, self.asked.append, self.said_so_far.append)
+
+
+class VirtualOffice:
+    """A folder to work in with its configuration, and a journal; everything of it lies below `root`."""
+
+    def __init__(self, root: Path, world: VirtualWorld, **settings: Any) -> None:
+        self.root, self.world = root, world
+        self.folder, self.inbox = root / "work", root / "work" / "inbox"
+        self.journal_path = root / "journal" / "journal.db"
+        self.inbox.mkdir(parents=True)
+        self.ears = Ears()
+        self.configure(**settings)
+
+    def configure(self, **settings: Any) -> None:
+        """Write config.yaml; JSON is YAML."""
+        values = {
+            "tenant_id": TENANT_ID,
+            "client_id": CLIENT_ID,
+            "credential": {"type": "access_token", "token_env": "OFFBOARD_TOKEN"},
+            "api_url": self.world.url,
+            "quota": WIDE_QUOTA,
+        }
+        (self.folder / "config.yaml").write_text(json.dumps(values | settings), encoding="utf-8")
+
+    def desk(self, **options: Any) -> Desk:
+        """A desk as a command has it; close it, or use it as a context manager."""
+        environ: Mapping[str, str] = {"OFFBOARD_TOKEN": "rehearsal-token"}
+        chosen = Options(environ=environ, cwd=self.folder, journal=self.journal_path, speed=SPEED, **options)
+        return Desk(chosen, create=True, world=self.world)
+
+    def journal(self) -> Journal:
+        """The journal as another process opens it; close it."""
+        return Journal(self.journal_path)
+
+    def sheet(self, devices: Iterable[int], name: str = "devices.csv", columns: str = "Device ID,Owner") -> Path:
+        """A CSV of these devices in the working folder, last changed now."""
+        return self.write(self.folder / name, self.text(devices, columns))
+
+    def drop(self, devices: Iterable[int], name: str = "devices.csv") -> Path:
+        """The same in the inbox."""
+        return self.write(self.inbox / name, self.text(devices))
+
+    def text(self, devices: Iterable[int], columns: str = "Device ID,Owner") -> str:
+        more = "," * (columns.count(",") - 1)
+        return "\n".join([columns, *(f"{device(number)},Ann{more}" for number in devices)]) + "\n"
+
+    def write(self, path: Path, content: str | bytes) -> Path:
+        """A file that was last changed at this moment of the office's time."""
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        now = self.world.now().wall
+        os.utime(path, (now, now))
+        return path
+
+    def power_cut(self) -> None:
+        """Keep everything as it lies on the disk at this moment, and end the command; `power_on` brings it back."""
+        with closing(sqlite3.connect(self.journal_path, timeout=60)) as connection:
+            connection.execute("BEGIN IMMEDIATE")  # between two commits, not in the middle of our own copying
+            self._copy(self.root, self._kept)
+        raise PowerCutError
+
+    def power_on(self) -> None:
+        shutil.rmtree(self.root)
+        self._copy(self._kept, self.root)
+        shutil.rmtree(self._kept)
+
+    @property
+    def _kept(self) -> Path:
+        return self.root.with_name(f"{self.root.name}-kept")
+
+    @staticmethod
+    def _copy(source: Path, target: Path) -> None:
+        shutil.copytree(source, target, copy_function=shutil.copy2)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+    return port
+
+
+def _keep_timers_apart(loop: asyncio.AbstractEventLoop) -> None:
+    """Keep virtual time from standing still, see the conftest of the tests of execution."""
+    call_at = loop.call_at
+
+    def call_later_than_now(when: float, *arguments: Any, **options: Any) -> asyncio.TimerHandle:
+        return call_at(max(when, loop.time() + 1e-6), *arguments, **options)
+
+    loop.call_at = call_later_than_now  # type: ignore[method-assign,assignment]  # of this one loop

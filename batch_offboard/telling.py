@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from batch_offboard.notices.delivery import Delivery
 
 
+SHEETS_NAMED = 2  # of those that failed, with what is wrong; all of them stand in the folder
+
+
 def notice_of_run(view: RunView | TrackView) -> Notice:
     """What there is to tell of a run that began."""
     stopped = view.halt is not None and view.exit_code not in {ExitCode.OK, ExitCode.ROWS_FAILED}
@@ -77,14 +80,15 @@ def notice_of_missed_night(night: str, exit_code: ExitCode, batches: tuple[str, 
 
 def notice_of_night(view: NightView) -> Notice:
     """What there is to tell of a nightly run that was not quiet."""
-    stopped = view.halt is not None and view.exit_code not in {ExitCode.OK, ExitCode.ROWS_FAILED}
+    halted = view.halt is not None and view.exit_code not in {ExitCode.OK, ExitCode.ROWS_FAILED}
     fates = Counter(sheet.fate for sheet in view.sheets)
     said = ", ".join(f"{fates[fate]} {fate}" for fate in Fate if fates[fate])
-    reason = f" Stopped: {view.halt.reason}" if stopped and view.halt is not None else ""
+    reason = f" Stopped: {view.halt.reason}" if halted and view.halt is not None else ""
+    failed = [f" {sheet.name}: {sheet.sentence}" for sheet in view.sheets if sheet.fate in _FATES_TO_NAME]
     batches = dict.fromkeys(sheet.batch_id for sheet in view.sheets if sheet.batch_id and sheet.counts)
     return Notice(
-        happening=Happening.STOPPED if stopped else Happening.FINISHED,
-        headline=f"Nightly run over {view.inbox}: {said or 'no sheets'}.{reason}",
+        happening=Happening.STOPPED if halted or view.exit_code is ExitCode.REFUSED else Happening.FINISHED,
+        headline=f"Nightly run over {view.inbox}: {said or 'no sheets'}.{reason}{''.join(failed[:SHEETS_NAMED])}",
         exit_code=view.exit_code,
         at=view.ended,
         machine=socket.gethostname(),
@@ -95,6 +99,9 @@ def notice_of_night(view: NightView) -> Notice:
         reports=tuple(path for sheet in view.sheets for path in sheet.reports),
         next_command=_next_of_night(view),
     )
+
+
+_FATES_TO_NAME = frozenset({Fate.UNREADABLE, Fate.REFUSED, Fate.STOPPED})
 
 
 def outcomes_of_night(view: NightView) -> Mapping[str, int]:

@@ -10,8 +10,9 @@ import os
 import shutil
 import socket
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from contextlib import closing
+import tempfile
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha1
@@ -20,6 +21,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import looptime
+import pytest
 
 from batch_offboard.clock import Clock, Moment
 from batch_offboard.desk import Desk, Options
@@ -220,6 +222,11 @@ class VirtualOffice:
         os.utime(path, (now, now))
         return path
 
+    def called(self) -> list[int]:
+        """The devices whose calls arrived, by number, one for each call."""
+        numbers = {device(number): number for number in range(1000)}
+        return [numbers[str(call.device_id)] for call in self.world.offboard_calls()]
+
     def power_cut(self) -> None:
         """Keep everything as it lies on the disk at this moment, and end the command; `power_on` brings it back."""
         with closing(sqlite3.connect(self.journal_path, timeout=60)) as connection:
@@ -239,6 +246,20 @@ class VirtualOffice:
     @staticmethod
     def _copy(source: Path, target: Path) -> None:
         shutil.copytree(source, target, copy_function=shutil.copy2)
+
+
+@contextmanager
+def office_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where an office can be, with a state folder that is nobody else's.
+
+    On memory where it can be a folder: hundreds of syncs take their time on a busy disk and are tested elsewhere.
+    """
+    memory = Path("/dev/shm")  # noqa: S108  # a folder of random name is made in it
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        place = Path(folder).resolve()
+        for name in ("HOME", "XDG_STATE_HOME", "LOCALAPPDATA", "WIN_PD_OVERRIDE_LOCAL_APPDATA"):
+            monkeypatch.setenv(name, str(place / "state"))
+        yield place
 
 
 def _free_port() -> int:

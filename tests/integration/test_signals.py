@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import batch_offboard
-from batch_offboard.signals import ending_signals
+from batch_offboard.signals import ending_signals, signals_like_ctrl_c
 
 LISTEN = """
 import asyncio, signal, sys
@@ -105,3 +105,19 @@ async def test_afterwards_every_signal_is_what_it_was() -> None:
     with ending_signals(print, print):
         assert [signal.getsignal(number) for number in numbers] != before
     assert [signal.getsignal(number) for number in numbers] == before
+
+
+@needs_posix
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_outside_an_event_loop_whatever_asks_to_end_is_a_ctrl_c_and_an_ignored_signal_stays_ignored(name: str) -> None:
+    number = signal.Signals[name]
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        with pytest.raises(KeyboardInterrupt), signals_like_ctrl_c():
+            signal.raise_signal(number)
+        assert signal.getsignal(number) is signal.SIG_DFL
+        signal.signal(number, signal.SIG_IGN)
+        with signals_like_ctrl_c():
+            signal.raise_signal(number)
+    finally:
+        signal.signal(number, before)

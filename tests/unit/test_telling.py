@@ -10,10 +10,11 @@ from batch_offboard.brakes import Halt
 from batch_offboard.errors import ExitCode, GuardError
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.reading import Batch, Counts
+from batch_offboard.nightly.views import Fate, NightView, SheetView
 from batch_offboard.notices.notice import Happening
 from batch_offboard.plan import Reason
 from batch_offboard.run import RunView
-from batch_offboard.telling import notice_of_missed_night, notice_of_refusal, notice_of_run, outcomes
+from batch_offboard.telling import notice_of_missed_night, notice_of_night, notice_of_refusal, notice_of_run, outcomes
 
 
 def make_view(**changes: Any) -> RunView:
@@ -107,3 +108,68 @@ def test_a_missed_night_is_told_with_its_date() -> None:
     assert notice.happening is Happening.MISSED_NIGHT
     assert "2026-11-23" in notice.headline
     assert notice.batches == ("b-1",)
+
+
+# -- of a night --
+
+WELL = SheetView(
+    "a.csv", Fate.DONE, ExitCode.OK, "", "b-1", Counts({JobState.SUBMITTED: 2}, {}), None, [Path("b-1.csv")]
+)
+FAILED = SheetView("b.csv", Fate.DONE, ExitCode.ROWS_FAILED, "", "b-2", Counts({JobState.FAILED: 1}, {}))
+LEFT = SheetView(
+    "c.csv", Fate.LEFT, ExitCode.UNFINISHED, "The window is closed.", "b-3", Counts({JobState.PENDING: 4}, {})
+)
+UNREADABLE = SheetView("d.csv", Fate.UNREADABLE, ExitCode.ROWS_FAILED, "d.csv is empty.")
+REFUSED = SheetView("e.csv", Fate.REFUSED, ExitCode.REFUSED, "Too many.", "b-4", Counts({JobState.PENDING: 9}, {}))
+STOPPED = SheetView("f.csv", Fate.STOPPED, ExitCode.REFUSED, "Not accepted.", "b-5", Counts({JobState.PENDING: 1}, {}))
+REPEATED = SheetView("g.csv", Fate.REPEATED, ExitCode.OK, "Batch b-1 has the same content.", "b-1")
+CLOSED = Halt("The window is closed.", ExitCode.UNFINISHED)
+
+
+def night(*sheets: SheetView, halt: Halt | None = None, **changes: Any) -> NightView:
+    view = NightView(Path("inbox"), "t/a", 100.0, 200.0, sheets, (), (), "", closed=False, halt=halt)
+    return replace(view, **changes)
+
+
+@pytest.mark.parametrize(
+    ("view", "code", "happening"),
+    [
+        (night(WELL), ExitCode.OK, Happening.FINISHED),
+        (night(WELL, REPEATED), ExitCode.OK, Happening.FINISHED),
+        (night(WELL, FAILED), ExitCode.ROWS_FAILED, Happening.FINISHED),
+        (night(WELL, UNREADABLE), ExitCode.ROWS_FAILED, Happening.FINISHED),
+        (night(WELL, LEFT), ExitCode.UNFINISHED, Happening.FINISHED),
+        (night(WELL, LEFT, halt=CLOSED), ExitCode.UNFINISHED, Happening.STOPPED),
+        (night(WELL, REFUSED, FAILED), ExitCode.REFUSED, Happening.STOPPED),
+        (night(STOPPED, LEFT, halt=Halt("Not accepted.", ExitCode.REFUSED)), ExitCode.REFUSED, Happening.STOPPED),
+        (night(REFUSED, LEFT, halt=Halt("401.", ExitCode.SIGN_IN)), ExitCode.SIGN_IN, Happening.STOPPED),
+        (night(halt=Halt("The stop file is there.", ExitCode.REFUSED)), ExitCode.REFUSED, Happening.STOPPED),
+        (night(WELL, halt=CLOSED), ExitCode.OK, Happening.FINISHED),  # it closed when everything was done
+    ],
+)
+def test_a_night_ends_as_badly_as_the_worst_of_it(view: NightView, code: ExitCode, happening: Happening) -> None:
+    notice = notice_of_night(view)
+    assert (notice.exit_code, notice.happening) == (code, happening)
+    assert not view.is_quiet
+
+
+def test_a_night_is_told_with_all_its_batches_rows_and_reports() -> None:
+    notice = notice_of_night(night(WELL, FAILED, REPEATED, LEFT, halt=CLOSED))
+    assert notice.headline == "Nightly run over inbox: 2 done, 1 repeated, 1 left. Stopped: The window is closed."
+    assert (notice.batches, notice.reports) == (("b-1", "b-2", "b-3"), (Path("b-1.csv"),))
+    assert [notice.counts[each] for each in ("submitted", "failed", "pending")] == [2, 1, 4]
+    assert (notice.started, notice.at, notice.tenant) == (100.0, 200.0, "t/a")
+    assert notice.next_command == "batch-offboard retry b-2"
+
+
+def test_what_failed_is_named_with_its_reason_and_with_what_a_person_has_to_type() -> None:
+    notice = notice_of_night(night(STOPPED, UNREADABLE, REFUSED, FAILED))
+    assert notice.headline.endswith("f.csv: Not accepted. d.csv: d.csv is empty.")
+    assert notice.next_command == "batch-offboard resume b-5"
+
+
+@pytest.mark.parametrize(
+    "view", [night(), night(halt=CLOSED, closed=True), night(LEFT, halt=CLOSED, closed=True), night(renewed=["b-1"])]
+)
+def test_a_night_in_which_nothing_happened_is_quiet(view: NightView) -> None:
+    assert view.is_quiet

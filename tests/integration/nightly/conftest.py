@@ -1,8 +1,6 @@
 """An office with an inbox, on virtual time."""
 
 import csv
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from batch_offboard.journal.reading import Batch, list_batches
 from batch_offboard.nightly.order import nightly
 from batch_offboard.nightly.views import NightView
 from batch_offboard.simulator import fleet_of
-from tests.virtual import VirtualOffice, VirtualWorld, device, in_berlin
+from tests.virtual import VirtualOffice, VirtualWorld, device, in_berlin, office_place
 
 # An evening in the middle of a week, an hour before the window opens.
 EVENING = in_berlin("2026-11-24T21:00:00")
@@ -60,11 +58,6 @@ class NightOffice(VirtualOffice):
         finally:
             journal.close()
 
-    def called(self) -> list[int]:
-        """The devices whose calls arrived, by number, one for each call."""
-        numbers = {device(number): number for number in range(1000)}
-        return [numbers[str(call.device_id)] for call in self.world.offboard_calls()]
-
     def rows(self, batch: Batch) -> list[dict[str, str]]:
         """The rows of a batch's CSV report, wherever it lies."""
         path = next(Path(each) for each in batch.reports if each.endswith(".csv"))
@@ -76,19 +69,8 @@ MakeOffice = Callable[..., NightOffice]
 
 
 @pytest.fixture
-def place() -> Iterator[Path]:
-    """On memory where it can be a folder: hundreds of syncs take their time on a busy disk and are tested elsewhere."""
-    memory = Path("/dev/shm")  # noqa: S108  # a folder of random name is made in it
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
-        yield Path(folder).resolve()
-
-
-@pytest.fixture
-def make_office(place: Path, monkeypatch: pytest.MonkeyPatch) -> MakeOffice:
+def make_office(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeOffice]:
     """An office at a moment, whose tenant has that many devices; `tenant` are options of the simulator."""
-    state = place / "state"
-    for name in ("HOME", "XDG_STATE_HOME", "LOCALAPPDATA", "WIN_PD_OVERRIDE_LOCAL_APPDATA"):
-        monkeypatch.setenv(name, str(state))
 
     def make(
         devices: int = 40, *, start: float = EVENING, tenant: Settings | None = None, **settings: Any
@@ -97,4 +79,5 @@ def make_office(place: Path, monkeypatch: pytest.MonkeyPatch) -> MakeOffice:
         options = {"per_minute": None, "per_hour": None, "latency": (0.05, 0.05)} | (tenant or {})
         return NightOffice(place / "office", VirtualWorld(start, fleet, **options), **settings)
 
-    return make
+    with office_place(monkeypatch) as place:
+        yield make

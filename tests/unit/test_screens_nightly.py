@@ -1,0 +1,109 @@
+"""What a night prints."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from batch_offboard.brakes import Halt
+from batch_offboard.errors import ExitCode
+from batch_offboard.jobs import JobState
+from batch_offboard.journal.reading import Counts
+from batch_offboard.nightly.views import Fate, NightView, SheetView
+from batch_offboard.screens_nightly import night_json, night_text
+
+COUNTS = Counts({JobState.SUBMITTED: 38, JobState.IN_DOUBT: 2}, {})
+NIGHT = NightView(
+    inbox=Path("inbox"),
+    tenant="tenant/application",
+    began=1_795_500_000.0,
+    ended=1_795_500_100.0,
+    sheets=(
+        SheetView(
+            "leavers.csv",
+            Fate.LEFT,
+            ExitCode.UNFINISHED,
+            "Rows are in doubt.",
+            "b-1",
+            COUNTS,
+            Path("w"),
+            [Path("r.csv")],
+        ),
+        SheetView("broken.xlsx", Fate.UNREADABLE, ExitCode.ROWS_FAILED, "broken.xlsx is empty."),
+    ),
+    renewed=("b-0",),
+    strangers=(Path("inbox/notes.docx"),),
+    missed="2026-11-23",
+    closed=False,
+    halt=Halt("The window is closed.", ExitCode.UNFINISHED),
+)
+
+
+def test_a_night_is_a_line_for_each_sheet_and_its_totals() -> None:
+    assert night_text(NIGHT).splitlines() == [
+        "left        leavers.csv: batch b-1, 38 submitted, 2 in doubt. Rows are in doubt.",
+        "unreadable  broken.xlsx: broken.xlsx is empty.",
+        "renewed     reports of b-0: the tenant had something new to tell",
+        "ignored     notes.docx: no sheet by its name",
+        "2 sheets: 1 left, 1 unreadable. Rows: 38 submitted, 2 in doubt.",
+        "Stopped: The window is closed.",
+        "Exit code 3: not finished: a signal, another run at work, or rows in doubt; `resume` goes on.",
+    ]
+
+
+def test_a_night_without_anything_to_do_is_two_lines() -> None:
+    quiet = replace(NIGHT, sheets=(), renewed=(), strangers=(), halt=None)
+    first, last = night_text(quiet).splitlines()
+    assert first == "Nothing to do in inbox."
+    assert last.startswith("Exit code 0: ")
+
+
+def test_a_name_from_the_inbox_cannot_disturb_a_terminal() -> None:
+    sheet = SheetView("\x1b[2J\u202e.csv", Fate.DONE, ExitCode.OK, "\x1b]0;", "b-1", COUNTS)
+    text = night_text(replace(NIGHT, sheets=(sheet,), strangers=(Path("\x1b[31m"),)))
+    assert all(line.isprintable() for line in text.splitlines())
+
+
+def test_programs_get_all_of_it_under_names_that_stay() -> None:
+    assert json.loads(night_json(NIGHT)) == {
+        "inbox": "inbox",
+        "tenant": "tenant/application",
+        "began_at": "2026-11-24T06:00:00Z",
+        "ended_at": "2026-11-24T06:01:40Z",
+        "sheets": [
+            {
+                "sheet": "leavers.csv",
+                "outcome": "left",
+                "reason": "Rows are in doubt.",
+                "batch": "b-1",
+                "counts": {
+                    "submitted": 38,
+                    "failed": 0,
+                    "skipped": 0,
+                    "in_doubt": 2,
+                    "pending": 0,
+                    "cancelled": 0,
+                },
+                "path": "w",
+                "reports": ["r.csv"],
+                "exit_code": 3,
+            },
+            {
+                "sheet": "broken.xlsx",
+                "outcome": "unreadable",
+                "reason": "broken.xlsx is empty.",
+                "batch": None,
+                "counts": None,
+                "path": None,
+                "reports": [],
+                "exit_code": 1,
+            },
+        ],
+        "totals": {"done": 0, "repeated": 0, "left": 1, "unreadable": 1, "refused": 0, "stopped": 0},
+        "counts": {"submitted": 38, "failed": 0, "skipped": 0, "in_doubt": 2, "pending": 0, "cancelled": 0},
+        "renewed": ["b-0"],
+        "ignored": ["notes.docx"],
+        "missed_night": "2026-11-23",
+        "window_closed": False,
+        "stopped": "The window is closed.",
+        "exit_code": 3,
+    }

@@ -13,7 +13,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha1
 from pathlib import Path
@@ -81,6 +81,10 @@ class VirtualWorld:
     def now(self) -> Moment:
         elapsed = self._elapsed if self._loop is None else self._loop.time()
         return Moment(self._start + elapsed, elapsed, "boot-of-the-office")
+
+    def set_faults(self, *faults: str) -> None:
+        """From the next thing on that a command waits for, the tenant has these faults."""
+        self._options = replace(self._options, faults=faults)
 
     def at(self, moment: float, event: Callable[[], object]) -> None:
         """Let something happen at a moment (seconds since the epoch), whatever is going on then."""

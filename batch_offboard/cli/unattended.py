@@ -25,7 +25,7 @@ def nightly(
     json: given.Json = False,
     quiet: given.Quiet = False,
 ) -> int:
-    """Work off what is unfinished and the sheets of a folder, within the window; asks nothing."""
+    """Work off what is unfinished, then the sheets of a folder, and ask nothing."""
     from batch_offboard import screens, screens_nightly, telling
     from batch_offboard.nightly import order
     from batch_offboard.signals import signals_like_ctrl_c

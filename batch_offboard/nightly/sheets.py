@@ -5,7 +5,7 @@ from pathlib import Path
 from batch_offboard import run
 from batch_offboard.brakes import Halt
 from batch_offboard.desk import Desk
-from batch_offboard.errors import BatchOffboardError, GuardError, InputError, UsageError
+from batch_offboard.errors import BatchOffboardError, ExitCode, GuardError, InputError, UsageError
 from batch_offboard.inbox import Inbox, sha256_of
 from batch_offboard.journal.plans import tenant_of
 from batch_offboard.journal.reading import Batch, batches_of_content, count, skipped_jobs
@@ -61,18 +61,26 @@ class Worker:
             return
         now = self._desk.clock.now().wall
         own = [batch for batch in known if is_of(batch, sheet) and staleness(batch, now) is None]
-        batch = own[0] if own else self._planned(sheet)
+        batch = next((each for each in own if self._was_looked_up(each)), None) or self._planned(sheet)
         if batch is not None:
             self._run(batch, sheet)
+
+    def _was_looked_up(self, batch: Batch) -> bool:
+        """A tenant that may not be read never will be; one that could not be reached is asked again."""
+        return batch.looked_up_at is not None or self._desk.unreadable
 
     def _batches_of(self, sheet: Path) -> list[Batch]:
         """The tenant's batches of this content, the newest first."""
         return batches_of_content(self._desk.journal, tenant_of(self._desk.target().scope), sha256_of(sheet))
 
     def _planned(self, sheet: Path) -> Batch | None:
-        """The sheet's batch; None if it cannot be read, whatever a strange file does to a reader."""
+        """The sheet's batch; None if it cannot be read, whatever a strange file does to a reader.
+
+        A person may go on with a plan that the tenant was not asked about. With nobody there it waits for a better
+        moment: rows that only the tenant can resolve would be skipped for good.
+        """
         try:
-            return run.plan(self._desk, sheet, Reading()).batch
+            batch = run.plan(self._desk, sheet, Reading()).batch
         except InputError as error:
             self.worked.append(self._placing.unreadable(sheet, str(error)))
         except BatchOffboardError:
@@ -80,6 +88,11 @@ class Worker:
         except Exception as error:  # noqa: BLE001  # nothing is sent yet, and the other sheets can still be worked
             reason = f"Unforeseen {type(error).__name__}, a mistake in the program; please report it."
             self.worked.append(self._placing.unreadable(sheet, reason))
+        else:
+            if self._was_looked_up(batch):
+                return batch
+            why = batch.findings.get("not_looked_up", "")
+            raise NightIsOverError(Halt(f"The tenant was not looked up: {why}", ExitCode.UNFINISHED))
         return None
 
     def _run(self, batch: Batch, sheet: Path) -> None:

@@ -197,6 +197,22 @@ def test_a_tenant_that_may_not_be_read_is_no_reason_to_stop(make_office: MakeOff
     assert any("Earlier batches were not looked at" in line for line in office.ears.said_so_far)
 
 
+def test_a_tenant_that_cannot_be_read_just_now_leaves_the_sheets_for_a_better_moment(make_office: MakeOffice) -> None:
+    office = make_office(tenant={"faults": ("machines/503",)})
+    text = "Device ID,Computer\n" + "".join(f",pc-{device(number)[:10]}.contoso.example\n" for number in range(3))
+    office.write(office.inbox / "names.csv", text)
+    office.wait(61)
+    view = office.night()
+    assert (view.exit_code, [sheet.fate for sheet in view.sheets]) == (ExitCode.UNFINISHED, [Fate.LEFT])
+    assert view.halt is not None
+    assert view.halt.reason.startswith("The tenant was not looked up: The tenant could not be read")
+    assert office.called() == []
+    office.world.set_faults()
+    view = office.night()
+    assert [sheet.fate for sheet in view.sheets] == [Fate.DONE]
+    assert office.called() == [0, 1, 2]
+
+
 # -- the window --
 
 

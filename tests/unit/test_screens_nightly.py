@@ -46,7 +46,7 @@ def test_a_night_is_a_line_for_each_sheet_and_its_totals() -> None:
         "ignored     notes.docx: no sheet by its name",
         "2 sheets: 1 left, 1 unreadable. Rows: 38 submitted, 2 in doubt.",
         "Stopped: The window is closed.",
-        "Exit code 3: not finished: a signal, another run at work, or rows in doubt; `resume` goes on.",
+        "Exit code 3: not finished: a signal, the window's end, another run, or rows in doubt; `resume` goes on.",
     ]
 
 

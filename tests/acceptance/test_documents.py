@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_offboard.config import load_config
+from batch_offboard.config import Config, load_config
 from batch_offboard.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,11 +73,23 @@ def test_every_option_in_the_readmes_commands_exists() -> None:
     assert used <= known
 
 
-def test_the_notices_that_the_readme_shows_are_a_configuration(tmp_path: Path) -> None:
-    (block,) = [text for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if text.startswith("notices:")]
-    path = tmp_path / "config.yaml"
+def shown_section(name: str, folder: Path) -> Config:
+    """The configuration with a section as the README shows it."""
+    (block,) = [text for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if text.startswith(f"{name}:")]
+    path = folder / "config.yaml"
     path.write_text(f"credential: {{type: access_token, token_env: TOKEN}}\n{block}", encoding="utf-8")
-    assert load_config(path, {}, tmp_path).notices.has_ways
+    return load_config(path, {}, folder)
+
+
+def test_the_notices_that_the_readme_shows_are_a_configuration(tmp_path: Path) -> None:
+    assert shown_section("notices", tmp_path).notices.has_ways
+
+
+def test_the_window_that_the_readme_shows_is_a_configuration(tmp_path: Path) -> None:
+    window = shown_section("window", tmp_path).window.window
+    assert window is not None
+    assert window.days == frozenset(range(5))
+    assert len(window.frozen) == 2
 
 
 def test_no_option_takes_a_secret() -> None:

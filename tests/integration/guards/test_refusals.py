@@ -13,7 +13,7 @@ import pytest
 import batch_offboard
 from batch_offboard import run
 from batch_offboard.errors import BatchOffboardError, ExitCode, GuardError
-from batch_offboard.execution import work_off
+from batch_offboard.execution import Terms, work_off
 from batch_offboard.guards import PORTAL_COLUMNS, cleared_before
 from batch_offboard.planning import Reading
 from batch_offboard.protected import Protected
@@ -346,7 +346,9 @@ def test_a_clearance_for_another_batch_sends_nothing(make_office: MakeOffice) ->
         other = run.plan(desk, office.sheet(range(3, 5), "two.csv"), Reading()).batch
 
         async def work(tenancy: Tenancy) -> Halt | None:
-            return await work_off(tenancy, one, cleared_before(other.batch_id, Protected()), office.ears, look=False)
+            return await work_off(
+                tenancy, one, cleared_before(other.batch_id, Protected()), office.ears, Terms(look=False)
+            )
 
         with run.working_alone(desk, one), pytest.raises(BatchOffboardError, match="cleared another batch"):
             desk.with_tenant_of(one, work, print)

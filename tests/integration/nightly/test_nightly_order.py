@@ -140,6 +140,20 @@ def test_what_a_person_has_stopped_with_ctrl_c_is_left_to_that_person(make_offic
     assert office.called() == called
 
 
+def test_what_a_person_goes_on_with_is_gone_on_with_when_that_run_dies(make_office: MakeOffice) -> None:
+    office = make_office(tenant={"faults": ("404@3",)})
+    office.settled((range(12), "leavers.csv"))
+    assert [sheet.fate for sheet in office.night().sheets] == [Fate.STOPPED]
+    office.world.set_faults()
+    office.world.after_calls(3, office.power_cut)
+    with suppress(PowerCutError), office.desk() as desk:
+        run.resume(desk, None, (), office.ears.talk)
+    office.power_on()
+    view = office.night()
+    assert [(sheet.fate, sheet.exit_code) for sheet in view.sheets] == [(Fate.DONE, ExitCode.ROWS_FAILED)]
+    assert sorted(office.called()) == list(range(12))
+
+
 def test_what_was_begun_a_month_ago_is_left_to_a_person(make_office: MakeOffice) -> None:
     office = make_office()
     interrupted_run(office, range(6), "old.csv")

@@ -118,6 +118,23 @@ def test_nothing_is_kept_anywhere_before_a_log_is_opened(tmp_path: Path, capsys:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_our_events_go_to_no_other_log(opened: Opened) -> None:
+    heard: list[str] = []
+
+    class Listening(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    opened()
+    listening = Listening()
+    logging.getLogger().addHandler(listening)
+    try:
+        logs.warning("event")
+    finally:
+        logging.getLogger().removeHandler(listening)
+    assert heard == []
+
+
 def test_the_libraries_logs_stay_out(opened: Opened) -> None:
     path = opened(level="debug")
     for name in ("aiohttp.client", "msal", "urllib3", "sqlalchemy.engine", "asyncio", None):

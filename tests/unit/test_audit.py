@@ -88,6 +88,19 @@ def test_a_chain_that_was_made_anew_is_found_by_an_anchor_alone() -> None:
     assert "made anew" in finding.problem
 
 
+def test_the_end_of_another_chain_does_not_fit() -> None:
+    finding = verify([*some(5)[:3], *some(5, "forged")[3:]])
+    assert (finding.broken, finding.problem) == (4, "Record 4 does not follow the one before it.")
+
+
+def test_a_forged_chain_has_to_begin_with_number_1_and_leave_none_out() -> None:
+    event = Event(Kind.INTENT, 1_795_500_000.0, {})
+    assert verify(chained([event], Anchor(4, GENESIS))).problem == "Record 1 is missing; number 5 stands in its place."
+    (first,) = chained([event], START)
+    later = chained([event], Anchor(7, first.hash))
+    assert verify([first, *later]).problem == "Record 2 is missing; number 8 stands in its place."
+
+
 def test_every_anchor_counts() -> None:
     chain = some(5)
     good, bad = anchor_of(chain[1]), Anchor(4, "f" * 64)

@@ -76,6 +76,11 @@ def test_a_value_that_is_missing_is_an_error_and_not_a_null(connection: Connecti
         Repeated(SEND).many(connection, [{"r": 1, "mine": True}])
 
 
+def test_values_are_prepared_as_the_database_wants_them(connection: Connection) -> None:
+    compiled = Repeated(SEND)._for(connection.dialect)
+    assert repr(compiled.parameters({"r": 1, "mine": True, "now": 5})[1:3]) == "[1, 5.0]"
+
+
 def test_a_database_whose_places_have_names_gets_names() -> None:
     compiled = Repeated(SEND)._for(PGDialect())  # type: ignore[no-untyped-call]  # SQLAlchemy's own
     assert compiled.parameters({"r": 1, "mine": True, "now": 5}) == {

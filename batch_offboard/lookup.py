@@ -27,7 +27,8 @@ FRESH = 900.0  # seconds
 DIFFERENCES_SAID = 10
 
 # Actions are asked for from so long before the first call on: clocks differ, and an hour costs nothing. A calendar
-# that was set back must not hide what was made before, so `now` counts as a first call, too.
+# that was set back must not hide what was made before, so `now` counts as a first call, too. An action that was open
+# when we called waits for its device since days perhaps, and is asked for without any limit.
 MARGIN = 3600.0  # seconds
 
 
@@ -162,8 +163,10 @@ async def look_back(
         began += (await writer.run(settlements.open_actions, journal, batch.key)).values()
     else:
         began.append(batch.planned_at if batch.started_at is None else batch.started_at)
+    met_open = any(doubt.met_open for doubt in doubts)
+    since = None if met_open else max(0.0, min([now.wall, *began]) - MARGIN)
     async with tenancy.reader(patience) as reader:
-        actions, whole = await reader.actions(since=max(0.0, min([now.wall, *began]) - MARGIN))
+        actions, whole = await reader.actions(since=since)
         settled = settle(doubts, actions)
         left = _without(doubts, settled)
         more, again = await _end_old_doubts(tenancy, reader, left) if resend else ([], [])

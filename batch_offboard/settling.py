@@ -23,7 +23,8 @@ LIST_LAG = 600.0  # seconds
 @dataclass(frozen=True, slots=True)
 class Doubt:
     """A job in doubt. `began` is its last call's start (seconds since the epoch), `gone_by` the seconds that have
-    certainly gone by since that call ended; `resent` says that it was sent again after a doubt once already."""
+    certainly gone by since that call ended; `resent` says that it was sent again after a doubt once already;
+    `met_open` that the API named an action of this device as open, which may be of any age."""
 
     batch: int
     batch_id: str
@@ -33,6 +34,7 @@ class Doubt:
     began: float
     gone_by: float
     resent: bool
+    met_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)

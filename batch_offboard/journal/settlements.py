@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, Update, and_, bindparam, case, func, insert, or_, select, update
 
 from batch_offboard.clock import Moment, seconds_since
-from batch_offboard.jobs import JobState, move
+from batch_offboard.jobs import JobState, Verdict, move
 from batch_offboard.journal import trail
 from batch_offboard.journal.schema import batches, calls, jobs, settlements
 from batch_offboard.journal.store import Journal
@@ -63,6 +63,7 @@ def doubts(journal: Journal, batch: int, now: Moment) -> list[Doubt]:
             calls.c.ended_at,
             calls.c.ended_ticks,
             calls.c.boot,
+            calls.c.verdict,
         )
         .join(batches, batches.c.id == jobs.c.batch)
         .join(
@@ -88,6 +89,7 @@ def doubts(journal: Journal, batch: int, now: Moment) -> list[Doubt]:
                 began=line.started_at,
                 gone_by=_gone_by(line.ended_at, line.ended_ticks, line.boot, now),
                 resent=line.resent,
+                met_open=line.verdict == Verdict.ALREADY_OPEN,
             )
             for line in connection.execute(statement)
         ]

@@ -238,10 +238,11 @@ def test_a_list_that_is_behind_does_not_open_a_final_action_again(world: World, 
 
 
 def test_another_tenants_action_of_the_same_id_says_nothing(world: World, batch: reading.Batch) -> None:
-    world.add([], "elsewhere", scope="another tenant/application")
+    elsewhere = world.add([0], "elsewhere", scope="another tenant/application")
+    call(world, elsewhere, 2, ACCEPTED)
     other = tenant_key(world, "another tenant/application")
-    assert settlements.note_actions(world.journal, other, [action(2, "Succeeded")], ORIGIN) == 0
-    assert row(world, batch, 2).action_status == "Pending"
+    assert settlements.note_actions(world.journal, other, [action(2, "Succeeded")], ORIGIN) == 1
+    assert (row(world, batch, 2).action_status, row(world, elsewhere, 2).action_status) == ("Pending", "Succeeded")
 
 
 def test_a_failed_action_tells_why_and_one_that_succeeded_keeps_its_words(world: World, batch: reading.Batch) -> None:

@@ -3,12 +3,12 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from batch_offboard import tracking
+from batch_offboard.desk import lock_folder
 from batch_offboard.errors import ExitCode, UsageError
 from batch_offboard.jobs import CallOutcome, Verdict
 from batch_offboard.journal import settlements
@@ -224,8 +224,7 @@ async def test_another_reader_who_takes_long_costs_a_round_and_not_the_following
         desk = desk_at(simulator.url)
         following = asyncio.create_task(follow(desk, batch))
         await asyncio.sleep(20)
-        folder = Path(desk.options.cwd / "state" / "batch-offboard" / "locks")
-        with only_process([reading_lock(folder, SCOPE)], "reading it", ""):
+        with only_process([reading_lock(lock_folder(), SCOPE)], "reading it", ""):
             await asyncio.sleep(400)
         view = await following
     assert (view.exit_code, view.statuses) == (ExitCode.OK, {"Succeeded": 6})

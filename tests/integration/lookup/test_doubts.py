@@ -67,11 +67,12 @@ async def test_a_call_that_was_taken_and_answered_badly_is_found_by_the_closing_
     world.check([batch], simulator.tenant)
 
 
+@pytest.mark.parametrize("age", [1.0, 2 * 86_400.0])
 @pytest.mark.parametrize("fault", ["400=ActiveRequestAlreadyExists", "409", ""])
-async def test_somebodys_open_action_stands_for_the_row_that_met_it(world: "World", fault: str) -> None:
+async def test_somebodys_open_action_stands_for_the_row_that_met_it(world: "World", fault: str, age: float) -> None:
     batch = world.add(range(DEVICES), looked_up_at=ORIGIN)
     async with world.tenant(DEVICES, *([f"{fault}:{LAST}"] if fault else [])) as simulator:
-        theirs = simulator.tenant.start(LAST, "leaver", ORIGIN - 1, requestor="ann@contoso.example")
+        theirs = simulator.tenant.start(LAST, "leaver", ORIGIN - age, requestor="ann@contoso.example")
         theirs.course = replace(theirs.course, picked_up=ORIGIN + 9999, ended=ORIGIN + 9999)
         assert await world.work(batch, simulator.url, look=True) is None
     row = last(world, batch)
@@ -135,6 +136,36 @@ async def test_a_call_that_is_lost_twice_is_not_made_a_third_time(world: "World"
     assert (last(world, batch).outcome, sent_to(simulator.tenant, LAST)) == (Outcome.IN_DOUBT, 2)
     assert [told.attempt for told in settled(world, batch)] == [1]
     world.check([batch], simulator.tenant)
+
+
+async def test_each_doubt_waits_for_its_own_hour_and_has_its_own_second_call(world: "World") -> None:
+    batch = world.add(range(DEVICES), looked_up_at=ORIGIN)
+    first = device(5)
+    async with world.tenant(DEVICES, f"reset:{first}", f"429=1800@1:{LAST}", f"reset@2:{LAST}") as simulator:
+        sent = []
+        for wait in (HORIZON - 1700, 1800, HORIZON, 0):
+            await world.work(batch, simulator.url, look=True, workers=1)
+            sent.append((sent_to(simulator.tenant, first), sent_to(simulator.tenant, LAST)))
+            await asyncio.sleep(wait)
+    # Of the second device the first call is put off by half an hour, and the next one is lost.
+    assert sent == [(1, 2), (2, 2), (2, 3), (2, 3)]
+    assert world.outcomes(batch) == {Outcome.SUBMITTED: DEVICES - 1, Outcome.IN_DOUBT: 1}
+    world.check([batch], simulator.tenant)
+
+
+@pytest.mark.parametrize("circles", [(4, 7), (5, 8)])
+async def test_no_list_in_a_circle_ends_a_doubt_neither_everybodys_nor_the_devices_own(
+    world: "World", circles: tuple[int, int]
+) -> None:
+    batch = world.add(range(DEVICES), looked_up_at=ORIGIN, lookup_wanted=False)
+    faults = [f"actions/loop-link@{number}" for number in circles]
+    async with world.tenant(DEVICES, f"reset@1:{LAST}", *faults) as simulator:
+        await world.work(batch, simulator.url, look=True)
+        await asyncio.sleep(HORIZON + 60)
+        await world.work(batch, simulator.url, look=True)
+        assert (last(world, batch).outcome, sent_to(simulator.tenant, LAST)) == (Outcome.IN_DOUBT, 1)
+        await world.work(batch, simulator.url, look=True)
+    assert (last(world, batch).outcome, sent_to(simulator.tenant, LAST)) == (Outcome.SUBMITTED, 2)
 
 
 async def test_a_second_call_that_was_taken_and_answered_badly_is_found_too(world: "World") -> None:

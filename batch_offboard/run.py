@@ -15,7 +15,7 @@ from batch_offboard.brakes import Halt
 from batch_offboard.clock import iso_utc
 from batch_offboard.desk import Desk, lock_folder
 from batch_offboard.devices import shown
-from batch_offboard.errors import ExitCode, GuardError, UsageError
+from batch_offboard.errors import BusyError, ExitCode, GuardError, UsageError
 from batch_offboard.fleet import Fleet
 from batch_offboard.gate import Gate, Standing
 from batch_offboard.guards import Clearance, Situation, clear, cleared_before
@@ -133,7 +133,7 @@ def _fleet(desk: Desk, purpose: Purpose, sheet: Path, reading: Reading) -> tuple
             return devices_in(read_sheet(sheet, reading))
 
         return desk.with_embedded_tenant(devices, purpose.scope, look, _nobody), ""
-    except (CannotReadError, ReadError) as error:
+    except (CannotReadError, ReadError, BusyError) as error:
         return None, str(error)
 
 

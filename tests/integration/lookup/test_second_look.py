@@ -1,18 +1,23 @@
 """The look before sending: what the tenant has come to speak against since the plan, and a tenant that is not there."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from batch_offboard import run
+from batch_offboard.brakes import Halt
+from batch_offboard.desk import lock_folder
 from batch_offboard.errors import ExitCode
+from batch_offboard.jobs import JobState
+from batch_offboard.lock import only_process, reading_lock
 from batch_offboard.planning import Reading
 from batch_offboard.report import Outcome
+from batch_offboard.simulator import Pace
 from tests.integration.virtual_desk import rows_of
-from tests.integration.world import ORIGIN, device
+from tests.integration.world import ORIGIN, SCOPE, device
 
 if TYPE_CHECKING:
     from batch_offboard.simulator import Tenant
@@ -181,3 +186,54 @@ async def test_without_a_look_up_the_tenant_is_not_read_before_it_is_sent_to(
         ended = await desk.command(lambda: run.run_sheet(desk, sheet, Reading(), [tmp_path / "out.csv"], desk.talk))
     assert ended.exit_code is ExitCode.OK
     assert [call.operation for call in simulator.tenant.calls] == ["offboard"] * DEVICES + ["actions"]
+
+
+async def test_ctrl_c_ends_the_look_before_sending_at_once(
+    world: "World", interrupted: "Callable[..., Awaitable[Halt | None]]"
+) -> None:
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES, "machines/hang") as simulator:
+        halt = await interrupted(world.work(batch, simulator.url, look=True), 10.0)
+    assert halt is not None
+    assert halt.exit_code is ExitCode.UNFINISHED
+    assert asyncio.get_running_loop().time() < 11
+    assert world.outcomes(batch) == {Outcome.PENDING: DEVICES}
+    world.check([batch], simulator.tenant)
+
+
+async def test_who_is_in_a_hurry_gets_no_closing_look(
+    world: "World", interrupted: "Callable[..., Awaitable[Halt | None]]"
+) -> None:
+    batch = world.add(range(DEVICES), looked_up_at=ORIGIN)
+    async with world.tenant(DEVICES, "500-after@3") as simulator:
+        await interrupted(world.work(batch, simulator.url, look=True), 3.0)
+    assert [call.operation for call in simulator.tenant.calls if call.method == "GET"] == ["actions"]
+    assert world.outcomes(batch)[Outcome.IN_DOUBT] == 1
+    world.check([batch], simulator.tenant)
+
+
+async def test_a_plan_learns_what_became_of_earlier_actions(
+    world: "World", desk_at: "Callable[..., VirtualDesk]", tmp_path: Path
+) -> None:
+    sheet = rows_of(tmp_path / "all.csv", [[device(number), ""] for number in range(DEVICES)])
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES, pace=Pace(failed=1.0)) as simulator:
+        await world.work(batch, simulator.url)
+        await asyncio.sleep(600)
+        desk = desk_at(simulator.url)
+        view = await desk.command(lambda: run.plan(desk, sheet, Reading()))
+    assert {row.action_status for row in world.report(batch)} == {"Failed"}
+    assert view.counts.of(JobState.PENDING) == DEVICES
+
+
+async def test_a_plan_is_made_although_another_reads_the_tenant_for_long(
+    world: "World", desk_at: "Callable[..., VirtualDesk]", tmp_path: Path
+) -> None:
+    sheet = rows_of(tmp_path / "all.csv", [[device(number), ""] for number in range(DEVICES)])
+    async with world.tenant(DEVICES) as simulator:
+        desk = desk_at(simulator.url)
+        with only_process([reading_lock(lock_folder(), SCOPE)], "reading it", "2026-11-24T08:15:31Z"):
+            view = await desk.command(lambda: run.plan(desk, sheet, Reading()))
+    assert view.counts.of(JobState.PENDING) == DEVICES
+    assert "reading it, since 2026-11-24T08:15:31Z" in view.batch.findings["not_looked_up"]
+    assert simulator.tenant.calls == []

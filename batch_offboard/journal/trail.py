@@ -41,15 +41,16 @@ def append(connection: Connection, events: Sequence[Event]) -> None:
 def planned(connection: Connection, batch: int, new: NewBatch, who: str) -> Event:
     """A sheet became a batch; what was decided is counted as it stands now."""
     by_reason = select(rows.c.reason, func.count()).where(rows.c.batch == batch).group_by(rows.c.reason)
-    decided = {line[0]: line[1] for line in connection.execute(by_reason)}
+    skipped = {line[0]: line[1] for line in connection.execute(by_reason)}
+    offboard = skipped.pop(None, 0)  # a row without a reason to skip it
     content = {
         "batch": new.batch_id,
         "who": who,
         "source_name": new.source.name,
         "source_sha256": new.source.sha256,
-        "rows": sum(decided.values()),
-        "offboard": decided.pop(None, 0),
-        "skipped": decided,
+        "rows": offboard + sum(skipped.values()),
+        "offboard": offboard,
+        "skipped": skipped,
         "comment": new.comment,
         "scope": new.scope,
         "api_url": new.api_url,

@@ -143,7 +143,7 @@ async def test_each_doubt_waits_for_its_own_hour_and_has_its_own_second_call(wor
     first = device(5)
     async with world.tenant(DEVICES, f"reset:{first}", f"429=1800@1:{LAST}", f"reset@2:{LAST}") as simulator:
         sent = []
-        for wait in (HORIZON - 1700, 1800, HORIZON, 0):
+        for wait in (HORIZON - 1700, HORIZON + 100, HORIZON, 0):
             await world.work(batch, simulator.url, look=True, workers=1)
             sent.append((sent_to(simulator.tenant, first), sent_to(simulator.tenant, LAST)))
             await asyncio.sleep(wait)

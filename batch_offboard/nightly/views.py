@@ -55,9 +55,8 @@ class NightView:
     def exit_code(self) -> ExitCode:
         """The worst of what happened. A night that was ended when nothing was left has still done everything."""
         codes = {view.exit_code for view in self.sheets}
-        halt = self.halt
-        if halt is not None and (halt.exit_code is not ExitCode.UNFINISHED or ExitCode.UNFINISHED in codes):
-            codes.add(halt.exit_code)
+        if self.halt is not None and self.halt.exit_code is not ExitCode.UNFINISHED:
+            codes.add(self.halt.exit_code)
         return next((code for code in _FROM_THE_WORST if code in codes), ExitCode.OK)
 
     @property

@@ -57,7 +57,7 @@ def test_a_clock_that_was_set_back_fills_no_window_twice() -> None:
     for at in (NOON, NOON + 1, NOON - 600, NOON - 599):
         chronicle.add(Call(at, at))
 
-    assert chronicle.timeline().fullest_minute == 2
+    assert (chronicle.timeline().fullest_minute, chronicle.timeline().fullest_hour) == (2, 2)
     assert [stretch.began for stretch in chronicle.timeline().stretches] == [NOON, NOON - 600]
 
 

@@ -110,6 +110,16 @@ def test_the_sheet_of_failed_rows_alone_is_enough(edited: Callable[[Edit], Path]
     assert numbers(edited(lambda book: book.remove(book["Devices"])), only=FAILED) == [2, 3]
 
 
+def test_the_failed_rows_and_a_sheet_that_is_no_report_are_a_question(edited: Callable[[Edit], Path]) -> None:
+    def replace_all(book: openpyxl.Workbook) -> None:
+        book.remove(book["Devices"])
+        sheet = book.create_sheet("More")
+        for line in (["Device ID"], ["f" * 40]):
+            sheet.append(line)
+
+    assert "more than one sheet holds devices ('Failed', 'More')" in sentence(edited(replace_all))
+
+
 def test_a_sheet_that_is_no_report_is_still_a_second_answer(edited: Callable[[Edit], Path]) -> None:
     def add(book: openpyxl.Workbook) -> None:
         sheet = book.create_sheet("More")

@@ -128,6 +128,16 @@ def test_times_do_not_run_into_one_another_or_over_the_edge(width: int, hours: i
     assert max(places) <= width - 40
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_times_on_both_sides_of_a_silence_do_not_run_into_one_another(width: int) -> None:
+    timeline = told(*(Call(NOON + 86_400 * day + 60 * number, None) for day in range(8) for number in range(7)))
+    picture = parsed(timeline_picture(timeline, width))
+    places = [float(each.attrib["x"]) for each in picture.iter("text") if re.fullmatch(r"\d\d:\d\d", each.text or "")]
+
+    assert len(places) > 2
+    assert all(later - earlier >= 60 for earlier, later in pairwise(places))
+
+
 def test_a_time_is_written_where_it_is() -> None:
     assert words(timeline_picture(told(Call(NOON, None), Call(NOON + 600, None)), 1080)).count("12:05") == 1
 

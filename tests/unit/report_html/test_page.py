@@ -189,6 +189,7 @@ def test_the_duration_stands_beside_the_expected_one(page: Page, head: ReportHea
     [
         (86.0, "", "as expected"),
         (60.0, "", "30 s longer"),
+        (80.0, "", "10 s longer"),
         (3600.0, "", "58 min 30 s shorter"),
         (90.0, "SIGINT was received.", "stopped before the end"),
     ],

@@ -152,6 +152,7 @@ def _facts(head: ReportHead) -> Iterator[tuple[str, str]]:
     yield "Sheet", f"{head.source_name} ({history.source_kind})" if history.source_kind else head.source_name
     yield "Its SHA-256", head.source_sha256
     yield "Options", " ".join(history.options)
+    yield "Guards set aside", "; ".join(head.overrides)
     yield "Tenant and application", head.tenant
     yield "API", head.api_url
     yield "Comment", head.comment
@@ -162,6 +163,7 @@ def _facts(head: ReportHead) -> Iterator[tuple[str, str]]:
     yield "Ended", said_moment(history.ended_at)
     yield "Stopped because", history.halted_because
     yield "Report written", said_moment(head.written_at)
+    yield "Audit record", head.audit
     yield "batch-offboard", head.tool_version
 
 

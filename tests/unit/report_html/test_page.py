@@ -39,7 +39,7 @@ def with_text(head: ReportHead, row: ReportRow, text: str) -> tuple[ReportHead, 
     )
     told = replace(
         head, source_name=text, comment=text, tenant=text, api_url=text, columns=(text, "T"), beside=(f"{text}.csv",),
-        state=text, tool_version=text, history=history,
+        state=text, tool_version=text, history=history, overrides=(text,), audit=text,
     )  # fmt: skip
     every = [
         replace(
@@ -172,6 +172,17 @@ def test_what_was_asked_is_told(page: Page, head: ReportHead) -> None:
         "Of these devices 2 are inactive",
     ):
         assert fact in text
+
+
+def test_a_guard_that_was_set_aside_is_told_with_the_result_and_with_what_was_asked(
+    page: Page, head: ReportHead
+) -> None:
+    text = page(replace(head, overrides=("--max-devices 900", "--no-lookup"), audit="17:ab"), []).text
+
+    assert "Guards set aside: --max-devices 900; --no-lookup" in text
+    assert "Guards set aside --max-devices 900; --no-lookup" in text
+    assert "Audit record 17:ab" in text
+    assert "Guards set aside" not in page(head, []).text
 
 
 def test_a_look_up_that_was_not_done_says_why(page: Page, head: ReportHead) -> None:

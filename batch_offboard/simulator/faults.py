@@ -183,6 +183,10 @@ class FaultPlan:
         self._counts = [0] * len(self._faults)
         self._draws = [Random(f"{seed}/{index}/{fault.spec}") for index, fault in enumerate(self._faults)]  # noqa: S311  # repeatable on purpose
 
+    def end(self) -> None:
+        """No fault strikes any more."""
+        self._faults.clear()
+
     def next_fault(self, scopes: Collection[str], device_id: str | None) -> Fault | None:
         """The fault that the next call of these scopes meets: the first that applies, in the order given."""
         met = None

@@ -32,10 +32,11 @@ _VIEWS = "/_simulator/"
 
 @dataclass(frozen=True, slots=True)
 class RunningSimulator:
-    """A simulator that listens: its base URL, and the tenant behind it with its record."""
+    """A simulator that listens: its base URL, the tenant behind it with its record, and the faults that it meets."""
 
     url: str
     tenant: Tenant
+    faults: FaultPlan
 
 
 @asynccontextmanager
@@ -65,7 +66,7 @@ async def running_simulator(
     runner = web.ServerRunner(web.Server(service.handle), shutdown_timeout=1.0)
     await runner.setup()
     try:
-        yield RunningSimulator(await _listen(runner, options), tenant)
+        yield RunningSimulator(await _listen(runner, options), tenant, service.faults)
     finally:
         service.closing.set()
         await runner.cleanup()
@@ -86,7 +87,7 @@ class _Service:
     def __init__(self, tenant: Tenant, options: SimulatorOptions, now: Callable[[], float]) -> None:
         self.closing = asyncio.Event()
         self._tenant, self._options, self._now = tenant, options, now
-        self._faults = FaultPlan(options.faults, options.seed)
+        self.faults = FaultPlan(options.faults, options.seed)
         self._chance = Random(options.seed)  # noqa: S311  # a rehearsal must be repeatable; nothing here is secret
         self._throttled = 0
         self._quotas = {
@@ -141,7 +142,7 @@ class _Service:
             if call.method != route.operation.method:
                 return Reply(405, None, {hdrs.ALLOW: route.operation.method}), None
             self._admit(wire.request, route.operation, call.at)
-            fault = self._faults.next_fault((route.operation, route.operation.group), call.device_id)
+            fault = self.faults.next_fault((route.operation, route.operation.group), call.device_id)
             call.fault = fault.spec if fault else None
             if fault is not None and fault.kind == "late":
                 await self._put_off(wire, float(fault.value or 600))

@@ -88,10 +88,23 @@ def _make(path: Path) -> None:
         finally:
             engine.dispose()
         with suppress(FileExistsError):  # another process was quicker, and theirs is as good
-            _create(path)
-            unnamed.replace(path)
+            _name(unnamed, path)
     finally:
         unnamed.unlink(missing_ok=True)
+
+
+def _name(unnamed: Path, path: Path) -> None:
+    """Give the file its name in one step that replaces nothing; FileExistsError if the name is taken."""
+    if os.name == "nt":
+        unnamed.rename(path)
+        return
+    try:
+        path.hardlink_to(unnamed)
+    except FileExistsError:
+        raise
+    except OSError:  # not every file system has links; there the name is taken first, for the moment of an empty file
+        _create(path)
+        unnamed.replace(path)
 
 
 def _create(path: Path) -> None:

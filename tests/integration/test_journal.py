@@ -1,6 +1,7 @@
 """The journal on a real file: what is durable, what is legal, what is remembered."""
 
 import asyncio
+import errno
 import os
 import sqlite3
 import stat
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text, update
@@ -441,6 +443,39 @@ def test_a_process_that_dies_while_it_makes_the_journal_is_no_hindrance(tmp_path
     assert subprocess.run([sys.executable, "-c", dying], check=False).returncode == 9
     with closing(Journal(path, create=True)) as journal:
         assert states(journal, add(journal, [row(2)])) == {2: Outcome.PENDING}
+
+
+def test_the_journal_gets_its_name_in_one_step_and_so_is_never_seen_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.db"
+    seen = []
+
+    def looking(original: Callable[..., None]) -> Callable[..., None]:
+        def step(*arguments: Any, **options: Any) -> None:
+            seen.append(path.exists() and path.stat().st_size)
+            original(*arguments, **options)
+            seen.append(path.exists() and path.stat().st_size)
+
+        return step
+
+    for name in ("hardlink_to", "rename", "replace", "unlink"):
+        monkeypatch.setattr(Path, name, looking(getattr(Path, name)))
+    Journal(path, create=True).close()
+    assert False in seen
+    assert 0 not in [size for size in seen if size is not False]
+
+
+def test_where_there_are_no_links_the_journal_is_made_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_link(_self: Path, _target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", no_link)
+    with closing(Journal(tmp_path / "journal.db", create=True)) as journal:
+        assert states(journal, add(journal, [row(2)])) == {2: Outcome.PENDING}
+    assert [file.name for file in tmp_path.iterdir()] == ["journal.db"]
 
 
 def test_of_two_processes_that_make_the_journal_the_second_takes_the_first_ones(

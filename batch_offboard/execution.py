@@ -151,7 +151,7 @@ class _Shift:
         """The closing look, unless somebody is in a hurry or nobody can be asked; true if there is more to send."""
         if self._halt is not None and self._halt.exit_code is not ExitCode.REFUSED:
             return False
-        back = await self._interruptible(look_after_sending(self._tenancy, self._batch))
+        back = await self._interruptible(look_after_sending(self._tenancy, self._batch, self._clearance))
         self._recount()
         return back is not None and back.to_send_again > 0
 

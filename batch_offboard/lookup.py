@@ -61,9 +61,13 @@ async def look_before_sending(tenancy: Tenancy, batch: Batch, clearance: Clearan
     """Settle what is open, and take out of the batch what the protected list and the tenant speak against by now; a
     Halt if nothing may be sent. Without `look`, or where the tenant may not be read, the tenant is not asked. `batch`
     as it was before this run."""
+    halt = await _look_first(tenancy, batch, clearance) if look and not tenancy.unreadable else None
+    # Last: a doubt that was just settled as not accepted is pending again.
     await _skip_protected(tenancy, batch, clearance.protected)
-    if not look or tenancy.unreadable:
-        return None
+    return halt
+
+
+async def _look_first(tenancy: Tenancy, batch: Batch, clearance: Clearance) -> Halt | None:
     try:
         await _catch_up(tenancy, batch)
         if batch.lookup_wanted and not _is_fresh(batch, tenancy.clock.now().wall):
@@ -124,7 +128,7 @@ def _decision(fleet: Fleet, protected: Protected, device_id: str, name: str) -> 
     return why_protected(protected, device_id, name, machine) or judge_machine(machine, fleet)
 
 
-async def look_after_sending(tenancy: Tenancy, batch: Batch) -> LookBack | None:
+async def look_after_sending(tenancy: Tenancy, batch: Batch, clearance: Clearance) -> LookBack | None:
     """The closing look. That it cannot be taken changes nothing of what has happened, and is said; then None."""
     if tenancy.unreadable:
         return None
@@ -139,6 +143,7 @@ async def look_after_sending(tenancy: Tenancy, batch: Batch) -> LookBack | None:
         await tenancy.writer.run(tenancy.journal.note_findings, batch.key, {"differences": _told(back.differences)})
         for each in back.differences[:DIFFERENCES_SAID]:
             tenancy.say(f"The tenant and the journal differ: {each.sentence}")
+        await _skip_protected(tenancy, batch, clearance.protected)  # also what is to be sent once more
         return back
     return None
 

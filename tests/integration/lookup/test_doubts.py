@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batch_offboard.execution import work_off
+from batch_offboard.guards import cleared_before
 from batch_offboard.journal.lives import life_of
 from batch_offboard.journal.settlements import Settlement
+from batch_offboard.protected import parse_protected
 from batch_offboard.report import Outcome, ReportRow
 from batch_offboard.settling import HORIZON
-from tests.integration.world import ORIGIN, device
+from tests.integration.world import ORIGIN, SPEED, device
 
 if TYPE_CHECKING:
     from batch_offboard.journal.reading import Batch
@@ -187,6 +190,36 @@ async def test_a_run_that_lasts_beyond_the_horizon_sends_the_lost_call_again_by_
     assert world.outcomes(batch) == {Outcome.SUBMITTED: DEVICES}
     assert sent_to(simulator.tenant, device(5)) == 2
     world.check([batch], simulator.tenant)
+
+
+async def resumed_with(world: "World", batch: "Batch", url: str, protected: str, horizon: float = HORIZON) -> None:
+    """Go on with a batch under this protected list."""
+    async with world.tenancy(url, horizon=horizon) as tenancy:
+        clearance = cleared_before(batch.batch_id, parse_protected(protected))
+        await work_off(tenancy, world.batch(batch.batch_id), clearance, world.ears, speed=SPEED)
+
+
+async def test_a_device_that_was_protected_meanwhile_is_not_sent_when_its_doubt_ends(world: "World") -> None:
+    batch = world.add(range(DEVICES), lookup_wanted=False)
+    async with world.tenant(DEVICES, f"reset@1:{LAST}") as simulator:
+        await world.work(batch, simulator.url, look=True)
+        await asyncio.sleep(HORIZON + 60)
+        await resumed_with(world, batch, simulator.url, LAST)
+    assert (last(world, batch).outcome, last(world, batch).error_code) == (Outcome.SKIPPED, "protected")
+    assert sent_to(simulator.tenant, LAST) == 1
+
+
+async def test_the_same_holds_when_its_doubt_ends_at_the_closing_look(world: "World") -> None:
+    batch = world.add(range(DEVICES), lookup_wanted=False)
+    doubtful = device(5)
+    faults = (f"reset@1:{doubtful}", f"429=3601:{LAST}@1", f"429=3000:{LAST}@2")
+    async with world.tenant(DEVICES, *faults) as simulator:
+        await world.work(batch, simulator.url, look=True)
+        assert world.outcomes(batch) == {Outcome.SUBMITTED: 5, Outcome.IN_DOUBT: 1, Outcome.PENDING: 1}
+        await asyncio.sleep(3700)
+        await resumed_with(world, batch, simulator.url, doubtful, horizon=5000.0)
+    assert world.outcomes(batch) == {Outcome.SUBMITTED: 6, Outcome.SKIPPED: 1}
+    assert sent_to(simulator.tenant, doubtful) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ kept, differences told.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from batch_offboard import logs
@@ -172,7 +172,8 @@ async def look_back(
     since = None if met_open else max(0.0, min([now.wall, *began]) - MARGIN)
     async with tenancy.reader(patience) as reader:
         actions, whole = await reader.actions(since=since)
-        settled = settle(doubts, actions)
+        doubts = _by_their_clock(doubts, reader.server_time[0] if reader.server_time else now.wall)
+        settled = settle(doubts, actions, horizon=tenancy.target.horizon)
         left = _without(doubts, settled)
         more, again = await _end_old_doubts(tenancy, reader, left) if resend else ([], [])
     found = await writer.run(settlements.accept_found, journal, [*settled, *more], now.wall)
@@ -206,18 +207,24 @@ async def _end_old_doubts(tenancy: Tenancy, reader: Reader, doubts: Sequence[Dou
     if not any(doubt.gone_by >= horizon and not doubt.resent for doubt in doubts):
         return [], []
     actions, whole = await reader.actions()
-    found = settle(doubts, actions)
+    found = settle(doubts, actions, horizon=horizon)
     if not whole:
         return found, []
     known = await tenancy.writer.run(settlements.known_actions, tenancy.journal, tenancy.scope_key)
     again = []
     for candidate in not_accepted(_without(doubts, found), actions, known=known, horizon=horizon):
         own, whole = await reader.actions(device_id=candidate.doubt.device_id)
-        late = settle([candidate.doubt], own)
+        late = settle([candidate.doubt], own, horizon=horizon)
         found += late
         if not late and whole:
             again.append(candidate.doubt)
     return found, again
+
+
+def _by_their_clock(doubts: Sequence[Doubt], now: float) -> list[Doubt]:
+    """The doubts with the times of their calls by the server's clock, which shows `now`: ours may be wrong by a year,
+    and may have been set since. A call began no later than this, and not much earlier."""
+    return [replace(doubt, began=now - doubt.gone_by) for doubt in doubts]
 
 
 def _without(doubts: Sequence[Doubt], found: Sequence[Found]) -> list[Doubt]:

@@ -53,15 +53,20 @@ class NotAccepted:
     doubt: Doubt
 
 
-def settle(doubts: Iterable[Doubt], actions: Iterable[MachineAction]) -> list[Found]:
-    """The doubts that these actions settle, by our correlation token first, else by the device."""
+def settle(doubts: Iterable[Doubt], actions: Iterable[MachineAction], *, horizon: float = HORIZON) -> list[Found]:
+    """The doubts that these actions settle, by our correlation token first, else by the device.
+
+    `began` must be by the same clock as the actions' times, the server's.
+    """
     by_device: dict[str, list[MachineAction]] = defaultdict(list)
     by_token: dict[tuple[str, int], list[tuple[int, MachineAction]]] = defaultdict(list)
     for action in actions:
         by_device[action.machine_id].append(action)
         if (token := action.token) is not None:
             by_token[token.batch_id, token.row].append((token.attempt, action))
-    found = (_found(doubt, by_token[doubt.batch_id, doubt.row], by_device[doubt.device_id]) for doubt in doubts)
+    found = (
+        _found(doubt, by_token[doubt.batch_id, doubt.row], by_device[doubt.device_id], horizon) for doubt in doubts
+    )
     return [each for each in found if each is not None]
 
 
@@ -74,7 +79,7 @@ def not_accepted(
     """
     if {action.id for action in actions}.isdisjoint(known):
         return []
-    settled = {(found.doubt.batch, found.doubt.row) for found in settle(doubts, actions)}
+    settled = {(found.doubt.batch, found.doubt.row) for found in settle(doubts, actions, horizon=horizon)}
     return [
         NotAccepted(doubt)
         for doubt in doubts
@@ -82,7 +87,9 @@ def not_accepted(
     ]
 
 
-def _found(doubt: Doubt, tokened: Sequence[tuple[int, MachineAction]], others: Sequence[MachineAction]) -> Found | None:
+def _found(
+    doubt: Doubt, tokened: Sequence[tuple[int, MachineAction]], others: Sequence[MachineAction], horizon: float
+) -> Found | None:
     """What an earlier attempt came to says nothing of this one's, unless the device has offboarded or still will."""
     ours = [
         action
@@ -92,14 +99,19 @@ def _found(doubt: Doubt, tokened: Sequence[tuple[int, MachineAction]], others: S
     ]
     if ours:
         return Found(doubt, _best(ours), ours=True)
-    met = [action for action in others if _may_have_met(action, doubt)]
+    met = [action for action in others if _may_have_met(action, doubt, horizon)]
     return Found(doubt, _best(met), ours=False) if met else None
 
 
-def _may_have_met(action: MachineAction, doubt: Doubt) -> bool:
-    """Somebody's action of the device that makes another call needless: open, or made since ours and not in vain."""
+def _may_have_met(action: MachineAction, doubt: Doubt, horizon: float) -> bool:
+    """Somebody's action of the device that makes another call needless: open, or made since ours and not in vain.
+
+    An open one kept ours from being accepted. One that is over did not, so that ours may still come to be listed.
+    """
     if not action.is_final:
         return True
+    if doubt.gone_by < horizon:
+        return False
     since = action.created is not None and action.created >= doubt.began - CLOCKS_APART
     return since and not action.came_to_nothing
 

@@ -95,6 +95,14 @@ def test_doubt(actions: list[MachineAction], expected: tuple[str, bool] | None) 
     assert found(*reversed(actions)) == expected
 
 
+def test_somebodys_action_that_is_over_stands_for_the_row_only_when_ours_would_be_listed_too() -> None:
+    young, theirs = replace(DOUBT, gone_by=3599.0), action(status="Succeeded")
+    assert found(theirs, doubt=young) is None
+    assert found(theirs, ours("x-2"), doubt=young) == ("x-2", True)
+    assert settle([replace(DOUBT, gone_by=600.0)], [theirs], horizon=600.0) != []
+    assert settle([replace(DOUBT, gone_by=599.0)], [theirs], horizon=600.0) == []
+
+
 def test_each_doubt_is_settled_by_its_own_action() -> None:
     second = replace(DOUBT, row=18, device_id=TWO, attempt=1)
     third = replace(DOUBT, row=19, device_id="c" * 40)

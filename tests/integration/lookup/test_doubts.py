@@ -13,7 +13,7 @@ from batch_offboard.journal.settlements import Settlement
 from batch_offboard.protected import parse_protected
 from batch_offboard.report import Outcome, ReportRow
 from batch_offboard.settling import HORIZON
-from tests.integration.world import ORIGIN, SPEED, device
+from tests.integration.world import ORIGIN, SPEED, MovedClock, device
 
 if TYPE_CHECKING:
     from batch_offboard.journal.reading import Batch
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.integration.world import World
 
 pytestmark = pytest.mark.looptime
+
+YEAR = 31_557_600.0  # seconds
 
 DEVICES = 7
 LAST = device(6)
@@ -85,6 +87,23 @@ async def test_somebodys_open_action_stands_for_the_row_that_met_it(world: "Worl
     )
     assert sent_to(simulator.tenant, LAST) == 1
     world.check([batch], simulator.tenant)
+
+
+async def test_with_a_calendar_a_year_behind_an_old_action_of_the_device_does_not_stand_for_the_row(
+    world: "World",
+) -> None:
+    batch = world.add(range(DEVICES), looked_up_at=ORIGIN - YEAR)
+    async with world.tenant(DEVICES, f"reset@1:{LAST}") as simulator:
+        theirs = simulator.tenant.start(LAST, "before its repair", ORIGIN - 86_400 * 30, requestor="ann")
+        assert theirs.status(ORIGIN) == "Succeeded"
+        clock = MovedClock(wall=-YEAR)
+        assert await world.work(batch, simulator.url, look=True, clock=clock) is None
+        assert last(world, batch).outcome is Outcome.IN_DOUBT
+        await asyncio.sleep(HORIZON + 60)
+        assert await world.work(batch, simulator.url, look=True, clock=clock) is None
+    own = [each.id for each in simulator.tenant.actions.values() if each.machine_id == LAST and each is not theirs]
+    assert [last(world, batch).machine_action_id] == own
+    assert sent_to(simulator.tenant, LAST) == 2
 
 
 async def test_an_action_that_is_not_listed_anywhere_leaves_the_row_in_doubt(world: "World") -> None:

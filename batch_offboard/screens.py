@@ -65,15 +65,15 @@ def confirm(view: PlanView, *, yes: bool, quiet: bool) -> None:
             f"Nobody is there to confirm that {devices_text(devices)} are offboarded; nothing was sent. Say --yes to "
             "go ahead unasked."
         )
-    sys.stderr.write(f"This takes {devices_text(devices)} out of Defender. Type {devices} to go ahead: ")
-    sys.stderr.flush()
-    if _typed_line() != str(devices):
+    if _answer(f"This takes {devices_text(devices)} out of Defender. Type {devices} to go ahead: ") != str(devices):
         raise GuardError(f"Not confirmed; nothing was sent. The plan is kept: batch-offboard run {view.batch.batch_id}")
 
 
-def _typed_line() -> str:
+def _answer(question: str) -> str:
     """What the operator typed; nothing if they pressed Ctrl-C or ended the input instead."""
     try:
+        sys.stderr.write(question)
+        sys.stderr.flush()
         line = sys.stdin.readline()
     except KeyboardInterrupt:
         line = ""

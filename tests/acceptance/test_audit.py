@@ -80,7 +80,10 @@ def test_a_refusal_is_recorded_with_its_reason(office: Office, tenant: Tenant) -
         refused.sentence.removeprefix("batch-offboard: "),
         unconfirmed.sentence.removeprefix("batch-offboard: "),
     ]
-    assert [content["overrides"] for content in contents] == [{"max_devices": 3}, {}]
+    assert [content["overrides"] for content in contents] == [
+        ["--max-devices 3: instead of guards.max_devices 500 and guards.max_devices_per_day 500"],
+        [],
+    ]
     assert tenant.called(devices) == []
 
 
@@ -93,7 +96,7 @@ def test_a_run_that_was_killed_and_resumed_leaves_a_whole_record(office: Office,
         program.kill()
         program.ended()
     assert office.run("audit", "verify").code == 0
-    assert office.run("resume", batch, "--report", "out.csv").code == 0
+    assert office.run("resume", batch, "--report", "out.csv").code in (0, 3)  # 3: a call was cut off on its way out
     assert office.run("audit", "verify").code == 0
     records = [record for record in exported(office, "--batch", batch) if record["kind"] in ("started", "ended")]
     assert [record["content"]["command"] for record in records] == ["run", "resume", "resume"]

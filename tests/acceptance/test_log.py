@@ -33,7 +33,7 @@ def test_a_run_is_logged_from_the_plan_to_the_report(office: Office, tenant: Ten
     calls = [each for each in found if each["event"].startswith("call ")]
     assert [each for each in names if not each.startswith("call ") and each != "said"] == [
         "token read", "tenant looked up", "planned", "guards cleared", "run begun", "actions looked back at",
-        "run ended", "audit", "reports written",
+        "actions looked back at", "run ended", "audit", "reports written",
     ]  # fmt: skip
     assert sorted(each["device"] for each in calls) == sorted(devices * 2)
     ended = {each["device"]: (each["verdict"], each["level"]) for each in calls if each["event"] == "call ended"}
@@ -51,7 +51,7 @@ def test_variables_set_the_log_too_and_text_is_for_people(office: Office, tenant
     assert refused.code == 4
     first, second = (office.folder / "bo.log").read_text(encoding="utf-8").splitlines()
     assert "warning guards refused  batch=" in first
-    assert 'overrides={"max_devices":1}' in first
+    assert 'overrides=["--max-devices 1: instead of ' in first
     assert "warning command stopped  error=GuardError reason=" in second
 
 

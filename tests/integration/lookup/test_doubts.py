@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard.execution import work_off
+from batch_offboard.execution import Terms, work_off
 from batch_offboard.guards import cleared_before
 from batch_offboard.journal.lives import life_of
 from batch_offboard.journal.settlements import Settlement
@@ -215,7 +215,7 @@ async def resumed_with(world: "World", batch: "Batch", url: str, protected: str,
     """Go on with a batch under this protected list."""
     async with world.tenancy(url, horizon=horizon) as tenancy:
         clearance = cleared_before(batch.batch_id, parse_protected(protected))
-        await work_off(tenancy, world.batch(batch.batch_id), clearance, world.ears, speed=SPEED)
+        await work_off(tenancy, world.batch(batch.batch_id), clearance, world.ears, Terms(SPEED))
 
 
 async def test_a_device_that_was_protected_meanwhile_is_not_sent_when_its_doubt_ends(world: "World") -> None:

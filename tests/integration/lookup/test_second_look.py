@@ -205,8 +205,8 @@ async def test_who_is_in_a_hurry_gets_no_closing_look(
     world: "World", interrupted: "Callable[..., Awaitable[Halt | None]]"
 ) -> None:
     batch = world.add(range(DEVICES), looked_up_at=ORIGIN)
-    async with world.tenant(DEVICES, "500-after@3") as simulator:
-        await interrupted(world.work(batch, simulator.url, look=True), 3.0)
+    async with world.tenant(DEVICES, "500-after@6", f"429=60:{device(DEVICES - 1)}@1") as simulator:
+        await interrupted(world.work(batch, simulator.url, look=True), 30.0)
     assert [call.operation for call in simulator.tenant.calls if call.method == "GET"] == ["actions"]
     assert world.outcomes(batch)[Outcome.IN_DOUBT] == 1
     world.check([batch], simulator.tenant)

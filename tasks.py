@@ -30,6 +30,8 @@ ENVIRONMENT = ROOT / ".venv"
 RUN_LOCK = "requirements.lock"
 CHECKS_LOCK = "requirements-checks.lock"
 REPORTS = ("reports/demo.csv", "reports/demo.xlsx", "reports/demo.html")
+# What would lead to another Python's modules, or have every process compile ours anew.
+NOT_HANDED_ON = frozenset({"PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"})
 USAGE = """usage: python3 tasks.py demo                 offboard a sample against the embedded tenant
        python3 tasks.py check [PYTEST ARGS]  run every check that a change has to pass
        python3 tasks.py lock [UV ARGS]       remake the lock files (--upgrade: with the newest versions)
@@ -248,7 +250,7 @@ def headline(title: str) -> None:
 
 def child_environment(environ: dict[str, str], *, terminal: bool) -> dict[str, str]:
     """No colours into files and pipes, and no character that a Windows pipe refuses."""
-    kept = {name: value for name, value in environ.items() if name not in {"PYTHONHOME", "PYTHONPATH"}}
+    kept = {name: value for name, value in environ.items() if name not in NOT_HANDED_ON}
     kept["PYTHONIOENCODING"] = "utf-8"
     if not terminal:
         for name in ("FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE"):

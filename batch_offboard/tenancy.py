@@ -10,10 +10,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batch_offboard import logs
-from batch_offboard.client import ApiClient, api_client
 from batch_offboard.clock import Clock, Moment, iso_utc
 from batch_offboard.errors import BatchOffboardError, BusyError, ExitCode, SignInError
 from batch_offboard.gate import Gate, Slot
@@ -42,6 +41,9 @@ from batch_offboard.protocol.actions import action_of
 from batch_offboard.protocol.machines import machine_of
 from batch_offboard.protocol.wire import LONGEST_WAIT
 from batch_offboard.target import Target
+
+if TYPE_CHECKING:  # the HTTP library is loaded when a tenant is opened: a list of batches needs none
+    from batch_offboard.client import ApiClient
 
 PATIENCE = 30.0  # seconds for which a read that goes wrong is tried again
 HURRIED = 5.0  # seconds, where the work is done, or somebody waits for an answer
@@ -88,7 +90,7 @@ class Tenancy:
 
     journal: Journal
     writer: JournalWriter
-    client: ApiClient
+    client: "ApiClient"
     target: Target
     clock: Clock
     scope_key: int
@@ -138,6 +140,8 @@ async def open_tenancy(
     say: Callable[[str], None] = lambda _text: None,
 ) -> AsyncIterator[Tenancy]:
     """Everything open for the length of the block."""
+    from batch_offboard.client import api_client
+
     async with (
         JournalWriter(journal) as writer,
         api_client(target.api_url, target.token.token, target.connection) as client,

@@ -164,7 +164,7 @@ def check_commands(python: Path, arguments: list[str]) -> list[tuple[str, list[s
         ("Rules (ruff check)", [*module, "ruff", "check", "."]),
         ("Types (mypy)", [*module, "mypy"]),
         ("Layers (import-linter)", [str(python), "-c", layers]),
-        ("Tests (pytest)", [*module, "pytest", "-n", "2", *arguments]),
+        ("Tests (pytest)", [*module, "pytest", "-n", "2", "--dist", "worksteal", *arguments]),
     ]
 
 

@@ -175,7 +175,7 @@ def test_the_checks_run_in_order_and_pytest_gets_the_arguments(tasks: ModuleType
         "Tests (pytest)",
     ]
     assert [command[0] for _, command in commands] == [str(PYTHON)] * 5
-    assert commands[-1][1][1:] == ["-m", "pytest", "-n", "2", "-k", "quota"]
+    assert commands[-1][1][1:] == ["-m", "pytest", "-n", "2", "--dist", "worksteal", "-k", "quota"]
 
 
 def say(word: str, code: int = 0) -> tuple[str, list[str]]:

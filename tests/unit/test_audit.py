@@ -13,11 +13,11 @@ from batch_offboard.audit import GENESIS, START, Anchor, Event, Kind, Record, ca
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
+    max_leaves=4,
 )
 CONTENTS = st.dictionaries(st.text(max_size=8), JSON, max_size=4)
 EVENTS = st.builds(Event, st.sampled_from(Kind), st.floats(0, 4e9), CONTENTS)
-CHAINS = st.lists(EVENTS, min_size=1, max_size=12).map(lambda events: list(chained(events, START)))
+CHAINS = st.lists(EVENTS, min_size=1, max_size=6).map(lambda events: list(chained(events, START)))
 
 
 def anchor_of(record: Record) -> Anchor:

@@ -22,7 +22,8 @@ from batch_offboard.safe_text import visible
 
 JSON = st.recursive(
     st.text() | st.integers() | st.none() | st.booleans(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
 )
 
 

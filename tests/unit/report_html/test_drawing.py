@@ -2,10 +2,11 @@
 
 import re
 import xml.etree.ElementTree as ET
+from functools import cache
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_offboard.report import Outcome
@@ -23,6 +24,7 @@ def told(*calls: Call) -> Timeline:
     return chronicle.timeline()
 
 
+@cache
 def a_long_run(hours: int, pauses: int = 0) -> Timeline:
     """1,500 calls an hour within 15 minutes, and silences of a day."""
     starts = [NOON + HOUR * hour + 86_400 * (hour * pauses // hours) for hour in range(hours)]
@@ -97,7 +99,7 @@ def test_more_than_the_quota_is_drawn_above_the_limit_and_within_the_picture() -
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize(("hours", "pauses"), [(1, 0), (33, 0), (33, 3), (330, 11)])
+@pytest.mark.parametrize(("hours", "pauses"), [(1, 0), (33, 0), (33, 3), (132, 11)])
 def test_a_picture_of_many_hours_is_no_larger(width: int, hours: int, pauses: int) -> None:
     timeline = a_long_run(hours, pauses)
     picture = timeline_picture(timeline, width)
@@ -109,6 +111,7 @@ def test_a_picture_of_many_hours_is_no_larger(width: int, hours: int, pauses: in
     assert high < 40  # the busiest minute of each column, not the mean
 
 
+@settings(max_examples=40)
 @given(st.integers(1, 400), st.integers(20, 400))
 def test_no_picture_has_more_columns_than_it_may(hours: int, columns: int) -> None:
     timeline = told(*(Call(NOON + HOUR * hour, None) for hour in range(hours)))
@@ -118,7 +121,7 @@ def test_no_picture_has_more_columns_than_it_may(hours: int, columns: int) -> No
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("hours", [1, 2, 7, 33, 400])
+@pytest.mark.parametrize("hours", [1, 2, 7, 33, 132])
 def test_times_do_not_run_into_one_another_or_over_the_edge(width: int, hours: int) -> None:
     picture = parsed(timeline_picture(a_long_run(hours), width))
     places = [float(each.attrib["x"]) for each in picture.iter("text") if re.fullmatch(r"\d\d:\d\d", each.text or "")]

@@ -68,7 +68,7 @@ def test_no_token_is_too_strange_to_be_read(token: str) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
 NAMES = st.sampled_from(["tid", "appid", "azp", "exp", "aud", "roles", "scp", "idtyp", "oid", "sub"])

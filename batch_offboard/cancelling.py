@@ -8,6 +8,7 @@ from pathlib import Path
 from batch_offboard import logs
 from batch_offboard.audit import Kind
 from batch_offboard.brakes import Brakes, Halt
+from batch_offboard.clearing import refusals_recorded
 from batch_offboard.clock import Moment
 from batch_offboard.desk import Desk
 from batch_offboard.errors import BusyError, ExitCode, SignInError, UsageError
@@ -20,7 +21,7 @@ from batch_offboard.journal.settlements import OwnAction
 from batch_offboard.lookup import look_back
 from batch_offboard.pool import Pool
 from batch_offboard.protocol import ApiName, cancel_request, classify_cancel
-from batch_offboard.run import Talk, refusals_recorded, usual_reports, working_alone, write_reports
+from batch_offboard.run import Talk, usual_reports, working_alone, write_reports
 from batch_offboard.signals import ending_signals
 from batch_offboard.tenancy import HURRIED, CannotReadError, ReadError, StrangeListError, Tenancy
 

@@ -3,27 +3,26 @@
 Nothing here prints or asks; what people see and answer comes in from the command line as functions.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from batch_offboard import logs
-from batch_offboard.audit import Kind
 from batch_offboard.brakes import Halt
+from batch_offboard.clearing import cleared_to_go_on, cleared_to_send, note_overrides
 from batch_offboard.clock import iso_utc
 from batch_offboard.desk import Desk, lock_folder
 from batch_offboard.devices import shown
-from batch_offboard.errors import BusyError, ExitCode, GuardError, UsageError
+from batch_offboard.errors import BusyError, ExitCode, UsageError
 from batch_offboard.fleet import Fleet
 from batch_offboard.gate import Gate, Standing
-from batch_offboard.guards import Clearance, Situation, clear, cleared_before
+from batch_offboard.guards import Clearance
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.audited import last_anchor
 from batch_offboard.journal.history import history_of
 from batch_offboard.journal.lives import Life, life_of, rows_of_device
-from batch_offboard.journal.plans import tenant_of
 from batch_offboard.journal.reading import (
     Batch,
     Counts,
@@ -33,7 +32,6 @@ from batch_offboard.journal.reading import (
     examples,
     newest_unfinished,
     scopes_used,
-    sent_since,
     skipped_jobs,
 )
 from batch_offboard.journal.reported import report_head, report_rows
@@ -45,13 +43,11 @@ from batch_offboard.quota import TYPICAL_LATENCY, QuotaLimits
 from batch_offboard.report import USUAL_FORMATS
 from batch_offboard.report_files import ensure_writable, write_report
 from batch_offboard.safe_text import one_line
-from batch_offboard.spreadsheet import HiddenRows
 from batch_offboard.standing import Observer
 from batch_offboard.target import new_batch_id
 from batch_offboard.tenancy import Tenancy
 
 REHEARSAL_URL = "the embedded tenant"
-DAY = 86_400.0  # seconds
 EXAMPLES = 3  # rows shown for each reason
 
 
@@ -188,10 +184,7 @@ def resume(desk: Desk, batch: Batch | None, reports: Sequence[Path], talk: Talk)
         raise UsageError("There is no interrupted batch to resume; `batch-offboard list` shows all batches.")
     if batch.state == "planned":
         raise UsageError(f"Batch {batch.batch_id} was never run; type `batch-offboard run {batch.batch_id}`.")
-    with refusals_recorded(desk, batch):
-        _refuse_if_stopped(desk)
-        clearance = cleared_before(batch.batch_id, desk.protected())
-    return _work(desk, batch, clearance, reports, talk, "resume")
+    return _work(desk, batch, cleared_to_go_on(desk, batch), reports, talk, "resume")
 
 
 def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView:
@@ -201,7 +194,7 @@ def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView
     if not counts.of(JobState.FAILED):
         raise UsageError(f"Batch {batch.batch_id} has no failed rows to retry.")
     view = view_plan(desk, batch, counts=Counts({JobState.PENDING: counts.of(JobState.FAILED, JobState.PENDING)}, {}))
-    clearance = _allowed(desk, view, talk)
+    clearance = _cleared(desk, view, talk)
 
     def prepare() -> None:
         desk.journal.retry_failed(batch.key, desk.clock.now().wall)
@@ -265,71 +258,12 @@ def _purpose(desk: Desk, batch_id: str, comment: str | None) -> Purpose:
 
 
 def _confirmed_run(desk: Desk, view: PlanView, reports: Sequence[Path], talk: Talk) -> RunView:
-    return _work(desk, view.batch, _allowed(desk, view, talk), reports, talk, "run")
+    return _work(desk, view.batch, _cleared(desk, view, talk), reports, talk, "run")
 
 
-def _allowed(desk: Desk, view: PlanView, talk: Talk) -> Clearance:
-    """The guards' clearance and the people's consent, or GuardError; both ways it is recorded."""
-    with refusals_recorded(desk, view.batch):
-        clearance = _cleared(desk, view)
-        talk.confirm(view)
-    content = {
-        "batch": view.batch.batch_id,
-        "who": desk.journal.who,
-        "devices": view.counts.of(JobState.PENDING),
-        "guards": asdict(desk.guard_limits()),
-        "overrides": _overrides(desk, view.batch),
-    }
-    desk.journal.record(Kind.CLEARED, desk.clock.now().wall, content)
-    logs.info("guards cleared", **content)
-    return clearance
-
-
-@contextmanager
-def refusals_recorded(desk: Desk, batch: Batch) -> Iterator[None]:
-    """A guard or a person that refuses inside the block is recorded, with the reason."""
-    try:
-        yield
-    except GuardError as error:
-        content = {
-            "batch": batch.batch_id,
-            "who": desk.journal.who,
-            "reason": str(error),
-            "overrides": _overrides(desk, batch),
-        }
-        desk.journal.record(Kind.REFUSED, desk.clock.now().wall, content)
-        logs.warning("guards refused", **content)
-        raise
-
-
-def _cleared(desk: Desk, view: PlanView) -> Clearance:
-    """The guards' clearance, or GuardError with what they refuse."""
-    _refuse_if_stopped(desk)
-    batch, now = view.batch, desk.clock.now().wall
-    # A rehearsal's tenant is made of the sheet, and its size says nothing.
-    tenant = {} if batch.simulated else batch.findings.get("tenant", {})
-    situation = Situation(
-        batch_id=batch.batch_id,
-        devices=view.counts.of(JobState.PENDING),
-        sent_today=sent_since(desk.journal, tenant_of(batch.scope), now - DAY, batch.key),
-        onboarded=tenant.get("onboarded"),
-        known=0 if batch.simulated else tenant.get("devices"),
-        matched=tenant.get("in_sheet", 0),
-        columns=batch.columns,
-        has_comment=bool(desk.options.comment or (desk.config and desk.config.comment)),
-        protected=desk.protected(),
-    )
-    cleared = clear(situation, desk.guard_limits())
-    if isinstance(cleared, Clearance):
-        return cleared
-    raise GuardError(" ".join(refusal.sentence for refusal in cleared))
-
-
-def _refuse_if_stopped(desk: Desk) -> None:
-    """A stop file that is there before the start refuses the run, as it would stop one."""
-    halt = desk.objection()
-    if halt is not None and halt.exit_code is ExitCode.REFUSED:
-        raise GuardError(f"{halt.reason} Nothing was sent.")
+def _cleared(desk: Desk, view: PlanView, talk: Talk) -> Clearance:
+    """The guards' clearance and then the people's consent."""
+    return cleared_to_send(desk, view.batch, view.counts.of(JobState.PENDING), lambda: talk.confirm(view))
 
 
 def _work(
@@ -352,7 +286,7 @@ def _work(
     with working_alone(desk, batch):
         if prepare is not None:
             prepare()
-        _note_overrides(desk, batch)
+        note_overrides(desk, batch)
         desk.journal.remember_reports(batch.key, [str(path) for path in reports])
         halt = desk.with_tenant_of(batch, _submitting(desk, batch, clearance, talk, command), talk.say)
         batch = desk.batch(batch.batch_id)
@@ -360,29 +294,6 @@ def _work(
     counts = count(desk.journal, batch.key)
     skipped = skipped_jobs(desk.journal, batch.key)
     return RunView(batch, counts, skipped, halt, written, exit_code(counts, skipped, halt))
-
-
-def _note_overrides(desk: Desk, batch: Batch) -> None:
-    """What is set aside in this run stands with the batch, beside what earlier runs of it have set aside."""
-    known = batch.findings.get("overrides", [])
-    new = [each for each in _overrides(desk, batch) if each not in known]
-    if new:
-        desk.journal.note_findings(batch.key, {"overrides": [*known, *new]})
-
-
-def _overrides(desk: Desk, batch: Batch) -> list[str]:
-    """The options that set a guard aside, each with what it means. To be asked nothing is none of them."""
-    options, guards = desk.options, desk.config.guards if desk.config else None
-    hidden = batch.reading.get("hidden")
-    said = {
-        "--no-lookup: the tenant was not asked": not (options.lookup and batch.lookup_wanted),
-        "--include-hidden: hidden rows were taken as well": hidden == HiddenRows.INCLUDE,
-        "--visible-only: hidden rows were left out": hidden == HiddenRows.VISIBLE_ONLY,
-    }
-    if options.max_devices is not None and guards is not None:
-        limits = f"guards.max_devices {guards.max_devices} and guards.max_devices_per_day {guards.per_day}"
-        said[f"--max-devices {options.max_devices}: instead of {limits}"] = True
-    return [words for words, holds in said.items() if holds]
 
 
 def working_alone(desk: Desk, batch: Batch) -> AbstractContextManager[None]:

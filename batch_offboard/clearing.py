@@ -1,0 +1,113 @@
+"""Whether a batch may be sent: the guards, the stop file and the people are asked, and what they say is recorded.
+
+What is set aside for a run stands in its journal, its audit record and at the head of its report.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from batch_offboard import logs
+from batch_offboard.audit import Kind
+from batch_offboard.desk import Desk
+from batch_offboard.errors import ExitCode, GuardError
+from batch_offboard.guards import Clearance, Situation, clear, cleared_before
+from batch_offboard.journal.plans import tenant_of
+from batch_offboard.journal.reading import Batch, sent_since
+from batch_offboard.spreadsheet import HiddenRows
+
+DAY = 86_400.0  # seconds
+
+
+def cleared_to_send(desk: Desk, batch: Batch, devices: int, consent: Callable[[], None]) -> Clearance:
+    """The guards' clearance for so many devices, and then the people's consent; GuardError from either."""
+    with refusals_recorded(desk, batch):
+        clearance = _cleared(desk, batch, devices)
+        consent()
+    content = {
+        "batch": batch.batch_id,
+        "who": desk.journal.who,
+        "devices": devices,
+        "guards": asdict(desk.guard_limits()),
+        "overrides": _overrides(desk, batch),
+    }
+    desk.journal.record(Kind.CLEARED, desk.clock.now().wall, content)
+    logs.info("guards cleared", **content)
+    return clearance
+
+
+def cleared_to_go_on(desk: Desk, batch: Batch) -> Clearance:
+    """That of a batch that was cleared when it began. GuardError where a stop file stands."""
+    with refusals_recorded(desk, batch):
+        _refuse_if_stopped(desk)
+        return cleared_before(batch.batch_id, desk.protected())
+
+
+@contextmanager
+def refusals_recorded(desk: Desk, batch: Batch) -> Iterator[None]:
+    """A guard or a person that refuses inside the block is recorded, with the reason."""
+    try:
+        yield
+    except GuardError as error:
+        content = {
+            "batch": batch.batch_id,
+            "who": desk.journal.who,
+            "reason": str(error),
+            "overrides": _overrides(desk, batch),
+        }
+        desk.journal.record(Kind.REFUSED, desk.clock.now().wall, content)
+        logs.warning("guards refused", **content)
+        raise
+
+
+def _cleared(desk: Desk, batch: Batch, devices: int) -> Clearance:
+    """The guards' clearance, or GuardError with what they refuse."""
+    _refuse_if_stopped(desk)
+    now = desk.clock.now().wall
+    # A rehearsal's tenant is made of the sheet, and its size says nothing.
+    tenant = {} if batch.simulated else batch.findings.get("tenant", {})
+    situation = Situation(
+        batch_id=batch.batch_id,
+        devices=devices,
+        sent_today=sent_since(desk.journal, tenant_of(batch.scope), now - DAY, batch.key),
+        onboarded=tenant.get("onboarded"),
+        known=0 if batch.simulated else tenant.get("devices"),
+        matched=tenant.get("in_sheet", 0),
+        columns=batch.columns,
+        has_comment=bool(desk.options.comment or (desk.config and desk.config.comment)),
+        protected=desk.protected(),
+    )
+    cleared = clear(situation, desk.guard_limits())
+    if isinstance(cleared, Clearance):
+        return cleared
+    raise GuardError(" ".join(refusal.sentence for refusal in cleared))
+
+
+def _refuse_if_stopped(desk: Desk) -> None:
+    """A stop file that is there before the start refuses the run, as it would stop one."""
+    halt = desk.objection()
+    if halt is not None and halt.exit_code is ExitCode.REFUSED:
+        raise GuardError(f"{halt.reason} Nothing was sent.")
+
+
+def note_overrides(desk: Desk, batch: Batch) -> None:
+    """What is set aside in this run stands with the batch, beside what earlier runs of it have set aside."""
+    known = batch.findings.get("overrides", [])
+    new = [each for each in _overrides(desk, batch) if each not in known]
+    if new:
+        desk.journal.note_findings(batch.key, {"overrides": [*known, *new]})
+
+
+def _overrides(desk: Desk, batch: Batch) -> list[str]:
+    """The options that set a guard aside, each with what it means. To be asked nothing is none of them."""
+    options, guards = desk.options, desk.config.guards if desk.config else None
+    hidden = batch.reading.get("hidden")
+    said = {
+        "--no-lookup: the tenant was not asked": not (options.lookup and batch.lookup_wanted),
+        "--include-hidden: hidden rows were taken as well": hidden == HiddenRows.INCLUDE,
+        "--visible-only: hidden rows were left out": hidden == HiddenRows.VISIBLE_ONLY,
+    }
+    if options.max_devices is not None and guards is not None:
+        limits = f"guards.max_devices {guards.max_devices} and guards.max_devices_per_day {guards.per_day}"
+        said[f"--max-devices {options.max_devices}: instead of {limits}"] = True
+    return [words for words, holds in said.items() if holds]

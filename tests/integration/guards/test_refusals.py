@@ -399,8 +399,10 @@ def test_the_request_that_offboards_is_made_in_one_place_and_only_with_a_clearan
     assert {"offboard_request", "Clearance"} <= inside
 
 
-def test_a_clearance_comes_from_the_guards_alone_and_is_asked_for_by_run_alone() -> None:
+def test_a_clearance_comes_from_the_guards_alone_and_is_asked_for_in_one_place() -> None:
     assert users_of("_SEAL") == {"guards"}
-    assert users_of("clear") == {"run"}
-    assert users_of("cleared_before") == {"run"}
+    assert users_of("clear") == {"clearing"}
+    assert users_of("cleared_before") == {"clearing"}
+    assert users_of("cleared_to_send") == {"run"}
+    assert users_of("cleared_to_go_on") == {"run"}
     assert users_of("work_off") == {"run"}

@@ -85,9 +85,12 @@ class Gate:
         async with self._turn:
             await self._fill_hour_bucket()
             await self._wait_for_log()
-            await self._minute.acquire()
+            minute = self._minute
+            await minute.acquire()
             await self._hour.acquire()
             await self._wait_for_log()  # a 429 may have come while the buckets dripped
+            if self._minute is not minute:
+                await self._minute.acquire()  # and have taken the pace down: this is the new bucket's first drop
             self._log.start()
             slot = Slot(self._clock.now())
             self._probe = slot if self._silenced else None

@@ -93,6 +93,17 @@ async def test_an_unexplained_429_slows_the_pace() -> None:
     assert starts[2] - starts[1] == pytest.approx(QuotaLimits().interval(1), abs=0.01)
 
 
+async def test_a_call_that_waited_for_its_end_is_the_first_at_the_slower_pace() -> None:
+    gate = Gate(QuotaLimits(), LoopClock(ORIGIN))
+    slot = await gate.acquire()
+    waiting = asyncio.create_task(called(gate))
+    await asyncio.sleep(QuotaLimits().interval(0) / 2)  # the waiting call has asked the quicker bucket
+    assert gate.throttled(slot, 1.0)
+    gate.release(slot)
+    first = await waiting
+    assert await called(gate) - first == pytest.approx(QuotaLimits().interval(1), abs=0.01)
+
+
 async def test_a_429_with_the_window_full_is_explained() -> None:
     gate = Gate(BURSTY, LoopClock(ORIGIN))
     slots = [await gate.acquire() for _ in range(3)]

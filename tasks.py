@@ -1,4 +1,4 @@
-"""Runs the project from a fresh clone: `python3 tasks.py demo`, `check`, `lock` or `pictures`.
+"""Runs the project from a fresh clone: `python3 tasks.py demo`, `check` and the others below.
 
 It makes `.venv` beside itself and installs into it exactly what the lock files pin. It uses the standard
 library only, touches nothing outside the project, and leaves the choice of a package index to pip's and uv's
@@ -29,12 +29,14 @@ ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 RUN_LOCK = "requirements.lock"
 CHECKS_LOCK = "requirements-checks.lock"
+BENCHMARKS_LOCK = "requirements-benchmarks.lock"
 REPORTS = ("reports/demo.csv", "reports/demo.xlsx", "reports/demo.html")
 # What would lead to another Python's modules, or have every process compile ours anew.
 NOT_HANDED_ON = frozenset({"PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"})
 USAGE = """usage: python3 tasks.py demo                 offboard a sample against the embedded tenant
        python3 tasks.py check [PYTEST ARGS]  run every check that a change has to pass
        python3 tasks.py lock [UV ARGS]       remake the lock files (--upgrade: with the newest versions)
+       python3 tasks.py benchmarks [ARGS]    measure, and compare (--write: into the documentation)
        python3 tasks.py pictures             take the pictures of the documentation anew (needs Chromium)"""
 
 
@@ -164,6 +166,7 @@ def check_commands(python: Path, arguments: list[str]) -> list[tuple[str, list[s
         ("Rules (ruff check)", [*module, "ruff", "check", "."]),
         ("Types (mypy)", [*module, "mypy"]),
         ("Layers (import-linter)", [str(python), "-c", layers]),
+        ("Benchmarks, quickly", [*module, "benchmarks", "--quick"]),
         ("Tests (pytest)", [*module, "pytest", "-n", "2", "--dist", "worksteal", *arguments]),
     ]
 
@@ -180,14 +183,16 @@ def check(arguments: list[str]) -> int:
 
 
 def lock_commands(uv: list[str], arguments: list[str]) -> list[list[str]]:
-    """The second file is constrained by the first, so that checks see what users run."""
+    """The other files are constrained by the first, so that checks and benchmarks see what users run."""
     compile_ = [*uv, "pip", "compile", "pyproject.toml", "-", "--universal", "--python-version", "3.11"]
     compile_ += ["--generate-hashes", "--quiet"]
     compile_ += ["--custom-compile-command", "python3 tasks.py lock"]
     checks = ["--group", "checks", "--constraint", RUN_LOCK, "--output-file", CHECKS_LOCK]
+    benchmarks = ["--group", "benchmarks", "--constraint", RUN_LOCK, "--output-file", BENCHMARKS_LOCK]
     return [
         [*compile_, "--output-file", RUN_LOCK, *arguments],
         [*compile_, *checks, *arguments],
+        [*compile_, *benchmarks, *arguments],
     ]
 
 
@@ -203,7 +208,7 @@ def lock(arguments: list[str]) -> int:
     for command in lock_commands(uv_command(), arguments):
         headline(" ".join(command[command.index("pip") :]))
         run(command, text=requirements)
-    for name in (RUN_LOCK, CHECKS_LOCK):
+    for name in (RUN_LOCK, CHECKS_LOCK, BENCHMARKS_LOCK):
         private = private_words((ROOT / name).read_text(encoding="utf-8"))
         if private:
             raise TaskError(f"{name} names a place of this computer ({private[0]}); do not publish it.")
@@ -231,6 +236,14 @@ def private_words(text: str) -> list[str]:
         or word[1:3] in {":\\", ":/"}
         or (word.startswith("-") and word != "-" and not word.startswith(allowed))
     ]
+
+
+def benchmarks_command(python: Path) -> list[str]:
+    return [str(python), "-m", "benchmarks"]
+
+
+def benchmarks(arguments: list[str]) -> int:
+    return attempt(benchmarks_command(prepare(BENCHMARKS_LOCK)) + arguments)
 
 
 def pictures_command(python: Path) -> list[str]:
@@ -271,7 +284,7 @@ def run(command: list[str], *, text: str | None = None) -> None:
         raise TaskError(f"This did not work, its own message is above: {shlex.join(command)}")
 
 
-TASKS = {"demo": demo, "check": check, "lock": lock, "pictures": pictures}
+TASKS = {"demo": demo, "check": check, "lock": lock, "benchmarks": benchmarks, "pictures": pictures}
 
 
 def main(arguments: list[str]) -> int:

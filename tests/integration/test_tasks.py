@@ -172,6 +172,7 @@ def test_the_checks_run_in_order_and_pytest_gets_the_arguments(tasks: ModuleType
         "Rules (ruff check)",
         "Types (mypy)",
         "Layers (import-linter)",
+        "Benchmarks, quickly",
         "Tests (pytest)",
     ]
     assert [command[0] for _, command in commands] == [str(PYTHON)] * 5

@@ -1,0 +1,97 @@
+"""One run of twenty devices, struck at each of its steps in each way that a step can be struck, and then resumed.
+
+Nothing is drawn here. The steps are numbered in the order in which a run that nothing strikes takes them: each begin
+and commit of a transaction, each change of a file, each connection, head and body of a request, and answer.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from tests.simulation.host import Blow, Process, Step
+from tests.simulation.inspection import BrokenInvariantError
+from tests.simulation.office import Office
+from tests.simulation.scenario import Scenario
+from tests.simulation.story import Story, Told, tell
+
+DEVICES = 20
+THROTTLED, FAILING, DOUBTFUL = 7, 9, 11  # by number; behind the first five, which must all be accepted
+
+SCENARIO = Scenario(seed=20, devices=DEVICES, commands=0, usual=(0.01, 0.02), workers=3, burst=3)
+
+BLOWS = {
+    "journal": (Blow.KILL, Blow.SIGTERM, Blow.DISK_FULL, Blow.IO_ERROR),
+    "file": (Blow.KILL, Blow.SIGTERM, Blow.DISK_FULL, Blow.IO_ERROR),
+    "network": (Blow.KILL, Blow.SIGTERM, Blow.RESET),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A step and what strikes there."""
+
+    step: Step
+    blow: Blow
+
+    def __str__(self) -> str:
+        return f"{self.blow} at step {self.step.number} ({self.step.kind}: {self.step.what})"
+
+
+class StruckRun(Story):
+    """The run, with what strikes it at one step, if anything does."""
+
+    def __init__(self, office: Office, point: Point | None = None) -> None:
+        super().__init__(office)
+        self._point = point
+        office.host.keep_steps = point is None
+        office.host.strikes = self._strike
+
+    def _faults(self) -> tuple[str, ...]:
+        devices = self._office.devices
+        return (
+            f"429=30:{devices[THROTTLED]}@1",
+            f"400=OsPlatformNotSupported:{devices[FAILING]}",
+            f"no-reply-close-after:{devices[DOUBTFUL]}@1",
+        )
+
+    def _strike(self, _process: Process, step: Step) -> Blow | None:
+        if self._point is None or step.number != self._point.step.number:
+            return None
+        if (step.kind, step.what) != (self._point.step.kind, self._point.step.what):
+            raise AssertionError(f"the run took another way: {step}")
+        return self._point.blow
+
+    async def _chaos(self) -> None:
+        office = self._office
+        [sheet] = self._unread
+        await office.give("run", partial(office.run_sheet, sheet))
+        self.steps: Sequence[Step] = tuple(office.host.steps)
+
+
+def steps_of_the_run() -> Sequence[Step]:
+    """Every step of the run that nothing strikes, in order."""
+    kept: list[StruckRun] = []
+
+    def undisturbed(office: Office) -> StruckRun:
+        kept.append(StruckRun(office))
+        return kept[0]
+
+    tell(SCENARIO, undisturbed)
+    return kept[0].steps
+
+
+def points(steps: Sequence[Step]) -> Iterator[Point]:
+    """Every step with everything that can strike there."""
+    for step in steps:
+        for blow in BLOWS[step.kind]:
+            yield Point(step, blow)
+        if step.what == "commit":
+            yield Point(step, Blow.IO_ERROR_AFTER)
+
+
+def strike(point: Point) -> Told:
+    """Play the run with this one blow, resume it to its end, and inspect everything."""
+    try:
+        return tell(SCENARIO, partial(StruckRun, point=point))
+    except AssertionError as error:
+        raise BrokenInvariantError(f"{point}: {error}") from error

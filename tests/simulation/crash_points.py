@@ -42,9 +42,7 @@ class StruckRun(Story):
 
     def __init__(self, office: Office, point: Point | None = None) -> None:
         super().__init__(office)
-        self._point = point
-        office.host.keep_steps = point is None
-        office.host.strikes = self._strike
+        self._point, self._has_struck = point, False
 
     def _faults(self) -> tuple[str, ...]:
         devices = self._office.devices
@@ -59,13 +57,17 @@ class StruckRun(Story):
             return None
         if (step.kind, step.what) != (self._point.step.kind, self._point.step.what):
             raise AssertionError(f"the run took another way: {step}")
+        self._has_struck = True
         return self._point.blow
 
     async def _chaos(self) -> None:
         office = self._office
+        office.host.keep_steps, office.host.strikes = self._point is None, self._strike
         [sheet] = self._unread
         await office.give("run", partial(office.run_sheet, sheet))
         self.steps: Sequence[Step] = tuple(office.host.steps)
+        if self._point is not None and not self._has_struck:
+            raise AssertionError("the run never came to this step")
 
 
 def steps_of_the_run() -> Sequence[Step]:

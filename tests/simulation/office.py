@@ -201,6 +201,14 @@ class Office:
             )
             return eye.execute(statement, (name,)).fetchall()
 
+    def journal_lines(self) -> Iterator[str]:
+        """Everything that the journal holds, in the same order each time."""
+        with closing(sqlite3.connect(self.journal)) as eye:
+            for (table,) in eye.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall():
+                yield table
+                for row in eye.execute(f"SELECT * FROM {table}"):  # noqa: S608  # a table of ours
+                    yield repr(row)
+
     def stop_if_something_was_found(self) -> None:
         if self.inspector.findings:
             raise BrokenInvariantError("; ".join(map(str, self.inspector.findings[:3])))

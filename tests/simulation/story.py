@@ -7,10 +7,8 @@ batch must come to its end: within bounded time, with every row accounted for.
 import asyncio
 import hashlib
 import random
-import sqlite3
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -316,9 +314,8 @@ class Story:
         """Of everything that another run of the same seed must repeat."""
         office = self._office
         sums = hashlib.sha256("\n".join(office.net.record.lines).encode())
-        with closing(sqlite3.connect(office.journal)) as eye:
-            for line in eye.iterdump():
-                sums.update(line.replace(str(office.folder), "FOLDER").encode())
+        for line in office.journal_lines():
+            sums.update(line.replace(str(office.folder), "FOLDER").encode())
         for path in sorted((office.folder / "reports").glob("*.[cj]s*")):
             sums.update(path.read_bytes().replace(str(office.folder).encode(), b"FOLDER"))
         return sums.hexdigest()

@@ -83,10 +83,13 @@ def steps_of_the_run() -> Sequence[Step]:
 
 
 def points(steps: Sequence[Step]) -> Iterator[Point]:
-    """Every step with everything that can strike there."""
+    """Every step with everything that can strike there; a signal only where it is heard at another moment than before."""
+    before = 0
     for step in steps:
         for blow in BLOWS[step.kind]:
-            yield Point(step, blow)
+            if blow is not Blow.SIGTERM or not step.moment or step.moment != before:
+                yield Point(step, blow)
+        before = step.moment
         if step.what == "commit":
             yield Point(step, Blow.IO_ERROR_AFTER)
 

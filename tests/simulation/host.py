@@ -42,11 +42,15 @@ class Blow(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that a process does to the world outside, in the order in which it does it, from 1."""
+    """Something that a process does to the world outside, in the order in which it does it, from 1.
+
+    `moment` is the same for steps between which no signal can be heard; 0 where a signal ends the process at once.
+    """
 
     number: int
     kind: str  # journal, file or network
     what: str
+    moment: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +183,7 @@ class Process:
         host = self.host
         host.taken += 1
         self.steps += 1
-        step = Step(host.taken, kind, what)
+        step = Step(host.taken, kind, what, host.loop.made if self.signals else 0)
         if host.keep_steps:
             host.steps.append(step)
         blow = host.strikes(self, step)

@@ -90,6 +90,7 @@ class Loop(asyncio.AbstractEventLoop):
         self._timers: list[tuple[float, int, Call]] = []
         self._number = 0
         self._tasks = 0
+        self.made = 0  # callbacks
         self._busy_until: dict[int, float] = {}
         self.network: Network | None = None
         self.errors: list[dict[str, Any]] = []
@@ -156,6 +157,7 @@ class Loop(asyncio.AbstractEventLoop):
                 self._make(call)
 
     def _make(self, call: "Call") -> None:
+        self.made += 1
         try:
             call.context.run(call.callback, *call.args)
         except (SystemExit, KeyboardInterrupt):

@@ -60,10 +60,6 @@ _NEVER = {  # each counts what must not be in a journal when all is over
 ALL_WELL = frozenset({"duplicate", "already_offboarded"})
 
 
-class BrokenInvariantError(AssertionError):
-    """Says which invariant, how, and how to see it again."""
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One check that failed."""
@@ -74,6 +70,14 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.invariant} ({self.check}): {self.what}"
+
+
+class BrokenInvariantError(AssertionError):
+    """Says which invariant, how, and how to see it again."""
+
+    def __init__(self, text: str, findings: Sequence[Finding] = ()) -> None:
+        super().__init__(text)
+        self.findings = tuple(findings)
 
 
 @dataclass(slots=True)

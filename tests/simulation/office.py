@@ -211,7 +211,8 @@ class Office:
 
     def stop_if_something_was_found(self) -> None:
         if self.inspector.findings:
-            raise BrokenInvariantError("; ".join(map(str, self.inspector.findings[:3])))
+            found = self.inspector.findings
+            raise BrokenInvariantError("; ".join(map(str, found[:3])), found)
 
 
 def stream(seed: int, *name: object) -> Random:

@@ -76,6 +76,7 @@ class Scenario:
     """Times in seconds, shares from 0 to 1."""
 
     seed: int
+    again: str = ""  # what to type after `python -m tests.simulation` to see it again
     devices: int = 20
     sheets: int = 1
     spreadsheet: str = "csv"
@@ -137,6 +138,7 @@ def draw_scenario(seed: int, most_devices: int = 200) -> Scenario:
     lag, horizon = _lag_and_horizon(draw)
     return Scenario(
         seed=seed,
+        again=f"--seed {seed} --most-devices {most_devices}",
         devices=devices,
         sheets=draw.choice((1, 1, 2, 3)),
         spreadsheet=draw.choice(("csv", "csv", "csv", "xlsx")),
@@ -213,6 +215,7 @@ def pressing_scenarios(seed: int) -> tuple[Scenario, ...]:
     """Scenarios that press on one rule each: a list that is late, windows that are full, others at the same work."""
     late_list = Scenario(
         seed=seed,
+        again=f"--seed {seed} --pressing 0",
         devices=40,
         per_minute=10,
         per_hour=10_000,
@@ -225,6 +228,7 @@ def pressing_scenarios(seed: int) -> tuple[Scenario, ...]:
     )
     full_windows = Scenario(
         seed=seed,
+        again=f"--seed {seed} --pressing 1",
         devices=60,
         per_minute=20,
         per_hour=50,
@@ -238,6 +242,7 @@ def pressing_scenarios(seed: int) -> tuple[Scenario, ...]:
     )
     several = Scenario(
         seed=seed,
+        again=f"--seed {seed} --pressing 2",
         devices=40,
         sheets=3,
         per_minute=1000,

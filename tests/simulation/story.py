@@ -51,9 +51,8 @@ def play(scenario: Scenario) -> Told:
     try:
         return tell(scenario, Story)
     except AssertionError as error:
-        raise BrokenInvariantError(
-            f"{error}\nSeed {scenario.seed}; to see it again: python -m tests.simulation --seed {scenario.seed}"
-        ) from error
+        again = f"To see it again: python -m tests.simulation {scenario.again}"
+        raise BrokenInvariantError(f"{error}\n{again}", getattr(error, "findings", ())) from error
 
 
 def tell(scenario: Scenario, story: Callable[[Office], "Story"]) -> Told:

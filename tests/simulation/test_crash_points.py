@@ -1,0 +1,54 @@
+"""A run of twenty devices, struck at each of its steps in each way that a step can be struck: no point is left out."""
+
+from collections import Counter
+from functools import cache
+
+import pytest
+
+from tests.simulation.crash_points import BLOWS, DEVICES, Point, points, steps_of_the_run, strike
+from tests.simulation.host import Blow, Step
+
+# Parts of about the same length, to be spread over cores; together they are all points.
+PARTS = [
+    (blow, part, parts)
+    for blow, parts in ((Blow.KILL, 6), *((blow, 3) for blow in Blow if blow is not Blow.KILL))
+    for part in range(parts)
+]
+
+
+@cache
+def all_points() -> tuple[Point, ...]:
+    return tuple(points(steps_of_the_run()))
+
+
+@pytest.mark.parametrize(("blow", "part", "parts"), PARTS, ids=lambda value: str(value).replace(" ", "-"))
+def test_a_run_struck_at_any_step_keeps_every_promise(blow: Blow, part: int, parts: int) -> None:
+    for point in [point for point in all_points() if point.blow is blow][part::parts]:
+        strike(point)
+
+
+def test_every_step_is_struck_in_every_way() -> None:
+    struck = Counter(point.step.number for point in all_points() if point.blow is not Blow.SIGTERM)
+    for step in steps_of_the_run():
+        ways = set(BLOWS[step.kind]) - {Blow.SIGTERM}
+        assert struck[step.number] == len(ways) + (step.what == "commit"), step
+
+
+def test_every_moment_at_which_a_signal_is_heard_has_one() -> None:
+    signalled = {point.step.number for point in all_points() if point.blow is Blow.SIGTERM}
+    by_moment: dict[int, list[Step]] = {}
+    for step in steps_of_the_run():
+        if not step.moment:
+            assert step.number in signalled, step
+        by_moment.setdefault(step.moment, []).append(step)
+    del by_moment[0]
+    assert all(sum(step.number in signalled for step in steps) == 1 for steps in by_moment.values())
+
+
+def test_the_run_has_every_kind_of_step() -> None:
+    """An intent and an outcome for each device, and each request's head, body and answer."""
+    kinds = Counter((step.kind, step.what) for step in steps_of_the_run())
+    assert kinds["journal", "commit"] >= 2 * DEVICES
+    assert kinds["network", "body leaves"] >= DEVICES
+    assert kinds["network", "answer arrives"] >= DEVICES
+    assert {"open", "fsync", "write", "unlink"} <= {what for kind, what in kinds if kind == "file"}

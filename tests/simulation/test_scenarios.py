@@ -1,0 +1,63 @@
+"""Whole offices on drawn seeds: whatever befalls them, every promise is kept. CONTRIBUTING.md names the long run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.scenario import Scenario, draw_scenario, pressing_scenarios
+from tests.simulation.story import play
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SMALL = [range(first, first + 5) for first in range(0, 25, 5)]
+LARGE = (101, 108, 112)
+LARGEST = 1500  # devices
+PRESSING = range(4)
+
+
+def small(seed: int) -> Scenario:
+    return draw_scenario(seed, 60)
+
+
+def large(seed: int) -> Scenario:
+    return draw_scenario(seed, LARGEST)
+
+
+@pytest.mark.parametrize("seeds", SMALL, ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}")
+def test_small_offices_keep_every_promise(seeds: range) -> None:
+    for seed in seeds:
+        play(small(seed))
+
+
+@pytest.mark.parametrize("seed", LARGE)
+def test_large_offices_keep_every_promise(seed: int) -> None:
+    play(large(seed))
+
+
+@pytest.mark.parametrize("seed", PRESSING)
+def test_offices_under_pressure_keep_every_promise(seed: int) -> None:
+    for scenario in pressing_scenarios(seed):
+        play(scenario)
+
+
+def test_the_offices_together_have_two_thousand_devices() -> None:
+    scenarios = [small(seed) for seeds in SMALL for seed in seeds]
+    scenarios += [large(seed) for seed in LARGE]
+    scenarios += [scenario for seed in PRESSING for scenario in pressing_scenarios(seed)]
+    assert sum(scenario.devices for scenario in scenarios) >= 2000
+
+
+def test_a_seed_replays_exactly_in_another_process_too() -> None:
+    """Another process hashes strings differently."""
+    told = play(pressing_scenarios(7)[2])
+    command = [sys.executable, "-m", "tests.simulation", *told.scenario.again.split()]
+    environ = {**os.environ, "PYTHONHASHSEED": "7"}
+    other = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, encoding="utf-8", check=True)
+    assert f"digest {told.digest}" in other.stdout
+
+
+def test_another_seed_is_another_run() -> None:
+    assert play(small(1)).digest != play(small(2)).digest

@@ -25,9 +25,8 @@ def main(arguments: Sequence[str]) -> int:
             bad += 1
             print(f"seed {scenario.seed}: {outcome}", flush=True)
     took = time.process_time() - began
-    print(
-        f"{given.seeds} seeds, {bad} bad, {told} devices, {took:.1f} s of one core, {told / took:.0f} devices per second"
-    )
+    speed = f"{took:.1f} s of one core, {told / took:.0f} per second"
+    print(f"{given.seeds} seeds, {bad} bad, {told} devices, {speed}")
     return 1 if bad else 0
 
 

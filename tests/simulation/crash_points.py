@@ -83,7 +83,7 @@ def steps_of_the_run() -> Sequence[Step]:
 
 
 def points(steps: Sequence[Step]) -> Iterator[Point]:
-    """Every step with everything that can strike there; a signal only where it is heard at another moment than before."""
+    """Every step with everything that can strike there; a signal, wherever it is heard at another moment."""
     before = 0
     for step in steps:
         for blow in BLOWS[step.kind]:

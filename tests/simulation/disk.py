@@ -196,8 +196,11 @@ def _connect(_dialect: object, _record: object, _arguments: object, options: dic
 def machine(draw: Random) -> Iterator[None]:
     """For the block, what processes ask of the machine is answered by the simulation, and its chance by `draw`."""
 
+    # A stream of its own: libraries ask for random bytes once in the life of a Python process.
+    bytes_ = Random(draw.random())  # noqa: S311  # the same each time is the point
+
     def urandom(size: int) -> bytes:
-        return draw.randbytes(min(size, 4096)).ljust(size, b"\1")
+        return bytes_.randbytes(min(size, 4096)).ljust(size, b"\1")
 
     event.listen(Engine, "do_connect", _connect)
     try:

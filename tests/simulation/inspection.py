@@ -249,6 +249,8 @@ class Inspector:
                 self.found("I4", "accepted actions are reported or in doubt", f"row {number}: {missing[0].id}")
 
     def command_ended(self, name: str, ended: Ended, process: Process) -> None:
+        if self.journal.exists() and self.journal.stat().st_size:
+            self._nobody_is_offboarded_twice()
         error = ended.error
         if error is not None and not isinstance(error, (BatchOffboardError, KeyboardInterrupt)):
             self.found("errors", "every error is one of ours", f"{name} ended with {error!r}")
@@ -259,7 +261,6 @@ class Inspector:
 
     def inspect(self) -> None:
         """Everything that is seen best when all is over."""
-        self._nobody_is_offboarded_twice()
         self._requests_and_record_agree()
         self._windows_are_never_overfull()
         self._journal_is_in_order()

@@ -32,6 +32,8 @@ _ERRORS = {
 }
 
 
+DURABLE = {"journal_mode": "delete", "synchronous": 3}  # the latter is EXTRA: the directory is synced as well
+
 _HAS_JOBS = "SELECT 1 FROM sqlite_master WHERE name = 'jobs'"
 _WATCH = (
     "CREATE TEMP TRIGGER job_moves AFTER UPDATE OF state ON main.jobs WHEN OLD.state <> NEW.state"
@@ -60,7 +62,11 @@ class Connection(sqlite3.Connection):
 
     def watch(self) -> None:
         """Have every move of a job told, whichever statement makes it."""
-        if not self._watched and super().execute(_HAS_JOBS).fetchone():
+        if self._watched:
+            return
+        safety = {name: super(Connection, self).execute(f"PRAGMA {name}").fetchone()[0] for name in DURABLE}
+        assert safety == DURABLE, f"a transaction would not be durable: {safety}"
+        if super().execute(_HAS_JOBS).fetchone():
             self.create_function("job_moves", 2, self.process.host.on_move)
             super().execute(_WATCH)
             self._watched = True

@@ -35,6 +35,7 @@ REPORTS = ("reports/demo.csv", "reports/demo.xlsx", "reports/demo.html")
 NOT_HANDED_ON = frozenset({"PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"})
 USAGE = """usage: python3 tasks.py demo                 offboard a sample against the embedded tenant
        python3 tasks.py check [PYTEST ARGS]  run every check that a change has to pass
+       python3 tasks.py long [OPTIONS]       the long run of the simulation (--help tells more)
        python3 tasks.py lock [UV ARGS]       remake the lock files (--upgrade: with the newest versions)
        python3 tasks.py benchmarks [ARGS]    measure, and compare (--write: into the documentation)
        python3 tasks.py pictures             take the pictures of the documentation anew (needs Chromium)"""
@@ -182,6 +183,14 @@ def check(arguments: list[str]) -> int:
     return 0
 
 
+def long_command(python: Path) -> list[str]:
+    return [str(python), "-m", "tests.simulation.long"]
+
+
+def long(arguments: list[str]) -> int:
+    return attempt(long_command(prepare(CHECKS_LOCK)) + arguments)
+
+
 def lock_commands(uv: list[str], arguments: list[str]) -> list[list[str]]:
     """The other files are constrained by the first, so that checks and benchmarks see what users run."""
     compile_ = [*uv, "pip", "compile", "pyproject.toml", "-", "--universal", "--python-version", "3.11"]
@@ -284,7 +293,7 @@ def run(command: list[str], *, text: str | None = None) -> None:
         raise TaskError(f"This did not work, its own message is above: {shlex.join(command)}")
 
 
-TASKS = {"demo": demo, "check": check, "lock": lock, "benchmarks": benchmarks, "pictures": pictures}
+TASKS = {"demo": demo, "check": check, "long": long, "lock": lock, "benchmarks": benchmarks, "pictures": pictures}
 
 
 def main(arguments: list[str]) -> int:

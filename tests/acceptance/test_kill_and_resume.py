@@ -73,12 +73,14 @@ def test_a_run_that_is_killed_again_and_again_loses_nothing_and_sends_nothing_tw
     office: Office,
     open_tenant: Callable[..., Tenant],
     invented_devices: Callable[[int, int], list[str]],
+    record_property: Callable[[str, object], None],
     seed: int,
 ) -> None:
     devices = invented_devices(20 * KILLS, 100 + seed)
     tenant = open_tenant(devices, "--latency", "0.02-0.2", "--per-minute", "10000", "--per-hour", "10000")
     office.configure(tenant, guards={"max_devices": len(devices), "max_fleet_percent": 100})
     died = work_and_die(office, office.sheet(devices), tenant, Random(seed))  # noqa: S311  # repeatable
+    record_property("killed", died)
     ended = resume_to_the_end(office)
     report = office.report("out.csv")
     assert died >= KILLS // 2, "the processes ended before they could be killed; give them more devices"

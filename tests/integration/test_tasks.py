@@ -160,6 +160,11 @@ def test_the_demo_rehearses_the_sample(tasks: ModuleType) -> None:
     ]
 
 
+def test_the_long_run_is_a_module_of_the_tests(tasks: ModuleType) -> None:
+    assert tasks.long_command(PYTHON)[1:] == ["-m", "tests.simulation.long"]
+    assert (ROOT / "tests" / "simulation" / "long.py").is_file()
+
+
 def test_the_pictures_are_taken_by_a_script_of_the_project(tasks: ModuleType) -> None:
     assert tasks.pictures_command(PYTHON)[1:] == ["-m", "docs.make_pictures"]
     assert (ROOT / "docs" / "make_pictures.py").is_file()
@@ -175,7 +180,7 @@ def test_the_checks_run_in_order_and_pytest_gets_the_arguments(tasks: ModuleType
         "Benchmarks, quickly",
         "Tests (pytest)",
     ]
-    assert [command[0] for _, command in commands] == [str(PYTHON)] * 5
+    assert [command[0] for _, command in commands] == [str(PYTHON)] * 6
     assert commands[-1][1][1:] == ["-m", "pytest", "-n", "2", "--dist", "worksteal", "-k", "quota"]
 
 

@@ -40,6 +40,9 @@ class Told:
 
     scenario: Scenario
     called: int  # devices that were called at least once
+    calls: int  # offboard calls
+    reads: int
+    processes: int
     faults: Counter[str]
     digest: str
     seconds: float  # of the simulation's time
@@ -306,8 +309,18 @@ class Story:
         faults = office.faults.copy()
         faults.update(f"network: {each.mishap}" for each in office.net.record.exchanges if each.mishap)
         faults.update(f"tenant: {call.fault.partition(':')[0]}" for call in office.tenant.tenant.calls if call.fault)
-        called = {each.path for each in office.net.record.exchanges if each.method == "POST"}
-        return Told(self._scenario, len(called), faults, self._digest(), office.loop.time(), office.host.taken)
+        posts = [each.path for each in office.net.record.exchanges if each.method == "POST"]
+        return Told(
+            scenario=self._scenario,
+            called=len(set(posts)),
+            calls=len(posts),
+            reads=len(office.net.record.exchanges) - len(posts),
+            processes=len(office.host.processes),
+            faults=faults,
+            digest=self._digest(),
+            seconds=office.loop.time(),
+            steps=office.host.taken,
+        )
 
     def _digest(self) -> str:
         """Of everything that another run of the same seed must repeat."""

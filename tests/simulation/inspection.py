@@ -4,22 +4,23 @@ The numbers are those of the invariants that the checks stand for (I1 to I18). A
 list telling the truth in time, or on the calendar after a restart of the computer, says so.
 """
 
-import csv
 import re
 import sqlite3
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from batch_offboard.audit import Anchor, Record, verify
 from batch_offboard.desk import Desk
 from batch_offboard.errors import BatchOffboardError, ExitCode
+from batch_offboard.journal.audited import last_anchor
 from batch_offboard.journal.reported import report_rows
 from batch_offboard.run import RunView
 from batch_offboard.simulator import Action, Tenant
 from tests.simulation.host import Ended, Host, Process
+from tests.simulation.reckoning import difference, group_of, most_in_any, read_csv, wait_asked_for
 from tests.simulation.scenario import Scenario
 from tests.simulation.sheets import Sheet
 from tests.simulation.wire import Exchange, Net
@@ -47,10 +48,15 @@ MOVES = frozenset(
     }
 )
 _OF_JOB = "calls.batch = jobs.batch AND calls.row = jobs.row AND calls.api = 'offboard'"
+_CALLS = "api IN ('offboard', 'cancel')"
 _NEVER = {  # each counts what must not be in a journal when all is over
     "no job is left in sending": "SELECT count(*) FROM jobs WHERE state = 'sending'",
     "every attempt is a call": (
         f"SELECT count(*) FROM jobs WHERE attempts <> (SELECT count(*) FROM calls WHERE {_OF_JOB})"  # noqa: S608  # ours
+    ),
+    "every call is in the audit record": (
+        "SELECT (SELECT count(*) FROM audit WHERE kind = 'intent') - (SELECT count(*) FROM calls"  # noqa: S608  # ours
+        f" WHERE {_CALLS})"
     ),
     "only a last call settles a job": (
         f"SELECT count(*) FROM calls JOIN jobs ON {_OF_JOB}"  # noqa: S608  # ours
@@ -104,6 +110,7 @@ class Inspector:
     silences: list[Silence] = field(default_factory=list)
     settled_by_people: set[tuple[str, int]] = field(default_factory=set)
     reports: set[Path] = field(default_factory=set)
+    anchors: list[Anchor] = field(default_factory=list)  # of the audit record, as every report has named it
     moves: Counter[tuple[str, str]] = field(default_factory=Counter)
     _eye: sqlite3.Connection | None = None
     _eye_on: int = 0
@@ -164,7 +171,7 @@ class Inspector:
             self.found("I10", "who sends holds the locks", f"{exchange.process.name} holds {held}")
 
     def _nobody_calls_into_a_silence(self, exchange: Exchange) -> None:
-        now, group = exchange.began, _group(exchange)
+        now, group = exchange.began, group_of(exchange)
         for silence in self.silences:
             if silence.group != group or not silence.since + ON_THE_WAY < now < silence.until:
                 continue
@@ -182,10 +189,10 @@ class Inspector:
         """An exchange is over; a 429 asks everybody for silence."""
         if exchange.status != 429 or exchange.ended is None or not exchange.answered:
             return
-        wait = _wait_asked_for(exchange.retry_after)
+        wait = wait_asked_for(exchange.retry_after)
         if wait is not None:
             until = exchange.ended + wait * (1 - TOLERANCE)
-            self.silences.append(Silence(exchange.process, _group(exchange), exchange.ended, until))
+            self.silences.append(Silence(exchange.process, group_of(exchange), exchange.ended, until))
 
     def job_moves(self, before: str, after: str) -> None:
         self.moves[before, after] += 1
@@ -197,10 +204,11 @@ class Inspector:
     def command_reports(self, desk: Desk, view: RunView, paths: Sequence[Path]) -> None:
         """In the process itself, so that nobody changes the journal in between."""
         rows = list(report_rows(desk.journal, view.batch.key))
+        self.anchors.append(last_anchor(desk.journal))
         for path in paths:
             self.reports.add(path)
             if path.suffix == ".csv":
-                self._report_agrees(_read_csv(path), rows, view)
+                self._report_agrees(read_csv(path), rows, view)
 
     def _report_agrees(self, table: list[dict[str, str]], rows: Sequence[Any], view: RunView) -> None:
         name = view.batch.batch_id
@@ -215,7 +223,7 @@ class Inspector:
     def _every_row_comes_back(self, table: list[dict[str, str]], name: str, sheet: Sheet) -> None:
         found = tuple((int(row["row"]), row["Owner"]) for row in table)
         if found != sheet.lines:
-            what = f"batch {name}: {_difference(found, sheet.lines)}"
+            what = f"batch {name}: {difference(found, sheet.lines)}"
             self.found("I3", "every row comes back once and in order", what)
 
     def _exit_code_agrees(self, table: list[dict[str, str]], code: ExitCode) -> None:
@@ -264,6 +272,7 @@ class Inspector:
         self._requests_and_record_agree()
         self._windows_are_never_overfull()
         self._journal_is_in_order()
+        self._audit_record_is_whole()
         self._no_secret_is_kept()
         for error in self.net.loop.errors:
             self.found("errors", "nothing fails unseen", f"{error.get('message')}: {error.get('exception')!r}")
@@ -325,7 +334,9 @@ class Inspector:
         scenario = self.scenario
         for group in ("offboard", "read"):
             times = sorted(
-                each.arrived for each in self.net.record.exchanges if each.arrived is not None and _group(each) == group
+                each.arrived
+                for each in self.net.record.exchanges
+                if each.arrived is not None and group_of(each) == group
             )
             for period, most in ((60.0, scenario.per_minute), (3600.0, scenario.per_hour)):
                 fullest = most_in_any(times, period)
@@ -338,6 +349,14 @@ class Inspector:
         for check, statement in _NEVER.items():
             if (found := self._ask(statement)) != [(0,)]:
                 self.found("I11", check, f"{found}")
+
+    def _audit_record_is_whole(self) -> None:
+        """The chain holds, with every anchor that was ever told in it."""
+        columns = "number, at, kind, content, previous, hash"
+        records = self._ask(f"SELECT {columns} FROM audit ORDER BY number")  # noqa: S608  # ours
+        found = verify((Record(*each) for each in records), self.anchors)
+        if not found.intact:
+            self.found("I16", "the audit record verifies", found.problem)
 
     def _no_secret_is_kept(self) -> None:
         for path in sorted(self.host.folder.rglob("*")):
@@ -365,31 +384,3 @@ class Inspector:
 
 
 _IN_VAIN = ("Failed", "TimeOut", "Cancelled")
-
-
-def most_in_any(times: Sequence[float], period: float) -> int:
-    """The most of these moments (ascending) in any half-open stretch of `period` seconds."""
-    return max((bisect_left(times, start + period) - place for place, start in enumerate(times)), default=0)
-
-
-def _group(exchange: Exchange) -> str:
-    return "read" if exchange.method == "GET" else "cancel" if exchange.path.endswith("/cancel") else "offboard"
-
-
-def _wait_asked_for(values: tuple[str, ...]) -> float | None:
-    """Seconds; None for a date, which means what the reader's calendar makes of it."""
-    if len(values) != 1 or not values[0].isdigit():
-        return None if len(values) == 1 and "GMT" in values[0] else 60.0
-    return min(float(values[0]), 3600.0) or 60.0
-
-
-def _read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _difference(found: Sequence[object], wanted: Sequence[object]) -> str:
-    for place, (one, other) in enumerate(zip(found, wanted, strict=False)):
-        if one != other:
-            return f"place {place}: {one} instead of {other}"
-    return f"{len(found)} rows instead of {len(wanted)}"

@@ -163,7 +163,7 @@ def draw_scenario(seed: int, most_devices: int = 200) -> Scenario:
         disk=draw.choice(((0.0, 0.0), (0.0005, 0.005), (0.01, 0.2))),
         drift=draw.choice((0.0, 0.0, -0.0004, 0.0004)),
         shuffled=draw.random() < 0.7,
-        ill=draw.choice((0.0, 0.0, 0.05, 0.3)),
+        ill=draw.choice((0.0, 0.0, 0.05, 0.3) if devices <= 60 else (0.0, 0.0, 0.0, 0.02)),  # each may stop a run
         action_fails=draw.choice((0.0, 0.0, 0.2)),
         quick=draw.random() < 0.6,
         deaths=gale * draw.choice((0.0, 0.5, 1.0)),

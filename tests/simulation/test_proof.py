@@ -1,0 +1,29 @@
+"""docs/proof.md lists what is checked: no more, and nothing less."""
+
+import re
+from pathlib import Path
+
+from tests.simulation.long import MARKS, PAGE
+
+SOURCES = Path(__file__).parent
+
+
+def checks_made() -> set[tuple[str, str]]:
+    """Invariant and check, as the simulation names them when they fail."""
+    text = "\n".join((SOURCES / name).read_text(encoding="utf-8") for name in ("inspection.py", "story.py"))
+    named = re.findall(r'found\(\s*"(\w+)", "([^"]+)"', text)
+    never = text.partition("_NEVER = {")[2].partition("\n}")[0]
+    return {*named, *(("I11", check) for check in re.findall(r'^    "([^"]+)": ', never, re.MULTILINE))}
+
+
+def test_the_page_names_every_check() -> None:
+    rows = dict(re.findall(r"^\| (\w+) \| (.+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    page = "; ".join(rows.values())
+    missing = {check for _, check in checks_made() if check not in page}
+    assert missing == set()
+    assert {invariant for invariant, _ in checks_made()} | {"I14", "invariant", "figure", "fault"} >= set(rows)
+
+
+def test_the_page_has_room_for_the_figures() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert all(text.count(mark) == 1 for mark in MARKS)

@@ -7,7 +7,6 @@ import argparse
 import logging
 import os
 import platform
-import re
 import sqlite3
 import subprocess
 import sys
@@ -208,12 +207,11 @@ def lines_of(figures: Figures, seed: int, seconds: float, cores: int) -> Iterato
     yield from (f"| {name} | {number:,} |" for name, number in sorted(figures.faults.items()))
 
 
-def write_figures(lines: Sequence[str]) -> None:
+def with_figures(page: str, lines: Sequence[str]) -> str:
+    """The page with these lines between its marks."""
     begin, end = MARKS
-    text = PAGE.read_text(encoding="utf-8")
-    pattern = re.escape(begin) + ".*" + re.escape(end)
-    table = "\n".join([begin, *lines, "", end])
-    PAGE.write_text(re.sub(pattern, lambda _found: table, text, flags=re.DOTALL), encoding="utf-8", newline="\n")
+    before, _, rest = page.partition(begin)
+    return "\n".join([before + begin, *lines, "", end + rest.partition(end)[2]])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -237,7 +235,7 @@ def main(arguments: Sequence[str]) -> int:
     lines = list(lines_of(run.figures, given.seed, run.seconds, given.cores))
     print("\n".join(lines))
     if given.write:
-        write_figures(lines)
+        PAGE.write_text(with_figures(PAGE.read_text(encoding="utf-8"), lines), encoding="utf-8", newline="\n")
     return 1 if run.figures.bad else 0
 
 

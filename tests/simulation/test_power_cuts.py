@@ -25,15 +25,15 @@ from tests.simulation.story import tell
 from tests.simulation.wire import Exchange
 
 JOURNAL = "journal.db"
-DRAWN = 2  # of what a disk may have kept of unsynced writes, besides nothing
 
 
 class PoweredRun(StruckRun):
     """The run of the crash points with nobody to strike it, and after each change of the journal's files: what a power
     cut would leave of them. Between two steps there is one transaction at most."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, draws: int) -> None:
         super().__init__(office)
+        self._number_of_draws = draws
         self._disk = ForgetfulDisk(office.journal)
         self._draws = Random(0)  # noqa: S311  # the same each time is the point
         self._states: dict[bytes, str] = {}
@@ -53,9 +53,9 @@ class PoweredRun(StruckRun):
         office.host.strikes = nothing_strikes
 
     def _images(self) -> Iterator[Image]:
-        """What a power cut would leave just now."""
+        """What a power cut would leave: nothing that was not synced; then, so often as is wanted, some of it."""
         yield self._disk.after_power_cut(None)
-        for _ in range(DRAWN):
+        for _ in range(self._number_of_draws):
             yield self._disk.after_power_cut(self._draws)
 
     def _change(self) -> None:
@@ -124,11 +124,11 @@ class PoweredRun(StruckRun):
         return found == (1,)
 
 
-def run_with_power_cuts() -> PoweredRun:
+def run_with_power_cuts(draws: int) -> PoweredRun:
     kept: list[PoweredRun] = []
 
     def powered(office: Office) -> PoweredRun:
-        kept.append(PoweredRun(office))
+        kept.append(PoweredRun(office, draws))
         return kept[0]
 
     try:
@@ -139,7 +139,7 @@ def run_with_power_cuts() -> PoweredRun:
 
 
 def test_a_power_cut_at_any_moment_loses_no_finished_transaction_and_no_intent() -> None:
-    run = run_with_power_cuts()
+    run = run_with_power_cuts(draws=2)
     assert run.lost == []
     assert run.intents > DEVICES, "each call's intent, that of the second attempt of one device too"
     assert run.images > 1000
@@ -152,5 +152,5 @@ def test_with_less_than_extra_synchronous_a_power_cut_would_undo_a_finished_tran
         return sqlite3.Connection.execute(connection, statement.replace("synchronous = EXTRA", "synchronous = FULL"))
 
     with patch.object(disk.Connection, "execute", execute), patch.dict(disk.DURABLE, synchronous=2):
-        run = run_with_power_cuts()
+        run = run_with_power_cuts(draws=0)
     assert any("a power cut would undo what was committed" in each for each in run.lost)

@@ -12,10 +12,10 @@ from tests.simulation.story import play
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SMALL = [range(first, first + 5) for first in range(0, 25, 5)]
-LARGE = (100, 112, 114)
+SMALL = [range(first, first + 5) for first in range(0, 15, 5)]
+LARGE = (100, 108, 112)
 LARGEST = 1500  # devices
-PRESSING = range(4)
+PRESSING = range(3)
 
 
 def small(seed: int) -> Scenario:

@@ -1,9 +1,12 @@
 """Small real spreadsheets, with the blemishes of real ones, and what must come back of them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from random import Random
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from openpyxl import Workbook
 
@@ -55,4 +58,16 @@ def _write(path: Path, rows: Sequence[tuple[str, str, str]]) -> None:
     table = book.create_sheet("Devices")
     for row in (HEADER, *rows):
         table.append([cell or None for cell in row])
-    book.save(path)
+    held = BytesIO()
+    book.save(held)
+    path.write_bytes(_timeless(held))
+
+
+def _timeless(book: BytesIO) -> bytes:
+    """The same workbook without the moment at which it was made: equal sheets have equal hashes."""
+    held = BytesIO()
+    with ZipFile(book) as before, ZipFile(held, "w", ZIP_DEFLATED) as after:
+        for name in before.namelist():
+            content = re.sub(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", b"2026-01-01T00:00:00Z", before.read(name))
+            after.writestr(ZipInfo(name, (2026, 1, 1, 0, 0, 0)), content)
+    return held.getvalue()

@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--seeds", type=int, default=1, help="how many")
     parser.add_argument("--most-devices", type=int, default=200, help="how large the offices may be")
+    parser.add_argument("--least-devices", type=int, default=1, help="how small they may be")
     parser.add_argument("--pressing", type=int, choices=(0, 1, 2), help="the scenario that presses on one rule")
     return parser
 
@@ -42,7 +43,10 @@ def _parser() -> argparse.ArgumentParser:
 def _scenarios(given: argparse.Namespace) -> Iterator[Scenario]:
     for seed in range(given.seed, given.seed + given.seeds):
         pressing = given.pressing
-        yield draw_scenario(seed, given.most_devices) if pressing is None else pressing_scenarios(seed)[pressing]
+        if pressing is None:
+            yield draw_scenario(seed, given.most_devices, given.least_devices)
+        else:
+            yield pressing_scenarios(seed)[pressing]
 
 
 def _played(scenario: Scenario) -> Told | str:

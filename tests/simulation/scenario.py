@@ -129,16 +129,16 @@ class Scenario:
         return self.longest_lag < self.horizon - 1
 
 
-def draw_scenario(seed: int, most_devices: int = 200) -> Scenario:
-    """The scenario of a seed. Every third is mild, so that long runs come through; some are gales."""
+def draw_scenario(seed: int, most_devices: int = 200, least_devices: int = 1) -> Scenario:
+    """The scenario of a seed: some are mild, so that large runs come through, and some are gales."""
     draw = Random(f"{seed}/scenario")  # noqa: S311  # the same each time is the point
     gale = draw.choice((0.0, 0.3, 1.0, 1.0, 2.5))
-    devices = max(1, round(most_devices ** draw.random()))
+    devices = round(least_devices * (most_devices / least_devices) ** draw.random())
     per_minute, per_hour, burst = _quota(draw, devices)
     lag, horizon = _lag_and_horizon(draw)
     return Scenario(
         seed=seed,
-        again=f"--seed {seed} --most-devices {most_devices}",
+        again=f"--seed {seed} --most-devices {most_devices} --least-devices {least_devices}",
         devices=devices,
         sheets=draw.choice((1, 1, 2, 3)),
         spreadsheet=draw.choice(("csv", "csv", "csv", "xlsx")),

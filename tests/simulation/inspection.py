@@ -21,9 +21,10 @@ from batch_offboard.run import RunView
 from batch_offboard.simulator import Action, Tenant
 from tests.simulation.host import Ended, Host, Process
 from tests.simulation.reckoning import difference, group_of, most_in_any, read_csv, wait_asked_for
+from tests.simulation.record import Exchange
 from tests.simulation.scenario import Scenario
 from tests.simulation.sheets import Sheet
-from tests.simulation.wire import Exchange, Net
+from tests.simulation.wire import Net
 
 OFFBOARD = re.compile(r"/api/machines/([0-9a-f]{40})/offboard")
 TOKEN = re.compile(r"\[bo ([0-9A-Za-z-]+)/(\d+)/(\d+)\]$")

@@ -5,7 +5,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.simulation.wire import Exchange
+from tests.simulation.record import Exchange
 
 
 def most_in_any(times: Sequence[float], period: float) -> int:

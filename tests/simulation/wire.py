@@ -8,47 +8,19 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tests.simulation.framing import Frames, Head
 from tests.simulation.host import Blow, Process, ProcessDied, current_process
 from tests.simulation.loop import Loop
+from tests.simulation.record import Exchange, Record
 from tests.simulation.weather import Fate, Mishap, Weather
 
 HIGH_WATER = 1 << 16  # bytes on their way, beyond which a writer has to wait
 
 RESET = "the connection was reset"
 CLOSED = "the connection was closed"
-
-
-@dataclass(slots=True, eq=False)
-class Exchange:
-    """One request of a process and what came back, as the wire saw it. Times are the loop's."""
-
-    number: int
-    process: Process
-    method: str
-    path: str
-    began: float
-    arrived: float | None = None  # when the whole request was at the tenant
-    ended: float | None = None  # when the whole answer was read, or the connection was over
-    status: int | None = None
-    retry_after: tuple[str, ...] = ()
-    answered: bool = False  # the whole answer was read
-    mishap: str = ""
-    copies: int = 0  # how often the network itself has sent it again
-
-
-@dataclass(slots=True)
-class Record:
-    """Everything that went over the wire, to be compared with another run of the same seed."""
-
-    exchanges: list[Exchange] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-
-    def note(self, at: float, line: int, text: str) -> None:
-        self.lines.append(f"{at:.6f} {line} {text}")
 
 
 class Net:

@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 from sqlalchemy import Engine, create_engine, event
 
-from batch_offboard import desk, execution, lock, run, tracking
+from batch_offboard import cancelling, desk, execution, lock, run, tracking
 from batch_offboard.config import Config, load_config
 from batch_offboard.journal import opening
 from tests.simulation.host import Blow, OsLock, Process, current_process, signals_heard
@@ -225,6 +225,7 @@ def machine(draw: Random) -> Iterator[None]:
                 (lock, "FileLock", OsLock),
                 (execution, "ending_signals", signals_heard),
                 (tracking, "ending_signals", signals_heard),
+                (cancelling, "ending_signals", signals_heard),
                 (desk, "lock_folder", _lock_folder),
                 (run, "lock_folder", _lock_folder),
                 (opening, "create_engine", _THRIFT.engine),

@@ -27,6 +27,7 @@ from tests.simulation.sheets import Sheet
 from tests.simulation.wire import Net
 
 OFFBOARD = re.compile(r"/api/machines/([0-9a-f]{40})/offboard")
+CANCEL = re.compile(r"/api/machineactions/([^/]+)/cancel")
 TOKEN = re.compile(r"\[bo ([0-9A-Za-z-]+)/(\d+)/(\d+)\]$")
 CANARY = "canary-token"
 
@@ -132,6 +133,9 @@ class Inspector:
             self._sender_holds_the_locks(exchange)
         elif exchange.method == "GET":
             self._read_is_in_the_call_log(exchange)
+        elif taken_back := CANCEL.fullmatch(exchange.path):
+            self._own_action_is_taken_back(taken_back[1])
+            self._sender_holds_the_locks(exchange)
         self._nobody_calls_into_a_silence(exchange)
 
     def _intent_is_durable(self, device: str) -> None:
@@ -143,6 +147,17 @@ class Inspector:
         )
         if self._ask(statement, device) != [(1,)]:
             self.found("I2", "the intent is durable before the first byte", f"device {device} is sent without one")
+
+    def _own_action_is_taken_back(self, action_id: str) -> None:
+        action = self.tenant.actions.get(action_id)
+        if action is None or not TOKEN.search(action.comment):
+            self.found("I9", "only actions of ours are taken back", action_id)
+        statement = (
+            "SELECT count(*) FROM calls JOIN jobs ON calls.batch = jobs.batch AND calls.row = jobs.row"
+            " WHERE calls.api = 'cancel' AND calls.ended_at IS NULL AND jobs.action_id = ?"
+        )
+        if self._ask(statement, action_id) != [(1,)]:
+            self.found("I2", "a cancellation is durable before the first byte", action_id)
 
     def _read_is_in_the_call_log(self, exchange: Exchange) -> None:
         [(open_calls,)] = self._ask("SELECT count(*) FROM calls WHERE api = 'read' AND ended_at IS NULL")
@@ -333,7 +348,7 @@ class Inspector:
         if self.calendar_misleads:
             return
         scenario = self.scenario
-        for group in ("offboard", "read"):
+        for group in ("offboard", "read", "cancel"):
             times = sorted(
                 each.arrived
                 for each in self.net.record.exchanges

@@ -49,6 +49,7 @@ class Figures:
     runs: int = 0
     devices: int = 0
     calls: int = 0
+    cancels: int = 0
     reads: int = 0
     processes: int = 0
     steps: int = 0
@@ -64,6 +65,7 @@ class Figures:
         self.runs += 1
         self.devices += told.called
         self.calls += told.calls
+        self.cancels += told.cancels
         self.reads += told.reads
         self.processes += told.processes
         self.steps += told.steps
@@ -76,7 +78,7 @@ class Figures:
 
 
 def scenarios_of(seed: int) -> tuple[Scenario, ...]:
-    """Most seeds are one office; every eleventh is the three under pressure."""
+    """Most seeds are one office; every eleventh is the four under pressure."""
     return pressing_scenarios(seed) if seed % 11 == 10 else (draw_scenario(seed, *SIZES[seed % len(SIZES)]),)
 
 
@@ -183,6 +185,7 @@ def lines_of(figures: Figures, seed: int, seconds: float, cores: int) -> Iterato
         "simulated runs of an office": f"{figures.runs:,}",
         "device-runs": f"{figures.devices:,}",
         "offboard calls": f"{figures.calls:,}",
+        "cancellations": f"{figures.cancels:,}",
         "reads": f"{figures.reads:,}",
         "processes (commands given, or started again)": f"{figures.processes:,}",
         "steps (journal, file, network)": f"{figures.steps:,}",

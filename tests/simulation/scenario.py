@@ -104,6 +104,7 @@ class Scenario:
     ill: float = 0.0  # the share of devices that the tenant refuses
     action_fails: float = 0.0
     quick: bool = False  # devices carry out at once what they are told, so that a second call would be accepted
+    slow: bool = False  # devices are asleep for hours, so that most actions can still be taken back
     deaths: float = 0.0  # how many of these come to one command, on average
     signals: float = 0.0
     clock_jumps: float = 0.0
@@ -114,6 +115,7 @@ class Scenario:
     guests: float = 0.0  # second processes
     protections: float = 0.0
     commands: int = 6
+    regrets: float = 0.0  # how often a command takes back what others have done
     resumed_again: float = 0.0  # how often the whole is resumed once more when all is over
     formats: tuple[str, ...] = ("csv",)
 
@@ -178,6 +180,7 @@ def draw_scenario(seed: int, most_devices: int = 200, least_devices: int = 1) ->
         commands=draw.randrange(2, 10),
         resumed_again=0.4,
         formats=draw.choice((("csv",), ("csv",), ("csv", "json"), ("csv", "xlsx"))),
+        regrets=draw.choice((0.0, 0.0, 0.3)),
     )
 
 
@@ -258,4 +261,22 @@ def pressing_scenarios(seed: int) -> tuple[Scenario, ...]:
         commands=8,
         resumed_again=1.0,
     )
-    return late_list, full_windows, several
+    taken_back = Scenario(
+        seed=seed,
+        again=f"--seed {seed} --pressing 3",
+        devices=30,
+        per_minute=20,
+        per_hour=10_000,
+        burst=20,
+        slow=True,
+        faults=("500-after:0.02", "reset:0.02"),
+        mishaps={Mishap.RESET_AFTER: 0.02, Mishap.ANSWER_CUT: 0.02},
+        deaths=0.4,
+        signals=0.3,
+        disk_faults=0.2,
+        guests=0.5,
+        others=1.0,
+        commands=8,
+        regrets=0.6,
+    )
+    return late_list, full_windows, several, taken_back

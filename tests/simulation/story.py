@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from batch_offboard import run
+from batch_offboard.cancelling import cancel
 from batch_offboard.desk import Desk
 from batch_offboard.planning import Reading
 from batch_offboard.resolving import resolve
@@ -24,12 +25,14 @@ from tests.simulation.host import ORIGIN, Process
 from tests.simulation.inspection import TOKEN, BrokenInvariantError
 from tests.simulation.nature import Nature
 from tests.simulation.office import Office, folder_in_memory, stream
+from tests.simulation.reckoning import group_of
 from tests.simulation.scenario import Scenario
 from tests.simulation.sheets import Sheet
 
 Work = Callable[[Desk, run.Talk], Any]
 
 QUICK = Pace(pick_up=(0.1, 1.0), work=(0.1, 1.0))
+SLOW = Pace(pick_up=(600.0, 86_400.0))
 
 SETTLED = 4 * 86_400.0  # seconds after which no action is open any more
 
@@ -41,6 +44,7 @@ class Told:
     scenario: Scenario
     called: int  # devices that were called at least once
     calls: int  # offboard calls
+    cancels: int
     reads: int
     processes: int
     faults: Counter[str]
@@ -91,7 +95,7 @@ class Story:
             faults=self._faults(),
             permissions=None if chosen.readable else frozenset({"Machine.Offboard"}),
             list_lag=chosen.list_lag,
-            pace=QUICK if chosen.quick else Pace(failed=chosen.action_fails),
+            pace=QUICK if chosen.quick else SLOW if chosen.slow else Pace(failed=chosen.action_fails),
         )
         async with running_simulator(self._fleet(), options, lambda: ORIGIN + office.loop.time()) as tenant:
             office.open(tenant)
@@ -166,6 +170,8 @@ class Story:
             sheet = draw.choice(list(office.inspector.sheets.values()))
             return "run", partial(office.run_sheet, sheet)
         name = draw.choice(batches)
+        if self._scenario.regrets and draw.random() < self._scenario.regrets:
+            return "cancel", partial(self._cancel, name)
         choices: list[tuple[str, Work]] = [
             ("resume", partial(office.resume, None)),
             ("resume", partial(office.resume, name)),
@@ -202,6 +208,13 @@ class Story:
     def _track(self, name: str, desk: Desk, talk: run.Talk) -> object:
         until = desk.clock.now().wall + 600.0
         return track(desk, name, [self._office.folder / "reports" / "track.csv"], talk, until)
+
+    def _cancel(self, name: str, desk: Desk, talk: run.Talk) -> object:
+        """Somebody takes back what is still open, or some of it."""
+        rows = frozenset(range(2, 2 + self._draw.choice((3, 20)))) if self._draw.random() < 0.5 else frozenset()
+        return cancel(
+            desk, name, rows, [self._office.folder / "reports" / "cancel.csv"], talk, lambda _batch, _number: None
+        )
 
     def _resolve(self, name: str, desk: Desk, talk: run.Talk) -> object:
         """A person settles what they can be sure of."""
@@ -309,12 +322,13 @@ class Story:
         faults = office.faults.copy()
         faults.update(f"network: {each.mishap}" for each in office.net.record.exchanges if each.mishap)
         faults.update(f"tenant: {call.fault.partition(':')[0]}" for call in office.tenant.tenant.calls if call.fault)
-        posts = [each.path for each in office.net.record.exchanges if each.method == "POST"]
+        groups = Counter(group_of(each) for each in office.net.record.exchanges)
         return Told(
             scenario=self._scenario,
-            called=len(set(posts)),
-            calls=len(posts),
-            reads=len(office.net.record.exchanges) - len(posts),
+            called=len({each.path for each in office.net.record.exchanges if group_of(each) == "offboard"}),
+            calls=groups["offboard"],
+            cancels=groups["cancel"],
+            reads=groups["read"],
             processes=len(office.host.processes),
             faults=faults,
             digest=self._digest(),

@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -38,6 +39,15 @@ def open_engine(path: Path, *, create: bool) -> Engine:
     return engine
 
 
+def file_at(path: Path) -> tuple[int, int] | None:
+    """Which file has this name, whatever is in it; None if there is none that can be looked at."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 @contextmanager
 def told(path: Path) -> Iterator[None]:
     """Turns the database's errors into one sentence for the operator."""
@@ -46,6 +56,8 @@ def told(path: Path) -> Iterator[None]:
     except (DBAPIError, sqlite3.Error) as error:
         reason = str(error.orig if isinstance(error, DBAPIError) else error)
         raise JournalError(f"The journal {path} {_sentence(reason)}") from error
+    except (UnicodeDecodeError, JSONDecodeError) as error:  # garbled on the disk, in the tables or what describes them
+        raise JournalError(f"The journal {path} {_sentence('malformed')}") from error
 
 
 def _sentence(reason: str) -> str:

@@ -44,11 +44,11 @@ def report_rows(journal: Journal, batch: int) -> Iterator[ReportRow]:
     last = -1
     while True:
         with journal.reading() as connection:
-            lines = connection.execute(statement.where(rows.c.row > last)).all()
-        yield from map(report_row, lines)
-        if len(lines) < ROWS_AT_A_TIME:
+            found = [report_row(line) for line in connection.execute(statement.where(rows.c.row > last))]
+        yield from found
+        if len(found) < ROWS_AT_A_TIME:
             return
-        last = lines[-1].row
+        last = found[-1].row
 
 
 def report_statement(batch: int) -> Select[Any]:

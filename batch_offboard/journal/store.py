@@ -20,7 +20,7 @@ from batch_offboard.errors import JournalError
 from batch_offboard.jobs import Job, JobState, Verdict, move
 from batch_offboard.journal import trail
 from batch_offboard.journal.attempts import End, ReadEnd, Start, begin_read, end_read, write_ends, write_starts
-from batch_offboard.journal.opening import open_engine, told
+from batch_offboard.journal.opening import file_at, open_engine, told
 from batch_offboard.journal.plans import (
     NewBatch,
     amend,
@@ -36,6 +36,7 @@ from batch_offboard.journal.plans import (
 from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes
 from batch_offboard.plan import Amendment, Decision, PlannedRow, Reason
 from batch_offboard.protocol import UNSUCCESSFUL, ApiName
+from batch_offboard.safe_text import one_line
 from batch_offboard.whoami import user_and_host
 
 ROWS_AT_A_TIME = 5000
@@ -54,6 +55,7 @@ class Journal:
         self.path = path
         self.who = user_and_host()
         self.engine = open_engine(path, create=create)
+        self._file = file_at(path)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -61,6 +63,7 @@ class Journal:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is durable when the block ends, or has not happened."""
+        self._still_there()
         with (
             told(self.path),
             self.engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection,
@@ -72,6 +75,14 @@ class Journal:
     def reading(self) -> Iterator[Connection]:
         with told(self.path), self.engine.connect() as connection:
             yield connection
+
+    def _still_there(self) -> None:
+        """SQLite goes on in a file that has lost its name, and all that it keeps would be gone with the process."""
+        if file_at(self.path) != self._file:
+            raise JournalError(
+                f"The journal {self.path} was deleted or replaced while it was in use; put it back, then `resume`. "
+                "Nothing more is sent."
+            )
 
     def record(self, kind: Kind, at: float, content: Mapping[str, Any]) -> None:
         """Record what changes nothing else here, such as the guards' word. `at`: seconds since the epoch."""
@@ -114,7 +125,8 @@ class Journal:
 
     def prepare(self, batch: int, scope: int, now: Moment, command: str = "run") -> None:
         """Make a batch ready to be worked: settle what an earlier process left, and what other batches did. `command`
-        is what asks for it."""
+        is what asks for it. A damaged journal is refused before anything is sent by it."""
+        self._is_whole()
         with self.writing() as connection:
             _rescue(connection, scope, now)
             _skip_known(connection, batch, now)
@@ -131,6 +143,20 @@ class Journal:
             )
             started = {"batch": trail.batch_name(connection, batch), "command": command, "who": self.who}
             trail.append(connection, [Event(Kind.STARTED, now.wall, started)])
+
+    def _is_whole(self) -> None:
+        """A page that a disk has garbled may hold another row's state; SQLite itself finds out only when it must.
+
+        Not the quick check, which does not see that rows are out of order, and so cannot be found. A second for each
+        100,000 rows that the journal has, once for each time that a batch is begun.
+        """
+        with self.reading() as connection:
+            found = connection.execute(text("PRAGMA integrity_check(1)")).scalar()
+        if found != "ok":
+            raise JournalError(
+                f"The journal {self.path} is damaged ({one_line(str(found))}); restore it from a backup, and look "
+                "for its latest calls in the portal."
+            )
 
     def rescue(self, scope: int, now: Moment) -> None:
         """Jobs that nobody works on any more but that may have been sent are in doubt. The caller holds the lock."""

@@ -38,6 +38,7 @@ USAGE = """usage: python3 tasks.py demo                 offboard a sample agains
        python3 tasks.py long [OPTIONS]       the long run of the simulation (--help tells more)
        python3 tasks.py lock [UV ARGS]       remake the lock files (--upgrade: with the newest versions)
        python3 tasks.py benchmarks [ARGS]    measure, and compare (--write: into the documentation)
+       python3 tasks.py faults               write docs/faults.md anew from the tests' marks
        python3 tasks.py pictures             take the pictures of the documentation anew (needs Chromium)"""
 
 
@@ -263,6 +264,14 @@ def pictures(arguments: list[str]) -> int:
     return attempt(pictures_command(prepare(CHECKS_LOCK)) + arguments)
 
 
+def faults_command(python: Path) -> list[str]:
+    return [str(python), "-m", "tests.fault_page"]
+
+
+def faults(arguments: list[str]) -> int:
+    return attempt(faults_command(prepare(CHECKS_LOCK)) + arguments)
+
+
 # -- running things --
 
 
@@ -293,7 +302,15 @@ def run(command: list[str], *, text: str | None = None) -> None:
         raise TaskError(f"This did not work, its own message is above: {shlex.join(command)}")
 
 
-TASKS = {"demo": demo, "check": check, "long": long, "lock": lock, "benchmarks": benchmarks, "pictures": pictures}
+TASKS = {
+    "demo": demo,
+    "check": check,
+    "long": long,
+    "lock": lock,
+    "benchmarks": benchmarks,
+    "pictures": pictures,
+    "faults": faults,
+}
 
 
 def main(arguments: list[str]) -> int:

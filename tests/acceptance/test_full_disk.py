@@ -46,6 +46,7 @@ def fill(disk: Path, *, but: int) -> Path:
     return ballast
 
 
+@pytest.mark.fault(30, "Nothing is sent after it, exit 3, one sentence; resume ends the batch.")
 @pytest.mark.parametrize("left", [8 << 10, 24 << 10])
 def test_a_disk_that_fills_up_during_a_run_stops_it_and_resume_loses_nothing(
     office: Office, tenant: Tenant, small_disk: Path, left: int

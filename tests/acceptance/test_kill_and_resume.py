@@ -68,6 +68,11 @@ def fullest(times: Sequence[float], period: float) -> int:
     return max((sum(start <= time < start + period for time in ordered) for start in ordered), default=0)
 
 
+@pytest.mark.fault(
+    12,
+    "Every row is reported, no device is sent twice, no action lacks its row.",
+)
+@pytest.mark.fault(22, "A kill like any other.")
 @pytest.mark.parametrize("seed", [1])
 def test_a_run_that_is_killed_again_and_again_loses_nothing_and_sends_nothing_twice(
     office: Office,
@@ -92,6 +97,7 @@ def test_a_run_that_is_killed_again_and_again_loses_nothing_and_sends_nothing_tw
     assert office.run("audit", "verify").code == 0
 
 
+@pytest.mark.fault(12, "No window is overfull.")
 @pytest.mark.parametrize(("quota", "window"), [((15, 1000), "minute"), ((1000, 15), "hour")])
 def test_no_window_is_ever_overfull_however_often_the_program_is_killed(
     office: Office,
@@ -122,6 +128,7 @@ def test_no_window_is_ever_overfull_however_often_the_program_is_killed(
         assert fullest([call["at"] for call in tenant.calls()], 60) <= per_minute
 
 
+@pytest.mark.fault(8, "The plan is there with all its rows, or not at all.")
 def test_a_plan_that_is_killed_is_saved_wholly_or_not_at_all(
     office: Office, tenant: Tenant, invented_devices: Callable[[int, int], list[str]]
 ) -> None:

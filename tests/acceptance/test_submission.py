@@ -92,6 +92,7 @@ def test_the_json_report_says_what_the_csv_report_says(submitted: Submitted) -> 
     assert content["summary"]["outcomes"]["submitted"] == 300
 
 
+@pytest.mark.fault(118, "Nothing is sent.")
 def test_the_same_sheet_once_more_sends_nothing_and_ends_well(submitted: Submitted, tenant: Tenant) -> None:
     before = len(tenant.calls(submitted.devices))
     again = submitted.office.run("run", "leavers.xlsx", "--yes", "--json", "--report", "again.csv")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Office, Tenant
 
 
+@pytest.mark.fault(38, "The second names the first and ends with 3.")
+@pytest.mark.fault(39, "The tenant is locked, too: the second names the first and ends with 3.")
 def test_a_second_process_on_a_tenant_says_who_is_at_work_and_leaves_the_first_alone(
     office: Office, tenant: Tenant
 ) -> None:

@@ -247,6 +247,7 @@ def allow_records(journal: Journal) -> None:
         connection.exec_driver_sql("DROP TRIGGER no_space")
 
 
+@pytest.mark.fault(32, "Without the audit record nothing is sent.")
 def test_a_call_that_cannot_be_recorded_is_not_begun(journal: Journal) -> None:
     batch = add(journal, [row(2)])
     refuse_records(journal)
@@ -395,6 +396,7 @@ def test_a_record_that_nobody_touched_is_intact_and_contains_its_anchors(worked:
     assert view.finding.last == audited.last_anchor(worked)
 
 
+@pytest.mark.fault(113, "`audit verify` finds what was recorded and has changed.")
 @pytest.mark.parametrize(
     ("statements", "broken"),
     [

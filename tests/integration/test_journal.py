@@ -139,6 +139,7 @@ def test_a_plan_that_is_being_written_is_no_batch_yet_and_lets_others_write(jour
     assert states(journal, running) == {2: Outcome.SUBMITTED}
 
 
+@pytest.mark.fault(8, "What was left of it is no batch, and is cleared away.")
 def test_a_plan_that_a_crash_broke_off_is_forgotten_a_day_later(journal: Journal) -> None:
     with journal.writing() as connection:
         connection.execute(text("INSERT INTO tenants (name) VALUES ('t')"))
@@ -156,6 +157,7 @@ def test_a_plan_that_a_crash_broke_off_is_forgotten_a_day_later(journal: Journal
         assert connection.execute(text("SELECT count(*) FROM batches")).scalar() == 1
 
 
+@pytest.mark.fault(41, "A slow reader stops nobody.")
 def test_whoever_takes_the_reports_rows_slowly_stops_nobody_from_writing(journal: Journal) -> None:
     batch = add(journal, [row(2), row(3)])
     taken = reported.report_rows(journal, batch.key)
@@ -198,6 +200,7 @@ def test_an_accepted_call_is_submitted_with_its_action(journal: Journal) -> None
     assert (found.submitted_at, found.finished_at) == (T0 + 1, T0 + 1)
 
 
+@pytest.mark.fault(119, "Every row is reported with the same action.")
 def test_a_duplicate_shows_the_action_of_the_row_that_counts(journal: Journal) -> None:
     batch = add(journal, [row(2), row(3, Reason.DUPLICATE, 2)])
     start(journal, batch, 2)
@@ -250,6 +253,7 @@ def test_a_device_that_is_being_sent_cannot_be_sent_by_another_batch(journal: Jo
         start(journal, two, 2)
 
 
+@pytest.mark.fault(113, "The tables refuse what cannot be.")
 @pytest.mark.parametrize(
     "change",
     [
@@ -271,6 +275,7 @@ def test_the_tables_refuse_what_no_job_can_be(journal: Journal, change: dict[str
     assert states(journal, batch) == {2: Outcome.PENDING}
 
 
+@pytest.mark.fault(19, "An end of the task is a kill: calls in flight are in doubt.")
 def test_what_an_earlier_process_left_open_is_in_doubt(journal: Journal) -> None:
     batch = add(journal, [row(2), row(3)])
     start(journal, batch, 2)
@@ -398,6 +403,8 @@ async def test_an_outcome_that_cannot_be_written_takes_no_other_with_it(journal:
     assert states(journal, batch) == {2: Outcome.IN_DOUBT, 3: Outcome.SUBMITTED}
 
 
+@pytest.mark.fault(13, "The journal is synced in full before a commit returns, so before the call.")
+@pytest.mark.fault(14, "The commit is still there: the folder is synced as well (SQLite's EXTRA).")
 def test_the_file_is_durable_and_for_its_owner_alone(journal: Journal) -> None:
     with journal.reading() as connection:
         facts = [connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous")]
@@ -413,6 +420,7 @@ def test_a_missing_journal_is_not_made_by_looking(tmp_path: Path) -> None:
     assert not (tmp_path / "none.db").exists()
 
 
+@pytest.mark.fault(35, "Refused and left as it is.")
 @pytest.mark.parametrize(
     "content", [b"not a database at all, but long enough to be looked at" * 30, b"SQLite format 3\0" + b"x" * 5000]
 )
@@ -424,6 +432,7 @@ def test_a_damaged_journal_is_refused_and_left_as_it_is(tmp_path: Path, content:
     assert path.read_bytes() == content
 
 
+@pytest.mark.fault(35, "Refused.")
 def test_an_empty_journal_is_refused_since_its_memory_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "MAKING", 0.0)
     (tmp_path / "journal.db").touch()
@@ -431,6 +440,7 @@ def test_an_empty_journal_is_refused_since_its_memory_is_gone(tmp_path: Path, mo
         Journal(tmp_path / "journal.db", create=True)
 
 
+@pytest.mark.fault(9, "The next start makes it.")
 def test_a_process_that_dies_while_it_makes_the_journal_is_no_hindrance(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     dying = (
@@ -506,6 +516,7 @@ def test_the_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: 
     assert path.read_bytes() == before
 
 
+@pytest.mark.fault(27, "An older program refuses a newer journal and changes nothing.")
 def test_a_newer_journal_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     Journal(path, create=True).close()
@@ -525,6 +536,7 @@ def a_step(statement: str) -> Callable[[Connection], None]:
     return step
 
 
+@pytest.mark.fault(9, "All steps to the newer version happen, or none.")
 def test_a_step_that_fails_leaves_the_older_journal_whole(journal: Journal) -> None:
     add(journal, [row(2)])
     steps = [*migrations.MIGRATIONS, a_step("CREATE TABLE more (a INTEGER)"), a_step("DROP TABLE no_such_table")]
@@ -535,6 +547,7 @@ def test_a_step_that_fails_leaves_the_older_journal_whole(journal: Journal) -> N
         assert not connection.dialect.has_table(connection, "more")
 
 
+@pytest.mark.fault(27, "A newer program brings an older journal to its version.")
 def test_an_older_journal_takes_only_the_steps_it_lacks(journal: Journal) -> None:
     with journal.writing() as connection:
         migrations.migrate(connection, [*migrations.MIGRATIONS, a_step("CREATE TABLE more (a INTEGER)")])
@@ -542,6 +555,7 @@ def test_an_older_journal_takes_only_the_steps_it_lacks(journal: Journal) -> Non
         assert connection.execute(text("SELECT count(*) FROM more")).scalar() == 0
 
 
+@pytest.mark.fault(44, "Refused.")
 def test_a_link_as_journal_is_refused(tmp_path: Path) -> None:
     target = tmp_path / "target.db"
     target.touch()
@@ -561,6 +575,7 @@ def test_a_job_that_is_being_sent_shows_as_in_doubt_to_whoever_looks(journal: Jo
     assert reading.count(journal, batch.key).of(JobState.SENDING) == 1
 
 
+@pytest.mark.fault(31, "The outcome is written in the space kept for this.")
 def test_the_reserve_is_given_up_when_a_commit_has_failed(journal: Journal) -> None:
     batch = add(journal, [row(2)])
     journal.hold_reserve()

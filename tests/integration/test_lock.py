@@ -51,6 +51,7 @@ def names(tmp_path: Path) -> list[Path]:
     return lock_paths(tmp_path / "state", tmp_path / "journal.db", "tenant/application")
 
 
+@pytest.mark.fault(38, "The second is told process, host and since when.")
 def test_a_second_process_is_told_who_holds_the_lock(names: list[Path]) -> None:
     with another_process(*names) as holder, pytest.raises(BusyError) as raised, only_process(names, "run", "now"):
         pytest.fail("two processes hold one lock")
@@ -60,6 +61,7 @@ def test_a_second_process_is_told_who_holds_the_lock(names: list[Path]) -> None:
     )
 
 
+@pytest.mark.fault(39, "One lock in common is enough.")
 @pytest.mark.parametrize("shared", [0, 1])
 def test_one_lock_in_common_is_enough_and_the_other_is_given_back(names: list[Path], shared: int) -> None:
     with (
@@ -72,6 +74,7 @@ def test_one_lock_in_common_is_enough_and_the_other_is_given_back(names: list[Pa
         pass
 
 
+@pytest.mark.fault(40, "The lock died with its process.")
 def test_a_holder_that_is_killed_holds_nothing_any_more(names: list[Path]) -> None:
     with another_process(*names) as holder:
         holder.kill()
@@ -108,6 +111,7 @@ def test_the_note_says_who_since_when_and_goes_with_the_lock(names: list[Path]) 
     assert not note.exists()
 
 
+@pytest.mark.fault(40, "The system's lock decides, the note only informs.")
 @pytest.mark.parametrize(
     "content", [None, b"", b"not json", b"[]", b"null", b'{"pid": 1}', b"\xff\xfe\x00", b"[" * 100_000]
 )

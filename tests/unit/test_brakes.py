@@ -57,6 +57,7 @@ def test_the_second_401_stops_with_the_exit_code_of_sign_in() -> None:
     assert exit_code_after(UNAUTHORIZED, ACCEPTED, UNAUTHORIZED) is ExitCode.SIGN_IN
 
 
+@pytest.mark.fault(62, "The run stops at once.")
 @pytest.mark.parametrize(
     ("alarm", "code"),
     [
@@ -79,12 +80,14 @@ def test_an_untrusted_certificate_stops_at_once() -> None:
     assert exit_code_after(outcome) is ExitCode.UNFINISHED
 
 
+@pytest.mark.fault(79, "The second stops the run.")
 def test_a_stranger_in_the_apis_place_stops_the_second_time() -> None:
     stranger = CallOutcome(Verdict.IN_DOUBT, code="Redirect", alarm=Alarm.NOT_THE_API)
     assert after(*WARM, stranger) is None
     assert exit_code_after(*WARM, stranger, ACCEPTED, stranger) is ExitCode.REFUSED
 
 
+@pytest.mark.fault(59, "Too many of them stop the run.")
 def test_failures_stop_only_above_the_share_and_from_twenty_devices_on() -> None:
     assert after(*[ACCEPTED] * 16, *[REFUSED] * 3) is None
     assert after(*[ACCEPTED] * 18, *[REFUSED] * 2) is None
@@ -144,6 +147,7 @@ def test_five_answers_warm_up() -> None:
     assert brakes.warmed_up
 
 
+@pytest.mark.fault(75, "In doubt, and the run stops.")
 def test_an_action_that_belongs_to_another_device_puts_the_row_in_doubt() -> None:
     brakes = Brakes(10)
     assert brakes.examine(ACCEPTED, "1" * 40) is ACCEPTED

@@ -26,6 +26,7 @@ def test_a_valid_id_is_a_device_to_offboard() -> None:
     assert (rows[0].device_id, rows[0].reason, rows[0].row) == (ONE, None, 2)
 
 
+@pytest.mark.fault(119, "One job; the others point to it.")
 def test_the_first_row_is_the_job_and_the_others_point_to_it() -> None:
     rows, _ = planned((ONE, "LT-1"), (TWO, ""), (ONE.upper(), "lt-1"), (ONE, ""))
     assert [row.reason for row in rows] == [None, None, Reason.DUPLICATE, Reason.DUPLICATE]

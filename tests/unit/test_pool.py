@@ -219,9 +219,12 @@ async def test_a_check_is_asked_when_the_wait_for_the_quota_is_over() -> None:
     assert clock.now().ticks > closes
 
 
-async def test_an_error_that_no_rule_foresees_stops_the_run_with_the_device_in_doubt() -> None:
-    store, server = Store(range(30)), Server({8: [ZeroDivisionError("canary-token")]})
-    with pytest.raises(ZeroDivisionError):
+@pytest.mark.fault(23, "In doubt, the run stops.")
+@pytest.mark.fault(24, "In doubt, the run stops.")
+@pytest.mark.parametrize("error", [ZeroDivisionError, MemoryError, RecursionError])
+async def test_an_error_that_no_rule_foresees_stops_the_run_with_the_device_in_doubt(error: type[Exception]) -> None:
+    store, server = Store(range(30)), Server({8: [error("canary-token")]})
+    with pytest.raises(error):
         await pool_of(store, server).run()
     assert store.of(JobState.IN_DOUBT) == [8]
     assert store.of(JobState.SENDING) == []
@@ -229,6 +232,8 @@ async def test_an_error_that_no_rule_foresees_stops_the_run_with_the_device_in_d
     assert set(server.accepted) == set(store.of(JobState.SUBMITTED))
 
 
+@pytest.mark.fault(30, "Pending, not sent.")
+@pytest.mark.fault(33, "Pending, not sent, the run stops.")
 async def test_an_intent_that_cannot_be_written_is_not_sent() -> None:
     store, server = Store(range(30), broken_start=8), Server()
     with pytest.raises(JournalError):
@@ -239,6 +244,9 @@ async def test_an_intent_that_cannot_be_written_is_not_sent() -> None:
     assert set(server.accepted) == set(store.of(JobState.SUBMITTED))
 
 
+@pytest.mark.fault(
+    31, "Tried once more in the space kept for this; else the run stops and the call is settled by the list."
+)
 async def test_an_outcome_that_cannot_be_written_stops_the_run_and_others_in_flight_are_written() -> None:
     store, server = Store(range(30), broken_end=8), Server()
     pool = pool_of(store, server)
@@ -316,6 +324,7 @@ async def test_the_reason_of_the_first_halt_is_the_one_that_counts() -> None:
     assert pool.halted == ASKED
 
 
+@pytest.mark.fault(15, "Nothing is sent.")
 async def test_a_pool_that_is_drained_before_it_runs_a_step_sends_nothing() -> None:
     store, server = Store(range(30)), Server()
     pool = pool_of(store, server)

@@ -18,6 +18,7 @@ PASSWORD = "canary-password"
 PASSPORT = b"Proxy-Authorization: Basic " + b64encode(f"user:{PASSWORD}".encode())
 
 
+@pytest.mark.fault(102, "The proxy never sees the token.")
 async def test_the_named_proxy_is_used_with_its_password_and_never_sees_the_token(
     serve: "Serve", call: "Caller", accept_all: "Handler", authority: "Authority"
 ) -> None:
@@ -54,11 +55,13 @@ async def test_a_proxy_that_opens_no_tunnel_has_sent_nothing(
     assert PASSPORT.decode().split()[-1] not in repr(outcome)
 
 
+@pytest.mark.fault(102, "Not sent.")
 async def test_a_proxy_that_is_down_is_not_sent(call: "Caller", authority: "Authority") -> None:
     outcome = await call("https://127.0.0.1:9", ca_file=authority.ca_file, proxy="http://127.0.0.1:1")
     assert (outcome.verdict, outcome.code) == (Verdict.NOT_SENT, "Unreachable")
 
 
+@pytest.mark.fault(102, "Not sent.")
 async def test_a_407_is_never_taken_for_a_call_that_was_made(serve: "Serve", call: "Caller") -> None:
     async def refuse(_request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")

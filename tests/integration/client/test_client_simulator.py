@@ -35,6 +35,8 @@ async def met(call: "Caller", fault: str) -> CallOutcome:
     return outcome
 
 
+@pytest.mark.fault(80, "Read where it is clear, else in doubt.", case="garbage=deep")
+@pytest.mark.fault(81, "Cut at a mebibyte when unpacked, in doubt.", case="huge=gzip")
 @pytest.mark.parametrize(
     ("fault", "verdict", "code"),
     [
@@ -80,6 +82,8 @@ async def test_a_fault_is_taken_for_what_it_is(call: "Caller", fault: str, verdi
     assert (outcome.verdict, outcome.code) == (verdict, code), outcome
 
 
+@pytest.mark.fault(57, "Failed, and the run stops at the first.", case="403")
+@pytest.mark.fault(62, "The run stops at the first: a mistake of ours.", case="400=InvalidRequestBody")
 @pytest.mark.parametrize(
     ("fault", "verdict", "alarm"),
     [
@@ -99,6 +103,8 @@ async def test_a_fault_of_more_than_one_device_raises_an_alarm(
     assert (outcome.verdict, outcome.alarm) == (verdict, alarm), outcome
 
 
+@pytest.mark.fault(65, "The date is obeyed.", case="429=date+45")
+@pytest.mark.fault(66, "A minute.", case="429=abc")
 @pytest.mark.parametrize(
     ("fault", "wait"),
     [
@@ -113,6 +119,7 @@ async def test_the_wait_of_a_429_is_read_from_the_wire(call: "Caller", fault: st
     assert outcome.retry_after == pytest.approx(wait, abs=1.5)
 
 
+@pytest.mark.fault(95, "The deadline, in doubt.")
 @pytest.mark.parametrize("fault", ["hang", "late=600", "slow=5"])
 async def test_no_call_lasts_longer_than_its_deadline(call: "Caller", fault: str) -> None:
     async with faulty(fault) as simulator:

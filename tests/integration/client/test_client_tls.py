@@ -30,6 +30,7 @@ async def test_a_certificate_of_the_named_authority_is_trusted(
     assert outcome.verdict is Verdict.SUBMITTED
 
 
+@pytest.mark.fault(101, "Not sent, the run stops and names network.ca_file.")
 @pytest.mark.parametrize(
     "fault", ["expired", "wrong host", "unknown authority", "unknown to the system", "self-signed"]
 )
@@ -70,6 +71,7 @@ async def test_a_server_that_speaks_no_tls_is_not_sent_anything(call: "Caller", 
     assert b"canary-token" not in received[0]
 
 
+@pytest.mark.fault(101, "Not sent.")
 @pytest.mark.parametrize("named", [True, False])
 def test_nothing_older_than_tls_1_2_is_spoken(authority: "Authority", named: bool) -> None:
     context = tls_context(authority.ca_file if named else None)

@@ -19,6 +19,7 @@ BURSTY = QuotaLimits(burst=100)
 HEALTHY = {Verdict.SUBMITTED, Verdict.THROTTLED}
 
 
+@pytest.mark.fault(107, "Like any 403: the run stops.")
 @pytest.mark.parametrize("workers", [1, 8])
 @pytest.mark.parametrize(
     ("fault", "bad_calls", "exit_code", "words"),
@@ -50,6 +51,7 @@ async def test_nothing_arrives_after_the_halt(
     world.check([batch], simulator.tenant)
 
 
+@pytest.mark.fault(59, "One among the first five stops the run.")
 async def test_a_tenant_that_does_not_know_the_first_device_stops_after_it(world: "World") -> None:
     batch = world.add(range(30))
     async with world.tenant(0) as simulator:
@@ -76,6 +78,7 @@ async def test_two_unclear_answers_leave_two_devices_in_doubt_and_the_run_goes_o
     world.check([batch], simulator.tenant)
 
 
+@pytest.mark.fault(55, "The token is renewed once, the call is made again, no row fails.")
 async def test_a_401_with_a_renewed_token_costs_no_row(world: "World", tokens: "Callable[..., Tokens]") -> None:
     batch, source = world.add(range(20)), tokens("canary-token-old", "canary-token-new")
     async with world.tenant(20, token="canary-token-new") as simulator:
@@ -97,6 +100,7 @@ async def test_calls_in_flight_with_the_old_token_are_one_renewal_together(
     world.check([batch], simulator.tenant)
 
 
+@pytest.mark.fault(56, "The run stops with 5, the rest is pending.")
 async def test_a_second_401_stops_although_there_is_a_third_token(
     world: "World", tokens: "Callable[..., Tokens]"
 ) -> None:

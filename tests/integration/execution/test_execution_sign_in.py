@@ -72,6 +72,7 @@ def sign_in(moved_clock: Callable[[], "MovedClock"]) -> Callable[[Office], Watch
     return source
 
 
+@pytest.mark.fault(106, "Renewed in time.")
 @pytest.mark.parametrize("lifetime", [60, 10])
 async def test_a_token_of_a_minute_fails_no_call_of_a_long_run(
     world: "World", tmp_path: Path, sign_in: Callable[[Office], Watched], lifetime: int
@@ -90,6 +91,7 @@ async def test_a_token_of_a_minute_fails_no_call_of_a_long_run(
     assert 500 / lifetime < len(entra.asked) < 2000 / lifetime
 
 
+@pytest.mark.fault(104, "A token that is still good is used on.")
 async def test_a_service_that_is_down_for_a_while_fails_no_call(
     world: "World", tmp_path: Path, sign_in: Callable[[Office], Watched]
 ) -> None:
@@ -107,6 +109,7 @@ async def test_a_service_that_is_down_for_a_while_fails_no_call(
     assert len(entra.asked) == 1 + 8 + 1
 
 
+@pytest.mark.fault(105, "The run stops with 5 and the remedy.")
 async def test_a_secret_that_ends_in_the_middle_stops_the_run_with_its_remedy(
     world: "World", tmp_path: Path, sign_in: Callable[[Office], Watched]
 ) -> None:

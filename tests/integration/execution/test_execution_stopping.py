@@ -28,6 +28,7 @@ DEVICES = 12
 MOMENTS = [0.0, 0.003, 0.4, 0.9, 1.7, 2.6, 3.5, 4.4, 5.0, 5.3, 5.9, 6.4, 6.6, 7.0, 20.0, 63.0, 66.5]
 
 
+@pytest.mark.fault(15, "Likewise at many moments; the next run sends the rest.")
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_a_run_that_is_drained_finishes_its_calls_and_the_next_sends_the_rest(
     world: "World", interrupted: Interrupted, moment: float
@@ -46,6 +47,7 @@ async def test_a_run_that_is_drained_finishes_its_calls_and_the_next_sends_the_r
     world.check([batch], simulator.tenant, limits=SMALL)
 
 
+@pytest.mark.fault(16, "Likewise at many moments.")
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_a_run_that_is_stopped_knows_what_may_have_been_sent(
     world: "World", interrupted: Interrupted, moment: float
@@ -67,6 +69,7 @@ async def test_a_run_that_is_stopped_knows_what_may_have_been_sent(
     world.check([batch], simulator.tenant, limits=SMALL)
 
 
+@pytest.mark.fault(120, "Nothing is sent, the report is the same.")
 async def test_a_finished_batch_sends_nothing_when_it_is_worked_again(world: "World") -> None:
     batch = world.add(range(6))
     async with world.tenant(6) as simulator:
@@ -77,6 +80,8 @@ async def test_a_finished_batch_sends_nothing_when_it_is_worked_again(world: "Wo
     assert len(simulator.tenant.calls) == 6
 
 
+@pytest.mark.fault(47, "No window is overfull.")
+@pytest.mark.fault(48, "No window is overfull.")
 @pytest.mark.parametrize(
     ("wall", "ticks", "boot"),
     [
@@ -142,6 +147,7 @@ async def test_a_wait_that_the_server_asked_for_outlives_the_process(
     world.check([batch], simulator.tenant, same_clock=wall == 0)
 
 
+@pytest.mark.fault(46, "No window is overfull, none is waited for longer.")
 @pytest.mark.parametrize("jump", [3600.0, -3600.0, YEAR, -YEAR])
 async def test_the_windows_hold_when_the_calendar_is_moved_in_the_middle(
     world: "World", moved_clock: "Callable[..., MovedClock]", jump: float
@@ -187,6 +193,8 @@ async def test_a_wait_for_the_quota_ends_with_the_leave_to_go_on(world: "World")
     world.check([batch], simulator.tenant, limits=SMALL)
 
 
+@pytest.mark.fault(20, "The window is looked at before the next call.")
+@pytest.mark.fault(21, "Like a halted process; time is counted through the sleep.")
 async def test_after_a_long_sleep_the_hour_is_looked_at_before_the_next_call(
     world: "World", moved_clock: Callable[..., "MovedClock"]
 ) -> None:

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.looptime
 BURSTY = QuotaLimits(burst=100)
 
 
+@pytest.mark.fault(64, "Everybody waits as long as asked.")
 @pytest.mark.parametrize("workers", [1, 8])
 @pytest.mark.parametrize(
     ("fault", "wait"),
@@ -39,6 +40,7 @@ async def test_nobody_calls_within_the_wait_that_the_server_asks_for(
     world.check([batch], simulator.tenant)
 
 
+@pytest.mark.fault(64, "The same device goes later.")
 async def test_a_429_charges_nothing_to_the_device(world: "World") -> None:
     batch = world.add(range(20))
     async with world.tenant(20, "429=30@7") as simulator:
@@ -48,6 +50,7 @@ async def test_a_429_charges_nothing_to_the_device(world: "World") -> None:
     assert len(simulator.tenant.calls) == 21
 
 
+@pytest.mark.fault(68, "One call asks after each wait; then all goes on.")
 @pytest.mark.parametrize("latency", [(0.02, 0.2), (1.0, 3.0)])
 async def test_in_a_storm_of_an_hour_one_call_asks_after_each_wait(
     world: "World", latency: tuple[float, float]
@@ -63,6 +66,7 @@ async def test_in_a_storm_of_an_hour_one_call_asks_after_each_wait(
     world.check([batch], simulator.tenant)
 
 
+@pytest.mark.fault(66, "More than an hour stops the run, to be resumed later.")
 async def test_a_wait_of_more_than_an_hour_stops_the_run(world: "World") -> None:
     batch = world.add(range(20))
     async with world.tenant(20, "429=999999@7") as simulator:

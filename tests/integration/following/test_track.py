@@ -96,6 +96,7 @@ async def test_a_batch_whose_actions_are_final_costs_no_further_look(world: "Wor
     assert world.report(batch) == before
 
 
+@pytest.mark.fault(89, "Failed with the reason; the ID is kept.")
 async def test_actions_that_failed_or_ran_out_of_time_are_failures_and_say_why(world: "World", desk_at: DeskAt) -> None:
     async with world.tenant(60, seed=5, pace=Pace(failed=0.3, timed_out=0.2, time_out_after=3600.0)) as simulator:
         batch = await submitted(world, simulator, 60)

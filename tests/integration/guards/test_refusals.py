@@ -273,6 +273,7 @@ def test_a_plan_that_is_older_than_a_day_is_made_again(make_office: MakeOffice) 
     assert office.called() == list(range(5))
 
 
+@pytest.mark.fault(111, "Planned again, guarded again.")
 def test_a_plan_whose_sheet_has_changed_is_made_again_and_guarded_again(make_office: MakeOffice) -> None:
     office = make_office(range(9), guards={"max_devices": 5})
     with office.desk() as desk:

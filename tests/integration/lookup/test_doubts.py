@@ -50,6 +50,11 @@ TAKEN = [
 ]
 
 
+@pytest.mark.fault(72, "Found in the list, submitted with its ID, sent once.", case="500-after")
+@pytest.mark.fault(73, "Found in the list.", case="no-id")
+@pytest.mark.fault(78, "Found in the list.", case="cut=wire")
+@pytest.mark.fault(93, "Found in the list, sent once.", case="reset-after")
+@pytest.mark.fault(98, "Found by a later look.", case="late=95")
 @pytest.mark.parametrize("fault", TAKEN)
 async def test_a_call_that_was_taken_and_answered_badly_is_found_by_the_closing_look(
     world: "World", fault: str
@@ -72,6 +77,7 @@ async def test_a_call_that_was_taken_and_answered_badly_is_found_by_the_closing_
     world.check([batch], simulator.tenant)
 
 
+@pytest.mark.fault(60, "Submitted, with the action that was there.")
 @pytest.mark.parametrize("age", [1.0, 2 * 86_400.0])
 @pytest.mark.parametrize("fault", ["400=ActiveRequestAlreadyExists", "409", ""])
 async def test_somebodys_open_action_stands_for_the_row_that_met_it(world: "World", fault: str, age: float) -> None:
@@ -89,6 +95,7 @@ async def test_somebodys_open_action_stands_for_the_row_that_met_it(world: "Worl
     world.check([batch], simulator.tenant)
 
 
+@pytest.mark.fault(54, "Doubts are settled by the server's times.")
 async def test_with_a_calendar_a_year_behind_an_old_action_of_the_device_does_not_stand_for_the_row(
     world: "World",
 ) -> None:
@@ -106,6 +113,7 @@ async def test_with_a_calendar_a_year_behind_an_old_action_of_the_device_does_no
     assert sent_to(simulator.tenant, LAST) == 2
 
 
+@pytest.mark.fault(60, "Not listed: in doubt, never failed, never sent again.")
 async def test_an_action_that_is_not_listed_anywhere_leaves_the_row_in_doubt(world: "World") -> None:
     batch = world.add(range(DEVICES))
     async with world.tenant(DEVICES, f"400=ActiveRequestAlreadyExists:{LAST}") as simulator:
@@ -118,6 +126,7 @@ async def test_an_action_that_is_not_listed_anywhere_leaves_the_row_in_doubt(wor
     world.check([batch], simulator.tenant)
 
 
+@pytest.mark.fault(86, "In doubt until the list shows it; nothing is sent.")
 async def test_a_list_that_is_two_minutes_late_shows_the_action_to_a_later_resume(world: "World") -> None:
     batch = world.add(range(DEVICES))
     async with world.tenant(DEVICES, f"500-after:{LAST}", list_lag=120.0) as simulator:
@@ -132,6 +141,7 @@ async def test_a_list_that_is_two_minutes_late_shows_the_action_to_a_later_resum
     world.check([batch], simulator.tenant)
 
 
+@pytest.mark.fault(69, "Sent again only when the list has shown after the horizon that it was not accepted.")
 async def test_a_call_that_was_never_taken_is_made_once_more_after_the_horizon(world: "World") -> None:
     batch = world.add(range(DEVICES))
     async with world.tenant(DEVICES, f"reset@1:{LAST}") as simulator:
@@ -241,6 +251,7 @@ async def test_the_same_holds_when_its_doubt_ends_at_the_closing_look(world: "Wo
     assert sent_to(simulator.tenant, doubtful) == 1
 
 
+@pytest.mark.fault(86, "A list that shows none of our actions proves nothing.")
 @pytest.mark.parametrize(
     "fault",
     ["empty-list", "403", "404", "400=ODataError", "429=3601", "500", "hang", "html", "cut", "loop-link"],
@@ -292,6 +303,7 @@ async def test_an_action_that_only_the_devices_own_list_shows_is_found_and_not_s
     world.check([batch], tenant)
 
 
+@pytest.mark.fault(71, "The third in a row stops the run.")
 async def test_three_unclear_answers_stop_the_run_and_are_settled_all_the_same(world: "World") -> None:
     batch = world.add(range(12))
     async with world.tenant(12, "500-after@6-8") as simulator:

@@ -47,6 +47,7 @@ def assert_sent_once(world: "World", batch: "Batch", tenant: "Tenant") -> None:
         assert actions[row.device_id] in row.machine_action_id + row.error_message
 
 
+@pytest.mark.fault(28, "The tenant's list shows calls that the journal does not know; nothing is sent again.")
 @pytest.mark.parametrize("age", [MINUTE, 20 * MINUTE, 3 * DAY])
 @pytest.mark.parametrize("looked_up_at", [ORIGIN, None])
 async def test_a_copy_from_before_the_first_call_sends_nothing_again(
@@ -63,6 +64,8 @@ async def test_a_copy_from_before_the_first_call_sends_nothing_again(
     assert world.outcomes(batch) == {Outcome.SKIPPED: DEVICES}
 
 
+@pytest.mark.fault(28, "Likewise from the middle of a run.")
+@pytest.mark.fault(29, "The second to begin finds the first one's calls in the tenant's list.")
 @pytest.mark.parametrize("age", [MINUTE, 20 * MINUTE, 3 * DAY])
 async def test_a_copy_from_the_middle_of_a_run_sends_only_what_the_tenant_does_not_know(
     world: "World", interrupted: Interrupted, age: float

@@ -230,6 +230,7 @@ def test_a_tenant_that_cannot_be_read_just_now_leaves_the_sheets_for_a_better_mo
 # -- the window --
 
 
+@pytest.mark.fault(53, "A start made up for in the daytime sends nothing.")
 def test_outside_the_window_nothing_is_sent_and_the_next_opening_is_told(make_office: MakeOffice) -> None:
     office = make_office(window=NIGHT_HOURS)
     view = office.night()
@@ -246,6 +247,7 @@ def test_outside_the_window_nothing_is_sent_and_the_next_opening_is_told(make_of
     assert office.night().exit_code is ExitCode.OK
 
 
+@pytest.mark.fault(52, "Calls in flight are finished, the rest goes on the next night.")
 def test_when_the_window_closes_nothing_new_begins_and_the_rest_goes_on_the_next_night(make_office: MakeOffice) -> None:
     office = make_office(window=NIGHT_HOURS, quota={"per_minute": 60, "per_hour": 1500, "burst": 1})
     closes = in_berlin("2026-11-25T06:00:00")
@@ -278,6 +280,8 @@ def test_a_person_at_the_keyboard_is_not_kept_to_the_window(make_office: MakeOff
     assert ended.exit_code is ExitCode.OK
 
 
+@pytest.mark.fault(53, "Told once.")
+@pytest.mark.fault(128, "A night that was missed is told.")
 def test_a_missed_night_is_noticed_once(make_office: MakeOffice) -> None:
     office = make_office(window=NIGHT_HOURS)
     assert office.night().missed == ""  # nothing is known of a first run's nights
@@ -327,6 +331,7 @@ def test_a_stop_file_that_is_there_before_the_start_refuses_everything(make_offi
     assert (office.world.calls, office.lying()) == ([], ["leavers.csv"])
 
 
+@pytest.mark.fault(108, "The API goes on accepting the token until its end; the stop file is the quick brake.")
 def test_a_stop_file_that_appears_ends_the_night_and_when_it_is_gone_the_next_goes_on(make_office: MakeOffice) -> None:
     office = make_office()
     stop = office.folder / "STOP"
@@ -416,6 +421,7 @@ def test_a_second_run_over_the_inbox_says_who_is_at_work_and_begins_nothing(make
     assert office.night().exit_code is ExitCode.OK
 
 
+@pytest.mark.fault(127, "No sheet: exit 0, no notice.")
 def test_nothing_to_do_is_quiet(make_office: MakeOffice) -> None:
     office = make_office()
     view = office.night()
@@ -433,6 +439,8 @@ def test_without_an_inbox_or_a_configuration_nothing_begins(make_office: MakeOff
         office.night()
 
 
+@pytest.mark.fault(13, "No device is sent twice.")
+@pytest.mark.fault(26, "Each start settles doubts before it sends; no device is sent twice.")
 def test_a_device_is_never_sent_twice_wherever_the_machine_goes_off(make_office: MakeOffice) -> None:
     office = make_office()
     office.settled((range(8), "leavers.csv"))

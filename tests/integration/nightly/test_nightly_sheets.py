@@ -36,6 +36,7 @@ def test_a_sheet_is_worked_and_lies_in_done_beside_its_reports(make_office: Make
     assert len(office.ears.asked) == 1  # the plan is shown, and nobody is asked
 
 
+@pytest.mark.fault(127, "Several sheets: one after the other, the oldest first.")
 def test_the_oldest_sheet_goes_first(make_office: MakeOffice) -> None:
     office = make_office()
     office.settled((range(3), "z.csv"), (range(3, 6), "a.csv"), (range(6, 9), "m.csv"))
@@ -238,6 +239,7 @@ def test_what_somebody_has_only_planned_by_hand_is_worked(make_office: MakeOffic
     assert [sheet.fate for sheet in office.night().sheets] == [Fate.DONE]
 
 
+@pytest.mark.fault(118, "Sent once; the second row is skipped.")
 def test_a_device_in_two_sheets_of_a_night_is_sent_once(make_office: MakeOffice) -> None:
     office = make_office()
     office.settled((range(5), "one.csv"), (range(3, 8), "two.csv"))

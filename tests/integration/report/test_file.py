@@ -46,6 +46,7 @@ def test_an_old_report_is_replaced(
     assert left_over() == [f"r{suffix}"]
 
 
+@pytest.mark.fault(7, "The old report stays as it was.")
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_rows_that_break_off_leave_the_old_report_whole_and_nothing_else(
     tmp_path: Path,
@@ -68,6 +69,36 @@ def test_rows_that_break_off_leave_the_old_report_whole_and_nothing_else(
     assert left_over() == [f"r{suffix}"]
 
 
+@pytest.mark.fault(7, "The name shows the old report or the whole new one.")
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_report_gets_its_name_in_one_step_when_it_is_whole_and_synced(
+    tmp_path: Path, suffix: str, head: ReportHead, rows: list[ReportRow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"r{suffix}"
+    path.write_bytes(b"old")
+    synced: dict[int, int] = {}
+    named = []
+    fsync, replace = os.fsync, Path.replace
+
+    def syncing(descriptor: int) -> None:
+        fsync(descriptor)
+        status = os.fstat(descriptor)
+        synced[status.st_ino] = status.st_size
+
+    def naming(temporary: Path, target: Path) -> Path:
+        assert path.read_bytes() == b"old"
+        assert synced[temporary.stat().st_ino] == temporary.stat().st_size
+        named.append((target, temporary.read_bytes()))
+        return replace(temporary, target)
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    monkeypatch.setattr(Path, "replace", naming)
+    write_report(path, head, rows)
+
+    assert named == [(path, path.read_bytes())]
+
+
+@pytest.mark.fault(22, "A report holds no more than a few rows at a time.")
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_rows_are_taken_one_by_one_and_once(
     tmp_path: Path, suffix: str, head: ReportHead, rows: list[ReportRow]
@@ -75,6 +106,7 @@ def test_the_rows_are_taken_one_by_one_and_once(
     assert write_report(tmp_path / f"r{suffix}", head, iter(rows)).exists()
 
 
+@pytest.mark.fault(116, "The next free name is used.")
 def test_a_name_that_cannot_be_replaced_is_not_an_error(
     tmp_path: Path, head: ReportHead, rows: list[ReportRow], left_over: LeftOver
 ) -> None:
@@ -124,6 +156,7 @@ def test_no_name_is_tried_for_ever(
     assert left_over() == []
 
 
+@pytest.mark.fault(117, "One sentence with the way out; the journal has every row.")
 def test_a_folder_that_cannot_be_written_is_told_with_the_way_out(
     tmp_path: Path, head: ReportHead, rows: list[ReportRow]
 ) -> None:
@@ -141,6 +174,7 @@ def test_a_folder_that_cannot_be_written_is_told_with_the_way_out(
     )
 
 
+@pytest.mark.fault(117, "One sentence with the way out.")
 def test_a_name_that_is_too_long_is_told(
     tmp_path: Path, head: ReportHead, rows: list[ReportRow], left_over: LeftOver
 ) -> None:
@@ -149,6 +183,7 @@ def test_a_name_that_is_too_long_is_told(
     assert left_over() == []
 
 
+@pytest.mark.fault(32, "The report is told to be missing; the journal has every row.")
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_full_disk_is_told_and_leaves_the_old_report(
     tmp_path: Path, suffix: str, head: ReportHead, rows: list[ReportRow], left_over: LeftOver
@@ -184,6 +219,7 @@ def test_the_case_of_a_suffix_does_not_matter(tmp_path: Path, head: ReportHead, 
     assert write_report(tmp_path / "R.CSV", head, rows) == tmp_path / "R.CSV"
 
 
+@pytest.mark.fault(126, "Readable by its owner alone.")
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no modes")
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("blocked", [False, True], ids=["own name", "next name"])

@@ -38,6 +38,7 @@ def sentence(source: TokenSource) -> str:
 # -- what Entra refuses --
 
 
+@pytest.mark.fault(105, "One sentence that says which, without the secret.")
 @pytest.mark.parametrize(
     ("number", "words"),
     [
@@ -99,6 +100,7 @@ def test_a_refusal_that_quotes_the_secret_is_shown_without_it(entra: Office, wit
 # -- trouble of the service --
 
 
+@pytest.mark.fault(104, "One sentence, nothing is sent.")
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
@@ -139,6 +141,7 @@ async def test_a_retry_after_of_the_service_is_obeyed(entra: Office, with_secret
     assert len(entra.asked) == 1
 
 
+@pytest.mark.fault(104, "One sentence, nothing is sent.")
 @pytest.mark.parametrize("reply", [Reply(hang=True), Reply(drip=True)])
 def test_no_answer_is_waited_for_without_end(
     entra: Office, with_secret: TokenSource, monkeypatch: pytest.MonkeyPatch, reply: Reply
@@ -226,6 +229,7 @@ def test_a_ca_file_of_no_use_is_a_mistake_of_the_configuration(entra: Office, si
         source.sign_in()
 
 
+@pytest.mark.fault(110, "Refused, nothing is sent there.")
 @pytest.mark.parametrize("key", ["token_endpoint", "device_authorization_endpoint"])
 @pytest.mark.parametrize(
     ("elsewhere", "words"),

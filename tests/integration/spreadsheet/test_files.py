@@ -70,6 +70,7 @@ def test_a_file_without_permission_is_refused(refusal: Refusal, written: Written
     assert "may not be read" in refusal(path)
 
 
+@pytest.mark.fault(115, "One sentence with what to do.")
 def test_a_file_that_another_program_holds_is_refused_with_what_to_do(written: Written) -> None:
     file = find_input(written("Device ID\n"))
     assert "close it in other programs" in str(unreadable(file, PermissionError(13, "Permission denied")))
@@ -178,6 +179,7 @@ def test_the_source_tells_size_hash_and_kind(
     assert (source.name, source.kind) == ("list.csv", "CSV (UTF-8, semicolon)")
 
 
+@pytest.mark.fault(112, "Refused.")
 def test_a_text_file_that_changes_while_its_rows_are_taken_is_refused(
     written: Written, an_id: Callable[[int], str]
 ) -> None:

@@ -21,6 +21,7 @@ def action(number: int, **fields: Any) -> dict[str, Any]:
     return {"id": f"action-{number}", "type": "Offboard", "status": "Pending", "machineId": device(number)} | fields
 
 
+@pytest.mark.fault(87, "Every page is read.")
 @pytest.mark.parametrize(
     ("devices", "queries"),
     [
@@ -73,6 +74,7 @@ async def test_one_action_is_read_by_its_id_and_one_that_is_not_there_is_none(wo
     assert (found.id, found.machine_id, missing) == (made.id, device(0), None)
 
 
+@pytest.mark.fault(87, "Another host is refused, and the token is not sent there.")
 @pytest.mark.parametrize(
     "link",
     [

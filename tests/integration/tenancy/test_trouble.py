@@ -108,6 +108,7 @@ async def test_a_token_that_is_refused_again_or_cannot_be_renewed_ends_the_readi
 # -- a quota that others have used up --
 
 
+@pytest.mark.fault(67, "Only reads wait.")
 async def test_a_429_to_a_read_is_waited_for_as_told_and_by_reads_alone(world: "World") -> None:
     batch = world.add(range(6))
     async with world.tenant(6, "read/429=600@2") as simulator, world.tenancy(simulator.url) as tenancy:

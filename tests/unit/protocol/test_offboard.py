@@ -158,6 +158,19 @@ ANSWERS = [
 ]
 
 
+@pytest.mark.fault(57, "Failed, and the run stops at the first.", case="403")
+@pytest.mark.fault(58, "Failed, and the run stops.", case="feature off")
+@pytest.mark.fault(59, "Failed.", case="404")
+@pytest.mark.fault(61, "Failed, not tried again.", case="platform")
+@pytest.mark.fault(63, "An unknown code is a failure.", case="an unknown code is refused")
+@pytest.mark.fault(63, "A web page is a doubt.", case="400 as a web page")
+@pytest.mark.fault(69, "In doubt.", case="500 as a web page")
+@pytest.mark.fault(73, "In doubt.", case="201 with an empty id")
+@pytest.mark.fault(74, "In doubt, and the run stops.", case="another machine")
+@pytest.mark.fault(74, "In doubt, and the run stops.", case="another kind of action")
+@pytest.mark.fault(77, "200 is accepted like 201.", case="200 is accepted like 201")
+@pytest.mark.fault(77, "Others are doubts.", case="202 is not in use")
+@pytest.mark.fault(79, "In doubt.", case="a login page")
 @pytest.mark.parametrize(("answer", "verdict", "alarm", "code"), ANSWERS)
 def test_answer(answer: Answer | NoAnswer, verdict: Verdict, alarm: Alarm | None, code: str) -> None:
     outcome = judged(answer)
@@ -222,6 +235,7 @@ def test_a_429_that_asks_for_more_than_an_hour_stops_the_run_and_waits_an_hour()
     assert (an_hour.retry_after, an_hour.alarm) == (3600.0, None)
 
 
+@pytest.mark.fault(70, "In doubt, and everybody waits.")
 def test_a_503_is_in_doubt_and_its_wait_is_obeyed() -> None:
     outcome = judged(Answer(503, {"retry-after": ("120",)}))
     assert (outcome.verdict, outcome.retry_after) == (DOUBT, 120.0)
@@ -274,6 +288,7 @@ def test_any_comment_becomes_one_line_of_bounded_length_that_ends_with_the_token
     assert len(comment.splitlines()) == 1
 
 
+@pytest.mark.fault(80, "Any bytes get a verdict.")
 @given(st.integers(100, 999), st.binary(max_size=300), st.booleans())
 def test_any_bytes_get_a_verdict_and_none_is_accepted_without_an_action(
     status: int, body: bytes, complete: bool
@@ -286,6 +301,7 @@ def test_any_bytes_get_a_verdict_and_none_is_accepted_without_an_action(
 TOKEN = "[bo batch-1/2/1]"
 
 
+@pytest.mark.fault(76, "Submitted with that action, which is never taken for our own.")
 @pytest.mark.parametrize(
     ("comment", "own"),
     [(f"CHG0042 {TOKEN}", True), (None, True), (" ", True), ("somebody else's", False), ("[bo batch-1/2/2]", False)],

@@ -39,6 +39,8 @@ WAITS = [
 ]
 
 
+@pytest.mark.fault(65, "The date is obeyed.", case="a date")
+@pytest.mark.fault(65, "A date that has passed is a minute.", case="a date that has passed")
 @pytest.mark.parametrize(("values", "seconds"), WAITS)
 def test_retry_after(values: tuple[str, ...], seconds: float) -> None:
     headers = {"retry-after": values} if values else {}
@@ -95,6 +97,7 @@ def test_a_timestamp_of_the_api(value: object, seconds: float | None) -> None:
     assert moment(value) == seconds
 
 
+@pytest.mark.fault(50, "A time or none, never an error.")
 @given(st.text(max_size=40))
 def test_any_text_is_a_timestamp_or_none(text: str) -> None:
     assert isinstance(moment(text), float | None)

@@ -5,10 +5,13 @@ like a valid ID of another device.
 """
 
 import datetime as dt
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from itertools import chain, islice, repeat
 from operator import itemgetter
+from pathlib import Path
 from typing import Final, TypeVar
 
 from python_calamine import (
@@ -192,7 +195,8 @@ _PANIC: Final = "PanicException"  # the reader's own name for a failed assertion
 def _guarded(name: str, call: Callable[[], _Result]) -> _Result:
     """Whatever the reader fails with becomes one sentence."""
     try:
-        return call()
+        with _unheard():
+            return call()
     except PasswordError:
         raise InputError(f"{name} is protected with a password; save it without one.") from None
     except (CalamineError, OSError, ValueError, OverflowError, MemoryError) as error:
@@ -201,6 +205,23 @@ def _guarded(name: str, call: Callable[[], _Result]) -> _Result:
         if type(error).__name__ != _PANIC:
             raise
         raise _damaged(name, error) from None
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """A reader that gives up writes to the process's standard error by itself, past Python, before it tells us."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none to write to
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _damaged(name: str, error: BaseException) -> InputError:

@@ -16,6 +16,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from batch_offboard.errors import InputError
 from batch_offboard.rows import SourceRow, Table
 from batch_offboard.spreadsheet import open_table
+from tests.binary_workbook import binary_workbook
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
@@ -180,38 +181,8 @@ def ods(archive: Callable[..., Path]) -> Callable[[str], Path]:
 def xlsb(archive: Callable[..., Path]) -> Callable[..., Path]:
     """An XLSB of one column, from (text, hidden, formula) for each row, made record by record."""
 
-    def record(kind: int, data: bytes) -> bytes:
-        head = bytes([kind]) if kind < 128 else bytes([kind & 0x7F | 0x80, kind >> 7])
-        return head + bytes([len(data) & 0x7F | 0x80, len(data) >> 7]) + data
-
-    def text(value: str) -> bytes:
-        return struct.pack("<I", len(value)) + value.encode("utf-16-le")
-
-    def row(number: int, *, hidden: bool) -> bytes:
-        return record(0, struct.pack("<IIHBBBI", number, 0, 300, 0, 0x10 if hidden else 0, 0, 0))
-
-    def cell(column: int, value: str, *, formula: bool) -> bytes:
-        end = struct.pack("<HII", 0, 0, 0) if formula else b""
-        return record(8 if formula else 6, struct.pack("<II", column, 0) + text(value) + end)
-
     def make(rows: Sequence[tuple[str, bool, bool]], far: tuple[int, int] | None = None) -> Path:
-        sheet = [record(129, b""), record(148, struct.pack("<4I", 0, len(rows) - 1, 0, 0)), record(145, b"")]
-        for number, (value, hidden, formula) in enumerate(rows):
-            sheet += [row(number, hidden=hidden), cell(0, value, formula=formula)]
-        if far is not None:
-            sheet += [row(far[0], hidden=False), cell(far[1], "x", formula=False)]
-        sheet += [record(146, b""), record(130, b"")]
-        bound = record(156, struct.pack("<II", 0, 1) + text("rId1") + text("Devices"))
-        book = record(131, b"") + record(143, b"") + bound + record(144, b"") + record(132, b"")
-        kind = f'Type="{OFFICE}/worksheet" Target="worksheets/sheet1.bin"'
-        relations = f'<Relationships xmlns="{RELATIONS}"><Relationship Id="rId1" {kind}/></Relationships>'
-        parts: dict[str, str | bytes] = {
-            "[Content_Types].xml": "<Types/>",
-            "xl/workbook.bin": book,
-            "xl/_rels/workbook.bin.rels": relations,
-            "xl/worksheets/sheet1.bin": b"".join(sheet),
-        }
-        return archive(parts, name="list.xlsb")
+        return archive(binary_workbook(rows, far), name="list.xlsb")
 
     return make
 

@@ -11,6 +11,7 @@ from batch_offboard.errors import InputError
 from batch_offboard.rows import SourceRow
 from batch_offboard.spreadsheet.archive import Archive
 from batch_offboard.spreadsheet.compound import CompoundFile
+from tests.binary_workbook import binary_workbook
 
 AnId = Callable[[int], str]
 MakeArchive = Callable[..., Path]
@@ -354,3 +355,12 @@ def test_the_guard_reads_parts_by_name_in_any_case(archive: MakeArchive, good_pa
     assert opened.read(SHEET.upper()) == str(good_parts[SHEET]).encode()
     with pytest.raises(InputError, match=r"the part gone\.xml is missing"):
         opened.read("gone.xml")
+
+
+def test_a_reader_that_gives_up_is_one_sentence_and_nothing_beside_it(
+    refusal: Refusal, archive: MakeArchive, capfd: pytest.CaptureFixture[str]
+) -> None:
+    parts = binary_workbook([("Device ID", False, False), ("x", False, False)])
+    parts["xl/_rels/workbook.bin.rels"] = "<Relationships/>"  # the one that the workbook names is missing
+    assert "cannot be read" in refusal(archive(parts, name="list.xlsb"))
+    assert capfd.readouterr() == ("", "")

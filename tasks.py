@@ -39,6 +39,9 @@ USAGE = """usage: python3 tasks.py demo                 offboard a sample agains
        python3 tasks.py lock [UV ARGS]       remake the lock files (--upgrade: with the newest versions)
        python3 tasks.py benchmarks [ARGS]    measure, and compare (--write: into the documentation)
        python3 tasks.py faults               write docs/faults.md anew from the tests' marks
+       python3 tasks.py fuzz [--minutes N]   spoil sheets and answers for long, 10 minutes if not said otherwise
+       python3 tasks.py audit                ask PyPI whether what is locked has known vulnerabilities
+       python3 tasks.py sbom [FILE]          write what is locked as a CycloneDX document (sbom.json)
        python3 tasks.py pictures             take the pictures of the documentation anew (needs Chromium)"""
 
 
@@ -272,6 +275,53 @@ def faults(arguments: list[str]) -> int:
     return attempt(faults_command(prepare(CHECKS_LOCK)) + arguments)
 
 
+def fuzz_command(python: Path) -> list[str]:
+    return [str(python), "-m", "tests.fuzzing.long_run"]
+
+
+def fuzz(arguments: list[str]) -> int:
+    return attempt(fuzz_command(prepare(CHECKS_LOCK)) + arguments)
+
+
+def audit_command(python: Path, lock: str) -> list[str]:
+    """Strictly: a package that could not be asked about is a failure and no good news."""
+    command = [str(python), "-m", "pip_audit", "--strict", "--progress-spinner", "off"]
+    return [*command, "--require-hashes", "--disable-pip", "--requirement", lock]
+
+
+def audit(arguments: list[str]) -> int:
+    """The packages of the checks include the program's own; both are asked about, to tell whom a finding concerns."""
+    python = prepare(CHECKS_LOCK)
+    worst = 0
+    for lock in (RUN_LOCK, CHECKS_LOCK):
+        headline(f"Known vulnerabilities in {lock} (pip-audit)")
+        command = audit_command(python, lock) + arguments
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  # ours
+        if was_not_asked(done.stderr):
+            raise TaskError("The list of known vulnerabilities cannot be reached from here; nothing was audited.")
+        print(done.stdout + done.stderr, flush=True)
+        worst = max(worst, done.returncode)
+    return worst
+
+
+def was_not_asked(words: str) -> bool:
+    """By what pip-audit says: it ends with the same code for a finding and for a network that is away."""
+    return any(sign in words for sign in ("could not be audited", "ConnectionError", "ConnectError", "Timeout"))
+
+
+def sbom_command(python: Path, file: str) -> list[str]:
+    command = [str(python), "-W", "ignore", "-m", "cyclonedx_py", "requirements", RUN_LOCK]
+    return [*command, "--pyproject", "pyproject.toml", "--output-reproducible", "--of", "JSON", "-o", file]
+
+
+def sbom(arguments: list[str]) -> int:
+    file = arguments[0] if arguments else "sbom.json"
+    code = attempt(sbom_command(prepare(CHECKS_LOCK), file))
+    if code == 0:
+        print(f"{file} names what a user installs: every package with version and hashes, in CycloneDX.")
+    return code
+
+
 # -- running things --
 
 
@@ -310,6 +360,9 @@ TASKS = {
     "benchmarks": benchmarks,
     "pictures": pictures,
     "faults": faults,
+    "fuzz": fuzz,
+    "audit": audit,
+    "sbom": sbom,
 }
 
 

@@ -1,6 +1,7 @@
 """`tasks.py` without a network: what it would run, when it installs, and what it says."""
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -222,3 +223,64 @@ def test_the_demo_ends_with_the_programs_own_code(
     monkeypatch.setattr(tasks, "prepare", lambda lock: PYTHON)
     monkeypatch.setattr(tasks, "demo_command", lambda python: [sys.executable, "-c", "raise SystemExit(1)"])
     assert tasks.demo([]) == 1
+
+
+# -- what is locked --
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-checks.lock"])
+def test_everything_that_is_locked_has_one_version_and_its_hashes(lock: str) -> None:
+    text = (ROOT / lock).read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    assert len(lines) > 40
+    for line in lines:
+        assert re.match(
+            r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==[^\s;]+( ; [^#]+?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*$", line
+        ), line
+
+
+def test_the_locks_name_no_place_to_fetch_from(tasks: ModuleType) -> None:
+    for lock in ("requirements.lock", "requirements-checks.lock"):
+        assert tasks.private_words((ROOT / lock).read_text(encoding="utf-8")) == []
+
+
+def test_the_audit_asks_about_exactly_what_is_locked(tasks: ModuleType) -> None:
+    command = tasks.audit_command(PYTHON, "x.lock")
+    assert command[1:4] == ["-m", "pip_audit", "--strict"]
+    assert command[-3:] == ["--disable-pip", "--requirement", "x.lock"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("ERROR: x: Dependency not found on PyPI and could not be audited: x", 2, "cannot be reached from here"),
+        ("requests.exceptions.ConnectionError: no such host", 2, "cannot be reached from here"),
+        ("Found 1 known vulnerability in 1 package", 1, "Found 1 known vulnerability"),
+    ],
+)
+def test_an_audit_that_could_not_be_made_is_told_from_a_finding(
+    tasks: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: str,
+    code: int,
+    said: str,
+) -> None:
+    program = f"import sys; print({words!r}, file=sys.stderr); sys.exit(1)"
+    monkeypatch.setattr(tasks, "prepare", lambda lock: PYTHON)
+    monkeypatch.setattr(tasks, "audit_command", lambda *_: [sys.executable, "-c", program])
+    assert tasks.main(["audit"]) == code
+    captured = capsys.readouterr()
+    assert said in captured.out + captured.err
+
+
+def test_the_bill_of_materials_names_every_package_that_a_user_installs(
+    tasks: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "prepare", lambda lock: Path(sys.executable))
+    assert tasks.main(["sbom", str(tmp_path / "sbom.json")]) == 0
+    bill = json.loads((tmp_path / "sbom.json").read_text(encoding="utf-8"))
+    locked = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
+    assert (bill["bomFormat"], bill["metadata"]["component"]["name"]) == ("CycloneDX", "batch-offboard")
+    assert {(each["name"], each["version"]) for each in bill["components"]} == set(locked)
+    assert all(each["externalReferences"][0]["hashes"] for each in bill["components"])

@@ -9,12 +9,14 @@ a call that the server saw, the end of a process.
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -35,6 +37,23 @@ WIDE_QUOTA = {"per_minute": 10_000, "per_hour": 10_000, "burst": 100}
 
 Json = dict[str, Any]
 Table = list[dict[str, str]]
+
+
+# Every secret of these tests is called a canary or is a JWT; a user keeps them in files of such names.
+SECRET = re.compile(rb"canary|eyJ[A-Za-z0-9_-]{20,}\.")
+KEPT = re.compile(r"\.env$|token$|secret$|\.pem$|/entra/")
+
+
+def shows_a_secret(content: bytes) -> bool:
+    return SECRET.search(content) is not None
+
+
+def contents(path: Path) -> list[bytes]:
+    """What a file says, and each part of it if it is an archive, as a workbook is."""
+    if not zipfile.is_zipfile(path):
+        return [path.read_bytes()]
+    with zipfile.ZipFile(path) as parts:
+        return [parts.read(name) for name in parts.namelist()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +153,7 @@ class Program:
         assert self.ends_within(PATIENCE), f"still running after {PATIENCE} s:\n{self.said()}"
         for reader in self._readers:
             reader.join()
+        assert not shows_a_secret((self.said("out") + self.said("err")).encode())
         return Ended(self._process.returncode, self.said("out"), self.said("err"))
 
     def __enter__(self) -> Self:
@@ -214,7 +234,7 @@ class Office:
             "WIN_PD_OVERRIDE_LOCAL_APPDATA": str(state),  # platformdirs asks Windows itself unless this is set
             "PYTHONPATH": str(Path(batch_offboard.__file__).parent.parent),
             "PYTHONIOENCODING": "utf-8",
-            TOKEN_VARIABLE: "rehearsal-token",
+            TOKEN_VARIABLE: "canary-token-of-the-office",
         }
         # An installed program is compiled; one that every start compiles anew takes half as long again.
         dropped = ("BATCH_OFFBOARD_", "PYTHONDONTWRITEBYTECODE")
@@ -240,6 +260,12 @@ class Office:
         }
         (self.folder / "config.yaml").write_text(json.dumps(values | settings), encoding="utf-8")
 
+    def leaks(self) -> list[Path]:
+        """The files left below its root that show a secret, but for those in which the user keeps one."""
+        root = self.folder.parent
+        files = [path for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
+        return [path for path in files if not KEPT.search(path.as_posix()) and any(map(shows_a_secret, contents(path)))]
+
     def sheet(self, devices: Sequence[str], name: str = "devices.csv") -> str:
         """A CSV of these devices, the first of them in row 2; returns its name."""
         lines = ["Device ID,Computer,Owner", *(f"{device},pc-{device[:8]},Ann" for device in devices)]
@@ -259,14 +285,24 @@ class Office:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office.at(tmp_path)
+def office(tmp_path: Path) -> Iterator[Office]:
+    """An office in which no secret is left behind, whatever the test did there."""
+    opened = Office.at(tmp_path)
+    yield opened
+    assert opened.leaks() == []
 
 
 @pytest.fixture(scope="session")
-def open_office(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Office]:
-    """Offices that several tests share."""
-    return lambda: Office.at(tmp_path_factory.mktemp("office"))
+def open_office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Office]]:
+    """Offices that several tests share; likewise."""
+    opened: list[Office] = []
+
+    def open_one() -> Office:
+        opened.append(Office.at(tmp_path_factory.mktemp("office")))
+        return opened[-1]
+
+    yield open_one
+    assert [path for each in opened for path in each.leaks()] == []
 
 
 @pytest.fixture(scope="session")

@@ -280,7 +280,8 @@ def test_the_bill_of_materials_names_every_package_that_a_user_installs(
     monkeypatch.setattr(tasks, "prepare", lambda lock: Path(sys.executable))
     assert tasks.main(["sbom", str(tmp_path / "sbom.json")]) == 0
     bill = json.loads((tmp_path / "sbom.json").read_text(encoding="utf-8"))
-    locked = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    locked = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", lock, re.MULTILINE)
     assert (bill["bomFormat"], bill["metadata"]["component"]["name"]) == ("CycloneDX", "batch-offboard")
     assert {(each["name"], each["version"]) for each in bill["components"]} == set(locked)
     assert all(each["externalReferences"][0]["hashes"] for each in bill["components"])

@@ -7,9 +7,7 @@ report says.
 
 import csv
 import io
-import json
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -27,7 +25,7 @@ from batch_offboard.report import (
     record,
     unique_names,
 )
-from batch_offboard.safe_text import one_line, safe_cell
+from batch_offboard.safe_text import one_line, safe_cell, safe_json
 
 Writer = Callable[[BinaryIO, ReportHead, Iterable[ReportRow]], None]
 
@@ -160,19 +158,14 @@ def _csv_cells(row: ReportRow, head: ReportHead) -> list[str | int | None]:
 
 # ── JSON ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-# JSON escapes the first 32 characters by itself; these it may hold as they are, but they are not fit to see.
-_LEFT_RAW_BY_JSON = re.compile(
-    "[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb\ufffe\uffff]"
-)
-
 
 def _write_json(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
     """One object; each row is a line of its own. The counts come last, since they are known last."""
     tally = Tally(head.batch_id)
     text = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
-    text.write(f'{{"batch": {_json(_head_facts(head))},\n"rows": [')
+    text.write(f'{{"batch": {safe_json(_head_facts(head))},\n"rows": [')
     text.writelines(_json_lines(head, tally.counting(rows)))
-    text.write(f'\n],\n"summary": {_json(_summary_facts(tally.summary()))}}}\n')
+    text.write(f'\n],\n"summary": {safe_json(_summary_facts(tally.summary()))}}}\n')
     text.flush()
     text.detach()
 
@@ -182,16 +175,8 @@ def _json_lines(head: ReportHead, rows: Iterable[ReportRow]) -> Iterator[str]:
     before = "\n"
     for row in rows:
         facts: dict[str, object] = dict(zip(REPORT_COLUMNS, record(row, head), strict=True))
-        yield before + _json(facts | {"input": dict(zip(names, row.cells, strict=False))})
+        yield before + safe_json(facts | {"input": dict(zip(names, row.cells, strict=False))})
         before = ",\n"
-
-
-def _json(value: object) -> str:
-    return _LEFT_RAW_BY_JSON.sub(_json_escape, json.dumps(value, ensure_ascii=False))
-
-
-def _json_escape(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
 
 
 def _head_facts(head: ReportHead) -> dict[str, object]:
@@ -233,6 +218,8 @@ def _summary_facts(summary: Summary) -> dict[str, object]:
 
 
 def _write_xlsx(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
+    # Where lxml happens to be installed, openpyxl would write through it, and a full disk be an error of lxml's own.
+    os.environ.setdefault("OPENPYXL_LXML", "False")
     from batch_offboard.report_xlsx import write_workbook  # openpyxl takes a third of a second to import
 
     write_workbook(file, head, rows)

@@ -4,6 +4,7 @@ Pure. Nothing is thrown away: what cannot be shown is spelled out (`\\x1b`), wha
 gets an apostrophe in front. Nothing here cuts a text or judges what it says.
 """
 
+import json
 import re
 
 # Not shown, or shown as something else: control characters but TAB and LF, separators that some programs take
@@ -31,6 +32,12 @@ def visible(text: str) -> str:
 def one_line(text: str) -> str:
     """The visible text on one line, so that no cell can add a line of its own to a log."""
     return " ".join(visible(text).split())
+
+
+def safe_json(value: object, *, indent: int | None = None) -> str:
+    """The value as JSON that says the same to a program, and in which nothing acts or hides."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)  # escapes the first 32 characters and no others
+    return _UNSHOWABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def safe_cell(text: str) -> str:

@@ -1,6 +1,5 @@
 """What the commands print for programs, with --json: the same facts as `screens`, under names that stay."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from batch_offboard.journal.reading import Batch, Counts
 from batch_offboard.plan import Reason
 from batch_offboard.report import advice, moment
 from batch_offboard.run import PlanView, QuotaView, RunView
+from batch_offboard.safe_text import safe_json
 from batch_offboard.screens import all_skipped
 
 
@@ -166,4 +166,4 @@ def _window_facts(window: tuple[int, int]) -> dict[str, int]:
 
 def dump(value: object) -> str:
     """JSON for people's eyes as well as for programs."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return safe_json(value, indent=2)

@@ -1,10 +1,10 @@
 """What `schedule` shows: sentences for people, JSON for programs."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from batch_offboard.errors import ExitCode
+from batch_offboard.safe_text import safe_json
 from batch_offboard.schedule.job import Command, Kind, Rendered
 from batch_offboard.schedule.schedulers import Standing
 from batch_offboard.schedule.windows import command_line
@@ -101,4 +101,4 @@ def _exit(code: int) -> str:
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return safe_json(value, indent=2)

@@ -1,10 +1,12 @@
 """Text made fit for terminals and spreadsheets."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.safe_text import is_like_formula, one_line, safe_cell, unguarded, visible
+from batch_offboard.safe_text import is_like_formula, one_line, safe_cell, safe_json, unguarded, visible
 
 # Surrogates and nasty beginnings included, at the odds that find mistakes.
 ANY_TEXT = st.text(st.characters() | st.sampled_from("=+-@\t\r\n\0\x1b '\"＝＋－＠\ud800\u202e\u200b"))
@@ -99,3 +101,10 @@ def test_the_apostrophe_can_be_taken_off_again(text: str) -> None:
 
 def test_an_apostrophe_of_somebody_else_stays() -> None:
     assert unguarded("'s-Hertogenbosch") == "'s-Hertogenbosch"
+
+
+@given(st.text(st.characters() | st.sampled_from("\x1b\x9b\u202e\u2028\ud800"), max_size=40))
+def test_safe_json_says_the_same_and_nothing_in_it_acts(text: str) -> None:
+    shown = safe_json({"a": [text]}, indent=2)
+    assert json.loads(shown) == {"a": [text]}
+    assert visible(shown) == shown

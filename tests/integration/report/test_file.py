@@ -2,6 +2,7 @@
 
 import os
 import stat
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import batch_offboard
 from batch_offboard.errors import ReportError, UsageError
 from batch_offboard.report import ReportHead, ReportRow
 from batch_offboard.report_files import _replacing, write_report, writer_for
@@ -251,3 +253,27 @@ def test_a_link_in_place_of_the_report_is_replaced_and_not_followed(
 
     assert target.read_text(encoding="utf-8") == "precious"
     assert not (tmp_path / "r.csv").is_symlink()
+
+
+def test_a_workbook_is_written_the_same_way_wherever_lxml_happens_to_be_installed(tmp_path: Path) -> None:
+    (tmp_path / "lxml").mkdir()
+    (tmp_path / "lxml" / "__init__.py").touch()
+    (tmp_path / "lxml" / "etree.py").write_text("LXML_VERSION = (9, 9, 9, 9)", encoding="utf-8")
+    program = (
+        "import contextlib, io\n"
+        "from batch_offboard.report_files import writer_for\n"
+        "from pathlib import Path\n"
+        "with contextlib.suppress(AttributeError):\n"
+        "    writer_for(Path('r.xlsx'))(io.BytesIO(), None, ())\n"
+        "import openpyxl.xml\n"
+        "print(openpyxl.xml.LXML)"
+    )
+    places = os.pathsep.join([str(tmp_path), str(Path(batch_offboard.__file__).parents[1])])
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": places},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout == "False\n"

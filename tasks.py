@@ -40,6 +40,7 @@ USAGE = """usage: python3 tasks.py demo                 offboard a sample agains
        python3 tasks.py benchmarks [ARGS]    measure, and compare (--write: into the documentation)
        python3 tasks.py faults               write docs/faults.md anew from the tests' marks
        python3 tasks.py fuzz [--minutes N]   spoil sheets and answers for long, 10 minutes if not said otherwise
+       python3 tasks.py mutants [MODULE ...] break the rules on purpose and tell what no test notices
        python3 tasks.py audit                ask PyPI whether what is locked has known vulnerabilities
        python3 tasks.py sbom [FILE]          write what is locked as a CycloneDX document (sbom.json)
        python3 tasks.py pictures             take the pictures of the documentation anew (needs Chromium)"""
@@ -283,6 +284,16 @@ def fuzz(arguments: list[str]) -> int:
     return attempt(fuzz_command(prepare(CHECKS_LOCK)) + arguments)
 
 
+def mutants_command(python: Path) -> list[str]:
+    return [str(python), "-m", "tests.mutants"]
+
+
+def mutants(arguments: list[str]) -> int:
+    if not hasattr(os, "fork"):
+        raise TaskError("mutants needs a system that can fork a process, such as Linux or macOS.")
+    return attempt(mutants_command(prepare(CHECKS_LOCK)) + arguments)
+
+
 def audit_command(python: Path, lock: str) -> list[str]:
     """Strictly: a package that could not be asked about is a failure and no good news."""
     command = [str(python), "-m", "pip_audit", "--strict", "--progress-spinner", "off"]
@@ -356,6 +367,7 @@ TASKS = {
     "pictures": pictures,
     "faults": faults,
     "fuzz": fuzz,
+    "mutants": mutants,
     "audit": audit,
     "sbom": sbom,
 }

@@ -171,6 +171,25 @@ def test_the_pictures_are_taken_by_a_script_of_the_project(tasks: ModuleType) ->
     assert (ROOT / "docs" / "make_pictures.py").is_file()
 
 
+@pytest.mark.parametrize(
+    ("task", "module"),
+    [
+        ("faults", "tests.fault_page"),
+        ("fuzz", "tests.fuzzing.long_run"),
+        ("mutants", "tests.mutants"),
+        ("sbom", "tests.bill_of_materials"),
+    ],
+)
+def test_a_task_of_the_tests_is_a_module_of_the_project(tasks: ModuleType, task: str, module: str) -> None:
+    assert getattr(tasks, f"{task}_command")(PYTHON)[1:] == ["-m", module]
+    assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
+    assert task in tasks.TASKS
+
+
+def test_every_task_is_in_the_usage(tasks: ModuleType) -> None:
+    assert re.findall(r"tasks\.py (\w+)", tasks.USAGE) == list(tasks.TASKS)
+
+
 def test_the_checks_run_in_order_and_pytest_gets_the_arguments(tasks: ModuleType) -> None:
     commands = tasks.check_commands(PYTHON, ["-k", "quota"])
     assert [title for title, _ in commands] == [

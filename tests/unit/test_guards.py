@@ -136,9 +136,37 @@ def test_a_sheet_that_holds_the_whole_tenant_is_refused(
         assert said["whole_tenant"].endswith("If the whole tenant is meant, set guards.max_fleet_percent to 100.")
 
 
+def test_more_devices_than_are_onboarded_are_no_more_than_all() -> None:
+    said = refusals(situation(devices=300, onboarded=200, known=1000))
+    assert said["max_fleet_percent"].endswith("set guards.max_fleet_percent to 100.")
+
+
+def test_the_last_days_devices_are_told_only_where_there_are_some() -> None:
+    limits = GuardLimits(None, 5, 100.0)
+    for sent, begins in ((0, "Batch 2026"), (3, "With the 3 devices of the last 24 hours, batch 2026")):
+        said = refusals(situation(devices=10, sent_today=sent), limits)
+        assert said["max_devices_per_day"].startswith(begins)
+
+
 def test_headers_of_the_portal_are_known_in_any_case() -> None:
     columns = tuple(f" {name.upper()} " for name in PORTAL)
     assert "whole_tenant" in refusals(situation(devices=5, known=50, matched=50, columns=columns))
+
+
+# As the reference of the portal's export lists them, and as the file has them.
+EXPORTED = (
+    "Device ID", "Device name", "Domain", "First Seen", "Last device update", "OS Platform", "OS Distribution",
+    "OS Version", "OS Build", "Windows 10 Version", "Tags", "Group", "Is AAD Joined", "Device IPs", "Risk Level",
+    "Exposure Level", "Health Status", "Onboarding Status", "Device Role", "Managed By", "Antivirus status",
+    "Criticality level", "Device category", "Device type", "Device subtype", "Vendor", "Model", "Mitigation status",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("place", range(len(EXPORTED)))
+def test_any_six_headers_of_the_portal_make_an_export_and_five_do_not(place: int) -> None:
+    six = tuple((EXPORTED * 2)[place : place + 6])
+    assert "whole_tenant" in refusals(situation(devices=5, known=50, matched=50, columns=six))
+    assert refusals(situation(devices=5, known=50, matched=50, columns=six[:5])) == {}
 
 
 def test_whoever_allows_the_whole_share_means_the_whole_tenant() -> None:

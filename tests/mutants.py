@@ -292,13 +292,13 @@ def survivors(found: Sequence[Mutant | None], tests: Sequence[str], jobs: int = 
             child.start()
             running[child.sentinel] = (child, mutant, time.monotonic() + PATIENCE)
         ended = wait(list(running), timeout=1.0)
-        for sentinel, (child, mutant, deadline) in list(running.items()):
+        for sentinel, (process, mutant, deadline) in list(running.items()):
             if sentinel not in ended and time.monotonic() < deadline:
                 continue
-            child.kill()
-            child.join()
+            process.kill()
+            process.join()
             del running[sentinel]
-            if child.exitcode == 0:
+            if process.exitcode == 0:
                 left.append(mutant)
     return left
 

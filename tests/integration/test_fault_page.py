@@ -1,8 +1,10 @@
 """The page of faults says what the tests' marks say, and every fault has a test or a reason."""
 
+import re
+
 import pytest
 
-from tests.fault_page import PAGE, Mark, MarkError, marks, marks_in, page, shown
+from tests.fault_page import PAGE, ROOT, Mark, MarkError, marks, marks_in, page, shown
 from tests.faults import CATALOGUE, NOT_SHOWN, Fault, Section
 
 CASES = "CASES = ['half a reply']\n"
@@ -55,3 +57,11 @@ def test_a_mark_is_read_with_its_test_and_case() -> None:
 def test_a_mark_that_the_page_cannot_be_made_from_is_refused(text: str) -> None:
     with pytest.raises(MarkError):
         list(marks_in(CASES + text, "tests/test_a.py"))
+
+
+def test_every_test_that_the_page_of_security_names_is_there() -> None:
+    named = re.findall(
+        r"`((?:unit|integration|acceptance|fuzzing)[a-z_/.]*)`", (ROOT / "docs/security.md").read_text("utf-8")
+    )
+    assert len(named) > 15
+    assert [path for path in named if not (ROOT / "tests" / path).exists()] == []

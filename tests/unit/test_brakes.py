@@ -2,7 +2,7 @@
 
 import pytest
 
-from batch_offboard.brakes import FIRST_CALLS, PATIENCE_AT_FIRST, PATIENCE_LATER, Brakes, Halt
+from batch_offboard.brakes import FIRST_CALLS, Brakes, Halt
 from batch_offboard.errors import ExitCode
 from batch_offboard.jobs import Alarm, CallOutcome, Verdict
 
@@ -91,6 +91,7 @@ def test_a_stranger_in_the_apis_place_stops_the_second_time() -> None:
 def test_failures_stop_only_above_the_share_and_from_twenty_devices_on() -> None:
     assert after(*[ACCEPTED] * 16, *[REFUSED] * 3) is None
     assert after(*[ACCEPTED] * 18, *[REFUSED] * 2) is None
+    assert exit_code_after(*[ACCEPTED] * 17, *[REFUSED] * 3) is ExitCode.REFUSED
     assert exit_code_after(*[ACCEPTED] * 18, *[REFUSED] * 3) is ExitCode.REFUSED
 
 
@@ -118,8 +119,8 @@ def test_a_call_that_is_made_again_is_still_one_of_the_first_five() -> None:
 def test_an_api_that_never_answered_is_tried_for_half_a_minute() -> None:
     brakes = Brakes(10)
     assert brakes.note(NOT_SENT, 100.0) is None
-    assert brakes.note(NOT_SENT, 100.0 + PATIENCE_AT_FIRST - 1) is None
-    halt = brakes.note(NOT_SENT, 100.0 + PATIENCE_AT_FIRST)
+    assert brakes.note(NOT_SENT, 129.0) is None
+    halt = brakes.note(NOT_SENT, 130.0)
     assert halt is not None
     assert halt.exit_code is ExitCode.UNFINISHED
 
@@ -128,8 +129,8 @@ def test_an_api_that_went_away_is_tried_for_ten_minutes() -> None:
     brakes = Brakes(10)
     brakes.note(ACCEPTED, 0.0)
     assert brakes.note(NOT_SENT, 100.0) is None
-    assert brakes.note(NOT_SENT, 100.0 + PATIENCE_LATER - 1) is None
-    assert brakes.note(NOT_SENT, 100.0 + PATIENCE_LATER) is not None
+    assert brakes.note(NOT_SENT, 699.0) is None
+    assert brakes.note(NOT_SENT, 700.0) is not None
 
 
 def test_an_answer_ends_the_count_of_the_absence() -> None:
@@ -154,6 +155,7 @@ def test_an_action_that_belongs_to_another_device_puts_the_row_in_doubt() -> Non
     assert brakes.examine(ACCEPTED, "1" * 40) is ACCEPTED
     outcome = brakes.examine(ACCEPTED, "2" * 40)
     assert (outcome.verdict, outcome.alarm, outcome.action_id) == (Verdict.IN_DOUBT, Alarm.WRONG_ANSWER, "a")
+    assert outcome.code == "WrongAction"
 
 
 @pytest.mark.parametrize(

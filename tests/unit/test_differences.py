@@ -100,6 +100,14 @@ def test_another_batchs_action_is_none_of_this_ones() -> None:
     assert told(CALLED, theirs) == []
 
 
+def test_a_list_that_is_not_whole_misses_nothing() -> None:
+    assert differences(BATCH, {17: ACCEPTED}, [], NOW, whole=False) == []
+
+
+def test_the_device_is_the_one_that_was_called_whatever_the_action_names() -> None:
+    assert told(CALLED, replace(action(), machine_id="")) == [(UNKNOWN, ("x-1",))]
+
+
 def test_the_differences_come_in_the_order_of_the_rows() -> None:
     expected = {3: Expected(3, TWO, "x-3", NOW - 9999), 17: ACCEPTED}
     found = differences(BATCH, expected, [action("x-9", row=21), action("x-8", row=9)], NOW)

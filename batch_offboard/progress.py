@@ -19,6 +19,7 @@ from rich.text import Text
 from batch_offboard.clock import iso_utc
 from batch_offboard.safe_text import one_line
 from batch_offboard.standing import Observer, Progress, spoken_duration
+from batch_offboard.terminal import SPELLED
 
 _SHORTEST_BETWEEN_DRAWINGS = 0.125  # seconds: eyes see no more, and a drawing costs milliseconds
 _SHORTEST_BETWEEN_LINES = 30.0  # seconds of the run's own clock
@@ -73,7 +74,7 @@ class UnbreakableStream:
         try:
             self._stream.write(text)
         except UnicodeEncodeError:
-            self._stream.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
+            self._stream.write(text.encode(self.encoding, SPELLED).decode(self.encoding))
 
     def _attempt(self, action: Callable[[], object]) -> None:
         if self._broken:

@@ -251,8 +251,11 @@ class Step:
     why: str = ""
 
 
-def next_steps(batch: str, state: str, *, pending: int, failed: int, in_doubt: int) -> list[Step]:
-    """What to do about a batch of which so many rows are left in these outcomes."""
+def next_steps(
+    batch: str, state: str, *, pending: int, failed: int, in_doubt: int, open_actions: int = 0
+) -> list[Step]:
+    """What to do about a batch of which so many rows are left in these outcomes, and so many machine actions are not
+    final."""
     if state == "planned" and pending:
         return [Step(f"batch-offboard run {batch}")]
     steps = []
@@ -262,6 +265,8 @@ def next_steps(batch: str, state: str, *, pending: int, failed: int, in_doubt: i
         steps.append(Step(f"batch-offboard retry {batch}", "when the cause is mended"))
     if in_doubt:
         steps.append(Step(f"batch-offboard resume {batch}", "later: it looks in the tenant for the rows in doubt"))
+    if open_actions and not pending:
+        steps.append(Step(f"batch-offboard track {batch}", "follows the machine actions until each is final"))
     return steps
 
 

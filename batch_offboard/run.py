@@ -35,6 +35,7 @@ from batch_offboard.journal.reading import (
     skipped_jobs,
 )
 from batch_offboard.journal.reported import report_head, report_rows
+from batch_offboard.journal.settlements import open_count
 from batch_offboard.lock import lock_paths, only_process
 from batch_offboard.plan import Reason
 from batch_offboard.planning import Purpose, Reading, age_notes, read_sheet, save_plan, staleness
@@ -73,6 +74,7 @@ class RunView:
     halt: Halt | None
     reports: Sequence[Path]
     exit_code: ExitCode
+    open_actions: int = 0  # machine actions that are not final as far as the journal knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +295,8 @@ def _work(
         written = write_reports(desk, batch, asked)
     counts = count(desk.journal, batch.key)
     skipped = skipped_jobs(desk.journal, batch.key)
-    return RunView(batch, counts, skipped, halt, written, exit_code(counts, skipped, halt))
+    left = open_count(desk.journal, batch.key)
+    return RunView(batch, counts, skipped, halt, written, exit_code(counts, skipped, halt), left)
 
 
 def working_alone(desk: Desk, batch: Batch) -> AbstractContextManager[None]:
@@ -357,7 +360,7 @@ class QuotaView:
 
 
 def quotas(desk: Desk) -> list[QuotaView]:
-    """Every quota that the journal has used."""
+    """Every quota that the journal has used; of rehearsals, which have one each, those used in the last hour."""
     views = []
     for scope in scopes_used(desk.journal):
         standing = gate_of(desk, scope, desk.limits()).standing()
@@ -368,5 +371,6 @@ def quotas(desk: Desk) -> list[QuotaView]:
         )
         others = {api: gate_of(desk, scope, desk.limits(), api).standing() for api in (ApiName.READ, ApiName.CANCEL)}
         used = {api: other for api, other in others.items() if other.hour[0]}
-        views.append(QuotaView(scope, standing, next_call, now.wall, used))
+        if used or standing.hour[0] or not desk.options.simulate:
+            views.append(QuotaView(scope, standing, next_call, now.wall, used))
     return views

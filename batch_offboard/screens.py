@@ -4,7 +4,7 @@ Data goes to stdout, talk to stderr. Nothing from a sheet reaches a terminal wit
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,15 +12,16 @@ from batch_offboard.clock import iso_utc
 from batch_offboard.devices import shown
 from batch_offboard.errors import GuardError
 from batch_offboard.fleet import CAUTIONS
+from batch_offboard.folding import display_width
 from batch_offboard.gate import Standing
 from batch_offboard.jobs import JobState
-from batch_offboard.journal.lives import Life
 from batch_offboard.journal.reading import Batch, Counts
 from batch_offboard.plan import Reason
 from batch_offboard.protocol import ApiName
-from batch_offboard.report import advice, next_steps
+from batch_offboard.report import next_steps
 from batch_offboard.run import PlanView, QuotaView, RunView
 from batch_offboard.standing import spoken_duration
+from batch_offboard.terminal import fitted
 
 WORDS = {
     JobState.SUBMITTED: "submitted",
@@ -33,11 +34,12 @@ WORDS = {
 }
 
 
-def show(text: str, *, quiet: bool = False) -> None:
-    """Print data; whoever stopped reading it does not change what has happened."""
+def show(text: str, *, quiet: bool = False, prose: bool = False) -> None:
+    """Print data; whoever stopped reading it does not change what has happened. `prose` is for people and is folded on
+    a terminal; a path or JSON is for programs and stays as it is."""
     if not quiet and sys.stdout is not None:
         with suppress(OSError):
-            sys.stdout.write(f"{text}\n")
+            sys.stdout.write(f"{fitted(text, sys.stdout) if prose else text}\n")
             sys.stdout.flush()
 
 
@@ -47,7 +49,7 @@ def voice(*, quiet: bool) -> Callable[[str], None]:
     def say(text: str) -> None:
         if not quiet and sys.stderr is not None:
             with suppress(OSError):
-                sys.stderr.write(f"{text}\n")
+                sys.stderr.write(f"{fitted(text, sys.stderr)}\n")
                 sys.stderr.flush()
 
     return say
@@ -107,7 +109,7 @@ def plan_text(view: PlanView, *, and_then: bool = True) -> str:
     for reason, number in sorted(view.counts.skipped.items(), key=lambda each: -each[1]):
         lines.append(f"  {number:>7}  skipped: {reason}")
         lines += [
-            f"             row {each.row}: {_label(each.device_id, each.device_name)}: {each.detail}"
+            f"             row {each.row}: {label(each.device_id, each.device_name)}: {each.detail}"
             for each in view.examples.get(reason, ())
         ]
         unnamed = number - len(view.examples.get(reason, ()))
@@ -147,19 +149,15 @@ def _caution_lines(batch: Batch) -> list[str]:
 
 def run_text(view: RunView) -> str:
     """How a run ended, and what to type next."""
-    parts = [f"{number} {WORDS[state]}" for state, number in _by_state(view.counts)]
-    unmade = sum(view.counts.skipped.values())
-    lines = [
-        f"Batch {view.batch.batch_id}: {', '.join([*parts, *([f'{unmade} skipped by the plan'] if unmade else [])])}."
-    ]
+    lines = [f"Batch {view.batch.batch_id}: {', '.join(_parts(view.counts))}."]
     if view.halt is not None:
         lines.append(f"Stopped: {view.halt.reason}")
-    lines += [f"Next: {step}" for step in _next_steps(view.batch, view.counts)]
+    lines += [f"Next: {step}" for step in _next_steps(view.batch, view.counts, view.open_actions)]
     lines.append(f"Exit code {view.exit_code.value}: {view.exit_code.meaning}.")
     return "\n".join(lines)
 
 
-def batch_text(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> str:
+def batch_text(batch: Batch, counts: Counts, skipped: Mapping[Reason, int], open_actions: int) -> str:
     """One batch: what was asked, what happened, what to do next."""
     facts = {
         "state": batch.state,
@@ -181,26 +179,22 @@ def batch_text(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> s
     lines += [f"  {number:>7}  skipped: {reason}" for reason, number in all_skipped(counts, skipped).items()]
     if batch.halted_because:
         lines += ["", f"  stopped: {batch.halted_because}"]
-    lines += ["", *(f"  next: {step}" for step in _next_steps(batch, counts))]
+    lines += ["", *(f"  next: {step}" for step in _next_steps(batch, counts, open_actions))]
     return "\n".join(lines).rstrip()
 
 
-def list_text(batches: Sequence[tuple[Batch, Counts]]) -> str:
-    """The batches as a table."""
+def list_text(batches: Sequence[tuple[Batch, Counts]], width: int | None = None) -> str:
+    """The batches as a table; as two lines each where a terminal of this width (columns) has no room for it."""
     if not batches:
         return "No batches yet; begin with `batch-offboard plan FILE`."
-    head = [
-        "batch",
-        "state",
-        "planned",
-        "rows",
-        "submitted",
-        "failed",
-        "in doubt",
-        "pending",
-        "skipped",
-        "source",
-    ]
+    table = _batch_table(batches)
+    if width is None or max(map(display_width, table.split("\n"))) <= width:
+        return table
+    return "\n".join(f"{_briefly(batch)}\n    {_counted(counts)}" for batch, counts in batches)
+
+
+def _batch_table(batches: Sequence[tuple[Batch, Counts]]) -> str:
+    head = ["batch", "state", "planned", "rows", "submitted", "failed", "in doubt", "pending", "skipped", "source"]
     lines = [
         [
             batch.batch_id,
@@ -219,15 +213,25 @@ def list_text(batches: Sequence[tuple[Batch, Counts]]) -> str:
     return _columns([head, *lines], right=range(3, 9))
 
 
-def lives_text(batch: Batch, lives: Sequence[Life]) -> str:
-    """Each row's decision, attempts and state in plain sentences."""
-    return "\n\n".join("\n".join(_life_lines(batch, life)) for life in lives)
+def _briefly(batch: Batch) -> str:
+    return f"{batch.batch_id}  {batch.state:<9} {shown(batch.source_name)}"
+
+
+def _parts(counts: Counts) -> list[str]:
+    unmade = sum(counts.skipped.values())
+    parts = [f"{number} {WORDS[state]}" for state, number in _by_state(counts)]
+    return [*parts, f"{unmade} skipped by the plan"] if unmade else parts
+
+
+def _counted(counts: Counts) -> str:
+    parts = _parts(counts)
+    return f"{counts.rows} {'row' if counts.rows == 1 else 'rows'}" + (f": {', '.join(parts)}" if parts else "")
 
 
 def quotas_text(views: Sequence[QuotaView]) -> str:
     """What is left of both windows, and when the next call may go."""
     if not views:
-        return "No call was made yet: the whole quota is left, and the next call may go at once."
+        return "No call was made in the last hour: the whole quota is left, and the next call may go at once."
     return "\n\n".join(_quota_text(view) for view in views)
 
 
@@ -260,56 +264,11 @@ def _window_lines(standing: Standing, indent: str = "  ") -> list[str]:
 _OTHER_QUOTAS = {ApiName.READ: "reading the tenant", ApiName.CANCEL: "cancelling"}
 
 
-def _life_lines(batch: Batch, life: Life) -> list[str]:
-    row = life.report_row
-    lines = [
-        f"Row {row.row} of batch {batch.batch_id}: {_label(row.device_id, row.device_name)}",
-        f"  {iso_utc(batch.planned_at)}  planned from {shown(batch.source_name)}: "
-        + (f"skipped, {life.reason}: {row.error_message}" if life.reason else "to offboard"),
-    ]
-    events = sorted([*_call_events(life), *_settlement_events(life)])
-    lines += [line for _, _, told in events for line in told]
-    lines.append(f"  now        {row.outcome.replace('_', ' ')}" + (f", {row.error_code}" if row.error_code else ""))
-    if row.machine_action_id:
-        status = f", {row.action_status} when last seen" if row.action_status else ""
-        lines.append(f"  action     {shown(row.machine_action_id)}{status}")
-    lines.append(f"  advice     {advice(row, batch.batch_id)}")
-    return lines
-
-
-_Event = tuple[float, int, list[str]]
-
-
-def _call_events(life: Life) -> Iterator[_Event]:
-    """Each call's beginning and end, with the times and the order in which they came."""
-    for number, call in enumerate(life.calls):
-        what = "cancellation" if call.api == ApiName.CANCEL else "attempt"
-        yield call.started_at, number, [f"  {iso_utc(call.started_at)}  {what} {call.attempt} begun"]
-        if call.ended_at is None:
-            continue
-        status = f"HTTP {call.http_status}, " if call.http_status else ""
-        words = ": ".join(word for word in (call.code, call.message) if word)
-        said = f" ({status}{words})".replace(", )", ")") if status or words else ""
-        verdict = call.verdict.replace("_", " ")
-        told = [f"  {iso_utc(call.ended_at)}  {what} {call.attempt} ended: {verdict}{said}"]
-        if call.target:
-            told.append(f"             Microsoft's tracking ID: {shown(call.target)}")
-        yield call.ended_at, number, told
-
-
-def _settlement_events(life: Life) -> Iterator[_Event]:
-    for each in life.settlements:
-        who = f"by {shown(each.who)}" if each.who else "by the tenant's list"
-        what = "accepted" if each.accepted else "not accepted"
-        action = f", machine action {shown(each.action_id)}" if each.action_id else ""
-        note = f" ({shown(each.note, 300)})" if each.note else ""
-        line = f"  {iso_utc(each.at)}  attempt {each.attempt} settled {who}: {what}{action}{note}"
-        yield each.at, len(life.calls), [line]
-
-
-def _next_steps(batch: Batch, counts: Counts) -> list[str]:
+def _next_steps(batch: Batch, counts: Counts, open_actions: int) -> list[str]:
     pending, failed, in_doubt = map(counts.of, (JobState.PENDING, JobState.FAILED, JobState.IN_DOUBT))
-    steps = next_steps(batch.batch_id, batch.state, pending=pending, failed=failed, in_doubt=in_doubt)
+    steps = next_steps(
+        batch.batch_id, batch.state, pending=pending, failed=failed, in_doubt=in_doubt, open_actions=open_actions
+    )
     return [f"{step.command} ({step.why})" if step.why else step.command for step in steps]
 
 
@@ -328,7 +287,8 @@ def _title(word: str, batch: Batch) -> str:
     return f"{word} {batch.batch_id}" + (" (SIMULATED: no real device is touched)" if batch.simulated else "")
 
 
-def _label(device_id: str, device_name: str) -> str:
+def label(device_id: str, device_name: str) -> str:
+    """A device as its row names it."""
     return " ".join(shown(text) for text in (device_id, device_name) if text) or "(empty)"
 
 

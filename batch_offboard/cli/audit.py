@@ -56,7 +56,8 @@ def verify(
         raise UsageError(f"--anchor: {error}.") from None
     with Desk(options_of(config, journal, simulate)) as desk:
         view = auditing.verify(desk, anchors)
-    screens.show(screens_audit.audit_json(view) if json else screens_audit.audit_text(view), quiet=quiet and not json)
+    text = screens_audit.audit_json(view) if json else screens_audit.audit_text(view)
+    screens.show(text, quiet=quiet and not json, prose=not json)
     return view.exit_code
 
 

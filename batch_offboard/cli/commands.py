@@ -4,6 +4,7 @@ What a command needs is imported inside it, so that `--help` and the quick comma
 """
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -49,7 +50,8 @@ def plan(
     chosen = options_of(config, journal, simulate, comment=comment, max_devices=max_devices, lookup=not no_lookup)
     with Desk(chosen, create=True) as desk:
         view = run.plan(desk, file, reading)
-    screens.show(screens_json.plan_json(view) if json else screens.plan_text(view), quiet=quiet and not json)
+    text = screens_json.plan_json(view) if json else screens.plan_text(view)
+    screens.show(text, quiet=quiet and not json, prose=not json)
     return run.exit_code_of_plan(view)
 
 
@@ -216,10 +218,11 @@ def list_(
     from batch_offboard import screens, screens_json
     from batch_offboard.desk import Desk
     from batch_offboard.journal.reading import count, list_batches
+    from batch_offboard.terminal import width_of
 
     with Desk(options_of(config, journal, simulate), create=True) as desk:
         batches = [(batch, count(desk.journal, batch.key)) for batch in list_batches(desk.journal)]
-    screens.show(screens_json.list_json(batches) if json else screens.list_text(batches))
+    screens.show(screens_json.list_json(batches) if json else screens.list_text(batches, width_of(sys.stdout)))
     return ExitCode.OK
 
 
@@ -235,13 +238,16 @@ def show(
     from batch_offboard import screens, screens_json
     from batch_offboard.desk import Desk
     from batch_offboard.journal.reading import count, skipped_jobs
+    from batch_offboard.journal.settlements import open_count
 
     with Desk(options_of(config, journal, simulate, batch=batch)) as desk:
         found = desk.batch(batch)
         counts, skipped = count(desk.journal, found.key), skipped_jobs(desk.journal, found.key)
-    screens.show(
-        screens_json.batch_json(found, counts, skipped) if json else screens.batch_text(found, counts, skipped)
-    )
+        open_actions = open_count(desk.journal, found.key)
+    if json:
+        screens.show(screens_json.batch_json(found, counts, skipped))
+    else:
+        screens.show(screens.batch_text(found, counts, skipped, open_actions), prose=True)
     return ExitCode.OK
 
 
@@ -258,13 +264,14 @@ def explain(
     json: given.Json = False,
 ) -> int:
     """Tell the life of one device: decision, attempts, answers, times."""
-    from batch_offboard import run, screens, screens_json
+    from batch_offboard import run, screens, screens_json, screens_lives
     from batch_offboard.desk import Desk
 
     with Desk(options_of(config, journal, simulate, batch=batch)) as desk:
         found = desk.batch(batch)
         lives = run.lives_of(desk, found, row_or_device)
-    screens.show(screens_json.lives_json(found, lives) if json else screens.lives_text(found, lives))
+    text = screens_json.lives_json(found, lives) if json else screens_lives.lives_text(found, lives)
+    screens.show(text, prose=not json)
     return ExitCode.OK
 
 
@@ -281,7 +288,7 @@ def quota(
 
     with Desk(options_of(config, journal, simulate), create=True) as desk:
         views = run.quotas(desk)
-    screens.show(screens_json.quotas_json(views) if json else screens.quotas_text(views))
+    screens.show(screens_json.quotas_json(views) if json else screens.quotas_text(views), prose=not json)
     return ExitCode.OK
 
 

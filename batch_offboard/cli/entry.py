@@ -1,6 +1,5 @@
 """The entry: runs a command and turns whatever happens into one sentence and an exit code."""
 
-import io
 import os
 import sys
 import traceback
@@ -13,6 +12,7 @@ from typer.exceptions import TyperException
 from batch_offboard.cli import audit, commands, following, scheduling, unattended
 from batch_offboard.cli.app import app
 from batch_offboard.errors import BatchOffboardError, ExitCode
+from batch_offboard.terminal import fitted, take_every_character
 
 # Importing them has registered their commands; `--help` lists them in this order.
 COMMANDS = (commands, following, unattended)
@@ -28,7 +28,7 @@ TYPERS_CTRL_C = 130
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """The exit code of the command that the arguments name; nothing is raised."""
-    _speak_utf8()
+    take_every_character()
     command = typer.main.get_command(app)
     try:
         ended = command.main(list(arguments) or ["--help"], prog_name="batch-offboard", standalone_mode=False)
@@ -52,6 +52,8 @@ def _exit_code(error: BaseException) -> int:
         case KeyboardInterrupt() | typer.Abort():
             _say("batch-offboard: stopped; nothing more is sent.")
             return ExitCode.UNFINISHED
+        case SystemExit(code=None | 0):
+            return ExitCode.OK  # what typer does by itself, such as showing its completion script
         case SystemExit() | BrokenPipeError():
             return ExitCode.UNFINISHED  # the reader of our output has gone before the work was done
         case _:
@@ -60,14 +62,7 @@ def _exit_code(error: BaseException) -> int:
 
 def _say(text: str) -> None:
     with suppress(OSError):
-        typer.echo(text, err=True)
-
-
-def _speak_utf8() -> None:
-    """A name from a sheet must not end the program because the console knows fewer characters."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+        typer.echo(text if sys.stderr is None else fitted(text, sys.stderr), err=True)
 
 
 def _finish_talking() -> None:

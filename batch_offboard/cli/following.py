@@ -35,7 +35,7 @@ def check(
 
     view = checkup.check(options_of(config, journal, simulate=False))
     text = screens_following.check_json(view) if json else screens_following.check_text(view)
-    screens.show(text, quiet=quiet and not json)
+    screens.show(text, quiet=quiet and not json, prose=not json)
     return view.exit_code
 
 
@@ -66,7 +66,7 @@ def track(
     if json:
         screens.show(screens_following.track_json(view))
     elif not quiet:
-        screens.show(screens_following.track_text(view))
+        screens.show(screens_following.track_text(view), prose=True)
     return view.exit_code
 
 
@@ -98,7 +98,7 @@ def cancel(
     if json:
         screens.show(screens_following.cancel_json(view))
     elif not quiet:
-        screens.show(screens_following.cancel_text(view))
+        screens.show(screens_following.cancel_text(view), prose=True)
     return view.exit_code
 
 
@@ -132,5 +132,5 @@ def resolve(
     if json:
         screens.show(screens_following.resolve_json(found, row, counts, accepted=accepted))
     elif not quiet:
-        screens.show(screens_following.resolve_text(found, row, accepted=accepted))
+        screens.show(screens_following.resolve_text(found, row, accepted=accepted), prose=True)
     return ExitCode.OK

@@ -34,9 +34,8 @@ def nightly(
     with signals_like_ctrl_c():
         with working(chosen, None, yes=True, quiet=quiet, create=True) as (desk, talk):
             view = order.nightly(desk, inbox, talk)
-        screens.show(
-            screens_nightly.night_json(view) if json else screens_nightly.night_text(view), quiet=quiet and not json
-        )
+        text = screens_nightly.night_json(view) if json else screens_nightly.night_text(view)
+        screens.show(text, quiet=quiet and not json, prose=not json)
         if view.missed:
             screens.voice(quiet=quiet)(f"No run began in the night of {view.missed}.")
             show_told(

@@ -67,9 +67,8 @@ def end_of_run(view: "RunView | TrackView", chosen: "Options", *, json: bool, qu
     from batch_offboard.tracking import TrackView
 
     if isinstance(view, TrackView):
-        screens.show(
-            screens_following.track_json(view) if json else screens_following.track_text(view), quiet=quiet and not json
-        )
+        text = screens_following.track_json(view) if json else screens_following.track_text(view)
+        screens.show(text, quiet=quiet and not json, prose=not json)
     elif json:
         screens.show(screens_json.run_json(view))
     elif not quiet:

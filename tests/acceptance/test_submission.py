@@ -125,7 +125,8 @@ def test_explain_tells_the_life_of_a_device_by_row_and_by_id(submitted: Submitte
     assert (life["row"], life["device_id"], life["machine_action_id"]) == (18, device, action)
     assert [(call["attempt"], call["http_status"]) for call in life["attempts"]] == [(1, 201)]
     text = submitted.office.run("explain", submitted.batch, device).out
-    assert "attempt 1 ended: submitted" in text
+    assert "Attempt 1 to offboard it began." in text
+    assert "Defender accepted it (HTTP 201)." in text
     assert action in text
 
 

@@ -1,0 +1,195 @@
+"""What the commands print for people, at the width of their terminal."""
+
+import io
+from contextlib import redirect_stdout
+from dataclasses import replace
+
+import pytest
+
+from batch_offboard import screens, screens_lives
+from batch_offboard.jobs import JobState, Verdict
+from batch_offboard.journal.lives import Call, Life
+from batch_offboard.journal.reading import Batch, Counts
+from batch_offboard.journal.settlements import Settlement
+from batch_offboard.plan import Reason
+from batch_offboard.protocol import ApiName
+from batch_offboard.report import Outcome, ReportRow
+
+AT = 1795508131.0  # 2026-11-24T08:15:31Z
+BATCH = Batch(
+    key=1,
+    batch_id="20261124-0815-kqzt",
+    scope_key=1,
+    scope="tenant/application",
+    state="finished",
+    halted_because="",
+    held=False,
+    planned_at=AT,
+    started_at=AT + 60,
+    ended_at=AT + 120,
+    source_path="leavers.csv",
+    source_name="leavers.csv",
+    source_sha256="0" * 64,
+    source_kind="CSV",
+    columns=(),
+    reading={},
+    reports=(),
+    api_url="https://api.security.microsoft.com",
+    comment="CHG0042",
+    simulated=False,
+    tool_version="1",
+    lookup_wanted=True,
+    looked_up_at=None,
+    findings={},
+)
+COUNTS = Counts({JobState.SUBMITTED: 25, JobState.FAILED: 2}, {Reason.NOT_FOUND: 3})
+DEVICE = "0123456789abcdef0123456789abcdef01234567"
+ROW = ReportRow(4, DEVICE, "lt-0003", Outcome.SUBMITTED, "", "", "", "", None, 1, AT, AT, ())
+CALL = Call(ApiName.OFFBOARD, 1, AT + 60, AT + 61, Verdict.SUBMITTED, 201, "", "", "")
+
+
+class Terminal(io.StringIO):
+    """A terminal of 80 columns, as its size in the environment says."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def wide_80(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+# ── folding ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.usefixtures("wide_80")
+def test_a_terminal_folds_what_is_for_people_between_words() -> None:
+    with redirect_stdout(Terminal()) as terminal:
+        screens.show("       40  of these were seen in the last 7 days and may still be in use (row 2, 3)", prose=True)
+
+    assert terminal.getvalue().splitlines() == [
+        "       40  of these were seen in the last 7 days and may still be in use (row 2,",
+        "           3)",
+    ]
+
+
+@pytest.mark.usefixtures("wide_80")
+def test_a_terminal_leaves_data_whole() -> None:
+    path = "/srv/the reports of " + "November " * 10
+    with redirect_stdout(Terminal()) as terminal:
+        screens.show(path)
+
+    assert terminal.getvalue() == f"{path}\n"
+
+
+@pytest.mark.usefixtures("wide_80")
+def test_a_pipe_gets_whole_lines() -> None:
+    with redirect_stdout(io.StringIO()) as pipe:
+        screens.show("word " * 30, prose=True)
+
+    assert len(pipe.getvalue().splitlines()) == 1
+
+
+# ── list ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("width", [None, 200])
+def test_batches_are_a_table_where_there_is_room(width: int | None) -> None:
+    head, line = screens.list_text([(BATCH, COUNTS)], width).splitlines()
+
+    assert head.split() == [
+        *("batch", "state", "planned", "rows", "submitted", "failed", "in", "doubt", "pending", "skipped", "source")
+    ]
+    assert line.split() == [
+        *("20261124-0815-kqzt", "finished", "2026-11-24T08:15:31Z", "30", "25", "2", "0", "0", "3", "leavers.csv")
+    ]
+
+
+def test_a_batch_is_two_lines_where_there_is_none() -> None:
+    assert screens.list_text([(BATCH, COUNTS)], 80).splitlines() == [
+        "20261124-0815-kqzt  finished  leavers.csv",
+        "    30 rows: 25 submitted, 2 failed, 3 skipped by the plan",
+    ]
+
+
+# ── what to type next ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def next_lines(counts: Counts, open_actions: int, state: str = "finished") -> list[str]:
+    text = screens.batch_text(replace(BATCH, state=state), counts, {}, open_actions)
+    return [line.strip() for line in text.splitlines() if line.startswith("  next:")]
+
+
+def test_a_batch_whose_actions_are_open_names_track() -> None:
+    counts = Counts({JobState.SUBMITTED: 25}, {})
+    follow = "next: batch-offboard track 20261124-0815-kqzt (follows the machine actions until each is final)"
+
+    assert next_lines(counts, 4) == [follow]
+    assert next_lines(counts, 0) == []
+
+
+def test_what_is_left_to_send_comes_before_following_what_was_sent() -> None:
+    counts = Counts({JobState.SUBMITTED: 25, JobState.PENDING: 3}, {})
+
+    assert next_lines(counts, 4, "stopped") == ["next: batch-offboard resume 20261124-0815-kqzt"]
+
+
+# ── the life of a device ──────────────────────────────────────────────────────────────────────────────────
+
+
+def told(life: Life) -> list[str]:
+    return screens_lives.lives_text(BATCH, [life]).splitlines()
+
+
+def test_a_life_is_told_in_sentences_with_their_times() -> None:
+    row = replace(ROW, machine_action_id="43b001bb", action_status="Succeeded")
+
+    assert told(Life(row, "", None, (CALL,))) == [
+        f"Row 4 of batch 20261124-0815-kqzt: {DEVICE} lt-0003",
+        "  2026-11-24T08:15:31Z  The plan took it from leavers.csv, to be offboarded.",
+        "  2026-11-24T08:16:31Z  Attempt 1 to offboard it began.",
+        "  2026-11-24T08:16:32Z  Defender accepted it (HTTP 201).",
+        "  now                   It is submitted; its machine action is 43b001bb, Succeeded when last seen.",
+        "  what to do            Nothing to do: the device is offboarded.",
+    ]
+
+
+def test_a_doubt_and_who_settled_it_are_told_in_their_order() -> None:
+    doubt = replace(CALL, verdict=Verdict.IN_DOUBT, http_status=500, code="Internal", message="Busy.")
+    settled = Settlement(1, AT + 100, "person", "ann", accepted=False, action_id="", note="looked in the portal")
+
+    assert told(Life(replace(ROW, outcome=Outcome.PENDING), "", None, (doubt,), (settled,)))[3:6] == [
+        "  2026-11-24T08:16:32Z  No clear answer came, so Defender may have accepted it (HTTP 500, Internal: Busy).",
+        "  2026-11-24T08:17:11Z  ann said that attempt 1 was not accepted (looked in the portal).",
+        "  now                   It is pending, not sent yet.",
+    ]
+
+
+def test_a_row_that_the_plan_left_out_says_why() -> None:
+    row = replace(
+        ROW, outcome=Outcome.SKIPPED, error_code="not_found", error_message="The tenant has no such device.", attempts=0
+    )
+
+    assert told(Life(row, "not_found", None, ()))[1:3] == [
+        "  2026-11-24T08:15:31Z  The plan left it out of leavers.csv as not_found: The tenant has no such device.",
+        "  now                   It is skipped and was not sent (not_found).",
+    ]
+
+
+def test_a_call_that_a_crash_cut_off_is_not_said_to_have_ended() -> None:
+    cut = replace(CALL, ended_at=None, verdict="", http_status=None)
+
+    assert told(Life(replace(ROW, outcome=Outcome.IN_DOUBT), "", None, (cut,)))[2] == (
+        "  2026-11-24T08:16:31Z  Attempt 1 to offboard it began; how it ended is not recorded."
+    )
+
+
+@pytest.mark.parametrize("api", [ApiName.OFFBOARD, ApiName.CANCEL])
+@pytest.mark.parametrize("verdict", Verdict)
+def test_every_verdict_has_a_sentence(api: ApiName, verdict: Verdict) -> None:
+    sentence = told(Life(ROW, "", None, (replace(CALL, api=api, verdict=verdict, http_status=None),)))[3]
+
+    assert sentence.endswith(".")
+    assert "None" not in sentence
+    assert "_" not in sentence

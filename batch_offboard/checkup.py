@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 
 from batch_offboard.clock import iso_utc
 from batch_offboard.config import AccessToken, Config, Endpoints
-from batch_offboard.desk import Desk, Options, default_journal
+from batch_offboard.desk import Desk, Options
 from batch_offboard.errors import BatchOffboardError, ConfigError, ExitCode, SignInError
+from batch_offboard.places import default_journal
 from batch_offboard.report_files import ensure_writable
 from batch_offboard.settling import CLOCKS_APART
 from batch_offboard.signin import Claims, TokenKind

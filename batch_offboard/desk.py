@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
-import platformdirs
-
 from batch_offboard import logs
 from batch_offboard.brakes import Halt
 from batch_offboard.clock import Clock, LoopClock, SystemClock
@@ -21,6 +19,7 @@ from batch_offboard.fasttime import loop_factory
 from batch_offboard.guards import GuardLimits
 from batch_offboard.journal.reading import Batch, accepted_actions, devices_of, find_batch, latest_time
 from batch_offboard.journal.store import Journal
+from batch_offboard.places import default_journal, rehearsal_journal, state_folder
 from batch_offboard.protected import Protected, parse_protected
 from batch_offboard.quota import QuotaLimits
 from batch_offboard.target import Target, limits_of, real_target, rehearsal_target
@@ -245,7 +244,7 @@ class Desk:
         if self.options.journal is not None:
             return self.options.cwd / self.options.journal
         if self.options.simulate:
-            return state_folder() / "rehearsal.db"
+            return rehearsal_journal()
         configured = self.config.journal if self.config else None
         return configured or default_journal()
 
@@ -281,16 +280,6 @@ def read_list(path: Path) -> str:
 def _predicate(why: str) -> str:
     """What is wrong with a file, so that it can follow its name."""
     return why if why.startswith(("is ", "has ")) else f"cannot be read ({why})"
-
-
-def state_folder() -> Path:
-    """The user's folder for what programs remember, as the operating system has it."""
-    return platformdirs.user_state_path("batch-offboard", appauthor=False)
-
-
-def default_journal() -> Path:
-    """Where the journal lies if nobody says otherwise."""
-    return state_folder() / "journal.db"
 
 
 def lock_folder() -> Path:

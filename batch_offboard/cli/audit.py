@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from batch_offboard.cli import completing
 from batch_offboard.cli import options as given
 from batch_offboard.cli.times import moment_in_iso
 from batch_offboard.cli.working import options_of
@@ -69,7 +70,10 @@ def export(
     ] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before then.")] = None,
     batch: Annotated[
-        str | None, typer.Option("--batch", metavar="BATCH", help="Only what is about this batch.")
+        str | None,
+        typer.Option(
+            "--batch", metavar="BATCH", help="Only what is about this batch.", autocompletion=completing.batches
+        ),
     ] = None,
     form: Annotated[
         ExportFormat | None,

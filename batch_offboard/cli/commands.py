@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from batch_offboard.cli import completing
 from batch_offboard.cli import options as given
 from batch_offboard.cli.app import app
 from batch_offboard.cli.working import (
@@ -58,7 +59,12 @@ def plan(
 @app.command(name="run", epilog="Example: batch-offboard run devices.xlsx --comment 'Decommissioned, CHG0042'")
 def run_(
     file_or_batch: Annotated[
-        str, typer.Argument(metavar="FILE|BATCH", help="Spreadsheet to plan and run, or a saved plan.")
+        str,
+        typer.Argument(
+            metavar="FILE|BATCH",
+            help="Spreadsheet to plan and run, or a saved plan.",
+            autocompletion=completing.batches_or_files,
+        ),
     ],
     config: given.ConfigPath = None,
     journal: given.JournalPath = None,
@@ -116,7 +122,12 @@ def run_(
 @app.command(epilog="Example: batch-offboard resume")
 def resume(
     batch: Annotated[
-        str | None, typer.Argument(metavar="[BATCH]", help="Batch ID [default: the newest unfinished batch].")
+        str | None,
+        typer.Argument(
+            metavar="[BATCH]",
+            help="Batch ID [default: the newest unfinished batch].",
+            autocompletion=completing.batches,
+        ),
     ] = None,
     config: given.ConfigPath = None,
     journal: given.JournalPath = None,

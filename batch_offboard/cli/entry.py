@@ -92,7 +92,7 @@ def _kept(error: BaseException) -> str:
     """The log in which the error stands with its traceback; empty if it could not be kept."""
     try:
         from batch_offboard import logs
-        from batch_offboard.desk import state_folder
+        from batch_offboard.places import state_folder
 
         return str(logs.keep_error(error, state_folder() / LOG_NAME) or "")
     except Exception:  # noqa: BLE001  # a broken installation, perhaps, and then there is nothing to lose

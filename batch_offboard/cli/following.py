@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from batch_offboard.cli import completing
 from batch_offboard.cli import options as given
 from batch_offboard.cli.app import app
 from batch_offboard.cli.times import deadline
@@ -43,7 +44,11 @@ def check(
 def track(
     batch: Annotated[
         str | None,
-        typer.Argument(metavar="[BATCH]", help="Batch ID [default: the newest batch with open machine actions]."),
+        typer.Argument(
+            metavar="[BATCH]",
+            help="Batch ID [default: the newest batch with open machine actions].",
+            autocompletion=completing.batches,
+        ),
     ] = None,
     config: given.ConfigPath = None,
     journal: given.JournalPath = None,

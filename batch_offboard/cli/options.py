@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from batch_offboard.cli import completing
+
 
 class ReportOutcome(StrEnum):
     """The outcomes that `--only` can choose from a report."""
@@ -124,7 +126,9 @@ TenantSpeed = Annotated[
     float,
     typer.Option("--speed", metavar="N", callback=_positive, help="Let the tenant's time pass N times faster."),
 ]
-BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="Batch ID, or the beginning of one.")]
+BatchName = Annotated[
+    str, typer.Argument(metavar="BATCH", help="Batch ID, or the beginning of one.", autocompletion=completing.batches)
+]
 EnvFile = Annotated[
     Path | None,
     typer.Option("--env-file", metavar="PATH", help="Set the variables in this file first, one NAME=value a line."),

@@ -175,7 +175,7 @@ def _standings(kind: SchedulerKind | None, name: str) -> "list[tuple[Scheduler, 
 
 
 def _machine() -> "Machine":
-    from batch_offboard.desk import state_folder
+    from batch_offboard.places import state_folder
     from batch_offboard.schedule.planning import Machine
 
     domain = os.environ.get("USERDOMAIN")

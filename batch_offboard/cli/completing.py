@@ -1,0 +1,46 @@
+"""What a shell offers for a batch when a person presses the Tab key. It says no error: nobody is there to hear it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from batch_offboard.errors import BatchOffboardError
+
+OFFERED = 50  # more do not help to choose
+
+
+def batches(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """The newest batches that begin so, each with its state and sheet: real ones and rehearsals, as is meant."""
+    from batch_offboard.journal.names import newest_names
+
+    found = [name for journal in _journals(ctx.params) for name in newest_names(journal, incomplete, OFFERED)]
+    return [(name, "".join(sign for sign in words if sign.isprintable())) for name, words in found[:OFFERED]]
+
+
+def batches_or_files(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Likewise, where a file is meant as well: nothing before the first sign, so that the shell offers the files."""
+    return batches(ctx, incomplete) if incomplete else []
+
+
+def _journals(given: dict[str, Any]) -> Iterator[Path]:
+    from batch_offboard.places import default_journal, rehearsal_journal
+
+    if given.get("journal"):
+        yield Path(given["journal"])
+        return
+    if not given.get("simulate"):
+        yield _configured(given.get("config")) or default_journal()
+    yield rehearsal_journal()
+
+
+def _configured(config: Path | str | None) -> Path | None:
+    from batch_offboard.config.loading import is_configured, load_config
+
+    path, here = (Path(config) if config else None), Path.cwd()
+    try:
+        return load_config(path, os.environ, here).journal if is_configured(path, os.environ, here) else None
+    except BatchOffboardError:
+        return None

@@ -61,7 +61,7 @@ def cancel(
         if not chosen:
             raise UsageError(
                 f"Batch {batch.batch_id} has nothing to cancel{' in these rows' if rows else ''}: no action of its own "
-                "is open."
+                f"is open; `batch-offboard show {batch.batch_id}` tells where it stands."
             )
         with refusals_recorded(desk, batch):
             confirm(batch, len(chosen))

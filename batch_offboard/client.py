@@ -47,7 +47,10 @@ class ApiClient:
         slot.use()
         url = URL(request.url, encoded=True)
         if url.origin() != self._origin:
-            raise ConfigError(f"A request for {url.host} was not sent: the configuration names {self._origin.host}.")
+            raise ConfigError(
+                f"A request for {url.host} was not sent, since the configuration names {self._origin.host}; "
+                "check api_url."
+            )
         headers = {**request.headers, "Authorization": f"Bearer {await self._token()}"}
         trace = SimpleNamespace(sent=False)
         try:

@@ -291,4 +291,7 @@ def lock_folder() -> Path:
             continue
         if os.access(folder, os.W_OK):
             return folder
-    raise BusyError("No folder for the lock can be written, neither the user's nor the system's for temporary files.")
+    raise BusyError(
+        "No folder for the lock can be written, neither the user's nor the system's for temporary files; "
+        "make one of them writable."
+    )

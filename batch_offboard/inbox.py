@@ -65,7 +65,8 @@ class Inbox:
                 folder.mkdir(exist_ok=True)
             except OSError as error:
                 raise UsageError(
-                    f"The folder {one_line(str(folder))} cannot be made ({_reason(error)}); nothing was sent."
+                    f"The folder {one_line(str(folder))} cannot be made ({_reason(error)}); nothing was sent. "
+                    "Check who may write there."
                 ) from error
             if folder.is_symlink():  # a move to another disk is no rename
                 raise UsageError(f"{one_line(str(folder))} leads elsewhere; it must be a folder of the inbox itself.")
@@ -111,7 +112,9 @@ class Inbox:
         try:
             target.write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
-            raise InboxError(f"{one_line(str(target))} cannot be written ({_reason(error)}).") from error
+            raise InboxError(
+                f"{one_line(str(target))} cannot be written ({_reason(error)}); check who may write there."
+            ) from error
 
 
 def is_open_elsewhere(sheet: Path) -> bool:
@@ -126,7 +129,7 @@ def sha256_of(sheet: Path) -> str:
         with sheet.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise InputError(f"{one_line(sheet.name)} cannot be read ({_reason(error)}).") from error
+        raise InputError(f"{one_line(sheet.name)} cannot be read ({_reason(error)}); check who may read it.") from error
 
 
 def free_name(folder: Path, name: str) -> Path:
@@ -143,7 +146,9 @@ def _files(folder: Path, chosen: Callable[[str], bool]) -> Iterator[Found]:
     try:
         names = sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
-        raise InboxError(f"{one_line(str(folder))} cannot be read ({_reason(error)}).") from error
+        raise InboxError(
+            f"{one_line(str(folder))} cannot be read ({_reason(error)}); check who may read it."
+        ) from error
     for name in names:
         found = _found(folder / name) if chosen(name) else None
         if found is not None:
@@ -176,7 +181,8 @@ def _found(path: Path) -> Found | None:
 
 
 def _cannot_move(sheet: Path, folder: Path, error: OSError) -> str:
-    return f"{one_line(str(sheet))} cannot be moved to {one_line(str(folder))} ({_reason(error)})."
+    places = f"{one_line(str(sheet))} cannot be moved to {one_line(str(folder))}"
+    return f"{places} ({_reason(error)}); check who may write there."
 
 
 def _reason(error: OSError) -> str:

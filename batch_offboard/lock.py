@@ -56,7 +56,9 @@ def _one(path: Path, doing: str, since: str, at_work_on: str) -> Iterator[None]:
     except Timeout:
         raise BusyError(_holder(note, at_work_on)) from None
     except OSError as error:
-        raise BusyError(f"The lock {path} cannot be taken ({error.strerror or error}).") from error
+        raise BusyError(
+            f"The lock {path} cannot be taken ({error.strerror or error}); check who may write there."
+        ) from error
     try:
         _write_note(note, doing, since)
         yield

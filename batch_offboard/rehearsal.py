@@ -109,7 +109,7 @@ def token_in(environ: Mapping[str, str], variable: str | None) -> str | None:
     if variable is None:
         return None
     if not environ.get(variable):
-        raise UsageError(f"The variable {variable} (--token-env) is not set.")
+        raise UsageError(f"The variable {variable} (--token-env) is not set; set it, or name another.")
     return environ[variable]
 
 

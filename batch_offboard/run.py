@@ -194,7 +194,10 @@ def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView
     batch = desk.batch(name)
     counts = count(desk.journal, batch.key)
     if not counts.of(JobState.FAILED):
-        raise UsageError(f"Batch {batch.batch_id} has no failed rows to retry.")
+        raise UsageError(
+            f"Batch {batch.batch_id} has no failed rows to retry; `batch-offboard show {batch.batch_id}` tells "
+            "where its rows stand."
+        )
     view = view_plan(desk, batch, counts=Counts({JobState.PENDING: counts.of(JobState.FAILED, JobState.PENDING)}, {}))
     clearance = _cleared(desk, view, talk)
 

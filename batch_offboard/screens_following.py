@@ -31,7 +31,7 @@ def confirm_cancel(*, yes: bool, quiet: bool) -> Callable[[Batch, int], None]:
         sys.stderr.write(f"This keeps up to {devices_text(actions)} in Defender. Type {actions} to go ahead: ")
         sys.stderr.flush()
         if sys.stdin.readline().strip() != str(actions):
-            raise GuardError("Not confirmed; nothing was sent.")
+            raise GuardError(f"Not confirmed; nothing was sent. To ask again: batch-offboard cancel {batch.batch_id}")
 
     return confirm
 

@@ -108,7 +108,8 @@ def run_(
         raise UsageError(f"There is no file {path}; check the name and the folder.")
     if not path.exists() and (comment or reading != reading_of(None, None, None, False, False, None)):
         raise UsageError(
-            f"There is no file {path}, and a batch keeps the comment and the reading that it was planned with."
+            f"There is no file {path}, and a batch keeps the comment and the reading that it was planned with; "
+            "check the name, or leave these options out."
         )
     with working(chosen, report, yes, quiet, create=path.exists()) as (desk, talk):
         if path.exists():

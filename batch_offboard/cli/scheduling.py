@@ -131,7 +131,9 @@ def remove(kind: KindOption = None, name: Name = DEFAULT_NAME, json: given.Json 
 
     found = _standings(kind, name)
     if not found:
-        raise UsageError(f"Nothing is scheduled as {name} on this machine, so nothing was removed.")
+        raise UsageError(
+            f"Nothing is scheduled as {name} on this machine, so nothing was removed; --name says which one is meant."
+        )
     if len(found) > 1:
         kinds = ", ".join(standing.kind for _, standing in found)
         raise UsageError(f"{name} is scheduled more than once; say which with --kind: {kinds}.")

@@ -120,7 +120,8 @@ def options_of(
     simulate = simulate or bool(batch and batch.startswith(SIMULATED_PREFIX) and not Path(batch).exists())
     if not simulate and (speed != 1 or faults):
         raise UsageError(
-            "--speed and --fault go with --simulate only: a real tenant has its own time and its own faults."
+            "--speed and --fault go with --simulate only, since a real tenant has its own time and its own faults; add "
+            "--simulate, or leave them out."
         )
     return Options(
         environ=os.environ,

@@ -70,7 +70,10 @@ def _sentence(reason: str) -> str:
         "disk I/O error": "cannot be written because the disk reports an error; check the disk, then `resume`.",
     }
     remedy = next((words for sign, words in remedies.items() if sign in reason), None)
-    return remedy or f"does not work ({reason}); nothing more is sent without it."
+    return (
+        remedy
+        or f"does not work ({reason}); nothing more is sent without it. Restore it, or name another with --journal."
+    )
 
 
 def _prepare_file(path: Path, *, create: bool) -> None:

@@ -298,7 +298,8 @@ class Journal:
                 os.fsync(file.fileno())
         except OSError as error:
             raise JournalError(
-                f"The folder of the journal {self.path} has no space left ({error.strerror}); nothing was sent."
+                f"The folder of the journal {self.path} has no space left ({error.strerror}); nothing was sent. "
+                "Free some space."
             ) from error
 
     def give_up_reserve(self) -> None:

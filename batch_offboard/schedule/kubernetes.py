@@ -116,7 +116,7 @@ def data_folder(inbox: str, journal: str | None) -> str:
     """The folder of the one volume that holds inbox and journal. UsageError if there is none."""
     folder = PurePosixPath(inbox).parent
     if folder in {PurePosixPath("/"), CONFIG.parent, PurePosixPath("/tmp")}:  # noqa: S108  # a name, not a use
-        raise UsageError(f"The inbox {inbox} must be a folder in a volume of its own, such as /data/inbox.")
+        raise UsageError(f"The inbox {inbox} must be a folder in a volume of its own; write it as in /data/inbox.")
     if journal is not None and folder not in PurePosixPath(journal).parents:
         raise UsageError(f"The journal {journal} must be in the inbox's volume, somewhere below {folder}.")
     return str(folder)

@@ -131,7 +131,9 @@ class Systemd:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise UsageError(f"{path} cannot be read ({error.strerror}); nothing was changed.") from error
+            raise UsageError(
+                f"{path} cannot be read ({error.strerror}); nothing was changed. Check who may read it."
+            ) from error
         if not data.startswith(systemd.MARK.encode()):
             raise UsageError(f"{path} was not written by `schedule install`; choose another --name, or move it away.")
         return data
@@ -281,7 +283,9 @@ def _write(path: Path, data: bytes) -> None:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written ({error.strerror}); nothing was scheduled.") from error
+        raise UsageError(
+            f"{path} cannot be written ({error.strerror}); nothing was scheduled. Check who may write there."
+        ) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
@@ -291,7 +295,9 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"The folder {folder} cannot be made ({error.strerror}); nothing was scheduled.") from error
+        raise UsageError(
+            f"The folder {folder} cannot be made ({error.strerror}); nothing was scheduled. Check who may write there."
+        ) from error
 
 
 def _restore(path: Path, data: bytes | None) -> None:

@@ -217,4 +217,6 @@ def _check(claims: Claims, expected: Expected) -> None:
 
 def _again(failure: SignInError | None) -> SignInError:
     """A failure that was kept, for one more caller."""
-    return SignInError("The token has ended.") if failure is None else type(failure)(str(failure))
+    return (
+        SignInError("The token has ended; `resume` signs in anew.") if failure is None else type(failure)(str(failure))
+    )

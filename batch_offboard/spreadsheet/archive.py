@@ -68,7 +68,10 @@ class Archive:
         """A small part as a whole."""
         entry = self._entry(part)
         if entry.file_size > limit:
-            raise InputError(f"{self._name}: the part {shown(part)} is larger than any spreadsheet needs.")
+            raise InputError(
+                f"{self._name}: the part {shown(part)} is larger than any spreadsheet needs; save the "
+                "list again as CSV."
+            )
         return b"".join(self._inflate(entry))
 
     def pieces(self, part: str) -> Iterator[bytes]:
@@ -103,7 +106,10 @@ class Archive:
     def _check_directory(self) -> None:
         """What the directory itself says: number of entries, names, sizes, methods."""
         if len(self._entries) > MOST_ENTRIES:
-            raise InputError(f"{self._name} is an archive of {len(self._entries)} parts, more than a workbook has.")
+            raise InputError(
+                f"{self._name} is an archive of {len(self._entries)} parts, more than a workbook has; save the list "
+                "again as CSV."
+            )
         seen: set[str] = set()
         for entry in self._entries:
             self._check_entry(entry)

@@ -84,7 +84,7 @@ def unreadable(file: InputFile, error: OSError) -> InputError:
     """The error for a file that the operating system does not let us read."""
     if isinstance(error, PermissionError):
         return InputError(f"{file.name} may not be read; close it in other programs, or ask for permission to read it.")
-    return InputError(f"{file.name} cannot be read ({shown(error.strerror or str(error))}).")
+    return InputError(f"{file.name} cannot be read ({shown(error.strerror or str(error))}); check its disk.")
 
 
 def read_whole(file: InputFile) -> tuple[bytes, str]:

@@ -28,7 +28,10 @@ class SheetFacts:
         """Raise InputError if the used rectangle would cost memory out of all proportion."""
         refuse_too_wide(self.last_column + 1)
         if self.last_row > LAST_ROW:
-            raise InputError(f"{name}: a cell lies in row {self.last_row}, but sheets end at row {LAST_ROW}.")
+            raise InputError(
+                f"{name}: a cell lies in row {self.last_row}, but sheets end at row {LAST_ROW}; save the "
+                "list again as CSV."
+            )
         rectangle = self.last_row * (self.last_column + 1)
         if rectangle > MOST_CELLS:
             raise InputError(

@@ -112,4 +112,6 @@ class _Watch:
             raise self._endless()
 
     def _endless(self) -> InputError:
-        return InputError(f"{self._name} has a line of more than a million bytes; it is no list of devices.")
+        return InputError(
+            f"{self._name} has a line of more than a million bytes; it is no list of devices, so name another file."
+        )

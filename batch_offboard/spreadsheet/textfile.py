@@ -138,7 +138,9 @@ class TextTable:
     def _check_field(self, number: int, cell: str) -> None:
         """Raise InputError for a field that is too long, or in which a quotation mark has swallowed rows."""
         if len(cell) > LONGEST_FIELD:
-            raise InputError(f"{self._name}, row {number}: a cell holds {len(cell)} characters; no sheet can hold it.")
+            raise InputError(
+                f"{self._name}, row {number}: a cell holds {len(cell)} characters, which no sheet can; shorten it."
+            )
         if ("\n" in cell or "\r" in cell) and self._swallowed(cell):
             raise InputError(
                 f"{self._name}, row {number}: a quotation mark has swallowed the lines that follow; repair the row."
@@ -219,7 +221,9 @@ class _HashedFile(io.RawIOBase):
         self._digest.update(memoryview(buffer)[:count])
         self.since_chunk += count
         if self.since_chunk > _LARGEST_CHUNK:
-            raise InputError(f"{self._file.name} has rows of many megabytes; it is no list of devices.")
+            raise InputError(
+                f"{self._file.name} has rows of many megabytes; it is no list of devices, so name another file."
+            )
         return count
 
     def hexdigest(self) -> str:

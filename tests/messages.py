@@ -1,0 +1,119 @@
+"""Every sentence that can end a command, gathered from the program's source, with its exit code.
+
+What varies in a sentence is shown as `{the expression}`. A sentence that a function puts together is taken from what
+that function returns.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import batch_offboard
+from batch_offboard import errors
+from batch_offboard.errors import BatchOffboardError, ExitCode
+
+PACKAGE = Path(batch_offboard.__file__).parent
+
+# Classes that end a command by a value: why a run stopped, and why a guard refused it.
+_STOPS = {"Halt": None, "Refusal": ExitCode.REFUSED, "_hold": ExitCode.REFUSED}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One sentence, where it stands, and what it ends a command with; None where that is known only at run time."""
+
+    place: str
+    kind: str
+    text: str
+    exit_code: ExitCode | None
+
+    def is_said_by(self, sentence: str) -> bool:
+        """Whether the sentence is this one, with values in place of what varies."""
+        return bool(re.search(r"[a-z]{3}", fixed(self.text))) and bool(re.fullmatch(_pattern(self.text), sentence))
+
+
+def fixed(text: str) -> str:
+    """What does not vary in it."""
+    return re.sub(r"\{[^{}]*\}", "", text)
+
+
+def _pattern(text: str) -> str:
+    parts = re.split(r"\{[^{}]*\}", text)
+    return ".+?".join(re.escape(part) for part in parts)
+
+
+@cache
+def messages() -> tuple[Message, ...]:
+    """All of them, in the order of the files."""
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+    codes = _exit_codes(trees.values())
+    return tuple(each for path, tree in trees.items() for each in _in_module(path, tree, codes))
+
+
+def _exit_codes(trees: object) -> dict[str, ExitCode | None]:
+    """The exit code of every error of ours by its class's name, those outside `errors` by what they inherit from."""
+    known: dict[str, ExitCode | None] = {
+        name: found.exit_code
+        for name, found in vars(errors).items()
+        if isinstance(found, type) and issubclass(found, BatchOffboardError)
+    }
+    classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]  # type: ignore[attr-defined]
+    for _ in range(3):  # an heir of an heir
+        for node in classes:
+            parents = [base.id for base in node.bases if isinstance(base, ast.Name) and base.id in known]
+            if parents:
+                known.setdefault(node.name, known[parents[0]])
+    return {**known, **_STOPS}
+
+
+def _in_module(path: Path, tree: ast.Module, codes: dict[str, ExitCode | None]) -> Iterator[Message]:
+    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in codes and node.args):
+            continue
+        kind = node.func.id
+        if kind == "CannotReadError" or (kind == "Refusal" and path.name != "guards.py"):
+            continue  # a clause of other sentences; a refusal of one row, which ends no command
+        sentence = node.args[-1] if kind == "Refusal" else node.args[0]
+        code = _said_code(node) or codes[kind]
+        place = f"{path.relative_to(PACKAGE).as_posix()}:{node.lineno}"
+        for text in _texts(sentence, tree, functions):
+            yield Message(place, kind, text, code)
+
+
+def _said_code(call: ast.Call) -> ExitCode | None:
+    """The exit code that a call names, as `Halt` does."""
+    for node in call.args[1:]:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ExitCode":
+            return ExitCode[node.attr]
+    return None
+
+
+def _texts(node: ast.expr, tree: ast.Module, functions: dict[str, ast.FunctionDef]) -> Iterator[str]:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
+        for each in ast.walk(functions[node.func.id]):
+            if isinstance(each, ast.Return) and each.value is not None:
+                yield from _texts(each.value, tree, {})
+    elif isinstance(node, ast.Name):
+        for each in ast.walk(tree):
+            if isinstance(each, ast.Assign) and [ast.unparse(target) for target in each.targets] == [node.id]:
+                yield from _texts(each.value, tree, {})
+    elif isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp):
+        yield _text(node)
+
+
+def _text(node: ast.expr) -> str:
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(_text(part) for part in parts)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _text(left) + _text(right)
+        case ast.FormattedValue(value=value):
+            return "{" + re.sub(r"[{}]", "", ast.unparse(value)) + "}"
+        case _:
+            return "{" + re.sub(r"[{}]", "", ast.unparse(node)) + "}"

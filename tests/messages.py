@@ -15,6 +15,7 @@ import batch_offboard
 from batch_offboard import errors
 from batch_offboard.errors import BatchOffboardError, ExitCode
 
+FEWEST_LETTERS = 12  # that do not vary, of a sentence that can be known again
 PACKAGE = Path(batch_offboard.__file__).parent
 
 # Classes that end a command by a value: why a run stopped, and why a guard refused it.
@@ -32,7 +33,8 @@ class Message:
 
     def is_said_by(self, sentence: str) -> bool:
         """Whether the sentence is this one, with values in place of what varies."""
-        return bool(re.search(r"[a-z]{3}", fixed(self.text))) and bool(re.fullmatch(_pattern(self.text), sentence))
+        says_something = len(re.findall(r"[a-z]", fixed(self.text))) >= FEWEST_LETTERS
+        return says_something and re.fullmatch(_pattern(self.text), sentence) is not None
 
 
 def fixed(text: str) -> str:
@@ -71,8 +73,8 @@ def _exit_codes(trees: object) -> dict[str, ExitCode | None]:
 
 def _in_module(path: Path, tree: ast.Module, codes: dict[str, ExitCode | None]) -> Iterator[Message]:
     functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    for node in ast.walk(tree):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in codes and node.args):
+    for node, around in _calls(tree, tree):
+        if not (isinstance(node.func, ast.Name) and node.func.id in codes and node.args):
             continue
         kind = node.func.id
         if kind == "CannotReadError" or (kind == "Refusal" and path.name != "guards.py"):
@@ -80,8 +82,16 @@ def _in_module(path: Path, tree: ast.Module, codes: dict[str, ExitCode | None]) 
         sentence = node.args[-1] if kind == "Refusal" else node.args[0]
         code = _said_code(node) or codes[kind]
         place = f"{path.relative_to(PACKAGE).as_posix()}:{node.lineno}"
-        for text in _texts(sentence, tree, functions):
+        for text in _texts(sentence, around, functions):
             yield Message(place, kind, text, code)
+
+
+def _calls(tree: ast.AST, around: ast.AST) -> Iterator[tuple[ast.Call, ast.AST]]:
+    """Every call, with the innermost function around it."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Call):
+            yield node, around
+        yield from _calls(node, node if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else around)
 
 
 def _said_code(call: ast.Call) -> ExitCode | None:
@@ -92,15 +102,16 @@ def _said_code(call: ast.Call) -> ExitCode | None:
     return None
 
 
-def _texts(node: ast.expr, tree: ast.Module, functions: dict[str, ast.FunctionDef]) -> Iterator[str]:
+def _texts(node: ast.expr, around: ast.AST, functions: dict[str, ast.FunctionDef]) -> Iterator[str]:
+    """The sentence as it stands there, or all that a name or a function of the same module may hold for it."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
         for each in ast.walk(functions[node.func.id]):
             if isinstance(each, ast.Return) and each.value is not None:
-                yield from _texts(each.value, tree, {})
+                yield from _texts(each.value, functions[node.func.id], {})
     elif isinstance(node, ast.Name):
-        for each in ast.walk(tree):
+        for each in ast.walk(around):
             if isinstance(each, ast.Assign) and [ast.unparse(target) for target in each.targets] == [node.id]:
-                yield from _texts(each.value, tree, {})
+                yield from _texts(each.value, around, {})
     elif isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp):
         yield _text(node)
 

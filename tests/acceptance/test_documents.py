@@ -1,4 +1,4 @@
-"""README and program say the same."""
+"""The manual and the program say the same."""
 
 import os
 import re
@@ -11,13 +11,11 @@ import pytest
 
 from batch_offboard.config import Config, load_config
 from batch_offboard.errors import ExitCode
-
-ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+from tests.manual import PAGES, ROOT, blocks, page
 
 
-def between(name: str) -> str:
-    found = re.search(f"<!-- {name}: begin -->\n(.*)<!-- {name}: end -->", README, re.DOTALL)
+def between(name: str, path: str) -> str:
+    found = re.search(f"<!-- {name}: begin -->\n(.*)<!-- {name}: end -->", page(path), re.DOTALL)
     assert found is not None
     return found[1]
 
@@ -46,13 +44,14 @@ def all_commands() -> list[tuple[str, ...]]:
     return [(name,) for name in top] + [(name, inner) for name in top for inner in commands_of(help_of(name))]
 
 
-def test_the_readme_shows_the_help_as_the_program_prints_it() -> None:
-    assert between("help") == f"```text\n{help_of()}```\n"
+def test_the_manual_shows_the_help_as_the_program_prints_it() -> None:
+    assert between("help", "docs/commands.md") == f"```text\n{help_of()}```\n"
 
 
-def test_the_readme_lists_the_exit_codes_that_the_program_has() -> None:
+@pytest.mark.parametrize("path", ["README.md", "docs/errors.md"])
+def test_the_exit_codes_are_listed_as_the_program_has_them(path: str) -> None:
     lines = ["| code | means |", "|---|---|", *(f"| {code.value} | {code.meaning} |" for code in ExitCode)]
-    assert between("exit codes") == "\n".join(lines) + "\n"
+    assert between("exit codes", path) == "\n".join(lines) + "\n"
 
 
 @pytest.mark.parametrize("command", all_commands(), ids=" ".join)
@@ -65,31 +64,52 @@ def test_every_command_has_a_help_with_an_example_that_it_understands(command: t
     assert all(re.search(rf"^  {option}\b", text, re.MULTILINE) for option in options)
 
 
-def test_every_option_in_the_readmes_commands_exists() -> None:
+def test_every_command_and_option_in_the_manual_exists() -> None:
     known = {option for command in all_commands() for option in re.findall(r"--[a-z-]+", help_of(*command))}
-    lines = [line for line in README.splitlines() if re.match(r"\s*batch-offboard [a-z]+ ", line)]
-    assert lines
-    used = {option for line in lines for option in re.findall(r"--[a-z-]+", line)}
-    assert used <= known
+    text = "\n".join(path.read_text(encoding="utf-8") for path in PAGES if path.name != "CONTRIBUTING.md")
+    lines = re.findall(r"^\s*(?:\$ )?batch-offboard ([a-z]+ .*)", text, re.MULTILINE)
+    lines += re.findall(r"`batch-offboard ([a-z]+[^`]*)`", text)
+    assert len(lines) > 30
+    assert {line.split()[0] for line in lines} <= {command[0] for command in all_commands()}
+    assert {option for line in lines for option in re.findall(r"--[a-z-]+", line)} <= known
+
+
+def test_every_option_that_the_manual_names_exists() -> None:
+    known = {option for command in all_commands() for option in re.findall(r"--[a-z-]+", help_of(*command) + help_of())}
+    named = {option for path in PAGES for option in re.findall(r"`(--[a-z-]+)[^`]*`", path.read_text(encoding="utf-8"))}
+
+    assert named <= known
 
 
 def shown_section(name: str, folder: Path) -> Config:
-    """The configuration with a section as the README shows it."""
-    (block,) = [text for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if text.startswith(f"{name}:")]
+    """The configuration with a section as the manual shows it."""
+    texts = [text for each in PAGES for text in blocks(each.read_text(encoding="utf-8"), "yaml")]
+    (block,) = [text for text in texts if text.startswith(f"{name}:")]
     path = folder / "config.yaml"
     path.write_text(f"credential: {{type: access_token, token_env: TOKEN}}\n{block}", encoding="utf-8")
     return load_config(path, {}, folder)
 
 
-def test_the_notices_that_the_readme_shows_are_a_configuration(tmp_path: Path) -> None:
+def test_the_notices_that_the_manual_shows_are_a_configuration(tmp_path: Path) -> None:
     assert shown_section("notices", tmp_path).notices.has_ways
 
 
-def test_the_window_that_the_readme_shows_is_a_configuration(tmp_path: Path) -> None:
+def test_the_window_that_the_manual_shows_is_a_configuration(tmp_path: Path) -> None:
     window = shown_section("window", tmp_path).window.window
     assert window is not None
     assert window.days == frozenset(range(5))
     assert len(window.frozen) == 2
+
+
+def test_the_log_that_the_manual_shows_is_a_configuration(tmp_path: Path) -> None:
+    assert shown_section("log", tmp_path).log.format == "json"
+
+
+def test_the_first_configuration_that_the_manual_shows_is_one(tmp_path: Path) -> None:
+    (block,) = [text for text in blocks(page("docs/first-run.md"), "yaml") if text.startswith("tenant_id:")]
+    (tmp_path / "config.yaml").write_text(block, encoding="utf-8")
+
+    assert load_config(None, {}, tmp_path).comment == "Decommissioned, CHG0042"
 
 
 def test_no_option_takes_a_secret() -> None:

@@ -1,10 +1,12 @@
 """Text folded for a terminal: between words, and with what follows under what it continues.
 
-Pure. A word is never cut, so that a path or an ID can be copied; what is longer than a line is left to the terminal.
+Pure. A word is never cut, nor is a command in backticks, so that a path, an ID or a command can be copied; what is
+longer than a line is left to the terminal.
 """
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 NARROWEST = 40  # columns; below that nothing would be gained
 
@@ -36,13 +38,25 @@ def _line(line: str, width: int) -> str:
         return line
     before = _before(line, width)
     lines, here = [], line[: len(before)]
-    for word in line[len(before) :].split(" "):
+    for word in _words(line[len(before) :]):
         wider = f"{here} {word}" if here.strip() and not here.endswith(" ") else f"{here}{word}"
         if display_width(wider) > width and here.strip():
             lines.append(here.rstrip())
             wider = f"{_hanging(before)}{word}"
         here = wider
     return "\n".join([*lines, here.rstrip()])
+
+
+def _words(text: str) -> Iterator[str]:
+    """What stands between single blanks; a command in backticks is one word with its blanks."""
+    word = ""
+    for part in text.split(" "):
+        word = f"{word} {part}" if word else part
+        if word.count("`") % 2 == 0:
+            yield word
+            word = ""
+    if word:
+        yield from word.split(" ")  # a backtick that is never closed
 
 
 def _before(line: str, width: int) -> str:

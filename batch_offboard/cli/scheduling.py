@@ -108,7 +108,7 @@ def install(
         screens.show(shown.files_text(rendered, places))
         say(shown.steps_text(chosen, rendered))
     else:
-        screens.show(shown.installed_text(chosen, name, rendered, places))
+        screens.show(shown.installed_text(chosen, name, rendered, places), prose=True)
     return ExitCode.OK
 
 
@@ -119,7 +119,7 @@ def show(kind: KindOption = None, name: Name = DEFAULT_NAME, json: given.Json = 
     from batch_offboard.schedule import screens as shown
 
     found = [standing for _, standing in _standings(kind, name)]
-    screens.show(shown.standings_json(name, found) if json else shown.standings_text(name, found))
+    screens.show(shown.standings_json(name, found) if json else shown.standings_text(name, found), prose=not json)
     return ExitCode.OK
 
 

@@ -126,11 +126,11 @@ def _notes(job: Job, config: str, data: str) -> tuple[str, ...]:
     make = f"kubectl create secret generic {job.name}"
     notes = [
         f"The image {job.image} must hold this program, and `{job.interpreter}` must start its Python.",
-        f"The secret with the configuration: {make}-config --from-file={PurePosixPath(config).name}",
+        f"The secret with the configuration: `{make}-config --from-file={PurePosixPath(config).name}`",
         f"A PersistentVolumeClaim {job.name} becomes {data}, with inbox, journal and locks; a disk, not NFS (SQLite).",
     ]
     if job.env_file:
-        notes.append(f"The secret with the variables: {make}-env --from-env-file={job.env_file} (no quotes in it)")
+        notes.append(f"The secret with the variables: `{make}-env --from-env-file={job.env_file}` (no quotes in it)")
     else:
         notes.append("Without --env-file the container has no variables; managed_identity needs none.")
     if not job.start.zone:

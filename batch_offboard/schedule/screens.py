@@ -20,7 +20,7 @@ def files_text(rendered: Rendered, places: Sequence[str]) -> str:
 
 def steps_text(kind: Kind, rendered: Rendered) -> str:
     """What a person would type to install the files, and what else there is to know."""
-    return "\n".join([*(f"Then: {typed(kind, command)}" for command in rendered.commands), *notes(rendered)])
+    return "\n".join([*(f"Then: `{typed(kind, command)}`" for command in rendered.commands), *notes(rendered)])
 
 
 def installed_text(kind: Kind, name: str, rendered: Rendered, places: Sequence[str]) -> str:

@@ -198,11 +198,11 @@ def _notes(job: Job, manager: tuple[str, ...], *, system: bool) -> tuple[str, ..
     if system:
         who = f"The account {job.user} must be able to write to {', '.join(job.writable)}"
     else:
-        who = "It runs while you are signed in; to let it run at all times: loginctl enable-linger"
+        who = "It runs while you are signed in; to let it run at all times: `loginctl enable-linger`"
     paths = (job.interpreter, job.folder, *job.arguments, *job.writable)
     hidden = [path for path in paths if path.startswith(("/tmp/", "/var/tmp/"))]  # noqa: S108  # looked at, not used
     return (
         who,
         *([f"The service has a /tmp of its own and does not see {hidden[0]}; move it elsewhere."] if hidden else []),
-        f"Look at the last run: {' '.join(manager)} status {job.name}.service, and {journal} -u {job.name}.service",
+        f"Look at the last run: `{' '.join(manager)} status {job.name}.service`, and `{journal} -u {job.name}.service`",
     )

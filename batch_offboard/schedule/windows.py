@@ -173,4 +173,4 @@ def _notes(job: Job, *, password: bool, elsewhere: bool) -> tuple[str, ...]:
             "Windows keeps no password for it, so the account's keyring and shares are out of reach: let the secret "
             "come from --env-file or a file."
         )
-    return (*notes, f"Look at it: {command_line(question(job.name).words)}")
+    return (*notes, f"Look at it: `{command_line(question(job.name).words)}`")

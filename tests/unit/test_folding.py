@@ -1,12 +1,14 @@
 """Text is folded between words, under what it continues, and nothing of it is lost."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_offboard.folding import display_width, folded
 
-TEXTS = st.text(alphabet="ab, .:語\n", max_size=300)
+TEXTS = st.text(alphabet="ab, .:語`\n", max_size=300)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,20 @@ def test_a_word_is_never_cut() -> None:
     assert folded(f"Written to {path} just now", 40).split("\n") == ["Written to", f"  {path}", "  just now"]
 
 
+def test_a_command_in_backticks_is_never_cut() -> None:
+    assert folded("When it is back, go on with `batch-offboard resume` and wait.", 40).split("\n") == [
+        "When it is back, go on with",
+        "  `batch-offboard resume` and wait.",
+    ]
+
+
+def test_a_backtick_that_is_never_closed_holds_nothing_together() -> None:
+    assert folded("One ` is no command, and what follows is folded.", 40).split("\n") == [
+        "One ` is no command, and what follows is",
+        "  folded.",
+    ]
+
+
 def test_what_fits_stays_as_it_is() -> None:
     text = "  40  rows\n\n  40  to offboard"
     assert folded(text, 40) == text
@@ -64,6 +80,6 @@ def test_no_word_is_lost_or_moved(text: str, width: int) -> None:
 
 @given(TEXTS, st.integers(40, 60))
 def test_a_line_is_too_wide_only_if_a_word_is(text: str, width: int) -> None:
-    longest = max((display_width(word) for word in text.split()), default=0)
+    longest = max((display_width(word) for word in re.findall(r"(?:`[^`\n]*`|\S)+", text)), default=0)
     for line in folded(text, width).split("\n"):
         assert display_width(line.rstrip()) <= max(width, width // 2 + longest + 2)

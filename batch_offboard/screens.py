@@ -152,7 +152,7 @@ def run_text(view: RunView) -> str:
     lines = [f"Batch {view.batch.batch_id}: {', '.join(_parts(view.counts))}."]
     if view.halt is not None:
         lines.append(f"Stopped: {view.halt.reason}")
-    lines += [f"Next: {step}" for step in _next_steps(view.batch, view.counts, view.open_actions)]
+    lines += [f"Next: {step}" for step in what_next(view.batch, view.counts, view.open_actions)]
     lines.append(f"Exit code {view.exit_code.value}: {view.exit_code.meaning}.")
     return "\n".join(lines)
 
@@ -179,7 +179,7 @@ def batch_text(batch: Batch, counts: Counts, skipped: Mapping[Reason, int], open
     lines += [f"  {number:>7}  skipped: {reason}" for reason, number in all_skipped(counts, skipped).items()]
     if batch.halted_because:
         lines += ["", f"  stopped: {batch.halted_because}"]
-    lines += ["", *(f"  next: {step}" for step in _next_steps(batch, counts, open_actions))]
+    lines += ["", *(f"  next: {step}" for step in what_next(batch, counts, open_actions))]
     return "\n".join(lines).rstrip()
 
 
@@ -264,7 +264,8 @@ def _window_lines(standing: Standing, indent: str = "  ") -> list[str]:
 _OTHER_QUOTAS = {ApiName.READ: "reading the tenant", ApiName.CANCEL: "cancelling"}
 
 
-def _next_steps(batch: Batch, counts: Counts, open_actions: int) -> list[str]:
+def what_next(batch: Batch, counts: Counts, open_actions: int) -> list[str]:
+    """The commands to type next, each with its reason."""
     pending, failed, in_doubt = map(counts.of, (JobState.PENDING, JobState.FAILED, JobState.IN_DOUBT))
     steps = next_steps(
         batch.batch_id, batch.state, pending=pending, failed=failed, in_doubt=in_doubt, open_actions=open_actions

@@ -9,7 +9,7 @@ from batch_offboard.checkup import CheckView
 from batch_offboard.devices import shown
 from batch_offboard.errors import GuardError
 from batch_offboard.journal.reading import Batch, Counts
-from batch_offboard.screens import devices_text, voice
+from batch_offboard.screens import devices_text, voice, what_next
 from batch_offboard.screens_json import batch_facts, dump
 from batch_offboard.tracking import TrackView, statuses_text
 
@@ -43,6 +43,7 @@ def track_text(view: TrackView) -> str:
         lines.append(f"Stopped: {view.halt.reason}")
     elif view.open:
         lines.append(f"{_actions(view.open)} are not final yet. Next: batch-offboard track {view.batch.batch_id}")
+    lines += [f"Next: {step}" for step in what_next(view.batch, view.counts, open_actions=0)]
     lines.append(f"Exit code {view.exit_code.value}: {view.exit_code.meaning}.")
     return "\n".join(lines)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from batch_offboard import screens, screens_lives
+from batch_offboard.errors import ExitCode
 from batch_offboard.jobs import JobState, Verdict
 from batch_offboard.journal.lives import Call, Life
 from batch_offboard.journal.reading import Batch, Counts
@@ -14,6 +15,8 @@ from batch_offboard.journal.settlements import Settlement
 from batch_offboard.plan import Reason
 from batch_offboard.protocol import ApiName
 from batch_offboard.report import Outcome, ReportRow
+from batch_offboard.screens_following import track_text
+from batch_offboard.tracking import TrackView
 
 AT = 1795508131.0  # 2026-11-24T08:15:31Z
 BATCH = Batch(
@@ -133,6 +136,21 @@ def test_what_is_left_to_send_comes_before_following_what_was_sent() -> None:
     counts = Counts({JobState.SUBMITTED: 25, JobState.PENDING: 3}, {})
 
     assert next_lines(counts, 4, "stopped") == ["next: batch-offboard resume 20261124-0815-kqzt"]
+
+
+def track_lines(counts: Counts, open_actions: int) -> list[str]:
+    view = TrackView(BATCH, counts, {}, {"Succeeded": 25}, open_actions, 1, None, [], ExitCode.UNFINISHED)
+    return [line for line in track_text(view).splitlines() if "Next" in line]
+
+
+def test_following_names_what_is_left_to_send_as_well() -> None:
+    assert track_lines(Counts({JobState.SUBMITTED: 25, JobState.PENDING: 3}, {}), 0) == [
+        "Next: batch-offboard resume 20261124-0815-kqzt"
+    ]
+    assert track_lines(Counts({JobState.SUBMITTED: 25}, {}), 2) == [
+        "2 machine actions are not final yet. Next: batch-offboard track 20261124-0815-kqzt"
+    ]
+    assert track_lines(Counts({JobState.SUBMITTED: 25}, {}), 0) == []
 
 
 # ── the life of a device ──────────────────────────────────────────────────────────────────────────────────

@@ -37,26 +37,25 @@ def _line(line: str, width: int) -> str:
     if display_width(line) <= width:
         return line
     before = _before(line, width)
-    lines, here = [], line[: len(before)]
+    lines, here, begun = [], before, False
     for word in _words(line[len(before) :]):
-        wider = f"{here} {word}" if here.strip() and not here.endswith(" ") else f"{here}{word}"
-        if display_width(wider) > width and here.strip():
+        wider = f"{here} {word}" if begun else f"{here}{word}"
+        if begun and display_width(wider) > width:
             lines.append(here.rstrip())
             wider = f"{_hanging(before)}{word}"
-        here = wider
+        here, begun = wider, True
     return "\n".join([*lines, here.rstrip()])
 
 
 def _words(text: str) -> Iterator[str]:
     """What stands between single blanks; a command in backticks is one word with its blanks."""
-    word = ""
+    parts: list[str] = []
     for part in text.split(" "):
-        word = f"{word} {part}" if word else part
-        if word.count("`") % 2 == 0:
-            yield word
-            word = ""
-    if word:
-        yield from word.split(" ")  # a backtick that is never closed
+        parts.append(part)
+        if sum(each.count("`") for each in parts) % 2 == 0:
+            yield " ".join(parts)
+            parts = []
+    yield from parts  # those after a backtick that is never closed
 
 
 def _before(line: str, width: int) -> str:

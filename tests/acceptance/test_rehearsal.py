@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,3 +52,15 @@ def test_a_rehearsal_that_was_killed_is_resumed_by_its_name_and_only_as_a_rehear
     ended = office.run("resume", batch, *FAST, "--journal", "own.db", "--json")
     assert ended.json["counts"]["pending"] == 0
     assert ended.code == (3 if ended.json["counts"]["in_doubt"] else 0)
+
+
+def test_the_quota_of_a_rehearsal_is_shown_for_as_long_as_it_is_used(
+    office: Office, invented_devices: Callable[[int, int], list[str]]
+) -> None:
+    batch = office.plan(office.sheet(invented_devices(2, 700)), "--simulate")
+    assert batch in office.run("quota", "--simulate").out
+
+    [journal] = Path(office.environ["XDG_STATE_HOME"]).rglob("rehearsal.db")
+    with closing(sqlite3.connect(journal)) as connection, connection:
+        connection.execute("UPDATE calls SET started_at = started_at - 7200, ended_at = ended_at - 7200, boot = 'old'")
+    assert office.run("quota", "--simulate").out.startswith("No call was made in the last hour")

@@ -3,9 +3,11 @@
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,6 +125,33 @@ def test_the_batches_of_a_named_journal_are_offered(
 
     assert ask("bash", "show", "--journal", "here.db", "").split() == [batch]
     assert ask("bash", "show", "").split() == []
+
+
+def change(journal: Path, statement: str) -> None:
+    with closing(sqlite3.connect(journal)) as connection, connection:
+        connection.execute(statement)
+
+
+def test_the_newest_batch_is_offered_first_and_one_that_is_no_batch_yet_is_not(
+    ask: Callable[..., str], place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, third = (rehearsed(capsys, "--no-lookup") for _ in range(3))
+    [journal] = place.state.rglob("rehearsal.db")
+    change(journal, f"UPDATE batches SET state = 'planning' WHERE name = '{second}'")  # noqa: S608  # ours
+
+    assert ask("bash", "show", "").split() == [third, first]
+
+
+def test_a_rehearsal_is_offered_rehearsals_alone(
+    ask: Callable[..., str], capsys: pytest.CaptureFixture[str], place: Place
+) -> None:
+    batch, real = rehearsed(capsys, "--no-lookup"), "20261124-0815-kqzt"
+    [journal] = place.state.rglob("rehearsal.db")
+    shutil.copy(journal, journal.with_name("journal.db"))
+    change(journal.with_name("journal.db"), f"UPDATE batches SET name = '{real}'")  # noqa: S608  # ours
+
+    assert ask("bash", "show", "").split() == [real, batch]
+    assert ask("bash", "show", "--simulate", "").split() == [batch]
 
 
 def test_a_batch_is_offered_with_what_it_is_of(ask: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:

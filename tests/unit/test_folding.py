@@ -46,9 +46,9 @@ def test_a_word_is_never_cut() -> None:
 
 
 def test_a_command_in_backticks_is_never_cut() -> None:
-    assert folded("When it is back, go on with `batch-offboard resume` and wait.", 40).split("\n") == [
-        "When it is back, go on with",
-        "  `batch-offboard resume` and wait.",
+    assert folded("It is back: `batch-offboard resume BATCH` goes on.", 40).split("\n") == [
+        "It is back:",
+        "  `batch-offboard resume BATCH` goes on.",
     ]
 
 
@@ -62,6 +62,17 @@ def test_a_backtick_that_is_never_closed_holds_nothing_together() -> None:
 def test_what_fits_stays_as_it_is() -> None:
     text = "  40  rows\n\n  40  to offboard"
     assert folded(text, 40) == text
+
+
+def test_cells_that_leave_no_room_are_a_sentence() -> None:
+    assert folded("sim-20261125-0349-kefn  finished  the list of those who leave", 40).split("\n") == [
+        "sim-20261125-0349-kefn  finished  the",
+        "  list of those who leave",
+    ]
+
+
+def test_an_accent_that_is_a_character_of_its_own_takes_no_column() -> None:
+    assert display_width("Rene\u0301") == 4
 
 
 def test_a_character_of_two_columns_takes_two() -> None:

@@ -184,6 +184,30 @@ def test_a_doubt_and_who_settled_it_are_told_in_their_order() -> None:
     ]
 
 
+def test_a_settlement_stands_between_the_attempts_that_it_lies_between() -> None:
+    doubt = replace(CALL, verdict=Verdict.IN_DOUBT, http_status=None)
+    again = replace(CALL, attempt=2, started_at=AT + 200, ended_at=AT + 201)
+    settled = Settlement(1, AT + 100, "list", "", accepted=False, action_id="", note="")
+    lines = told(Life(ROW, "", None, (doubt, again), (settled,)))
+
+    assert [line[24:] for line in lines[2:7]] == [
+        "Attempt 1 to offboard it began.",
+        "No clear answer came, so Defender may have accepted it.",
+        "The tenant's list showed that attempt 1 was not accepted.",
+        "Attempt 2 to offboard it began.",
+        "Defender accepted it (HTTP 201).",
+    ]
+
+
+def test_a_cancellation_that_failed_is_not_taken_for_a_device_that_was_refused() -> None:
+    cancel = replace(CALL, api=ApiName.CANCEL, verdict=Verdict.FAILED, http_status=404, code="ResourceNotFound")
+
+    assert [line[24:] for line in told(Life(ROW, "", None, (cancel,)))[2:4]] == [
+        "Attempt 1 to cancel its action began.",
+        "Defender did not cancel the action (HTTP 404, ResourceNotFound).",
+    ]
+
+
 def test_a_row_that_the_plan_left_out_says_why() -> None:
     row = replace(
         ROW, outcome=Outcome.SKIPPED, error_code="not_found", error_message="The tenant has no such device.", attempts=0

@@ -138,13 +138,16 @@ def _steps(head: ReportHead, summary: Summary) -> Iterator[Step]:
     """What to type next; failed rows can also be repaired in a workbook and fed back."""
     count = summary.outcomes
     pending, failed, in_doubt = count[Outcome.PENDING], count[Outcome.FAILED], count[Outcome.IN_DOUBT]
-    open_actions = head.history.actions.open
-    yield from next_steps(
-        head.batch_id, head.state, pending=pending, failed=failed, in_doubt=in_doubt, open_actions=open_actions
-    )
     tables = [name for name in head.beside if name.lower().endswith((".xlsx", ".csv"))]
-    if failed and tables:
-        yield Step(f"batch-offboard run {tables[-1]} --only failed", "instead, when rows were repaired in that file")
+    open_actions = head.history.actions.open
+    for step in next_steps(
+        head.batch_id, head.state, pending=pending, failed=failed, in_doubt=in_doubt, open_actions=open_actions
+    ):
+        yield step
+        if " retry " in step.command and tables:
+            yield Step(
+                f"batch-offboard run {tables[-1]} --only failed", "instead, when rows were repaired in that file"
+            )
 
 
 def _facts(head: ReportHead) -> Iterator[tuple[str, str]]:

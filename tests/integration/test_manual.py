@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 import tasks
+from batch_offboard.clock import SystemClock
+from batch_offboard.gate import Gate
+from batch_offboard.quota import TYPICAL_LATENCY, QuotaLimits
 from tests.manual import PAGES, ROOT, Exchange, Replay, blocks, masked, page, sessions
 
 PAGES_WITH_SESSIONS = [each for each in PAGES if sessions(each.read_text(encoding="utf-8"))]
+UNITS = {"h": 3600, "min": 60, "s": 1}
 WRITTEN_LATER = {"docs/security.md"}
 
 
@@ -45,6 +49,20 @@ def test_the_first_session_is_the_demos_command_and_needs_no_configuration() -> 
     demo = " ".join(tasks.demo_command(Path("python"))[3:])
 
     assert demo.startswith("run samples/devices.csv --simulate")
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/quota.md"])
+def test_the_durations_that_the_manual_tells_are_those_of_the_plans_arithmetic(name: str) -> None:
+    numbers, _, times = re.search(r"^\| devices \|.*\n.*\n.*$", page(name), re.MULTILINE)[0].splitlines()  # type: ignore[index]
+    gate = Gate(QuotaLimits(), SystemClock())
+    for devices, told in zip(cells(numbers), cells(times), strict=True):
+        exactly = gate.time_for(int(devices.replace(",", "")), TYPICAL_LATENCY, 8)
+        seconds = sum(int(number) * UNITS[unit] for number, unit in re.findall(r"([0-9]+) (h|min|s)", told))
+        assert seconds == pytest.approx(exactly, rel=0.04), devices
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")][1:]
 
 
 # ── links ─────────────────────────────────────────────────────────────────────────────────────────────────

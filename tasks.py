@@ -364,12 +364,12 @@ TASKS = {
     "long": long,
     "lock": lock,
     "benchmarks": benchmarks,
-    "pictures": pictures,
     "faults": faults,
     "fuzz": fuzz,
     "mutants": mutants,
     "audit": audit,
     "sbom": sbom,
+    "pictures": pictures,
 }
 
 

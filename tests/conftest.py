@@ -2,9 +2,16 @@
 
 import asyncio
 
+import signal
+
 from hypothesis import HealthCheck, settings
 
 # A busy machine is no failure: no example has a deadline, and slow data is data.
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in the background of a shell; the program would ignore it, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
 

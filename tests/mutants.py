@@ -25,7 +25,7 @@ PATIENCE = 120.0  # seconds; a mutant whose tests take longer goes round in circ
 
 # The modules whose rules keep the promises, and the tests that own them.
 MODULES: Mapping[str, Sequence[str]] = {
-    "quota": ["unit/test_quota.py", "unit/test_gate.py"],
+    "quota": ["unit/test_quota.py", "unit/test_gate.py", "unit/protocol/test_wire.py"],
     "jobs": ["unit/test_jobs.py", "unit/test_pool.py"],
     "protocol.offboard": ["unit/protocol"],
     "guards": ["unit/test_guards.py"],
@@ -68,7 +68,13 @@ def mutants(module: str, source: str) -> Iterator[Mutant]:
     for index, node in enumerate(ast.walk(tree)):
         if id(node) not in spared:
             for what, change in _changes(node):
-                yield Mutant(module, getattr(node, "lineno", 0), what, _changed(tree, index, change))
+                yield Mutant(module, _line(node), what, _changed(tree, index, change))
+
+
+def _line(node: ast.AST) -> int:
+    """Where it begins; a condition of a comprehension where its loop does."""
+    line: int = getattr(node.target if isinstance(node, ast.comprehension) else node, "lineno", 0)
+    return line
 
 
 def path_of(module: str) -> Path:

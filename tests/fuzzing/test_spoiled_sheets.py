@@ -55,7 +55,7 @@ def _report() -> bytes:
 
 def seeds() -> dict[str, bytes]:
     """A real file of every kind, by its name."""
-    found = {path.name: path.read_bytes() for path in SAMPLES.iterdir() if path.suffix not in {".py", ".md"}}
+    found = {path.name: path.read_bytes() for path in SAMPLES.iterdir() if path.suffix not in {"", ".py", ".md"}}
     text = found["devices.csv"].decode("utf-8-sig")
     return found | {
         "binary.xlsb": _binary(),

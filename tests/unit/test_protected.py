@@ -35,6 +35,23 @@ def why(text: str, device_id: str = ONE, name: str = "", found: Machine | None =
 # -- what a rule names --
 
 
+def test_a_rule_names_by_its_own_kind_alone() -> None:
+    of_group = machine("lt-1", "servers")
+    assert why("servers", found=of_group) is None
+    assert why("group: servers", found=of_group) == "group: servers"
+    assert why("tag: servers", found=of_group) is None
+    assert why(f"name: {ONE}") is None
+
+
+def test_marks_are_compared_in_their_normal_form() -> None:
+    assert why("tag: Straße", found=machine("lt-1", "g", "STRASSE")) == "tag: Straße"
+
+
+def test_a_tag_of_stars_is_a_tag() -> None:
+    assert why("tag: ***", found=machine("lt-1", "g", "***")) == "tag: ***"
+    assert why("tag: ***", found=machine("lt-1", "g", "VIP")) is None
+
+
 @pytest.mark.parametrize("rule", [ONE, ONE.upper(), f"id: {ONE}", f"ID:{ONE.upper()}", f"  {ONE}\u200b "])
 def test_a_device_is_named_by_its_id_in_any_case(rule: str) -> None:
     assert why(rule) == ONE

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from batch_offboard.quota import (
     CLOCK_DRIFT,
-    DRIP,
-    STEPS_REMEMBERED,
     CallLog,
+    Forecast,
     Holds,
     QuotaLimits,
     Window,
@@ -115,10 +114,14 @@ def test_a_share_leaves_the_rest_of_the_quota_to_others() -> None:
     assert [window.calls for window in limits.windows] == [25, 375]
 
 
+def test_the_smallest_share_is_one_call_of_each_window() -> None:
+    assert [(each.calls, each.name) for each in QuotaLimits(share=0.001).windows] == [(1, "minute"), (1, "hour")]
+
+
 def test_the_pace_steps_down_but_never_below_the_hours_mean() -> None:
     limits = QuotaLimits()
     intervals = [limits.interval(steps) for steps in range(12)]
-    assert intervals[0] == pytest.approx(60 / (100 * DRIP))
+    assert intervals[0] == pytest.approx(0.5)
     assert all(slower >= quicker for quicker, slower in pairwise(intervals))
     assert intervals[-1] == pytest.approx(2.4)
 
@@ -132,6 +135,11 @@ def test_an_unexplained_429_takes_the_pace_down_once_for_all_calls_then_in_fligh
     assert holds.pace(201.0) == 2
 
 
+def test_a_call_that_began_as_an_earlier_429_came_was_on_its_way_with_it() -> None:
+    holds = Holds(steps=[100.0])
+    assert not holds.throttled(101.0, started=100.0, wait=60.0, explained=False)
+
+
 def test_a_429_that_the_log_explains_leaves_the_pace() -> None:
     holds = Holds()
     assert not holds.throttled(100.0, started=99.0, wait=60.0, explained=True)
@@ -139,9 +147,9 @@ def test_a_429_that_the_log_explains_leaves_the_pace() -> None:
 
 
 def test_a_429_is_forgotten_after_a_day() -> None:
-    holds = Holds(steps=[0.0])
-    assert holds.pace(STEPS_REMEMBERED - 1) == 1
-    assert holds.pace(STEPS_REMEMBERED + 1) == 0
+    holds = Holds(steps=[100.0])
+    assert holds.pace(100.0 + 86_399) == 1
+    assert holds.pace(100.0 + 86_400) == 0
 
 
 def test_a_shorter_wait_does_not_cut_a_longer_one_short() -> None:
@@ -156,6 +164,8 @@ def test_a_bucket_fills_with_calls_and_leaks_with_time() -> None:
     assert bucket_level(1500, 3600.0, [0.0] * 10, 12.0) == pytest.approx(5)
     assert bucket_level(1500, 3600.0, [], 5.0) == 0
     assert bucket_level(1500, 3600.0, [0.0, 100.0], 100.0) == pytest.approx(1)
+    assert bucket_level(1500, 3600.0, [100.0, 100.0, 102.4], 104.8) == pytest.approx(1)
+    assert bucket_level(1500, 3600.0, [100.0], 9999.0) == 0
 
 
 @pytest.mark.parametrize("latency", [0.0, 0.2, 1.0])
@@ -177,7 +187,27 @@ def test_skipping_whole_hours_changes_no_forecast(calls: int, latency: float) ->
 
 
 def test_nothing_to_send_takes_no_time() -> None:
-    assert forecast(QuotaLimits(), 0).end == 0.0
+    assert forecast(QuotaLimits(), 0, now=70.0) == Forecast(0.0, 0.0, 0.0)
+
+
+def test_a_forecast_is_told_from_now_on_and_ends_with_the_last_answer() -> None:
+    assert forecast(QuotaLimits(), 1, now=70.0) == Forecast(0.0, 0.0, pytest.approx(0.2))
+    assert forecast(QuotaLimits(), 5, now=70.0, latency=3.0) == Forecast(0.0, 2.0, 5.0)
+
+
+def test_a_burst_goes_at_once_and_the_next_call_an_interval_later() -> None:
+    assert forecast(QuotaLimits(burst=3), 3).last_call == 0.0
+    assert forecast(QuotaLimits(burst=3), 4).last_call == 0.5
+
+
+def test_eight_calls_are_under_way_at_once_unless_another_number_is_said() -> None:
+    assert forecast(QuotaLimits(burst=20), 8, latency=100.0).last_call == 0.0
+    assert forecast(QuotaLimits(burst=20), 9, latency=100.0).last_call == 100.0
+
+
+def test_a_call_under_way_keeps_the_next_from_a_window_of_one() -> None:
+    last = forecast(QuotaLimits(per_minute=1, burst=5), 2, latency=10.0).last_call
+    assert last == pytest.approx(10.0 + 60 * (1 + CLOCK_DRIFT))
 
 
 def test_a_hold_delays_the_first_call_of_a_forecast() -> None:
@@ -187,6 +217,7 @@ def test_a_hold_delays_the_first_call_of_a_forecast() -> None:
 def test_calls_of_the_last_hour_delay_a_forecast() -> None:
     used_up = [0.0] * 1500
     assert forecast(QuotaLimits(), 1, ended=used_up, now=600.0).first_call == pytest.approx(3000, abs=5)
+    assert forecast(QuotaLimits(), 1, ended=used_up).first_call == 3600 * (1 + CLOCK_DRIFT)
 
 
 def test_few_workers_and_slow_calls_set_the_pace() -> None:

@@ -194,7 +194,7 @@ def lines_of(figures: Figures, seed: int, seconds: float, cores: int) -> Iterato
         "crash points, each struck": f"{figures.crash_points:,}",
         "real processes killed": f"{figures.killed:,}",
         "broken promises": f"{len(figures.bad):,}",
-        "seconds": f"{seconds:,.0f}, on {cores} cores",
+        "seconds": f"{seconds:,.0f}, on {cores} core{'s' if cores > 1 else ''}",
         "device-runs per second of one core": f"{figures.devices / max(figures.busy, 0.001):,.0f}",
         "Python, SQLite, system": f"{platform.python_version()}, {sqlite3.sqlite_version}, {platform.system()}",
     }

@@ -1,7 +1,6 @@
 """What every test stands on."""
 
 import asyncio
-
 import signal
 
 from hypothesis import HealthCheck, settings

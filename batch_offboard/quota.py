@@ -22,6 +22,7 @@ DRIP = 1.2
 # After a 429 that the log does not explain, others use the same quota: each takes the pace down by a quarter.
 STEP = 0.75
 STEPS_REMEMBERED = 24 * 3600.0  # seconds
+MOST_STEPS = 100  # no pace is slower than these make it, and a few thousand would be more than a float can hold
 
 TYPICAL_LATENCY = 0.2  # seconds; what a call is taken to last before any has been seen
 
@@ -73,7 +74,7 @@ class QuotaLimits:
         """
         quickest = self.minute.period / (self.minute.calls * DRIP)
         slowest = max(quickest, self.hour.period / self.hour.calls)
-        return min(quickest / STEP**steps, slowest)
+        return min(quickest / STEP ** min(steps, MOST_STEPS), slowest)
 
 
 class CallLog:
@@ -152,6 +153,7 @@ class Holds:
         stepped = not explained and (not self.steps or started > self.steps[-1])
         if stepped:
             self.steps.append(now)
+            del self.steps[:-MOST_STEPS]
         return stepped
 
 

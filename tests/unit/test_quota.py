@@ -222,3 +222,16 @@ def test_calls_of_the_last_hour_delay_a_forecast() -> None:
 
 def test_few_workers_and_slow_calls_set_the_pace() -> None:
     assert forecast(QuotaLimits(), 11, latency=30.0, workers=1).last_call == pytest.approx(300.0)
+
+
+@pytest.mark.parametrize("steps", [6, 100, 2_600, 10**6])
+def test_however_many_steps_the_pace_is_down_it_is_the_hours_own_mean(steps: int) -> None:
+    assert QuotaLimits().interval(steps) == 2.4
+
+
+def test_a_day_of_429s_is_remembered_by_the_latest() -> None:
+    holds = Holds()
+    for second in range(3000):
+        assert holds.throttled(second, started=second, wait=0.0, explained=False)
+    assert holds.pace(2999 + 24 * 3600 - 1) == 1
+    assert QuotaLimits().interval(holds.pace(2999)) == 2.4

@@ -276,7 +276,6 @@ class Monitor:
         self.recount(counts)
         self._begun: dict[int, float] = {}
         self._eta: float | None = None
-        self._eta_made = float("-inf")
         self._latency = TYPICAL_LATENCY
         self._speed = speed
         self.draining = False
@@ -288,6 +287,7 @@ class Monitor:
         self._failed = counts.of(JobState.FAILED)
         self._in_doubt = counts.of(JobState.IN_DOUBT)
         self._left = counts.of(JobState.PENDING)
+        self._eta_made = float("-inf")
 
     def began(self, job: Job) -> None:
         self._begun[job.row] = self._clock.now().ticks
@@ -343,7 +343,9 @@ class Monitor:
 
     def expectation(self) -> tuple[int, float]:
         """The calls that are left, and the seconds until the last of them will have ended."""
-        return self._left, self._gate.time_for(self._left, self._latency, self._target.workers)
+        now = self._clock.now()
+        end = self._forecast(now)
+        return self._left, 0.0 if end is None else end - now.wall
 
     def _forecast(self, now: Moment) -> float | None:
         """When the last call will have ended, in seconds since the epoch; worked out now and then, it costs a while."""

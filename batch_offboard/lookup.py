@@ -95,6 +95,8 @@ async def _catch_up(tenancy: Tenancy, batch: Batch) -> None:
 
 async def _skip_protected(tenancy: Tenancy, batch: Batch, protected: Protected) -> None:
     """The list may have grown since the plan was made."""
+    if not protected.rules:
+        return
     jobs = await tenancy.writer.run(pending_devices, tenancy.journal, batch.key)
     decided = [
         (row, decision)

@@ -213,8 +213,9 @@ def forecast(
     skipped = max(0, (calls - 2 * hour.calls) // hour.calls - 1)
     line = _Line(CallLog(limits.windows, ended))
     first = last = max(now, hold_until)
+    interval = limits.interval(steps)
     for number in range(calls - skipped * hour.calls):
-        earliest = last + (limits.interval(steps) if number >= limits.burst else 0.0)
+        earliest = last + (interval if number >= limits.burst else 0.0)
         last = _admit(line, earliest, workers)
         first = last if number == 0 else first
         line.begin(last, latency)

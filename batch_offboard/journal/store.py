@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, insert, select, text, update
+from sqlalchemy import Connection, and_, bindparam, case, func, insert, select, text, tuple_, update
 
 from batch_offboard.audit import Event, Kind
 from batch_offboard.clock import Moment
@@ -44,6 +44,9 @@ ROWS_AT_A_TIME = 5000
 # Kept beside the journal and given up when the disk is full, so that the outcomes of the calls that are still in
 # flight can be written.
 RESERVE = 1 << 20  # bytes
+
+# Of a journal of 300,000 rows or so; its full check takes about two seconds.
+LARGEST_FULL_CHECK = 100_000_000  # bytes
 
 INTERRUPTED = "Interrupted"
 
@@ -147,11 +150,12 @@ class Journal:
     def _is_whole(self) -> None:
         """A page that a disk has garbled may hold another row's state; SQLite itself finds out only when it must.
 
-        Not the quick check, which does not see that rows are out of order, and so cannot be found. A second for each
-        100,000 rows that the journal has, once for each time that a batch is begun.
+        The quick check does not see that rows are out of order, and so cannot be found; it is for journals of which
+        the other takes longer than somebody who resumes wants to wait.
         """
+        check = "integrity_check" if self.path.stat().st_size <= LARGEST_FULL_CHECK else "quick_check"
         with self.reading() as connection:
-            found = connection.execute(text("PRAGMA integrity_check(1)")).scalar()
+            found = connection.execute(text(f"PRAGMA {check}(1)")).scalar()
         if found != "ok":
             raise JournalError(
                 f"The journal {self.path} is damaged ({one_line(str(found))}); restore it from a backup, and look "
@@ -312,10 +316,6 @@ class Journal:
         return self.path.with_name(f"{self.path.name}.reserve")
 
 
-# Spelled out, for SQLite to see that the small index of open calls serves.
-_OPEN = text("jobs.state IN ('sending', 'in_doubt')")
-
-
 def _rescue(connection: Connection, scope: int, now: Moment) -> None:
     """Every call that an earlier process left open may have been accepted; its slot is held as if it ended now.
 
@@ -323,15 +323,17 @@ def _rescue(connection: Connection, scope: int, now: Moment) -> None:
     """
     move(JobState.SENDING, JobState.IN_DOUBT)
     message = "The program ended while the call was under way; the device may have been accepted."
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.tenant == tenant_key(scope), jobs.c.state == JobState.SENDING, _OPEN)
-        .values(state=JobState.IN_DOUBT, error_code=INTERRUPTED, error_message=message)
-    )
     left_open = (
         calls.c.scope.in_(select(scopes.c.id).where(scopes.c.tenant == tenant_key(scope))),
         calls.c.api != ApiName.READ,
         calls.c.ended_at.is_(None),
+    )
+    # A job in `sending` is found by its open call, of which there are few, and not among all of the tenant's jobs.
+    open_jobs = select(calls.c.batch, calls.c.row).where(*left_open)
+    connection.execute(
+        update(jobs)
+        .where(tuple_(jobs.c.batch, jobs.c.row).in_(open_jobs), jobs.c.state == JobState.SENDING)
+        .values(state=JobState.IN_DOUBT, error_code=INTERRUPTED, error_message=message)
     )
     events = trail.interrupted(connection, left_open, now, INTERRUPTED)
     connection.execute(update(calls).where(*left_open).values(_interrupted(now, message)))
@@ -352,24 +354,38 @@ def _interrupted(now: Moment, message: str) -> dict[str, Any]:
 def _skip_known(connection: Connection, batch: int, now: Moment) -> None:
     """What another batch has sent since the plan was made is not sent again."""
     move(JobState.PENDING, JobState.SKIPPED)
+    if not _has_others(connection, batch):
+        return
     other = jobs.alias("other")
-    elsewhere = select(other.c.row).where(
-        other.c.tenant == jobs.c.tenant, other.c.device_id == jobs.c.device_id, other.c.batch != batch
-    )
-    accepted = elsewhere.where(
-        other.c.state == JobState.SUBMITTED, func.lower(other.c.action_status).not_in(UNSUCCESSFUL)
-    ).exists()
-    doubtful = elsewhere.where(other.c.state == JobState.IN_DOUBT).exists()
+    accepted = and_(other.c.state == JobState.SUBMITTED, func.lower(other.c.action_status).not_in(UNSUCCESSFUL))
     for condition, reason, message in (
         (accepted, Reason.ALREADY_OFFBOARDED, "Another batch submitted the device after this plan was made."),
-        (doubtful, Reason.ALREADY_PENDING, "The device is in doubt in another batch; settle that first."),
+        (
+            other.c.state == JobState.IN_DOUBT,
+            Reason.ALREADY_PENDING,
+            "The device is in doubt in another batch; settle that first.",
+        ),
     ):
-        chosen = (jobs.c.batch == batch, jobs.c.state == JobState.PENDING, condition)
-        rows_left_out = connection.execute(select(jobs.c.row).where(*chosen)).scalars()
-        events = trail.skipped(connection, batch, dict.fromkeys(rows_left_out, (reason, message)), now.wall)
-        connection.execute(
-            update(jobs)
-            .where(*chosen)
-            .values(state=JobState.SKIPPED, error_code=reason.value, error_message=message, finished_at=now.wall)
+        elsewhere = select(other.c.row).where(
+            other.c.tenant == jobs.c.tenant, other.c.device_id == jobs.c.device_id, other.c.batch != batch, condition
         )
+        chosen = select(jobs.c.row).where(jobs.c.batch == batch, jobs.c.state == JobState.PENDING, elsewhere.exists())
+        known = connection.execute(chosen).scalars().all()
+        events = trail.skipped(connection, batch, dict.fromkeys(known, (reason, message)), now.wall)
+        skipped = {"state": JobState.SKIPPED, "error_code": reason.value, "error_message": message}
+        if known:
+            connection.execute(
+                update(jobs)
+                .where(jobs.c.batch == batch, jobs.c.row == bindparam("known"), jobs.c.state == JobState.PENDING)
+                .values(finished_at=now.wall, **skipped),
+                [{"known": row} for row in known],
+            )
         trail.append(connection, events)
+
+
+def _has_others(connection: Connection, batch: int) -> bool:
+    """Whether the journal has jobs of any other batch."""
+    # One question for each end, since SQLite answers only such from the table's ends alone.
+    first, last = (select(end(jobs.c.batch)).scalar_subquery() for end in (func.min, func.max))
+    ends = select(first, last)
+    return set(connection.execute(ends).one()) - {batch, None} != set()

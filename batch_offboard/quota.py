@@ -17,7 +17,7 @@ CLOCK_DRIFT = 0.0005
 
 # The log takes a little more than `period` to give a slot back: the time that a call took is added. A drip at the
 # quota's exact rate would add that delay to its own last minute, and the run would end late by both.
-DRIP = 1.2
+DRIP = 1.5
 
 # After a 429 that the log does not explain, others use the same quota: each takes the pace down by a quarter.
 STEP = 0.75

@@ -5,6 +5,8 @@ import signal
 
 from hypothesis import HealthCheck, settings
 
+import tests.moving_time  # noqa: F401  # for every test on virtual time
+
 # A busy machine is no failure: no example has a deadline, and slow data is data.
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN

@@ -104,7 +104,6 @@ class VirtualWorld:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         loop = looptime.new_event_loop(start=self._elapsed)
-        _keep_timers_apart(loop)
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             self._loop = loop
             try:
@@ -271,13 +270,3 @@ def _free_port() -> int:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
     return port
-
-
-def _keep_timers_apart(loop: asyncio.AbstractEventLoop) -> None:
-    """Keep virtual time from standing still, see the conftest of the tests of execution."""
-    call_at = loop.call_at
-
-    def call_later_than_now(when: float, *arguments: Any, **options: Any) -> asyncio.TimerHandle:
-        return call_at(max(when, loop.time() + 1e-6), *arguments, **options)
-
-    loop.call_at = call_later_than_now  # type: ignore[method-assign,assignment]  # of this one loop

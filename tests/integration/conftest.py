@@ -1,12 +1,10 @@
 """What the runs on virtual time share: a world of one journal, whatever tenants it is worked against."""
 
-import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,23 +16,7 @@ from tests.integration.world import MovedClock, Tokens, World, interrupted
 
 
 @pytest.fixture
-async def moving_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep virtual time from standing still.
-
-    asyncio runs a timer that is due within the clock's resolution at once. When a float's last digit is missing to a
-    token, aiolimiter sets such timers for ever, since no time passes between them as it does on a machine's clock.
-    """
-    loop = asyncio.get_running_loop()
-    call_at = loop.call_at
-
-    def call_later_than_now(when: float, *arguments: Any, **options: Any) -> asyncio.TimerHandle:
-        return call_at(max(when, loop.time() + 1e-6), *arguments, **options)
-
-    monkeypatch.setattr(loop, "call_at", call_later_than_now)
-
-
-@pytest.fixture
-async def world(moving_time: None) -> AsyncIterator[World]:
+async def world() -> AsyncIterator[World]:
     """On memory where it can be a folder: thousands of syncs take minutes on a busy disk and are tested elsewhere."""
     memory = Path("/dev/shm")  # noqa: S108  # a folder of random name is made in it
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:

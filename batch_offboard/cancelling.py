@@ -1,6 +1,6 @@
 """Takes a batch's own machine actions back, as long as they are not final: through the quota, journalled like calls."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,13 +125,13 @@ class _Cancelling:
         jobs, self._left = self._left, []
         return jobs
 
-    async def start(self, job: Job, at: Moment) -> None:
+    def start(self, job: Job, at: Moment) -> Awaitable[None]:
         line = Start(self._batch.key, self._batch.scope_key, job.row, job.attempts, at, ApiName.CANCEL)
-        await self._open.writer.write(line)
+        return self._open.writer.write(line)
 
-    async def end(self, job: Job, at: Moment, outcome: CallOutcome, *, slower: bool) -> None:
+    def end(self, job: Job, at: Moment, outcome: CallOutcome, *, slower: bool) -> Awaitable[None]:
         key, scope = self._batch.key, self._batch.scope_key
-        await self._open.writer.write(End(key, scope, job.row, job.attempts, at, outcome, slower, ApiName.CANCEL))
+        return self._open.writer.write(End(key, scope, job.row, job.attempts, at, outcome, slower, ApiName.CANCEL))
 
     async def send(self, job: Job, slot: Slot) -> CallOutcome:
         action_id = self._actions[job.row].action_id

@@ -1,7 +1,7 @@
 """Works one batch off against one tenant: joins journal, gate, client, rules and display around the pool."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -237,12 +237,12 @@ class _JournalJobs:
             self._last_row = jobs[-1].row
         return jobs
 
-    async def start(self, job: Job, at: Moment) -> None:
-        await self._writer.write(Start(self._batch.key, self._batch.scope_key, job.row, job.attempts, at))
+    def start(self, job: Job, at: Moment) -> Awaitable[None]:
+        return self._writer.write(Start(self._batch.key, self._batch.scope_key, job.row, job.attempts, at))
 
-    async def end(self, job: Job, at: Moment, outcome: CallOutcome, *, slower: bool) -> None:
+    def end(self, job: Job, at: Moment, outcome: CallOutcome, *, slower: bool) -> Awaitable[None]:
         key, scope = self._batch.key, self._batch.scope_key
-        await self._writer.write(End(key, scope, job.row, job.attempts, at, outcome, slower))
+        return self._writer.write(End(key, scope, job.row, job.attempts, at, outcome, slower))
 
 
 class _ApiSender:

@@ -7,7 +7,7 @@ SQL.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -28,11 +28,11 @@ class JobStore(Protocol):
     async def next_jobs(self) -> list[Job]:
         """The next pending jobs in order, each handed out once; none when there are no more."""
 
-    async def start(self, job: Job, at: Moment) -> None:
-        """Write the intent to make the job's next attempt; returns when it is durable."""
+    def start(self, job: Job, at: Moment) -> Awaitable[None]:
+        """Write the intent to make the job's next attempt; done when it is durable."""
 
-    async def end(self, job: Job, at: Moment, outcome: CallOutcome, *, slower: bool) -> None:
-        """Write what the attempt came to; returns when it is durable."""
+    def end(self, job: Job, at: Moment, outcome: CallOutcome, *, slower: bool) -> Awaitable[None]:
+        """Write what the attempt came to, with or before everything whose writing begins later; done when durable."""
 
 
 class Sender(Protocol):
@@ -81,6 +81,7 @@ class Pool:
         self._ready: deque[Job] = deque()
         self._exhausted = False
         self._in_flight: set[asyncio.Task[None]] = set()
+        self._calling: set[Slot] = set()  # of those in flight whose outcome is not known yet
         self._landed = asyncio.Event()
         self._dispatching: asyncio.Task[None] | None = None
         self._halt: Halt | None = None
@@ -127,6 +128,7 @@ class Pool:
                 self._halt = self._halt or halt
                 return
             task = asyncio.create_task(self._attempt(job, slot))
+            self._calling.add(slot)
             self._in_flight.add(task)
             task.add_done_callback(self._land)
 
@@ -134,7 +136,7 @@ class Pool:
         """The next job when there is room for it; None when all have ended."""
         while True:
             self._landed.clear()
-            room = len(self._in_flight) < (self._workers if self._brakes.warmed_up else 1)
+            room = len(self._calling) < (self._workers if self._brakes.warmed_up else 1)
             if room and not self._ready and not self._exhausted:
                 self._ready.extend(await self._store.next_jobs())
                 self._exhausted = not self._ready
@@ -157,7 +159,11 @@ class Pool:
         self.drain(Halt(str(error), exit_code))
 
     async def _attempt(self, job: Job, slot: Slot) -> None:
-        """One call, from the durable intent to the durable outcome."""
+        """One call, from the durable intent to the durable outcome.
+
+        The next call need not wait for the outcome to be durable: its own intent becomes so no sooner, and until then
+        not a byte of it leaves. So there are never more calls on the disk that are open than there are workers.
+        """
         job = replace(job, attempts=job.attempts + 1)
         try:
             await asyncio.shield(self._store.start(job, slot.taken_at))
@@ -168,9 +174,15 @@ class Pool:
             at = self._gate.release(slot)
         outcome = self._brakes.examine(outcome, job.device_id)
         slower = self._obey(outcome, slot)
-        # A cancelled task still writes what it knows: the answer has come.
-        await asyncio.shield(self._store.end(job, at, outcome, slower=slower))
-        await self._draw_conclusions(job, outcome, renewals)
+        writing = asyncio.ensure_future(self._store.end(job, at, outcome, slower=slower))
+        try:
+            await self._draw_conclusions(job, outcome, renewals)
+        finally:
+            self._calling.discard(slot)
+            self._landed.set()
+            # A cancelled task still writes what it knows: the answer has come.
+            await asyncio.shield(writing)
+        self._watcher.ended(job, outcome)
 
     async def _call(self, job: Job, slot: Slot) -> CallOutcome:
         try:
@@ -208,7 +220,6 @@ class Pool:
 
     async def _draw_conclusions(self, job: Job, outcome: CallOutcome, renewals: int) -> None:
         """`renewals`: how often the sign-in had been renewed when the call began, and so which token it had."""
-        self._watcher.ended(job, outcome)
         refused = outcome.verdict is Verdict.UNAUTHORIZED
         old_token = refused and (self._renewing or renewals < self._renewals)
         halt = None if old_token else self._brakes.note(outcome, self._clock.now().ticks)

@@ -16,6 +16,9 @@ from batch_offboard.journal.store import Journal
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# So many turns of the event loop a transaction waits for company: after an outcome, the next call's intent takes three.
+TURNS = 3
+
 Waiting = tuple[Start | End, asyncio.Future[None]]
 
 
@@ -36,14 +39,15 @@ class JournalWriter:
             await self._committing
         self._thread.shutdown()
 
-    async def write(self, line: Start | End) -> None:
-        """Returns when the line is durable. Cancelling the wait does not take it back."""
+    def write(self, line: Start | End) -> asyncio.Future[None]:
+        """Done when the line is durable, with or before every line that is given later. Cancelling the future does not
+        take the line back."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.append((line, done))
         if self._committing is None:
             self._committing = loop.create_task(self._commit_all())
-        await done
+        return done
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Any other work on the journal, in the same thread and so in order with the writes."""
@@ -53,6 +57,8 @@ class JournalWriter:
     async def _commit_all(self) -> None:
         try:
             while self._waiting:
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
                 group, self._waiting = self._waiting, []
                 await self._commit(group)
         finally:

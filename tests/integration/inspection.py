@@ -15,6 +15,7 @@ from batch_offboard import audit
 from batch_offboard.jobs import NEXT_STATE, JobState, Verdict
 from batch_offboard.journal import audited, reading
 from batch_offboard.journal.schema import calls, jobs, settlements, throttles
+from batch_offboard.journal.store import Journal
 from batch_offboard.quota import QuotaLimits
 from batch_offboard.report import Outcome
 from batch_offboard.simulator import Call, Tenant
@@ -217,3 +218,9 @@ def fullest(times: Sequence[float], period: float) -> int:
     """The most arrivals in any half-open stretch of `period` seconds, by trying every one that begins with a call."""
     times = sorted(times)
     return max((bisect_left(times, start + period) - index for index, start in enumerate(times)), default=0)
+
+
+def transactions(journal: Journal) -> int:
+    """How many have changed the journal's file, as SQLite counts them in its header (the file change counter)."""
+    with journal.path.open("rb") as file:
+        return int.from_bytes(file.read(28)[24:])

@@ -29,6 +29,7 @@ from batch_offboard.plan import Amendment, PlannedRow, Reason
 from batch_offboard.protocol import ApiName
 from batch_offboard.report import Outcome
 from batch_offboard.rows import Source
+from tests.integration.inspection import transactions
 
 T0 = 1_795_500_000.0
 ACCEPTED = CallOutcome(Verdict.SUBMITTED, 201, "action-1", "Pending")
@@ -371,12 +372,25 @@ def test_a_batch_is_found_by_the_beginning_of_its_id_if_there_is_only_one(journa
 
 async def test_writes_that_wait_together_become_durable_together(journal: Journal) -> None:
     batch = add(journal, [row(number) for number in range(2, 202)])
+    before = transactions(journal)
     async with JournalWriter(journal) as writer:
         begun = [Start(batch.key, batch.scope_key, number, 1, at(0)) for number in range(2, 202)]
         await asyncio.gather(*(writer.write(each) for each in begun))
         ended = [End(batch.key, batch.scope_key, number, 1, at(1), REFUSED) for number in range(2, 202)]
         await asyncio.gather(*(writer.write(each) for each in ended))
     assert set(states(journal, batch).values()) == {Outcome.FAILED}
+    assert transactions(journal) == before + 2
+
+
+async def test_what_is_given_later_is_durable_no_sooner(journal: Journal) -> None:
+    batch = add(journal, [row(2), row(3)])
+    async with JournalWriter(journal) as writer:
+        await writer.write(Start(batch.key, batch.scope_key, 2, 1, at(0)))
+        before = transactions(journal)
+        ended = writer.write(End(batch.key, batch.scope_key, 2, 1, at(1), REFUSED))
+        await writer.write(Start(batch.key, batch.scope_key, 3, 1, at(1)))
+        assert ended.done()
+    assert transactions(journal) == before + 1
 
 
 async def test_a_failed_write_wakes_its_waiters_with_the_error(journal: Journal) -> None:

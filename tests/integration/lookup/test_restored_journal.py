@@ -72,12 +72,12 @@ async def test_a_copy_from_the_middle_of_a_run_sends_only_what_the_tenant_does_n
 ) -> None:
     batch = world.add(range(DEVICES))
     async with world.tenant(DEVICES, latency=(0.5, 1.0)) as simulator:
-        await interrupted(world.work(batch, simulator.url, look=True), 7.0)
+        await interrupted(world.work(batch, simulator.url, look=True), 5.5)
         sent_before = len(simulator.tenant.actions)
         assert 0 < sent_before < DEVICES - 3
         copied(world)
         loop = asyncio.get_running_loop()
-        await interrupted(world.work(batch, simulator.url, look=True), loop.time() + 9.0)
+        await interrupted(world.work(batch, simulator.url, look=True), loop.time() + 7.0)
         assert sent_before < len(simulator.tenant.actions) < DEVICES
         restored(world)
         await asyncio.sleep(age)

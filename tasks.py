@@ -5,6 +5,7 @@ library only, touches nothing outside the project, and leaves the choice of a pa
 own configuration.
 """
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -12,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -173,19 +175,48 @@ def check_commands(python: Path, arguments: list[str]) -> list[tuple[str, list[s
         ("Types (mypy)", [*module, "mypy"]),
         ("Layers (import-linter)", [str(python), "-c", layers]),
         ("Benchmarks, quickly", [*module, "benchmarks", "--quick"]),
-        ("Tests (pytest)", [*module, "pytest", "-n", "2", "--dist", "worksteal", *arguments]),
+        # one process more than cores: some tests wait
+        ("Tests (pytest)", [*module, "pytest", "-n", "3", "--dist", "worksteal", *arguments]),
     ]
 
 
 def check(arguments: list[str]) -> int:
-    """Stops at the first failure, with its exit code; pytest's summary is the last line of a success."""
-    for title, command in check_commands(prepare(CHECKS_LOCK), arguments):
+    """Stops at the first failure, with its exit code; pytest's summary is the last line of a success.
+
+    All but the tests need one core each and run side by side.
+    """
+    *quick, (title, command) = check_commands(prepare(CHECKS_LOCK), arguments)
+    code = side_by_side(quick)
+    if code == 0:
         headline(title)
-        code = attempt(command)
-        if code != 0:
-            print(f"FAILED: {title}, exit code {code}", flush=True)
-            return code
+        code = told(title, attempt(command))
+    return code
+
+
+def side_by_side(commands: list[tuple[str, list[str]]]) -> int:
+    """Each is shown when it is through and those before it are; returns the first exit code that is none of success."""
+    with contextlib.ExitStack() as stack:
+        running = []
+        for title, command in commands:
+            out = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
+            process = subprocess.Popen(command, cwd=ROOT, env=our_environment(), stdout=out, stderr=out)  # noqa: S603  # ours
+            stack.enter_context(process)
+            stack.callback(process.kill)  # before it is waited for
+            running.append((title, process, out))
+        for title, process, out in running:
+            headline(title)
+            code = process.wait()
+            out.seek(0)
+            print(out.read(), end="", flush=True)
+            if told(title, code) != 0:
+                return code
     return 0
+
+
+def told(title: str, code: int) -> int:
+    if code != 0:
+        print(f"FAILED: {title}, exit code {code}", flush=True)
+    return code
 
 
 def long_command(python: Path) -> list[str]:
@@ -348,9 +379,12 @@ def child_environment(environ: dict[str, str], *, terminal: bool) -> dict[str, s
 
 def attempt(command: list[str], *, text: str | None = None) -> int:
     """Runs a command of ours in the project's folder; returns its exit code."""
-    environ = child_environment(dict(os.environ), terminal=sys.stdout.isatty())
-    done = subprocess.run(command, cwd=ROOT, env=environ, input=text, text=True, check=False)  # noqa: S603  # ours
+    done = subprocess.run(command, cwd=ROOT, env=our_environment(), input=text, text=True, check=False)  # noqa: S603  # ours
     return done.returncode
+
+
+def our_environment() -> dict[str, str]:
+    return child_environment(dict(os.environ), terminal=sys.stdout.isatty())
 
 
 def run(command: list[str], *, text: str | None = None) -> None:

@@ -66,7 +66,7 @@ def test_two_signals_end_the_program_at_once_and_what_was_in_flight_is_in_doubt(
 
 
 def test_ctrl_c_while_a_sheet_is_planned_saves_nothing(office: Office) -> None:
-    sheet = office.sheet([f"{number:040x}" for number in range(0xA0000, 0xA0000 + 200_000)])
+    sheet = office.sheet([f"{number:040x}" for number in range(0xA0000, 0xA0000 + 80_000)])
     with office.start("plan", sheet, "--simulate", "--journal", "journal.db") as program:
         journal = office.folder / "journal.db"
         program.until(lambda: journal.exists() and journal.stat().st_size > 1 << 20, "rows were saved")

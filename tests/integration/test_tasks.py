@@ -201,7 +201,7 @@ def test_the_checks_run_in_order_and_pytest_gets_the_arguments(tasks: ModuleType
         "Tests (pytest)",
     ]
     assert [command[0] for _, command in commands] == [str(PYTHON)] * 6
-    assert commands[-1][1][1:] == ["-m", "pytest", "-n", "2", "--dist", "worksteal", "-k", "quota"]
+    assert commands[-1][1][1:] == ["-m", "pytest", "-n", "3", "--dist", "worksteal", "-k", "quota"]
 
 
 def say(word: str, code: int = 0) -> tuple[str, list[str]]:
@@ -224,6 +224,12 @@ def test_a_check_that_fails_ends_the_checks_with_its_code(
         "FAILED: second, exit code 7",
         "",
     ]
+
+
+def test_a_failure_ends_the_checks_beside_it(tasks: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:
+    for_ever = ("third", [sys.executable, "-c", "import time; time.sleep(600)"])
+    assert tasks.side_by_side([say("first"), say("second", 7), for_ever]) == 7
+    assert capfd.readouterr().out.endswith("second\nFAILED: second, exit code 7\n")
 
 
 def test_checks_that_pass_end_with_the_last_ones_own_words(

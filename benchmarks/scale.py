@@ -59,7 +59,7 @@ somebody waits for. A command takes about a second and 60 MB before it has seen 
 
 
 def _measure(rows: int) -> Batch:
-    with TemporaryDirectory() as name, server(["-m", "benchmarks.overhead", "serve"], Path(name)) as url:
+    with TemporaryDirectory() as name, server(["-m", "benchmarks.overhead", "serve", "0"], Path(name)) as url:
         folder = Path(name)
         write_csv(folder / "devices.csv", rows)
         configure(folder, url, "quota: {per_minute: 1000, per_hour: 10000}")

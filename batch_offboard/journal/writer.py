@@ -1,6 +1,6 @@
 """Lets many tasks write to the journal at once: they wait together, one thread commits for all of them.
 
-A write that has returned is durable, as if it had been committed alone; a thousand of them cost the disk's
+A write that is done is durable, as if it had been committed alone; a thousand of them cost the disk's
 syncs only a few dozen times.
 """
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.looptime
 
 COUNT = 60
 WIDE = QuotaLimits(per_minute=6_000, per_hour=6_000, burst=6_000)
-TENANT = {"per_minute": 6_000, "per_hour": 6_000}
+TENANT = {"per_minute": WIDE.per_minute, "per_hour": WIDE.per_hour}
 
 
 class Arrivals(list[Call]):

@@ -252,7 +252,7 @@ def test_when_the_window_closes_nothing_new_begins_and_the_rest_goes_on_the_next
     office = make_office(window=NIGHT_HOURS, quota={"per_minute": 60, "per_hour": 1500, "burst": 1})
     closes = in_berlin("2026-11-25T06:00:00")
     office.settled((range(30), "leavers.csv"), (range(30, 33), "more.csv"))
-    office.world.until(closes - 10)
+    office.world.until(closes - 8)
     view = office.night()
     assert [(sheet.name, sheet.fate) for sheet in view.sheets] == [
         ("leavers.csv", Fate.LEFT),
@@ -261,7 +261,7 @@ def test_when_the_window_closes_nothing_new_begins_and_the_rest_goes_on_the_next
     assert view.exit_code is ExitCode.UNFINISHED
     assert "opens next at 2026-11-25 22:00+01:00" in view.sheets[0].sentence
     called = len(office.called())
-    assert 5 < called < 15
+    assert 5 < called < 12
     assert all(call.at < closes for call in office.world.calls)
     assert outcomes(office, office.batches()[0]) == ["submitted"] * called + ["pending"] * (30 - called)
     office.world.until(in_berlin("2026-11-25T22:00:00"))

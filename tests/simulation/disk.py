@@ -23,6 +23,7 @@ from sqlalchemy import Engine, create_engine, event
 from batch_offboard import cancelling, desk, execution, lock, run, tracking
 from batch_offboard.config import Config, load_config
 from batch_offboard.journal import opening
+from batch_offboard.nightly import order
 from tests.simulation.host import Blow, OsLock, Process, current_process, signals_heard
 from tests.simulation.loop import OWNER
 
@@ -101,12 +102,13 @@ class Connection(sqlite3.Connection):
         if any(each.path == self.path for each in self._others()):
             super().rollback()  # what the next one to open it would do
             return
-        for suffix in ("", "-journal"):
-            path = self.path.with_name(self.path.name + suffix)
-            if path.exists():
-                grave = path.with_name(f"{path.name}.{self.process.name}.gone")
-                path.replace(grave)
-                shutil.copyfile(grave, path)
+        paths = [self.path.with_name(self.path.name + suffix) for suffix in ("", "-journal")]
+        left = {path: path.with_name(f"{path.name}.{self.process.name}.left") for path in paths if path.exists()}
+        for path, copy in left.items():
+            shutil.copyfile(path, copy)
+        super().rollback()  # now, since whenever it is closed SQLite would delete the hot journal by its name
+        for path, copy in left.items():
+            copy.replace(path)
 
     def _others(self) -> Iterator["Connection"]:
         for process in self.process.host.processes:
@@ -216,6 +218,7 @@ def machine(draw: Random) -> Iterator[None]:
                 (os, "fdopen", _fdopen(os.fdopen)),
                 (os, "fsync", _wrapped(os.fsync, "fsync")),
                 (os, "replace", _wrapped(os.replace, "rename")),
+                (os, "rename", _wrapped(os.rename, "rename")),
                 (os, "link", _wrapped(os.link, "link")),
                 (os, "unlink", _unlinking(os.unlink)),
                 (Path, "open", _path_opening(Path.open)),
@@ -228,6 +231,7 @@ def machine(draw: Random) -> Iterator[None]:
                 (cancelling, "ending_signals", signals_heard),
                 (desk, "lock_folder", _lock_folder),
                 (run, "lock_folder", _lock_folder),
+                (order, "lock_folder", _lock_folder),
                 (opening, "create_engine", _THRIFT.engine),
                 (desk, "load_config", _THRIFT.config),
             ):

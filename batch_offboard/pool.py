@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from batch_offboard.brakes import Brakes, Halt
@@ -20,6 +21,9 @@ from batch_offboard.jobs import CallOutcome, Job, Verdict
 # After a connection that could not be made, everybody waits; each further failure doubles the wait.
 FIRST_PAUSE = 1.0  # seconds
 LONGEST_PAUSE = 60.0  # seconds
+
+# What certainly was not carried out, for a reason that passes: the job goes on with another attempt.
+NOT_CARRIED_OUT = (Verdict.THROTTLED, Verdict.UNAUTHORIZED, Verdict.NOT_SENT)
 
 
 class JobStore(Protocol):
@@ -130,7 +134,7 @@ class Pool:
             task = asyncio.create_task(self._attempt(job, slot))
             self._calling.add(slot)
             self._in_flight.add(task)
-            task.add_done_callback(self._land)
+            task.add_done_callback(partial(self._land, slot))
 
     async def _next_job(self) -> Job | None:
         """The next job when there is room for it; None when all have ended."""
@@ -146,9 +150,14 @@ class Pool:
                 return None
             await self._landed.wait()
 
-    def _land(self, task: asyncio.Task[None]) -> None:
-        self._in_flight.discard(task)
+    def _make_room(self, slot: Slot) -> None:
+        """The slot's call is over; the next one may begin."""
+        self._calling.discard(slot)
         self._landed.set()
+
+    def _land(self, slot: Slot, task: asyncio.Task[None]) -> None:
+        self._in_flight.discard(task)
+        self._make_room(slot)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
 
@@ -174,15 +183,18 @@ class Pool:
             at = self._gate.release(slot)
         outcome = self._brakes.examine(outcome, job.device_id)
         slower = self._obey(outcome, slot)
+        goes_on = outcome.verdict in NOT_CARRIED_OUT
         writing = asyncio.ensure_future(self._store.end(job, at, outcome, slower=slower))
         try:
-            await self._draw_conclusions(job, outcome, renewals)
+            await self._draw_conclusions(outcome, renewals)
+            if not goes_on:
+                self._make_room(slot)
         finally:
-            self._calling.discard(slot)
-            self._landed.set()
             # A cancelled task still writes what it knows: the answer has come.
             await asyncio.shield(writing)
         self._watcher.ended(job, outcome)
+        if goes_on:  # before any other, and not before this attempt has ended
+            self._ready.appendleft(job)
 
     async def _call(self, job: Job, slot: Slot) -> CallOutcome:
         try:
@@ -218,7 +230,7 @@ class Pool:
         self._gate.pause(self._pause)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
-    async def _draw_conclusions(self, job: Job, outcome: CallOutcome, renewals: int) -> None:
+    async def _draw_conclusions(self, outcome: CallOutcome, renewals: int) -> None:
         """`renewals`: how often the sign-in had been renewed when the call began, and so which token it had."""
         refused = outcome.verdict is Verdict.UNAUTHORIZED
         old_token = refused and (self._renewing or renewals < self._renewals)
@@ -227,8 +239,6 @@ class Pool:
             self.drain(halt)
         elif refused and not old_token:
             await self._renew_sign_in()
-        if outcome.verdict in (Verdict.THROTTLED, Verdict.UNAUTHORIZED, Verdict.NOT_SENT):
-            self._ready.appendleft(job)
 
     async def _renew_sign_in(self) -> None:
         """Once for all calls that the old token failed."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import pytest
@@ -188,6 +188,22 @@ async def test_a_job_that_was_not_sent_comes_before_those_behind_it() -> None:
     assert store.order == [0, 1, 2, 3, 4, 5, 6, 7, 7, 8, 9, 10, 11]
     assert store.attempts[7] == 2
     assert store.of(JobState.SUBMITTED) == list(range(12))
+
+
+class SlowStore(Store):
+    """Takes longer for an outcome than the API asks anybody to wait."""
+
+    async def end(self, job: Job, at: Moment, outcome: CallOutcome, *, slower: bool) -> None:
+        await asyncio.sleep(10.0)
+        await super().end(job, at, outcome, slower=slower)
+
+
+@pytest.mark.parametrize("passing", [replace(THROTTLED, retry_after=1.0), UNAUTHORIZED, NOT_SENT])
+async def test_an_attempt_has_ended_before_the_jobs_next_one_begins(passing: CallOutcome) -> None:
+    store, server, eyes = SlowStore(range(8)), Server({6: [passing]}), Eyes()
+    assert await pool_of(store, server, eyes=eyes).run() is None
+    told = [line for line in eyes.seen if line.split()[1] == "6"]
+    assert told == ["began 6", f"ended 6 {passing.verdict}", "began 6", "ended 6 submitted"]
 
 
 @pytest.mark.parametrize("calls", range(9))

@@ -98,23 +98,17 @@ class Inbox:
         target.rename(free_name(self.path, found.path.name))
         return None
 
-    def move(self, sheet: Path, folder: Path, name: str) -> Path:
-        """Move a sheet that was taken to `done` or `failed` under this name, or the next that is free."""
-        target = free_name(folder, name)
-        try:
-            return sheet.rename(target)
-        except OSError as error:
-            raise InboxError(_cannot_move(sheet, folder, error)) from error
+    def move(self, sheet: Path, place: Path, why: str = "") -> Path:
+        """Move a sheet that was taken to its place, a name in `done` or `failed` that is free; returns the place.
 
-    def explain(self, sheet: Path, text: str) -> None:
-        """Write beside a sheet, in plain words, why it lies where it lies."""
-        target = sheet.with_name(f"{sheet.name}{EXPLANATION}")
+        `why` says in plain words why it lies there, and is written first: no sheet is ever found without its reason.
+        """
+        if why:
+            _explain(place, why)
         try:
-            target.write_text(text, encoding="utf-8", errors="backslashreplace")
+            return sheet.rename(place)
         except OSError as error:
-            raise InboxError(
-                f"{one_line(str(target))} cannot be written ({_reason(error)}); check who may write there."
-            ) from error
+            raise InboxError(_cannot_move(sheet, place.parent, error)) from error
 
 
 def is_open_elsewhere(sheet: Path) -> bool:
@@ -140,6 +134,16 @@ def free_name(folder: Path, name: str) -> Path:
         if not os.path.lexists(candidate):
             return candidate
     raise InboxError(f"{one_line(str(folder))} holds {MOST_NAMES} files called {one_line(name)}; tidy it up.")
+
+
+def _explain(sheet: Path, text: str) -> None:
+    target = sheet.with_name(f"{sheet.name}{EXPLANATION}")
+    try:
+        target.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise InboxError(
+            f"{one_line(str(target))} cannot be written ({_reason(error)}); check who may write there."
+        ) from error
 
 
 def _files(folder: Path, chosen: Callable[[str], bool]) -> Iterator[Found]:

@@ -12,12 +12,13 @@ from batch_offboard import run
 from batch_offboard.brakes import Halt
 from batch_offboard.clock import iso_utc
 from batch_offboard.desk import Desk, lock_folder
-from batch_offboard.errors import BatchOffboardError, BusyError, ExitCode, ReportError, UsageError
+from batch_offboard.errors import BatchOffboardError, BusyError, ExitCode
 from batch_offboard.inbox import Found, Inbox, InboxError, is_open_elsewhere
 from batch_offboard.journal.nights import Night, begin_night, end_night, last_night
 from batch_offboard.journal.reading import Batch, count, unfinished_since, unsettled_since
 from batch_offboard.journal.settlements import status_counts
 from batch_offboard.lock import inbox_lock, only_process
+from batch_offboard.nightly.placing import renew
 from batch_offboard.nightly.sheets import NightIsOverError, Worker
 from batch_offboard.nightly.views import Fate, NightView, SheetView
 from batch_offboard.run import Talk
@@ -126,15 +127,8 @@ class _Night:
             self._desk.journal.rescue(batches[0].scope_key, self._desk.clock.now())
             changed = self._desk.with_tenant(self._desk.target(), self._looking(batches), self._talk.say)
             for batch in changed:
-                self._renew(batch)
-
-    def _renew(self, batch: Batch) -> None:
-        """What the tenant told is in the journal, whether or not a report can be written."""
-        self._renewed.append(batch.batch_id)
-        try:
-            run.write_reports(self._desk, batch, run.usual_reports(self._desk, batch))
-        except (ReportError, UsageError) as error:
-            self._talk.say(str(error))
+                self._renewed.append(batch.batch_id)
+                renew(self._desk, batch, self._talk.say)
 
     def _looking(self, batches: Sequence[Batch]) -> Callable[[Tenancy], Awaitable[list[Batch]]]:
         from batch_offboard.lookup import look_back

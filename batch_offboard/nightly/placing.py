@@ -1,13 +1,13 @@
 """Where a sheet lies in the end: in `done` or `failed`, with its reports, and with the reason in plain words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from batch_offboard import run
 from batch_offboard.clock import iso_utc
 from batch_offboard.desk import Desk
-from batch_offboard.errors import ExitCode, GuardError
-from batch_offboard.inbox import Inbox
+from batch_offboard.errors import ExitCode, GuardError, ReportError, UsageError
+from batch_offboard.inbox import Inbox, free_name
 from batch_offboard.journal.reading import Batch, count
 from batch_offboard.nightly.views import Fate, SheetView
 from batch_offboard.safe_text import one_line, visible
@@ -32,37 +32,34 @@ class Placing:
 
     def stopped(self, batch: Batch, sheet: Path | None) -> SheetView:
         reason = batch.halted_because if batch.held else "It was begun too long ago to go on without a person."
-        path, reports = self._settle(batch, sheet, self._inbox.failed)
-        if path is not None:
-            self._inbox.explain(path, _words_of_stop(batch, reason))
+        path, reports = self._settle(batch, sheet, self._inbox.failed, _words_of_stop(batch, reason))
         reason = f"{reason} No nightly run goes on with it; `batch-offboard resume {batch.batch_id}` does."
         return self._view(batch, Fate.STOPPED, ExitCode.REFUSED, reason, path, reports)
 
     def refused(self, batch: Batch, sheet: Path, error: GuardError) -> SheetView:
         written = run.write_reports(self._desk, batch, self.reports_of(batch))
         self._desk.journal.remember_reports(batch.key, [str(path) for path in written])
-        path, reports = self._settle(self._desk.batch(batch.batch_id), sheet, self._inbox.failed)
-        if path is not None:
-            self._inbox.explain(path, _words_of_refusal(batch, str(error)))
+        batch = self._desk.batch(batch.batch_id)
+        path, reports = self._settle(batch, sheet, self._inbox.failed, _words_of_refusal(batch, str(error)))
         return self._view(batch, Fate.REFUSED, ExitCode.REFUSED, str(error), path, reports)
 
     def repeated(self, batch: Batch, sheet: Path) -> SheetView:
-        path = self._inbox.move(sheet, self._inbox.done, f"{batch.batch_id}-{sheet.name}")
-        self._inbox.explain(path, _words_of_repetition(batch, path))
+        place = _place(self._inbox.done, batch, sheet)
+        path = self._inbox.move(sheet, place, _words_of_repetition(batch, place))
         reason = f"Batch {batch.batch_id} has the same content and was begun before; it was not worked again."
         return SheetView(sheet.name, Fate.REPEATED, ExitCode.OK, reason, batch.batch_id, path=path)
 
     def unreadable(self, sheet: Path, reason: str) -> SheetView:
-        path = self._inbox.move(sheet, self._inbox.failed, sheet.name)
-        self._inbox.explain(path, _words_of_unreadable(sheet.name, reason))
+        place = free_name(self._inbox.failed, sheet.name)
+        path = self._inbox.move(sheet, place, _words_of_unreadable(sheet.name, reason))
         return SheetView(sheet.name, Fate.UNREADABLE, ExitCode.ROWS_FAILED, reason, path=path)
 
-    def _settle(self, batch: Batch, sheet: Path | None, folder: Path) -> tuple[Path | None, list[Path]]:
+    def _settle(self, batch: Batch, sheet: Path | None, folder: Path, why: str = "") -> tuple[Path | None, list[Path]]:
         """The reports first, then the sheet: one that has moved has its reports, and one that has not is seen again."""
         reports = [self._moved(Path(path), folder) for path in batch.reports]
         self._desk.journal.remember_reports(batch.key, [str(path) for path in reports])
         if sheet is not None:
-            sheet = self._inbox.move(sheet, folder, f"{batch.batch_id}-{sheet.name}")
+            sheet = self._inbox.move(sheet, _place(folder, batch, sheet), why)
             self._desk.journal.move_source(batch.key, visible(str(sheet)))
         return sheet, reports
 
@@ -86,6 +83,18 @@ class Placing:
     ) -> SheetView:
         counts = count(self._desk.journal, batch.key)
         return SheetView(batch.source_name, fate, code, sentence, batch.batch_id, counts, path, reports)
+
+
+def _place(folder: Path, batch: Batch, sheet: Path) -> Path:
+    return free_name(folder, f"{batch.batch_id}-{sheet.name}")
+
+
+def renew(desk: Desk, batch: Batch, say: Callable[[str], None]) -> None:
+    """Write a batch's reports again, where they belong; if that cannot be, say so: the journal has what they tell."""
+    try:
+        run.write_reports(desk, batch, run.usual_reports(desk, batch))
+    except (ReportError, UsageError) as error:
+        say(str(error))
 
 
 def is_of(batch: Batch, sheet: Path) -> bool:

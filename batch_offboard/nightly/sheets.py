@@ -9,7 +9,7 @@ from batch_offboard.errors import BatchOffboardError, ExitCode, GuardError, Inpu
 from batch_offboard.inbox import Inbox, sha256_of
 from batch_offboard.journal.plans import tenant_of
 from batch_offboard.journal.reading import Batch, batches_of_content, count, skipped_jobs
-from batch_offboard.nightly.placing import Placing, is_of
+from batch_offboard.nightly.placing import Placing, is_of, renew
 from batch_offboard.nightly.views import SheetView
 from batch_offboard.planning import Reading, staleness
 from batch_offboard.run import RunView, Talk
@@ -121,7 +121,9 @@ class Worker:
         journal = self._desk.journal
         if not is_of(batch, sheet):
             self.worked.append(self._placing.repeated(batch, sheet))
-        elif batch.state == "finished":
+            return
+        renew(self._desk, batch, self._talk.say)  # whoever died over this sheet may have died before its reports
+        if batch.state == "finished":
             code = run.exit_code(count(journal, batch.key), skipped_jobs(journal, batch.key), None)
             self.worked.append(self._placing.finished(batch, sheet, code))
         else:

@@ -24,8 +24,9 @@ from defusedxml.ElementTree import parse
 
 from tests.simulation.crash_points import points, steps_of_the_run, strike
 from tests.simulation.inspection import BrokenInvariantError
+from tests.simulation.nights import play
 from tests.simulation.scenario import Scenario, draw_scenario, pressing_scenarios
-from tests.simulation.story import Told, play
+from tests.simulation.story import Told
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "proof.md"
@@ -78,7 +79,7 @@ class Figures:
 
 
 def scenarios_of(seed: int) -> tuple[Scenario, ...]:
-    """Most seeds are one office; every eleventh is the four under pressure."""
+    """Most seeds are one office; every eleventh is the five under pressure."""
     return pressing_scenarios(seed) if seed % 11 == 10 else (draw_scenario(seed, *SIZES[seed % len(SIZES)]),)
 
 

@@ -137,7 +137,8 @@ class Office:
                 cwd=self.folder,
                 journal=self.journal,
                 speed=SPEED,
-                lookup=self.scenario.lookup,
+                lookup=self.scenario.lookup or name == "nightly",
+                unattended=name == "nightly",
             )
             with Desk(options, create=True, world=process) as desk:
                 return work(desk, run.Talk(self.ears, lambda _view: None, self.ears.said))
@@ -191,6 +192,23 @@ class Office:
             return []
         with closing(sqlite3.connect(self.journal)) as eye:
             return eye.execute("SELECT source_sha256, name FROM batches WHERE state <> 'planning'").fetchall()
+
+    def unfinished_since(self, wall: float) -> list[str]:
+        """The batches that were begun since then, have not come to their end and do not wait for a person."""
+        if not self.batches():
+            return []
+        with closing(sqlite3.connect(self.journal)) as eye:
+            statement = (
+                "SELECT name FROM batches WHERE state IN ('running', 'stopped') AND NOT held AND started_at >= ?"
+                " ORDER BY id"
+            )
+            return [name for (name,) in eye.execute(statement, (wall,))]
+
+    def reports_of(self, name: str) -> list[Path]:
+        """Where a batch's latest reports lie."""
+        with closing(sqlite3.connect(self.journal)) as eye:
+            [(reports,)] = eye.execute("SELECT reports FROM batches WHERE name = ?", (name,))
+            return [Path(path) for path in json.loads(reports)]
 
     def doubts(self, name: str) -> list[tuple[int, str, int]]:
         """Row, device and attempt of what is in doubt in a batch."""

@@ -116,6 +116,7 @@ class Scenario:
     protections: float = 0.0
     commands: int = 6
     regrets: float = 0.0  # how often a command takes back what others have done
+    nights: float = 0.0  # how often a command is a nightly run; above 0, sheets are put into an inbox
     resumed_again: float = 0.0  # how often the whole is resumed once more when all is over
     formats: tuple[str, ...] = ("csv",)
 
@@ -181,6 +182,7 @@ def draw_scenario(seed: int, most_devices: int = 200, least_devices: int = 1) ->
         resumed_again=0.4,
         formats=draw.choice((("csv",), ("csv",), ("csv", "json"), ("csv", "xlsx"))),
         regrets=draw.choice((0.0, 0.0, 0.3)),
+        nights=draw.choice((0.0, 0.0, 0.0, 0.6)),
     )
 
 
@@ -279,4 +281,27 @@ def pressing_scenarios(seed: int) -> tuple[Scenario, ...]:
         commands=8,
         regrets=0.6,
     )
-    return late_list, full_windows, several, taken_back
+    nights = Scenario(
+        seed=seed,
+        again=f"--seed {seed} --pressing 4",
+        devices=40,
+        sheets=4,
+        per_minute=20,
+        per_hour=10_000,
+        burst=20,
+        action_fails=0.1,
+        faults=("500-after:0.02", "reset:0.02", "read/500:0.02"),
+        mishaps={Mishap.RESET_AFTER: 0.02},
+        deaths=0.7,
+        signals=0.3,
+        clock_jumps=0.2,
+        reboots=0.1,
+        disk_faults=0.2,
+        guests=0.5,
+        others=0.3,
+        protections=0.2,
+        commands=8,
+        resumed_again=0.4,
+        nights=0.7,
+    )
+    return late_list, full_windows, several, taken_back, nights

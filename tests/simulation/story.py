@@ -22,7 +22,7 @@ from batch_offboard.simulator import Pace, SimulatorOptions, fleet_of, running_s
 from batch_offboard.tracking import track
 from tests.simulation.disk import machine
 from tests.simulation.host import ORIGIN, Process
-from tests.simulation.inspection import TOKEN, BrokenInvariantError
+from tests.simulation.inspection import TOKEN
 from tests.simulation.nature import Nature
 from tests.simulation.office import Office, folder_in_memory, stream
 from tests.simulation.reckoning import group_of
@@ -51,15 +51,6 @@ class Told:
     digest: str
     seconds: float  # of the simulation's time
     steps: int
-
-
-def play(scenario: Scenario) -> Told:
-    """Play the scenario to its end; BrokenInvariantError says what does not hold, and how to see it again."""
-    try:
-        return tell(scenario, Story)
-    except AssertionError as error:
-        again = f"To see it again: python -m tests.simulation {scenario.again}"
-        raise BrokenInvariantError(f"{error}\n{again}", getattr(error, "findings", ())) from error
 
 
 def tell(scenario: Scenario, story: Callable[[Office], "Story"]) -> Told:
@@ -342,6 +333,8 @@ class Story:
         sums = hashlib.sha256("\n".join(office.net.record.lines).encode())
         for line in office.journal_lines():
             sums.update(line.replace(str(office.folder), "FOLDER").encode())
+        inbox = sorted((office.folder / "inbox").rglob("*.*"))
+        sums.update("\n".join(str(path.relative_to(office.folder)) for path in inbox).encode())
         for path in sorted((office.folder / "reports").glob("*.[cj]s*")):
             sums.update(path.read_bytes().replace(str(office.folder).encode(), b"FOLDER"))
         return sums.hexdigest()

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from tests.simulation.long import MARKS, PAGE
 
-SOURCES = Path(__file__).parent
+SOURCES = [Path(__file__).with_name(name) for name in ("inspection.py", "story.py", "nights.py")]
 
 
 def checks_made() -> set[tuple[str, str]]:
     """Invariant and check, as the simulation names them when they fail."""
-    text = "\n".join((SOURCES / name).read_text(encoding="utf-8") for name in ("inspection.py", "story.py"))
+    text = "\n".join(source.read_text(encoding="utf-8") for source in SOURCES)
     named = re.findall(r'found\(\s*"(\w+)", "([^"]+)"', text)
     never = text.partition("_NEVER = {")[2].partition("\n}")[0]
     return {*named, *(("I11", check) for check in re.findall(r'^    "([^"]+)": ', never, re.MULTILINE))}

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.simulation.inspection import BrokenInvariantError
+from tests.simulation.nights import play
 from tests.simulation.sabotage import SABOTAGE
 from tests.simulation.scenario import pressing_scenarios
-from tests.simulation.story import play
 
 # What each breaks: calls without an intent; a device that is accepted, yet reported as pending and then called twice; a
 # window that is overfull; a report that does not tell.

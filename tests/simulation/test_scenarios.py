@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.nights import play
 from tests.simulation.scenario import Scenario, draw_scenario, pressing_scenarios
-from tests.simulation.story import play
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -16,6 +16,14 @@ SMALL = [range(first, first + 5) for first in range(0, 15, 5)]
 LARGE = (100, 108, 112)
 LARGEST = 1500  # devices
 PRESSING = range(3)
+
+# What the simulation has found, as small as it can be seen.
+FOUND = {
+    "an attempt began before the last one was told to have ended": Scenario(
+        seed=5, devices=60, per_minute=10_000, per_hour=10_000, faults=("401:0.1",), commands=3, disk=(0.0, 0.0)
+    ),
+    "a night died when the report was in its place and the journal did not know": pressing_scenarios(22)[4],
+}
 
 
 def small(seed: int) -> Scenario:
@@ -41,6 +49,11 @@ def test_large_offices_keep_every_promise(seed: int) -> None:
 def test_offices_under_pressure_keep_every_promise(seed: int) -> None:
     for scenario in pressing_scenarios(seed):
         play(scenario)
+
+
+@pytest.mark.parametrize("scenario", FOUND.values(), ids=lambda scenario: str(scenario.seed))
+def test_what_was_found_once_is_not_found_again(scenario: Scenario) -> None:
+    play(scenario)
 
 
 def test_the_offices_together_have_two_thousand_devices() -> None:

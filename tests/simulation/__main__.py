@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tests.simulation.inspection import BrokenInvariantError
 from tests.simulation.nights import play
-from tests.simulation.scenario import Scenario, draw_scenario, pressing_scenarios
+from tests.simulation.scenario import PRESSING, Scenario, draw_scenario, pressing_scenarios
 from tests.simulation.story import Told
 
 
@@ -37,7 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=1, help="how many")
     parser.add_argument("--most-devices", type=int, default=200, help="how large the offices may be")
     parser.add_argument("--least-devices", type=int, default=1, help="how small they may be")
-    parser.add_argument("--pressing", type=int, choices=range(5), help="the scenario that presses on one rule")
+    parser.add_argument(
+        "--pressing", type=int, choices=range(len(PRESSING)), help="the scenario that presses on one rule"
+    )
     return parser
 
 

@@ -79,7 +79,7 @@ class Figures:
 
 
 def scenarios_of(seed: int) -> tuple[Scenario, ...]:
-    """Most seeds are one office; every eleventh is the five under pressure."""
+    """Most seeds are one office; every eleventh is those under pressure."""
     return pressing_scenarios(seed) if seed % 11 == 10 else (draw_scenario(seed, *SIZES[seed % len(SIZES)]),)
 
 

@@ -1,6 +1,6 @@
 """What one seed decides before anything happens: how many devices, which quota, which faults and how often."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from tests.simulation.weather import Mishap
@@ -216,11 +216,10 @@ def _mishaps(draw: Random, gale: float) -> dict[Mishap, float]:
     return {kind: gale * draw.choice((0.002, 0.01, 0.05)) * (0.5 + draw.random()) for kind in chosen if gale}
 
 
-def pressing_scenarios(seed: int) -> tuple[Scenario, ...]:
-    """Scenarios that press on one rule each: a list that is late, windows that are full, others at the same work."""
-    late_list = Scenario(
-        seed=seed,
-        again=f"--seed {seed} --pressing 0",
+# Each presses on one rule.
+PRESSING = (
+    Scenario(  # a list that is late
+        seed=0,
         devices=40,
         per_minute=10,
         per_hour=10_000,
@@ -230,10 +229,9 @@ def pressing_scenarios(seed: int) -> tuple[Scenario, ...]:
         faults=("no-reply-close-after:0.06", "500-after:0.06"),
         deaths=1.0,
         commands=8,
-    )
-    full_windows = Scenario(
-        seed=seed,
-        again=f"--seed {seed} --pressing 1",
+    ),
+    Scenario(  # full windows
+        seed=0,
         devices=60,
         per_minute=20,
         per_hour=50,
@@ -244,10 +242,9 @@ def pressing_scenarios(seed: int) -> tuple[Scenario, ...]:
         clock_jumps=0.5,
         guests=0.5,
         commands=4,
-    )
-    several = Scenario(
-        seed=seed,
-        again=f"--seed {seed} --pressing 2",
+    ),
+    Scenario(  # several processes at the same work
+        seed=0,
         devices=40,
         sheets=3,
         per_minute=1000,
@@ -262,10 +259,9 @@ def pressing_scenarios(seed: int) -> tuple[Scenario, ...]:
         protections=0.5,
         commands=8,
         resumed_again=1.0,
-    )
-    taken_back = Scenario(
-        seed=seed,
-        again=f"--seed {seed} --pressing 3",
+    ),
+    Scenario(  # actions that are taken back
+        seed=0,
         devices=30,
         per_minute=20,
         per_hour=10_000,
@@ -280,10 +276,9 @@ def pressing_scenarios(seed: int) -> tuple[Scenario, ...]:
         others=1.0,
         commands=8,
         regrets=0.6,
-    )
-    nights = Scenario(
-        seed=seed,
-        again=f"--seed {seed} --pressing 4",
+    ),
+    Scenario(  # an inbox and nightly runs
+        seed=0,
         devices=40,
         sheets=4,
         per_minute=20,
@@ -303,5 +298,13 @@ def pressing_scenarios(seed: int) -> tuple[Scenario, ...]:
         commands=8,
         resumed_again=0.4,
         nights=0.7,
+    ),
+)
+
+
+def pressing_scenarios(seed: int) -> tuple[Scenario, ...]:
+    """Those that press on one rule each, with a seed of their own."""
+    return tuple(
+        replace(scenario, seed=seed, again=f"--seed {seed} --pressing {number}")
+        for number, scenario in enumerate(PRESSING)
     )
-    return late_list, full_windows, several, taken_back, nights

@@ -88,7 +88,7 @@ def _rule(entry: str, number: int) -> _Rule:
         raise ProtectedListError(f"has no device ID in line {number} ('{shown(value)}'); a device ID has 40 digits")
     if not value or (kind == "name" and not value.strip("*?. ")):
         raise ProtectedListError(f"has a rule in line {number} that names nothing or everything ('{shown(entry)}')")
-    return _Rule(kind, value.lower() if kind == "id" else normal_name(value), entry)
+    return _Rule(kind, normal_name(value), entry)
 
 
 def _kind_of(entry: str) -> str:

@@ -166,11 +166,13 @@ def kill_processes(kills: int) -> Figures:
     figures = Figures()
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "told.xml"
-        options = ["-q", "-o", "junit_family=xunit1", f"--junitxml={told}"]  # the family that has properties
+        # xunit1 is the family that has properties; a test of a thousand deaths may take longer than others.
+        options = ["-q", "-o", "junit_family=xunit1", f"--junitxml={told}", "-o", "faulthandler_timeout=0"]
         command = [sys.executable, "-m", "pytest", *options, KILLING]
         environ = {**os.environ, "OFFBOARD_TEST_KILLS": str(kills)}
         if subprocess.run(command, cwd=ROOT, env=environ, check=False).returncode:
             figures.bad.append(f"real processes: {KILLING}")
+            print(f"BROKEN: {figures.bad[-1]}", flush=True)
         elif told.exists():
             found = [each for each in parse(told).iter("property") if each.get("name") == "killed"]
             figures.killed = sum(int(each.get("value", "0")) for each in found)
@@ -233,9 +235,9 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
     run = LongRun(given)
-    run.go()
     if given.kills:
         run.figures.join(kill_processes(given.kills))
+    run.go()
     lines = list(lines_of(run.figures, given.seed, run.seconds, given.cores))
     print("\n".join(lines))
     if given.write:

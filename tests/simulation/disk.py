@@ -17,7 +17,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 from unittest.mock import patch
+from zipfile import ZipFile
 
+from openpyxl.writer import excel
 from sqlalchemy import Engine, create_engine, event
 
 from batch_offboard import cancelling, desk, execution, lock, run, tracking
@@ -149,6 +151,12 @@ class _File(io.FileIO):
         return super().write(data)
 
 
+class _Archive(ZipFile):
+    """A workbook's. One over which a process has died stays unfinished; Python would try when it is collected."""
+
+    def __del__(self) -> None: ...
+
+
 def _wrapped(original: Callable[..., Any], what: str) -> Callable[..., Any]:
     def wrapper(*arguments: Any, **options: Any) -> Any:
         _file_step(f"{what} {Path(str(arguments[0])).suffix}".rstrip() if isinstance(arguments[0], Path) else what)
@@ -225,6 +233,7 @@ def machine(draw: Random) -> Iterator[None]:
                 (os, "urandom", urandom),
                 (random, "_urandom", urandom),
                 (secrets, "choice", draw.choice),
+                (excel, "ZipFile", _Archive),
                 (lock, "FileLock", OsLock),
                 (execution, "ending_signals", signals_heard),
                 (tracking, "ending_signals", signals_heard),

@@ -16,14 +16,11 @@ from batch_offboard.brakes import Brakes, Halt
 from batch_offboard.clock import Clock, Moment
 from batch_offboard.errors import BatchOffboardError, ExitCode, SignInError
 from batch_offboard.gate import Gate, Slot
-from batch_offboard.jobs import CallOutcome, Job, Verdict
+from batch_offboard.jobs import NEXT_STATE, CallOutcome, Job, JobState, Verdict
 
 # After a connection that could not be made, everybody waits; each further failure doubles the wait.
 FIRST_PAUSE = 1.0  # seconds
 LONGEST_PAUSE = 60.0  # seconds
-
-# What certainly was not carried out, for a reason that passes: the job goes on with another attempt.
-NOT_CARRIED_OUT = (Verdict.THROTTLED, Verdict.UNAUTHORIZED, Verdict.NOT_SENT)
 
 
 class JobStore(Protocol):
@@ -183,7 +180,7 @@ class Pool:
             at = self._gate.release(slot)
         outcome = self._brakes.examine(outcome, job.device_id)
         slower = self._obey(outcome, slot)
-        goes_on = outcome.verdict in NOT_CARRIED_OUT
+        goes_on = NEXT_STATE.get(outcome.verdict) is JobState.PENDING  # with another attempt
         writing = asyncio.ensure_future(self._store.end(job, at, outcome, slower=slower))
         try:
             await self._draw_conclusions(outcome, renewals)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from tests.simulation.inspection import BrokenInvariantError
-from tests.simulation.nights import play
+from tests.simulation.playing import play
 from tests.simulation.scenario import PRESSING, Scenario, draw_scenario, pressing_scenarios
 from tests.simulation.story import Told
 

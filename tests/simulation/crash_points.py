@@ -12,7 +12,7 @@ from tests.simulation.host import Blow, Process, Step
 from tests.simulation.inspection import BrokenInvariantError
 from tests.simulation.office import Office
 from tests.simulation.scenario import Scenario
-from tests.simulation.story import Story, Told, tell
+from tests.simulation.story import Story, Told, tell, told_by
 
 DEVICES = 20
 THROTTLED, FAILING, DOUBTFUL = 7, 9, 11  # by number; behind the first five, which must all be accepted
@@ -72,14 +72,7 @@ class StruckRun(Story):
 
 def steps_of_the_run() -> Sequence[Step]:
     """Every step of the run that nothing strikes, in order."""
-    kept: list[StruckRun] = []
-
-    def undisturbed(office: Office) -> StruckRun:
-        kept.append(StruckRun(office))
-        return kept[0]
-
-    tell(SCENARIO, undisturbed)
-    return kept[0].steps
+    return told_by(SCENARIO, StruckRun).steps
 
 
 def points(steps: Sequence[Step]) -> Iterator[Point]:

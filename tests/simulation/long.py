@@ -24,7 +24,7 @@ from defusedxml.ElementTree import parse
 
 from tests.simulation.crash_points import points, steps_of_the_run, strike
 from tests.simulation.inspection import BrokenInvariantError
-from tests.simulation.nights import play
+from tests.simulation.playing import play
 from tests.simulation.scenario import Scenario, draw_scenario, pressing_scenarios
 from tests.simulation.story import Told
 

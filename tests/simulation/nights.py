@@ -5,7 +5,6 @@ or with the reason why it has none.
 """
 
 import asyncio
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -15,24 +14,13 @@ from batch_offboard import run
 from batch_offboard.desk import Desk
 from batch_offboard.inbox import EXPLANATION
 from batch_offboard.nightly.order import REMEMBERED, nightly
-from tests.simulation.inspection import BrokenInvariantError
 from tests.simulation.office import Office
 from tests.simulation.reckoning import read_csv
-from tests.simulation.scenario import Scenario
-from tests.simulation.sheets import Sheet
-from tests.simulation.story import Story, Told, Work, tell
+from tests.simulation.sheets import Sheet, sha256_of
+from tests.simulation.story import Story, Work
 
 DAY = 86_400.0
 LONG_WRITTEN = 120.0  # seconds after which nobody thinks any more that a sheet is still being written
-
-
-def play(scenario: Scenario) -> Told:
-    """Play the scenario to its end; BrokenInvariantError says what does not hold, and how to see it again."""
-    try:
-        return tell(scenario, Nights if scenario.nights else Story)
-    except AssertionError as error:
-        again = f"To see it again: python -m tests.simulation {scenario.again}"
-        raise BrokenInvariantError(f"{error}\n{again}", getattr(error, "findings", ())) from error
 
 
 class Nights(Story):
@@ -69,9 +57,9 @@ class Nights(Story):
         """Copied whole, some time ago; it takes the place of one that waits under the same name."""
         path = self._inbox / f"{sheet.stem}{more}{sheet.suffix}"
         if path.exists():
-            self._put[_sha256(path)] -= 1
+            self._put[sha256_of(path)] -= 1
         path.write_bytes(sheet.read_bytes())
-        self._put[_sha256(path)] += 1
+        self._put[sha256_of(path)] += 1
         written = self._office.host.now().wall - LONG_WRITTEN - self._put.total()  # no two at the same time
         os.utime(path, (written, written))
 
@@ -132,11 +120,11 @@ class Nights(Story):
         batches = {name: sha256 for sha256, name in self._office.planned()}
         lying = [*_files(self._inbox / "done"), *_files(self._inbox / "failed")]
         placed = [path for path in lying if path.stem not in batches]  # the others are reports
-        found = Counter(map(_sha256, placed))
+        found = Counter(map(sha256_of, placed))
         if found != +self._put:
             inspector.found("I3", "every sheet of the inbox has one place", f"{sorted(path.name for path in placed)}")
         for path in placed:
-            content = _sha256(path)
+            content = sha256_of(path)
             told = any(
                 path.name.startswith(f"{name}-") and self._has_its_report(path, name)
                 for name, sha256 in batches.items()
@@ -154,12 +142,8 @@ class Nights(Story):
             return True
         if report is None or report.parent != sheet.parent or not report.exists():
             return False
-        inspector.report_is_true(read_csv(report), batch, inspector.sheets[_sha256(sheet)])
+        inspector.report_is_true(read_csv(report), batch, inspector.sheets[sha256_of(sheet)])
         return True
-
-
-def _sha256(sheet: Path) -> str:
-    return hashlib.sha256(sheet.read_bytes()).hexdigest()
 
 
 def _files(folder: Path) -> Iterator[Path]:

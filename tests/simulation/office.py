@@ -1,6 +1,5 @@
 """Where commands are given: a computer with one journal, one tenant, a network, and who looks at it all."""
 
-import hashlib
 import json
 import os
 import sqlite3
@@ -23,7 +22,7 @@ from tests.simulation.host import Ended, Host, Process
 from tests.simulation.inspection import CANARY, BrokenInvariantError, Inspector
 from tests.simulation.loop import Loop
 from tests.simulation.scenario import Scenario
-from tests.simulation.sheets import Sheet, write_sheet
+from tests.simulation.sheets import Sheet, sha256_of, write_sheet
 from tests.simulation.weather import Weather
 from tests.simulation.wire import Net
 
@@ -122,7 +121,7 @@ class Office:
 
     def sheet(self, name: str, devices: list[str], draw: Random) -> Sheet:
         sheet = write_sheet(self.folder / f"{name}.{self.scenario.spreadsheet}", devices, draw)
-        self.inspector.sheets[hashlib.sha256(sheet.path.read_bytes()).hexdigest()] = sheet
+        self.inspector.sheets[sha256_of(sheet.path)] = sheet
         return sheet
 
     # -- commands --

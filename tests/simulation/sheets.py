@@ -1,5 +1,6 @@
 """Small real spreadsheets, with the blemishes of real ones, and what must come back of them."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ class Sheet:
     path: Path
     lines: tuple[tuple[int, str], ...]
     wanted: frozenset[str]
+
+
+def sha256_of(sheet: Path) -> str:
+    return hashlib.sha256(sheet.read_bytes()).hexdigest()
 
 
 def write_sheet(path: Path, devices: Sequence[str], draw: Random) -> Sheet:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from batch_offboard import run
 from batch_offboard.cancelling import cancel
@@ -30,6 +30,7 @@ from tests.simulation.scenario import Scenario
 from tests.simulation.sheets import Sheet
 
 Work = Callable[[Desk, run.Talk], Any]
+S = TypeVar("S", bound="Story")
 
 QUICK = Pace(pick_up=(0.1, 1.0), work=(0.1, 1.0))
 SLOW = Pace(pick_up=(600.0, 86_400.0))
@@ -64,6 +65,18 @@ def tell(scenario: Scenario, story: Callable[[Office], "Story"]) -> Told:
             return told
         finally:
             random.setstate(before)
+
+
+def told_by(scenario: Scenario, story: Callable[[Office], S]) -> S:
+    """The story itself, once it has been told."""
+    kept: list[S] = []
+
+    def keep(office: Office) -> S:
+        kept.append(story(office))
+        return kept[0]
+
+    tell(scenario, keep)
+    return kept[0]
 
 
 class Story:

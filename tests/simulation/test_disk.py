@@ -7,7 +7,7 @@ from functools import partial
 from tests.simulation.host import Blow, Process, Step
 from tests.simulation.office import Office
 from tests.simulation.scenario import Scenario
-from tests.simulation.story import Story, tell
+from tests.simulation.story import Story, told_by
 
 DEVICES = 6000  # whose rows are more than SQLite keeps in memory until a transaction ends
 
@@ -46,11 +46,5 @@ class DyingPlanner(Story):
 
 
 def test_a_process_that_dies_in_a_large_transaction_leaves_what_undoes_it() -> None:
-    kept: list[DyingPlanner] = []
-
-    def story(office: Office) -> DyingPlanner:
-        kept.append(DyingPlanner(office))
-        return kept[0]
-
-    tell(Scenario(seed=1, devices=DEVICES, commands=0), story)
-    assert (kept[0].was_killed, kept[0].is_as_before, kept[0].check) == (True, True, [("ok",)])
+    story = told_by(Scenario(seed=1, devices=DEVICES, commands=0), DyingPlanner)
+    assert (story.was_killed, story.is_as_before, story.check) == (True, True, [("ok",)])

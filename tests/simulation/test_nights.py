@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.simulation.host import Blow, Process, Step, nothing_strikes
 from tests.simulation.nights import Nights
 from tests.simulation.office import Office
 from tests.simulation.scenario import Scenario
-from tests.simulation.story import tell
+from tests.simulation.story import told_by
 
 # A tenant that may not be read: no later look at it makes good what was not reported.
 SCENARIO = Scenario(seed=21, devices=6, commands=0, disk=(0.0, 0.0), burst=6, readable=False, nights=1.0)
@@ -42,14 +42,7 @@ class DyingNight(Nights):
 
 
 def night(at: Step | None = None) -> DyingNight:
-    kept: list[DyingNight] = []
-
-    def story(office: Office) -> DyingNight:
-        kept.append(DyingNight(office, at))
-        return kept[0]
-
-    tell(SCENARIO, story)
-    return kept[0]
+    return told_by(SCENARIO, partial(DyingNight, at=at))
 
 
 @cache

@@ -22,7 +22,7 @@ from tests.simulation.host import Blow, Process, Step, nothing_strikes
 from tests.simulation.office import Office
 from tests.simulation.power import ForgetfulDisk, Image, NoTableError, overheard
 from tests.simulation.record import Exchange
-from tests.simulation.story import tell
+from tests.simulation.story import told_by
 
 JOURNAL = "journal.db"
 
@@ -126,19 +126,13 @@ class PoweredRun(StruckRun):
 
 
 def run_with_power_cuts(draws: int) -> PoweredRun:
-    kept: list[PoweredRun] = []
-
-    def powered(office: Office) -> PoweredRun:
-        kept.append(PoweredRun(office, draws))
-        return kept[0]
-
     try:
-        tell(SCENARIO, powered)
+        run = told_by(SCENARIO, partial(PoweredRun, draws=draws))
     except NoTableError as error:
         pytest.skip(f"SQLite's files cannot be overheard: {error}")
-    if not kept[0].changes:
+    if not run.changes:
         pytest.skip("Python has a SQLite inside itself, which cannot be overheard")
-    return kept[0]
+    return run
 
 
 def test_a_power_cut_at_any_moment_loses_no_finished_transaction_and_no_intent() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.simulation.inspection import BrokenInvariantError
-from tests.simulation.nights import play
+from tests.simulation.playing import play
 from tests.simulation.sabotage import SABOTAGE
 from tests.simulation.scenario import pressing_scenarios
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.nights import play
+from tests.simulation.playing import play
 from tests.simulation.scenario import Scenario, draw_scenario, pressing_scenarios
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,6 +10,7 @@ import typer
 
 from batch_offboard.cli import completing
 from batch_offboard.cli import options as given
+from batch_offboard.cli.groups import grouped
 from batch_offboard.cli.times import moment_in_iso
 from batch_offboard.cli.working import options_of
 from batch_offboard.errors import ExitCode, UsageError
@@ -31,6 +32,7 @@ class ExportFormat(StrEnum):
 
 
 @app.command(epilog="Example: batch-offboard audit verify --json")
+@grouped
 def verify(
     anchor: Annotated[
         list[str] | None,
@@ -40,11 +42,9 @@ def verify(
             help="The record must contain this one, from a report or a log; repeatable.",
         ),
     ] = None,
-    config: given.ConfigPath = None,
-    journal: given.JournalPath = None,
-    simulate: given.Simulate = False,
-    json: given.Json = False,
-    quiet: given.Quiet = False,
+    *,
+    where: given.Where,
+    output: given.Output,
 ) -> int:
     """Tell whether the record is whole: exit code 0 if it is, 4 if it was changed or cut."""
     from batch_offboard import auditing, screens, screens_audit
@@ -55,14 +55,15 @@ def verify(
         anchors = [Anchor.parse(text) for text in anchor or []]
     except ValueError as error:
         raise UsageError(f"--anchor: {error}.") from None
-    with Desk(options_of(config, journal, simulate)) as desk:
+    with Desk(options_of(where)) as desk:
         view = auditing.verify(desk, anchors)
-    text = screens_audit.audit_json(view) if json else screens_audit.audit_text(view)
-    screens.show(text, quiet=quiet and not json, prose=not json)
+    text = screens_audit.audit_json(view) if output.json else screens_audit.audit_text(view)
+    screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
     return view.exit_code
 
 
 @app.command(epilog="Example: batch-offboard audit export --since 2026-11-01 --output november.csv")
+@grouped
 def export(
     since: Annotated[
         str | None,
@@ -82,10 +83,9 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", metavar="PATH", help="File to write [default: standard output].")
     ] = None,
-    config: given.ConfigPath = None,
-    journal: given.JournalPath = None,
-    simulate: given.Simulate = False,
-    quiet: given.Quiet = False,
+    *,
+    where: given.Where,
+    talk: given.Talk,
 ) -> int:
     """Write the records out, one JSON object or one CSV row each; it takes nothing from the journal."""
     from batch_offboard import auditing, screens
@@ -93,7 +93,7 @@ def export(
 
     now = datetime.now().astimezone()
     start, end = (moment_in_iso(text, now).timestamp() if text else None for text in (since, until))
-    chosen = options_of(config, journal, simulate, batch=batch)
+    chosen = options_of(where, batch=batch)
     written = form or (ExportFormat.CSV if output and output.suffix.lower() == ".csv" else ExportFormat.JSONL)
     with Desk(chosen) as desk:
         found = auditing.chosen(desk, start, end, desk.batch(batch).batch_id if batch else None)
@@ -101,6 +101,6 @@ def export(
             auditing.write_export(sys.stdout, written, found)
             return ExitCode.OK
         path, number = auditing.export_to(chosen.cwd / output, written, found, desk.journal.path)
-    screens.voice(quiet=quiet)(f"{number} records exported.")
-    screens.show(str(path), quiet=quiet)
+    screens.voice(quiet=talk.quiet)(f"{number} records exported.")
+    screens.show(str(path), quiet=talk.quiet)
     return ExitCode.OK

@@ -13,6 +13,7 @@ import typer
 from batch_offboard.cli import completing
 from batch_offboard.cli import options as given
 from batch_offboard.cli.app import app
+from batch_offboard.cli.groups import grouped
 from batch_offboard.cli.working import (
     end_of_run,
     formats_of,
@@ -26,37 +27,32 @@ from batch_offboard.errors import ExitCode, UsageError
 
 
 @app.command(epilog="Example: batch-offboard plan devices.xlsx")
+@grouped
 def plan(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Spreadsheet, CSV, or plain list of device IDs.")],
-    config: given.ConfigPath = None,
-    journal: given.JournalPath = None,
+    *,
     comment: given.Comment = None,
-    sheet: given.Sheet = None,
-    id_column: given.IdColumn = None,
-    name_column: given.NameColumn = None,
-    visible_only: given.VisibleOnly = False,
-    include_hidden: given.IncludeHidden = False,
-    only: given.Only = None,
+    reading: given.Reading,
     max_devices: given.MaxDevices = None,
     no_lookup: given.NoLookup = False,
-    simulate: given.Simulate = False,
-    json: given.Json = False,
-    quiet: given.Quiet = False,
+    where: given.Where,
+    output: given.Output,
 ) -> int:
     """Read and check a sheet and save it as a batch; sends nothing."""
     from batch_offboard import run, screens, screens_json
     from batch_offboard.desk import Desk
 
-    reading = reading_of(sheet, id_column, name_column, visible_only, include_hidden, only)
-    chosen = options_of(config, journal, simulate, comment=comment, max_devices=max_devices, lookup=not no_lookup)
+    chosen = options_of(where, comment=comment, max_devices=max_devices, lookup=not no_lookup)
+    how = reading_of(reading)
     with Desk(chosen, create=True) as desk:
-        view = run.plan(desk, file, reading)
-    text = screens_json.plan_json(view) if json else screens.plan_text(view)
-    screens.show(text, quiet=quiet and not json, prose=not json)
+        view = run.plan(desk, file, how)
+    text = screens_json.plan_json(view) if output.json else screens.plan_text(view)
+    screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
     return run.exit_code_of_plan(view)
 
 
 @app.command(name="run", epilog="Example: batch-offboard run devices.xlsx --comment 'Decommissioned, CHG0042'")
+@grouped
 def run_(
     file_or_batch: Annotated[
         str,
@@ -66,61 +62,38 @@ def run_(
             autocompletion=completing.batches_or_files,
         ),
     ],
-    config: given.ConfigPath = None,
-    journal: given.JournalPath = None,
-    report: given.ReportPaths = None,
+    *,
     comment: given.Comment = None,
-    sheet: given.Sheet = None,
-    id_column: given.IdColumn = None,
-    name_column: given.NameColumn = None,
-    visible_only: given.VisibleOnly = False,
-    include_hidden: given.IncludeHidden = False,
-    only: given.Only = None,
-    yes: given.Yes = False,
-    max_devices: given.MaxDevices = None,
-    no_lookup: given.NoLookup = False,
-    stop_file: given.StopFile = None,
-    track: given.Track = False,
-    simulate: given.Simulate = False,
-    speed: given.Speed = 1,
-    fault: given.Faults = None,
-    json: given.Json = False,
-    quiet: given.Quiet = False,
+    reading: given.Reading,
+    sending: given.Sending,
+    where: given.Where,
+    output: given.Output,
 ) -> int:
     """The main job: plan (if a file), confirm, submit, report."""
     from batch_offboard import run
 
-    reading = reading_of(sheet, id_column, name_column, visible_only, include_hidden, only)
-    chosen = options_of(
-        config,
-        journal,
-        simulate,
-        speed=speed,
-        faults=fault,
-        comment=comment,
-        max_devices=max_devices,
-        batch=file_or_batch,
-        lookup=not no_lookup,
-        stop_file=stop_file,
-    )
+    chosen = options_of(where, sending=sending, comment=comment, batch=file_or_batch)
     path = chosen.cwd / file_or_batch
     if not path.exists() and any(sign in file_or_batch for sign in "./\\"):
         raise UsageError(f"There is no file {path}; check the name and the folder.")
-    if not path.exists() and (comment or reading != reading_of(None, None, None, False, False, None)):
+    if not path.exists() and (comment or reading != given.Reading()):
         raise UsageError(
             f"There is no file {path}, and a batch keeps the comment and the reading that it was planned with; "
             "check the name, or leave these options out."
         )
-    with working(chosen, report, yes, quiet, create=path.exists()) as (desk, talk):
+    reports = report_paths(chosen, sending.report)
+    how = reading_of(reading)
+    with working(chosen, reports, output.yes, output.quiet, create=path.exists()) as (desk, talk):
         if path.exists():
-            view = run.run_sheet(desk, path, reading, report_paths(chosen, report), talk)
+            view = run.run_sheet(desk, path, how, reports, talk)
         else:
-            view = run.run_batch(desk, file_or_batch, report_paths(chosen, report), talk)
-        ending = tracked(desk, view, report_paths(chosen, report), talk) if track else view
-    return end_of_run(ending, chosen, json=json, quiet=quiet)
+            view = run.run_batch(desk, file_or_batch, reports, talk)
+        ending = tracked(desk, view, reports, talk) if sending.track else view
+    return end_of_run(ending, chosen, output)
 
 
 @app.command(epilog="Example: batch-offboard resume")
+@grouped
 def resume(
     batch: Annotated[
         str | None,
@@ -130,133 +103,95 @@ def resume(
             autocompletion=completing.batches,
         ),
     ] = None,
-    config: given.ConfigPath = None,
-    journal: given.JournalPath = None,
-    report: given.ReportPaths = None,
-    no_lookup: given.NoLookup = False,
-    stop_file: given.StopFile = None,
-    track: given.Track = False,
-    simulate: given.Simulate = False,
-    speed: given.Speed = 1,
-    fault: given.Faults = None,
-    json: given.Json = False,
-    quiet: given.Quiet = False,
+    *,
+    sending: given.Sending,
+    where: given.Where,
+    output: given.Output,
 ) -> int:
     """Go on with an interrupted batch."""
     from batch_offboard import run
 
-    chosen = options_of(
-        config, journal, simulate, speed=speed, faults=fault, batch=batch, lookup=not no_lookup, stop_file=stop_file
-    )
-    with working(chosen, report, yes=True, quiet=quiet) as (desk, talk):
+    chosen = options_of(where, sending=sending, batch=batch)
+    reports = report_paths(chosen, sending.report)
+    with working(chosen, reports, yes=True, quiet=output.quiet) as (desk, talk):
         found = desk.batch(batch) if batch else None
-        view = run.resume(desk, found, report_paths(chosen, report), talk)
-        ending = tracked(desk, view, report_paths(chosen, report), talk) if track else view
-    return end_of_run(ending, chosen, json=json, quiet=quiet)
+        view = run.resume(desk, found, reports, talk)
+        ending = tracked(desk, view, reports, talk) if sending.track else view
+    return end_of_run(ending, chosen, output)
 
 
 @app.command(epilog="Example: batch-offboard retry 20261124-0815-kqzt")
-def retry(
-    batch: given.BatchName,
-    config: given.ConfigPath = None,
-    journal: given.JournalPath = None,
-    report: given.ReportPaths = None,
-    yes: given.Yes = False,
-    max_devices: given.MaxDevices = None,
-    no_lookup: given.NoLookup = False,
-    stop_file: given.StopFile = None,
-    track: given.Track = False,
-    simulate: given.Simulate = False,
-    speed: given.Speed = 1,
-    fault: given.Faults = None,
-    json: given.Json = False,
-    quiet: given.Quiet = False,
-) -> int:
+@grouped
+def retry(batch: given.BatchName, *, where: given.Where, sending: given.Sending, output: given.Output) -> int:
     """Send the failed rows of a batch again, as a new attempt in the same batch."""
     from batch_offboard import run
 
-    chosen = options_of(
-        config,
-        journal,
-        simulate,
-        speed=speed,
-        faults=fault,
-        max_devices=max_devices,
-        batch=batch,
-        lookup=not no_lookup,
-        stop_file=stop_file,
-    )
-    with working(chosen, report, yes, quiet) as (desk, talk):
-        view = run.retry(desk, batch, report_paths(chosen, report), talk)
-        ending = tracked(desk, view, report_paths(chosen, report), talk) if track else view
-    return end_of_run(ending, chosen, json=json, quiet=quiet)
+    chosen = options_of(where, sending=sending, batch=batch)
+    reports = report_paths(chosen, sending.report)
+    with working(chosen, reports, output.yes, output.quiet) as (desk, talk):
+        view = run.retry(desk, batch, reports, talk)
+        ending = tracked(desk, view, reports, talk) if sending.track else view
+    return end_of_run(ending, chosen, output)
 
 
 @app.command(epilog="Example: batch-offboard report 20261124-0815-kqzt --format csv,json")
+@grouped
 def report(
     batch: given.BatchName,
-    config: given.ConfigPath = None,
-    journal: given.JournalPath = None,
+    *,
     report: given.ReportPaths = None,
     formats: Annotated[
         str,
         typer.Option("--format", metavar="LIST", help="csv, xlsx, json, html, separated by commas, into reports/."),
     ] = "csv,xlsx,html",
-    simulate: given.Simulate = False,
-    json: given.Json = False,
-    quiet: given.Quiet = False,
+    where: given.Where,
+    output: given.Output,
 ) -> int:
     """Write the report of a batch again, from the journal alone."""
     from batch_offboard import run, screens, screens_json
     from batch_offboard.desk import Desk
 
-    chosen = options_of(config, journal, simulate, batch=batch)
+    chosen = options_of(where, batch=batch)
     with Desk(chosen) as desk:
         found = desk.batch(batch)
         paths = report_paths(chosen, report) or run.default_reports(chosen.cwd, found, formats_of(formats))
         written = run.write_reports(desk, found, paths)
-    screens.show(screens_json.paths_json(written) if json else screens.paths_text(written), quiet=quiet and not json)
+    screens.show(
+        screens_json.paths_json(written) if output.json else screens.paths_text(written),
+        quiet=output.quiet and not output.json,
+    )
     return ExitCode.OK
 
 
 @app.command(name="list", epilog="Example: batch-offboard list --json")
-def list_(
-    config: given.ConfigPath = None,
-    journal: given.JournalPath = None,
-    simulate: given.Simulate = False,
-    json: given.Json = False,
-) -> int:
+@grouped
+def list_(where: given.Where, output: given.Output) -> int:
     """List the batches, the newest first."""
     from batch_offboard import screens, screens_json
     from batch_offboard.desk import Desk
     from batch_offboard.journal.reading import count, list_batches
     from batch_offboard.terminal import width_of
 
-    with Desk(options_of(config, journal, simulate), create=True) as desk:
+    with Desk(options_of(where), create=True) as desk:
         batches = [(batch, count(desk.journal, batch.key)) for batch in list_batches(desk.journal)]
-    screens.show(screens_json.list_json(batches) if json else screens.list_text(batches, width_of(sys.stdout)))
+    screens.show(screens_json.list_json(batches) if output.json else screens.list_text(batches, width_of(sys.stdout)))
     return ExitCode.OK
 
 
 @app.command(epilog="Example: batch-offboard show 20261124-0815-kqzt")
-def show(
-    batch: given.BatchName,
-    config: given.ConfigPath = None,
-    journal: given.JournalPath = None,
-    simulate: given.Simulate = False,
-    json: given.Json = False,
-) -> int:
+@grouped
+def show(batch: given.BatchName, *, where: given.Where, output: given.Output) -> int:
     """Show one batch: what was asked, what happened, what to do next."""
     from batch_offboard import screens, screens_json
     from batch_offboard.desk import Desk
     from batch_offboard.journal.reading import count, skipped_jobs
     from batch_offboard.journal.settlements import open_count
 
-    with Desk(options_of(config, journal, simulate, batch=batch)) as desk:
+    with Desk(options_of(where, batch=batch)) as desk:
         found = desk.batch(batch)
         counts, skipped = count(desk.journal, found.key), skipped_jobs(desk.journal, found.key)
         open_actions = open_count(desk.journal, found.key)
-    if json:
+    if output.json:
         screens.show(screens_json.batch_json(found, counts, skipped))
     else:
         screens.show(screens.batch_text(found, counts, skipped, open_actions), prose=True)
@@ -264,47 +199,44 @@ def show(
 
 
 @app.command(epilog="Example: batch-offboard explain 20261124-0815-kqzt 17")
+@grouped
 def explain(
     batch: given.BatchName,
     row_or_device: Annotated[
         str,
         typer.Argument(metavar="ROW-OR-DEVICE", help="Row number of the sheet, device ID, or computer name."),
     ],
-    config: given.ConfigPath = None,
-    journal: given.JournalPath = None,
-    simulate: given.Simulate = False,
-    json: given.Json = False,
+    *,
+    where: given.Where,
+    output: given.Output,
 ) -> int:
     """Tell the life of one device: decision, attempts, answers, times."""
     from batch_offboard import run, screens, screens_json, screens_lives
     from batch_offboard.desk import Desk
 
-    with Desk(options_of(config, journal, simulate, batch=batch)) as desk:
+    with Desk(options_of(where, batch=batch)) as desk:
         found = desk.batch(batch)
         lives = run.lives_of(desk, found, row_or_device)
-    text = screens_json.lives_json(found, lives) if json else screens_lives.lives_text(found, lives)
-    screens.show(text, prose=not json)
+    text = screens_json.lives_json(found, lives) if output.json else screens_lives.lives_text(found, lives)
+    screens.show(text, prose=not output.json)
     return ExitCode.OK
 
 
 @app.command(epilog="Example: batch-offboard quota")
-def quota(
-    config: given.ConfigPath = None,
-    journal: given.JournalPath = None,
-    simulate: given.Simulate = False,
-    json: given.Json = False,
-) -> int:
+@grouped
+def quota(where: given.Where, output: given.Output) -> int:
     """Show what is left of both windows of the quota, and when the next call may go."""
     from batch_offboard import run, screens, screens_json
     from batch_offboard.desk import Desk
 
-    with Desk(options_of(config, journal, simulate), create=True) as desk:
+    with Desk(options_of(where), create=True) as desk:
         views = run.quotas(desk)
-    screens.show(screens_json.quotas_json(views) if json else screens.quotas_text(views), prose=not json)
+    screens.show(screens_json.quotas_json(views) if output.json else screens.quotas_text(views), prose=not output.json)
     return ExitCode.OK
 
 
 @app.command(epilog="Example: batch-offboard simulate --port 8765 --sheet devices.xlsx --fault 429=30@5")
+@grouped
 def simulate(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes any free one.")] = 0,
     sheet: Annotated[

@@ -12,6 +12,7 @@ import typer
 from batch_offboard.cli import completing
 from batch_offboard.cli import options as given
 from batch_offboard.cli.app import app
+from batch_offboard.cli.groups import grouped
 from batch_offboard.cli.times import deadline
 from batch_offboard.cli.working import options_of, report_paths, working
 from batch_offboard.errors import ExitCode
@@ -25,22 +26,19 @@ class Word(StrEnum):
 
 
 @app.command(epilog="Example: batch-offboard check")
-def check(
-    config: given.ConfigPath = None,
-    journal: given.JournalPath = None,
-    json: given.Json = False,
-    quiet: given.Quiet = False,
-) -> int:
+@grouped
+def check(where: given.Where, output: given.Output) -> int:
     """Check configuration, sign-in, permissions, the way to the API, and the clock; sends nothing."""
     from batch_offboard import checkup, screens, screens_following
 
-    view = checkup.check(options_of(config, journal, simulate=False))
-    text = screens_following.check_json(view) if json else screens_following.check_text(view)
-    screens.show(text, quiet=quiet and not json, prose=not json)
+    view = checkup.check(options_of(where))
+    text = screens_following.check_json(view) if output.json else screens_following.check_text(view)
+    screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
     return view.exit_code
 
 
 @app.command(epilog="Example: batch-offboard track 20261124-0815-kqzt --for 2h")
+@grouped
 def track(
     batch: Annotated[
         str | None,
@@ -50,64 +48,59 @@ def track(
             autocompletion=completing.batches,
         ),
     ] = None,
-    config: given.ConfigPath = None,
-    journal: given.JournalPath = None,
+    *,
     report: given.ReportPaths = None,
     until: given.Until = None,
     duration: given.For = None,
-    simulate: given.Simulate = False,
-    speed: given.Speed = 1,
-    fault: given.Faults = None,
-    json: given.Json = False,
-    quiet: given.Quiet = False,
+    rehearsal: given.Rehearsal,
+    where: given.Where,
+    output: given.Output,
 ) -> int:
     """Follow the machine actions until each is final; may run days later."""
     from batch_offboard import screens, screens_following, tracking
 
-    chosen = options_of(config, journal, simulate, speed=speed, faults=fault, batch=batch)
+    chosen = options_of(where, rehearsal=rehearsal, batch=batch)
     end = deadline(until, duration, datetime.now().astimezone())
-    with working(chosen, report, yes=True, quiet=quiet) as (desk, talk):
+    with working(chosen, report_paths(chosen, report), yes=True, quiet=output.quiet) as (desk, talk):
         view = tracking.track(desk, batch, report_paths(chosen, report), talk, end)
-    if json:
+    if output.json:
         screens.show(screens_following.track_json(view))
-    elif not quiet:
+    elif not output.quiet:
         screens.show(screens_following.track_text(view), prose=True)
     return view.exit_code
 
 
 @app.command(epilog="Example: batch-offboard cancel 20261124-0815-kqzt --row 17 --row 18")
+@grouped
 def cancel(
     batch: given.BatchName,
     row: Annotated[
         list[int] | None,
         typer.Option("--row", metavar="N", min=1, help="Only the action of this row of the sheet; repeatable."),
     ] = None,
-    config: given.ConfigPath = None,
-    journal: given.JournalPath = None,
+    *,
     report: given.ReportPaths = None,
     comment: given.CancelComment = None,
-    yes: given.Yes = False,
-    simulate: given.Simulate = False,
-    speed: given.Speed = 1,
-    fault: given.Faults = None,
-    json: given.Json = False,
-    quiet: given.Quiet = False,
+    rehearsal: given.Rehearsal,
+    where: given.Where,
+    output: given.Output,
 ) -> int:
     """Cancel this batch's machine actions that are not final yet, never anybody else's."""
     from batch_offboard import cancelling, screens, screens_following
 
-    chosen = options_of(config, journal, simulate, speed=speed, faults=fault, comment=comment, batch=batch)
-    confirm = screens_following.confirm_cancel(yes=yes, quiet=quiet)
-    with working(chosen, report, yes=yes, quiet=quiet) as (desk, talk):
+    chosen = options_of(where, rehearsal=rehearsal, comment=comment, batch=batch)
+    confirm = screens_following.confirm_cancel(yes=output.yes, quiet=output.quiet)
+    with working(chosen, report_paths(chosen, report), yes=output.yes, quiet=output.quiet) as (desk, talk):
         view = cancelling.cancel(desk, batch, frozenset(row or ()), report_paths(chosen, report), talk, confirm)
-    if json:
+    if output.json:
         screens.show(screens_following.cancel_json(view))
-    elif not quiet:
+    elif not output.quiet:
         screens.show(screens_following.cancel_text(view), prose=True)
     return view.exit_code
 
 
 @app.command(epilog="Example: batch-offboard resolve 20261124-0815-kqzt 17 accepted --action-id 0b0f6f0e-52a1")
+@grouped
 def resolve(
     batch: given.BatchName,
     row: Annotated[int, typer.Argument(metavar="ROW", min=1, help="Row number of the sheet.")],
@@ -115,15 +108,13 @@ def resolve(
         Word,
         typer.Argument(metavar="accepted|not-accepted", help="What you found in the device's action centre."),
     ],
+    *,
     action_id: Annotated[
         str, typer.Option("--action-id", metavar="ID", help="The machine action, if you found one.")
     ] = "",
     comment: Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why, for the record.")] = "",
-    config: given.ConfigPath = None,
-    journal: given.JournalPath = None,
-    simulate: given.Simulate = False,
-    json: given.Json = False,
-    quiet: given.Quiet = False,
+    where: given.Where,
+    output: given.Output,
 ) -> int:
     """Settle a row in doubt by hand; it is recorded who did."""
     from batch_offboard import resolving, screens, screens_following
@@ -131,11 +122,11 @@ def resolve(
     from batch_offboard.journal.reading import count
 
     accepted = word is Word.ACCEPTED
-    with Desk(options_of(config, journal, simulate, batch=batch)) as desk:
+    with Desk(options_of(where, batch=batch)) as desk:
         found = resolving.resolve(desk, batch, row, accepted=accepted, action_id=action_id.strip(), note=comment)
         counts = count(desk.journal, found.key)
-    if json:
+    if output.json:
         screens.show(screens_following.resolve_json(found, row, counts, accepted=accepted))
-    elif not quiet:
+    elif not output.quiet:
         screens.show(screens_following.resolve_text(found, row, accepted=accepted), prose=True)
     return ExitCode.OK

@@ -1,5 +1,6 @@
 """The options that several commands share, each described once."""
 
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -133,3 +134,62 @@ EnvFile = Annotated[
     Path | None,
     typer.Option("--env-file", metavar="PATH", help="Set the variables in this file first, one NAME=value a line."),
 ]
+
+
+# ── groups: what several commands take together, spelled out by `groups.grouped` ────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which journal and whose tenant."""
+
+    config: ConfigPath = None
+    journal: JournalPath = None
+    simulate: Simulate = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """How the embedded tenant behaves."""
+
+    speed: Speed = 1
+    fault: Faults = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How a batch is worked by `run`, `resume` and `retry`."""
+
+    report: ReportPaths = None
+    max_devices: MaxDevices = None
+    no_lookup: NoLookup = False
+    stop_file: StopFile = None
+    track: Track = False
+    rehearsal: Rehearsal = field(default_factory=Rehearsal)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a sheet is read."""
+
+    sheet: Sheet = None
+    id_column: IdColumn = None
+    name_column: NameColumn = None
+    visible_only: VisibleOnly = False
+    include_hidden: IncludeHidden = False
+    only: Only = None
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """What is said and asked. A script may say --yes to every command, also where nothing would be asked."""
+
+    quiet: Quiet = False
+    yes: Yes = False
+
+
+@dataclass(frozen=True, slots=True)
+class Output(Talk):
+    """What is printed."""
+
+    json: Json = False

@@ -10,37 +10,39 @@ import typer
 
 from batch_offboard.cli import options as given
 from batch_offboard.cli.app import app
+from batch_offboard.cli.groups import grouped
 from batch_offboard.cli.working import options_of, show_told, working
 
 
 @app.command(epilog="Example: batch-offboard nightly --inbox inbox")
+@grouped
 def nightly(
     inbox: Annotated[
         Path,
         typer.Option("--inbox", metavar="DIR", help="The folder that the sheets are taken from, the oldest first."),
     ],
-    config: given.ConfigPath = None,
-    journal: given.JournalPath = None,
+    *,
     stop_file: given.StopFile = None,
-    json: given.Json = False,
-    quiet: given.Quiet = False,
+    where: given.Where,
+    output: given.Output,
 ) -> int:
     """Work off what is unfinished, then the sheets of a folder, and ask nothing."""
     from batch_offboard import screens, screens_nightly, telling
     from batch_offboard.nightly import order
     from batch_offboard.signals import signals_like_ctrl_c
 
-    chosen = options_of(config, journal, simulate=False, stop_file=stop_file, unattended=True)
+    chosen = options_of(where, stop_file=stop_file, unattended=True)
     with signals_like_ctrl_c():
-        with working(chosen, None, yes=True, quiet=quiet, create=True) as (desk, talk):
+        with working(chosen, [], yes=True, quiet=output.quiet, create=True) as (desk, talk):
             view = order.nightly(desk, inbox, talk)
-        text = screens_nightly.night_json(view) if json else screens_nightly.night_text(view)
-        screens.show(text, quiet=quiet and not json, prose=not json)
+        text = screens_nightly.night_json(view) if output.json else screens_nightly.night_text(view)
+        screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
         if view.missed:
-            screens.voice(quiet=quiet)(f"No run began in the night of {view.missed}.")
+            screens.voice(quiet=output.quiet)(f"No run began in the night of {view.missed}.")
             show_told(
-                telling.tell_people(chosen, telling.notice_of_missed_night(view.missed, view.exit_code)), quiet=quiet
+                telling.tell_people(chosen, telling.notice_of_missed_night(view.missed, view.exit_code)),
+                quiet=output.quiet,
             )
         if not view.is_quiet:
-            show_told(telling.tell_people(chosen, telling.notice_of_night(view)), quiet=quiet)
+            show_told(telling.tell_people(chosen, telling.notice_of_night(view)), quiet=output.quiet)
     return view.exit_code

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @contextmanager
 def working(
     chosen: "Options",
-    report: list[Path] | None,
+    reports: list[Path],
     yes: bool,
     quiet: bool,
     *,
@@ -33,7 +33,7 @@ def working(
     from batch_offboard.progress import observer_for
     from batch_offboard.report_files import writer_for
 
-    for path in report or []:
+    for path in reports:
         writer_for(path)
     talk = run.Talk(
         logs.LoggedRun(observer_for(sys.stderr, quiet=quiet)),
@@ -61,20 +61,20 @@ def tracked(desk: "Desk", view: "RunView", reports: list[Path], talk: "Talk") ->
     return tracking.track(desk, view.batch.batch_id, reports, talk)
 
 
-def end_of_run(view: "RunView | TrackView", chosen: "Options", *, json: bool, quiet: bool) -> int:
+def end_of_run(view: "RunView | TrackView", chosen: "Options", output: given.Output) -> int:
     from batch_offboard import screens, screens_following, screens_json
     from batch_offboard.telling import notice_of_run, tell_people
     from batch_offboard.tracking import TrackView
 
     if isinstance(view, TrackView):
-        text = screens_following.track_json(view) if json else screens_following.track_text(view)
-        screens.show(text, quiet=quiet and not json, prose=not json)
-    elif json:
+        text = screens_following.track_json(view) if output.json else screens_following.track_text(view)
+        screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
+    elif output.json:
         screens.show(screens_json.run_json(view))
-    elif not quiet:
-        screens.voice(quiet=quiet)(screens.run_text(view))
+    elif not output.quiet:
+        screens.voice(quiet=output.quiet)(screens.run_text(view))
         screens.show(screens.paths_text(view.reports))
-    show_told(tell_people(chosen, notice_of_run(view)), quiet=quiet)
+    show_told(tell_people(chosen, notice_of_run(view)), quiet=output.quiet)
     return view.exit_code
 
 
@@ -100,25 +100,27 @@ def show_told(deliveries: "list[Delivery]", *, quiet: bool) -> None:
 
 
 def options_of(
-    config: Path | None,
-    journal: Path | None,
-    simulate: bool,
+    where: given.Where,
     *,
-    speed: float = 1,
-    faults: list[str] | None = None,
-    comment: str | None = None,
-    max_devices: int | None = None,
     batch: str | None = None,
+    rehearsal: given.Rehearsal = given.Rehearsal(),  # noqa: B008  # frozen
+    sending: given.Sending | None = None,
+    comment: str | None = None,
     lookup: bool = True,
+    max_devices: int | None = None,
     stop_file: Path | None = None,
     unattended: bool = False,
 ) -> "Options":
+    """What a command was given, as the desk takes it; `sending` brings the options of its group."""
     from batch_offboard import screens
     from batch_offboard.desk import Options
     from batch_offboard.target import SIMULATED_PREFIX
 
-    simulate = simulate or bool(batch and batch.startswith(SIMULATED_PREFIX) and not Path(batch).exists())
-    if not simulate and (speed != 1 or faults):
+    simulate = where.simulate or bool(batch and batch.startswith(SIMULATED_PREFIX) and not Path(batch).exists())
+    if sending is not None:
+        rehearsal, lookup, max_devices = sending.rehearsal, not sending.no_lookup, sending.max_devices
+        stop_file = sending.stop_file
+    if not simulate and (rehearsal.speed != 1 or rehearsal.fault):
         raise UsageError(
             "--speed and --fault go with --simulate only, since a real tenant has its own time and its own faults; add "
             "--simulate, or leave them out."
@@ -126,11 +128,11 @@ def options_of(
     return Options(
         environ=os.environ,
         cwd=Path.cwd(),
-        config=config,
-        journal=journal,
+        config=where.config,
+        journal=where.journal,
         simulate=simulate,
-        speed=speed,
-        faults=tuple(faults or ()),
+        speed=rehearsal.speed,
+        faults=tuple(rehearsal.fault or ()),
         comment=comment,
         max_devices=max_devices,
         lookup=lookup,
@@ -140,21 +142,21 @@ def options_of(
     )
 
 
-def reading_of(
-    sheet: str | None,
-    id_column: str | None,
-    name_column: str | None,
-    visible_only: bool,
-    include_hidden: bool,
-    only: list[given.ReportOutcome] | None,
-) -> "Reading":
+def reading_of(chosen: given.Reading) -> "Reading":
     from batch_offboard.planning import Reading
     from batch_offboard.spreadsheet import HiddenRows
 
-    if visible_only and include_hidden:
+    if chosen.visible_only and chosen.include_hidden:
         raise UsageError("--visible-only and --include-hidden say opposite things; leave one out.")
-    hidden = HiddenRows.VISIBLE_ONLY if visible_only else HiddenRows.INCLUDE if include_hidden else HiddenRows.REFUSE
-    return Reading(sheet, id_column, name_column, hidden, tuple(outcome.value for outcome in only or ()))
+    hidden = (
+        HiddenRows.VISIBLE_ONLY
+        if chosen.visible_only
+        else HiddenRows.INCLUDE
+        if chosen.include_hidden
+        else HiddenRows.REFUSE
+    )
+    only = tuple(outcome.value for outcome in chosen.only or ())
+    return Reading(chosen.sheet, chosen.id_column, chosen.name_column, hidden, only)
 
 
 def report_paths(chosen: "Options", report: list[Path] | None) -> list[Path]:

@@ -231,10 +231,10 @@ def _api(options: Options, spare: Desk, journal: Path | None) -> Iterator[Findin
     """One reading call; it is kept in the journal's call log if there is one already."""
     found: list[Finding] = []
 
-    async def reach(tenancy: Tenancy) -> None:
+    async def reach(tenancy: Tenancy) -> bool:
         async with tenancy.reader(HURRIED) as reader:
             try:
-                await reader.reach()
+                return await reader.reach()
             finally:
                 times = reader.server_time
                 found.extend([_clock(*times)] if times is not None else [])
@@ -242,11 +242,11 @@ def _api(options: Options, spare: Desk, journal: Path | None) -> Iterator[Findin
     host = urlsplit(spare.target().api_url).netloc
     try:
         if journal is None:
-            spare.with_tenant(spare.target(), reach, _nobody)
+            has_devices = spare.with_tenant(spare.target(), reach, _nobody)
         else:
             with Desk(replace(options, journal=journal)) as desk:
-                desk.with_tenant(spare.target(), reach, _nobody)
-        yield Finding("API", Grade.OK, f"{host} answers, and lets the tenant be read")
+                has_devices = desk.with_tenant(spare.target(), reach, _nobody)
+        yield _tenant(host, has_devices=has_devices)
     except CannotReadError as error:
         yield _odd("API", f"{host} answers, but {error}", "without it devices are not looked up and doubts stay")
     except SignInError as error:
@@ -254,6 +254,17 @@ def _api(options: Options, spare: Desk, journal: Path | None) -> Iterator[Findin
     except BatchOffboardError as error:
         yield Finding("API", Grade.FAILED, str(error), exit_code=ExitCode.USAGE)
     yield from found
+
+
+def _tenant(host: str, *, has_devices: bool) -> Finding:
+    """A wrong host answers like a tenant without devices; nothing can be offboarded there, whoever is right."""
+    if has_devices:
+        return Finding("API", Grade.OK, f"{host} answers, and lets the tenant be read")
+    return _bad(
+        "API",
+        f"{host} answers, but lists no devices",
+        "check api_url, cloud and tenant_id, and which devices this sign-in may see",
+    )
 
 
 def _clock(server: float, ours: float) -> Finding:

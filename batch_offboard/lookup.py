@@ -8,6 +8,7 @@ kept, differences told.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from batch_offboard import logs
 from batch_offboard.brakes import Halt
@@ -19,7 +20,16 @@ from batch_offboard.journal.reading import Batch, find_batch, pending_devices
 from batch_offboard.plan import Decision, Reason, judge_machine, why_protected
 from batch_offboard.protected import Protected
 from batch_offboard.settling import Difference, Doubt, Found, differences, not_accepted, settle
-from batch_offboard.tenancy import HURRIED, PATIENCE, CannotReadError, Reader, ReadError, StrangeListError, Tenancy
+from batch_offboard.tenancy import (
+    HURRIED,
+    PATIENCE,
+    CannotReadError,
+    EmptyTenantError,
+    Reader,
+    ReadError,
+    StrangeListError,
+    Tenancy,
+)
 
 # A plan's look-up serves its run for as long; after that the devices may have changed.
 FRESH = 900.0  # seconds
@@ -45,10 +55,18 @@ class LookBack:
 async def look_up(tenancy: Tenancy, *, patience: float = PATIENCE) -> Fleet:
     """The whole tenant: its machines and its offboard actions; the journal learns what became of its own.
 
-    Raises CannotReadError, ReadError, StrangeListError or SignInError.
+    A tenant without devices was not looked up: every row would be `not_found`, and the mistake is in the configuration.
+    A rehearsal's tenant is made of the sheet, and may have none.
+
+    Raises CannotReadError, ReadError, StrangeListError, EmptyTenantError or SignInError.
     """
     async with tenancy.reader(patience) as reader:
         machines = await reader.machines()
+        if not machines and not tenancy.target.simulated:
+            raise EmptyTenantError(
+                f"{urlsplit(tenancy.target.api_url).netloc} lists no devices at all, so none could be looked up and "
+                "nothing is sent; check api_url, cloud and tenant_id, and which devices this sign-in may see."
+            )
         actions, _ = await reader.actions()
     tenant = await tenancy.writer.run(tenancy.journal.tenant_of, tenancy.scope_key)
     at = tenancy.clock.now().wall
@@ -74,7 +92,7 @@ async def _look_first(tenancy: Tenancy, batch: Batch, clearance: Clearance) -> H
             await _look_up_again(tenancy, batch, clearance.protected)
     except CannotReadError as error:
         tenancy.say(f"The tenant was not looked up: {error}.")
-    except (ReadError, StrangeListError, SignInError, BusyError) as error:
+    except (ReadError, StrangeListError, EmptyTenantError, SignInError, BusyError) as error:
         return Halt(str(error), error.exit_code, held=error.exit_code is ExitCode.REFUSED)
     return None
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from batch_offboard import logs
 from batch_offboard.clock import Clock, Moment, iso_utc
-from batch_offboard.errors import BatchOffboardError, BusyError, ExitCode, SignInError
+from batch_offboard.errors import BatchOffboardError, BusyError, ConfigError, ExitCode, SignInError
 from batch_offboard.gate import Gate, Slot
 from batch_offboard.jobs import CallOutcome, Verdict
 from batch_offboard.journal.attempts import ReadEnd
@@ -71,6 +71,10 @@ class StrangeListError(BatchOffboardError):
     """A list names a next page elsewhere; the token is not carried there, and the list is not believed."""
 
     exit_code = ExitCode.REFUSED
+
+
+class EmptyTenantError(ConfigError):
+    """The tenant lists no device at all, so its list says nothing of a sheet: another host or tenant must be meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +162,10 @@ class Reader:
         self._renewed = False
         self.server_time: tuple[float, float] | None = None  # the server's clock and ours, at the last answer
 
-    async def reach(self) -> None:
-        """Read one machine, to see that it can be done."""
-        await self._call(machines_request(self._tenancy.target.api_url, top=1))
+    async def reach(self) -> bool:
+        """Read one machine, to see that it can be done; whether the tenant has one."""
+        read = await self._call(machines_request(self._tenancy.target.api_url, top=1))
+        return any(machine_of(item) is not None for item in read.items)
 
     async def machines(self) -> list[Machine]:
         """Every machine of the tenant, one record for each ID. Half a list counts as none: a name whose other bearer

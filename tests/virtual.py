@@ -58,11 +58,12 @@ def in_berlin(text: str) -> float:
 
 
 class VirtualWorld:
-    """The time that commands live in, and the tenant that they talk to. `now` is in seconds since the epoch."""
+    """The time that commands live in, and the tenant that they talk to. `now` is in seconds since the epoch;
+    `machines` are the tenant's from the next thing on that a command waits for."""
 
     def __init__(self, start: float, machines: Iterable[Machine], **options: Any) -> None:
         self._start, self._elapsed = start, 0.0
-        self._machines = list(machines)
+        self.machines = list(machines)
         self._options = SimulatorOptions(port=_free_port(), **options)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._coming: list[tuple[float, Callable[[], object]]] = []
@@ -115,7 +116,7 @@ class VirtualWorld:
         loop = asyncio.get_running_loop()
         earlier = [action.as_json(self.now().wall) for action in self.actions.values()]
         now = lambda: self.now().wall  # noqa: E731  # the tenant's clock, in one place
-        async with running_simulator(self._machines, self._options, now, earlier_actions=earlier) as simulator:
+        async with running_simulator(self.machines, self._options, now, earlier_actions=earlier) as simulator:
             simulator.tenant.calls = _Calls(self._arrived)
             waiting = [loop.call_at(max(at, loop.time()), self._happen, (at, event)) for at, event in self._coming]
             try:

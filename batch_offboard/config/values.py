@@ -71,29 +71,41 @@ def _split(text: str) -> SplitResult:
     return parts
 
 
+def _origin(text: str) -> SplitResult:
+    """The parts of a URL that is scheme, host and port alone.
+
+    A path is refused, not dropped: `https://HOST/api` would be called as `https://HOST/api/api/machines`, whose 404
+    reads like a tenant without devices.
+    """
+    parts = _split(text)
+    if parts.path.strip("/"):
+        raise ValueError("it has a path")
+    return parts._replace(netloc=parts.netloc.lower(), path="")
+
+
 def _api_address(text: str) -> str:
     """A token goes there, so it travels encrypted or stays on this computer."""
-    parts = _split(text)
+    parts = _origin(text)
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise ValueError("it is not encrypted")
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+    return parts.geturl()
 
 
 def _sign_in_address(text: str) -> str:
     """A secret goes there, and msal speaks no plain http, not even on this computer."""
-    parts = _split(text)
-    if parts.scheme != "https" or parts.path not in {"", "/"}:
-        raise ValueError("it is not encrypted, or no bare host")
-    return f"https://{parts.netloc.lower()}"
+    parts = _origin(text)
+    if parts.scheme != "https":
+        raise ValueError("it is not encrypted")
+    return parts.geturl()
+
+
+def proxy_origin(text: str) -> str:
+    """The URL of an HTTP proxy, as scheme, host and port; ValueError if it is none or has more."""
+    return _origin(text).geturl()
 
 
 def _proxy_address(text: str) -> str:
-    if text == "environment":
-        return text
-    parts = _split(text)
-    if parts.path not in {"", "/"}:
-        raise ValueError("a proxy has no path")
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+    return text if text == "environment" else proxy_origin(text)
 
 
 # Nothing in it can end a header or begin another address.
@@ -135,7 +147,7 @@ ApiUrl: TypeAlias = Annotated[
     str,
     AfterValidator(_api_address),
     Field(
-        description="an https URL without user, query or fragment (plain http only to localhost), "
+        description="an https URL without user, path, query or fragment (plain http only to localhost), "
         "such as https://eu.api.security.microsoft.com"
     ),
 ]

@@ -28,7 +28,7 @@ class Api:
     served: Served = field(default_factory=Served)
     ahead: float = 0.0
     status: int = 200
-    body: object = field(default_factory=lambda: {"value": []})
+    body: object = field(default_factory=lambda: {"value": [{"id": "a" * 40}]})
 
     def answer(self, _request: Request) -> Reply:
         return Reply(self.status, self.body, {"Date": formatdate(time.time() + self.ahead, usegmt=True)})
@@ -137,6 +137,24 @@ def test_a_missing_role_fails_and_is_named_with_what_to_do(bench: Bench) -> None
     assert (found.grade, view.exit_code) == (Grade.FAILED, ExitCode.SIGN_IN)
     assert "lacks Machine.Offboard" in found.text
     assert "admin consent" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, {"value": []}),
+        (200, {"value": [{"name": "an answer of something else"}]}),
+        (404, {"error": {"code": "ResourceNotFound", "message": "No recent machines."}}),
+    ],
+)
+def test_a_tenant_without_devices_is_never_in_order(bench: Bench, status: int, body: object) -> None:
+    """A wrong api_url answers just so."""
+    bench.api.status, bench.api.body = status, body
+    view = bench.look()
+    found = one(view, "API")
+    assert (found.grade, view.exit_code) == (Grade.FAILED, ExitCode.USAGE)
+    assert "lists no devices" in found.text
+    assert "api_url" in found.remedy
 
 
 def test_no_permission_to_read_is_a_warning(bench: Bench) -> None:

@@ -4,6 +4,8 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batch_offboard.config import CLOUDS, Cloud, Config, DeviceCode, Endpoints, SecretName, SecretPlace, load_config
 from batch_offboard.errors import ConfigError
@@ -63,7 +65,7 @@ def test_api_url_and_audience_override_the_cloud_one_by_one() -> None:
     [
         ("https://eu.api.security.microsoft.com/", "https://eu.api.security.microsoft.com"),
         ("HTTPS://EU.API.security.microsoft.com", "https://eu.api.security.microsoft.com"),
-        ("https://gateway.example:8443/Defender//", "https://gateway.example:8443/Defender"),
+        ("https://gateway.example:8443//", "https://gateway.example:8443"),
         ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
         ("http://127.9.9.9", "http://127.9.9.9"),
         ("http://[::1]:9", "http://[::1]:9"),
@@ -90,6 +92,11 @@ def test_an_api_url_is_kept_without_its_last_slash(given: str, kept: str) -> Non
         "//api.security.microsoft.com",
         "https://",
         "https:///path",
+        "https://api.security.microsoft.com/api",
+        "https://api.security.microsoft.com/api/",
+        "https://api.security.microsoft.com//api",
+        "https://gateway.example:8443/Defender",
+        "http://127.0.0.1:8080/api/machines",
         "https://user@api.security.microsoft.com",
         f"https://user:{CANARY}@api.security.microsoft.com",
         "https://api.security.microsoft.com?x=1",
@@ -150,6 +157,27 @@ def test_a_sign_in_url_that_could_leak_a_secret_is_refused(url: str) -> None:
     message = refusal(sign_in_url=url)
     assert message.startswith("the variable BATCH_OFFBOARD_SIGN_IN_URL: 'sign_in_url' must be an https URL")
     assert CANARY not in message
+
+
+HOSTS = st.sampled_from(["eu.api.security.microsoft.com", "127.0.0.1", "[::1]", "gateway.example"])
+SEGMENTS = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="/"), min_size=1)
+
+
+@given(
+    key=st.sampled_from(["api_url", "sign_in_url", "network__proxy"]),
+    host=HOSTS,
+    port=st.sampled_from(["", ":443", ":8080"]),
+    slashes=st.text("/", max_size=2),
+    more=st.text("/", min_size=1, max_size=2),
+    segment=SEGMENTS,
+)
+def test_every_url_of_the_configuration_is_a_host_and_nothing_else(
+    key: str, host: str, port: str, slashes: str, more: str, segment: str
+) -> None:
+    """What follows the host would stand in each call's address, or be dropped in silence."""
+    config = load(**{key: f"https://{host}{port}{slashes}"})
+    assert f"https://{host}{port}" in {config.api_url, config.sign_in_url, config.network.proxy}
+    assert " must be " in refusal(**{key: f"https://{host}{port}{more}{segment}"})
 
 
 @pytest.mark.parametrize("kept", ["memory", "encrypted"])

@@ -86,6 +86,20 @@ async def test_a_plan_that_was_looked_up_just_now_is_believed(
     world.check([batch], simulator.tenant)
 
 
+async def test_a_tenant_that_lists_no_devices_any_more_is_sent_nothing_and_speaks_against_nobody(
+    world: "World",
+) -> None:
+    batch = world.add(range(DEVICES), looked_up_at=ORIGIN)
+    await asyncio.sleep(901)
+    async with world.tenant(0) as simulator:
+        halt = await world.work(batch, simulator.url, look=True)
+    assert halt is not None
+    assert (halt.exit_code, halt.held) == (ExitCode.USAGE, False)
+    assert "lists no devices at all" in halt.reason
+    assert world.outcomes(batch) == {Outcome.PENDING: DEVICES}
+    assert {call.group for call in simulator.tenant.calls} == {"read"}
+
+
 @pytest.mark.parametrize("looked_up_at", [ORIGIN + 3600, None])
 async def test_a_look_up_of_another_time_or_of_none_is_made_again(world: "World", looked_up_at: float | None) -> None:
     batch = world.add(range(DEVICES), looked_up_at=looked_up_at)

@@ -227,6 +227,32 @@ def test_a_tenant_that_cannot_be_read_just_now_leaves_the_sheets_for_a_better_mo
     assert office.called() == [0, 1, 2]
 
 
+@pytest.mark.fault(86, "Nothing is planned, sent or put into `done`; the sheets wait.")
+@pytest.mark.parametrize("before", ["no plan", "a plan"])
+def test_a_tenant_that_lists_no_devices_puts_nothing_into_done(make_office: MakeOffice, before: str) -> None:
+    """As a wrong api_url or tenant does: every row would be `not_found`, and the sheet would count as worked."""
+    office = make_office()
+    devices = office.world.machines
+    office.settled((range(4), "leavers.csv"))
+    if before == "a plan":
+        taken = office.inbox / "working" / "leavers.csv"
+        taken.parent.mkdir()
+        (office.inbox / "leavers.csv").rename(taken)
+        with office.desk(unattended=True) as desk:
+            run.plan(desk, taken, Reading())
+        office.wait(HOUR)
+    office.world.machines = []
+    view = office.night()
+    assert (view.exit_code, [sheet.fate for sheet in view.sheets]) == (ExitCode.USAGE, [Fate.LEFT])
+    assert view.halt is not None
+    assert "lists no devices at all" in view.halt.reason
+    assert "check api_url" in view.halt.reason
+    assert (office.lying("done"), office.called()) == ([], [])
+    office.world.machines = devices
+    assert [sheet.fate for sheet in office.night().sheets] == [Fate.DONE]
+    assert office.called() == [0, 1, 2, 3]
+
+
 # -- the window --
 
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from batch_offboard.clock import iso_utc
+from batch_offboard.clock import local_time
 from batch_offboard.config import AccessToken, Config, Endpoints
 from batch_offboard.desk import Desk, Options
 from batch_offboard.errors import BatchOffboardError, ConfigError, ExitCode, SignInError
@@ -175,7 +175,7 @@ def _sign_in(desk: Desk, config: Config) -> Finding:
 
 def _of(claims: Claims) -> str:
     whose = f" of application {claims.application} in tenant {claims.tenant}" if claims.tenant else ""
-    return whose + (f", good until {iso_utc(claims.expires)}" if claims.expires is not None else "")
+    return whose + (f", good until {local_time(claims.expires)}" if claims.expires is not None else "")
 
 
 def _token(claims: Claims, endpoints: Endpoints, now: float) -> Iterator[Finding]:

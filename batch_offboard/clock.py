@@ -2,6 +2,10 @@
 
 Everything that counts seconds for the quota uses ticks; the calendar's time is for people and for
 comparing moments of different boots of the machine.
+
+Every time that is shown is written here, by one rule. People (terminal, mail, error messages) read local time with its
+offset from UTC; files (reports, log, journal) and JSON hold UTC with a Z, whichever machine wrote them. Both forms can
+be typed where an option takes a time.
 """
 
 import asyncio
@@ -9,7 +13,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from math import floor
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
@@ -81,7 +86,38 @@ class LoopClock:
 
 def iso_utc(wall: float) -> str:
     """ISO 8601 in UTC to the second: 2026-11-24T08:15:31Z."""
-    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _whole_second(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def readable_utc(wall: float) -> str:
+    """The same for whoever reads a file: 2026-11-24 08:15:31Z."""
+    return _whole_second(wall, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def wall_of(iso: str) -> float:
+    """Seconds since the epoch of a time that `iso_utc` wrote. ValueError if it is none."""
+    return datetime.fromisoformat(iso).timestamp()
+
+
+def local_time(wall: float, zone: tzinfo | None = None, *, seconds: bool = True) -> str:
+    """A time for people, with its offset from UTC: 2026-11-24 09:15:31+01:00. `zone`: by default the machine's own."""
+    return _whole_second(wall, zone).isoformat(" ", "seconds" if seconds else "minutes")
+
+
+def time_of_day(wall: float, now: float, zone: tzinfo | None = None) -> str:
+    """The same without the date while that is today's: 09:15:31+01:00."""
+    then = local_time(wall, zone)
+    return then[11:] if then[:10] == local_time(now, zone)[:10] else then
+
+
+def local_date(wall: float, zone: tzinfo | None = None) -> str:
+    """The day of a time for people: 2026-11-24."""
+    return local_time(wall, zone)[:10]
+
+
+def _whole_second(wall: float, zone: tzinfo | None) -> datetime:
+    # By way of UTC: Windows knows no local time before 1970, and none of a moment that is not in its own zone.
+    return datetime.fromtimestamp(floor(wall), UTC).astimezone(zone)
 
 
 def _machine_ticks() -> float:

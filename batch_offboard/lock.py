@@ -14,13 +14,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from batch_offboard.clock import iso_utc, local_time, wall_of
 from batch_offboard.errors import BusyError
 
 
 @contextmanager
-def only_process(names: list[Path], doing: str, since: str, *, at_work_on: str = "this tenant") -> Iterator[None]:
-    """Hold all the locks for the block, or raise BusyError that says who works. `since` is a time for people,
-    `at_work_on` what the locks stand for."""
+def only_process(names: list[Path], doing: str, since: float, *, at_work_on: str = "this tenant") -> Iterator[None]:
+    """Hold all the locks for the block, or raise BusyError that says who works. `since` is in seconds since the
+    epoch, `at_work_on` what the locks stand for."""
     with ExitStack() as held:
         for path in names:
             held.enter_context(_one(path, doing, since, at_work_on))
@@ -47,7 +48,7 @@ def _digest(name: str) -> str:
 
 
 @contextmanager
-def _one(path: Path, doing: str, since: str, at_work_on: str) -> Iterator[None]:
+def _one(path: Path, doing: str, since: float, at_work_on: str) -> Iterator[None]:
     note = path.with_name(f"{path.name}.holder")
     lock = FileLock(path, mode=0o600, timeout=0)
     try:
@@ -68,8 +69,8 @@ def _one(path: Path, doing: str, since: str, at_work_on: str) -> Iterator[None]:
         lock.release()
 
 
-def _write_note(note: Path, doing: str, since: str) -> None:
-    facts = {"pid": os.getpid(), "host": socket.gethostname(), "doing": doing, "since": since}
+def _write_note(note: Path, doing: str, since: float) -> None:
+    facts = {"pid": os.getpid(), "host": socket.gethostname(), "doing": doing, "since": iso_utc(since)}
     with suppress(OSError):
         descriptor = os.open(note, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -79,7 +80,8 @@ def _write_note(note: Path, doing: str, since: str) -> None:
 def _holder(note: Path, at_work_on: str) -> str:
     try:
         facts = json.loads(note.read_text(encoding="utf-8"))
-        who = f"process {facts['pid']} on {facts['host']} ({facts['doing']}, since {facts['since']})"
+        since = local_time(wall_of(facts["since"]))
+        who = f"process {facts['pid']} on {facts['host']} ({facts['doing']}, since {since})"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         who = "another process"
     return f"Already at work on {at_work_on}: {who}; wait for its end, or look at it with `batch-offboard list`."

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from batch_offboard import __version__
-from batch_offboard.clock import Moment, iso_utc
+from batch_offboard.clock import Moment, local_time
 from batch_offboard.errors import InputError
 from batch_offboard.fleet import Fleet
 from batch_offboard.journal.plans import NewBatch, tenant_of
@@ -154,7 +154,7 @@ def age_notes(source: Source, now: float) -> list[str]:
     if age > OLD_SHEET:
         return [f"The sheet was last changed {int(age // 86_400)} days ago; is it the one that is meant?"]
     if age < -CLOCKS_DIFFER:
-        return [f"The sheet was last changed in the future ({iso_utc(source.modified)}); check the clock."]
+        return [f"The sheet was last changed in the future ({local_time(source.modified)}); check the clock."]
     return []
 
 

@@ -7,7 +7,7 @@ breaks ends the talking and never the run. Nothing here changes a job or decides
 import os
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from batch_offboard.clock import iso_utc
+from batch_offboard.clock import local_time, time_of_day
 from batch_offboard.safe_text import one_line
 from batch_offboard.standing import Observer, Progress, spoken_duration
 from batch_offboard.terminal import SPELLED
@@ -146,7 +146,7 @@ class DatedLines:
 
     def _line(self, now: float, text: str) -> None:
         self._current = now
-        self._stream.write(f"{iso_utc(now)}  {text}\n")
+        self._stream.write(f"{local_time(now)}  {text}\n")
         self._stream.flush()
 
 
@@ -167,15 +167,15 @@ def _counts_line(progress: Progress, ending: str) -> str:
     ]
     if progress.simulated:
         parts.insert(0, "SIMULATED")
-    parts.append(ending or _now_in_utc(progress))
+    parts.append(ending or _now_in_words(progress))
     return ", ".join(part for part in parts if part)
 
 
-def _now_in_utc(progress: Progress) -> str:
+def _now_in_words(progress: Progress) -> str:
     if progress.draining:
         return f"stopping after {progress.in_flight:,} calls in flight"
     if progress.waiting_for:
-        until = "" if progress.waiting_until is None else f" until {iso_utc(progress.waiting_until)}"
+        until = "" if progress.waiting_until is None else f" until {local_time(progress.waiting_until)}"
         return f"waiting for {one_line(progress.waiting_for)}{until}"
     return ""
 
@@ -183,7 +183,7 @@ def _now_in_utc(progress: Progress) -> str:
 def _ready(progress: Progress) -> str:
     if progress.eta is None:
         return "end not known yet"
-    return f"ready about {iso_utc(progress.eta)}, in {spoken_duration(progress.eta - progress.now)}"
+    return f"ready about {local_time(progress.eta)}, in {spoken_duration(progress.eta - progress.now)}"
 
 
 def _ending(progress: Progress) -> str:
@@ -304,20 +304,14 @@ def _until(progress: Progress, zone: tzinfo | None) -> str:
     if progress.waiting_until is None:
         return ""
     rest = spoken_duration(progress.waiting_until - progress.now)
-    return f" until {_time_of_day(progress.waiting_until, progress.now, zone)} ({rest})"
+    return f" until {time_of_day(progress.waiting_until, progress.now, zone)} ({rest})"
 
 
 def _end(progress: Progress, zone: tzinfo | None, ending: str) -> Text:
     if ending:
-        return Text("not yet" if progress.left else f"at {_time_of_day(progress.now, progress.now, zone)}")
+        return Text("not yet" if progress.left else f"at {time_of_day(progress.now, progress.now, zone)}")
     if progress.eta is None:
         return Text("not known yet")
     rest = progress.eta - progress.now
     ours = f", {spoken_duration(rest / progress.speed)} at this speed" if progress.speed > 1 else ""
-    return Text(f"about {_time_of_day(progress.eta, progress.now, zone)} (in {spoken_duration(rest)}{ours})")
-
-
-def _time_of_day(moment: float, now: float, zone: tzinfo | None) -> str:
-    """The time, with the date when that is another day."""
-    then, today = (datetime.fromtimestamp(at, UTC).astimezone(zone) for at in (moment, now))
-    return f"{then:%H:%M:%S}" if then.date() == today.date() else f"{then:%Y-%m-%d %H:%M:%S}"
+    return Text(f"about {time_of_day(progress.eta, progress.now, zone)} (in {spoken_duration(rest)}{ours})")

@@ -12,7 +12,6 @@ from pathlib import Path
 from batch_offboard import logs
 from batch_offboard.brakes import Halt
 from batch_offboard.clearing import cleared_to_go_on, cleared_to_send, note_overrides
-from batch_offboard.clock import iso_utc
 from batch_offboard.desk import Desk, lock_folder
 from batch_offboard.devices import shown
 from batch_offboard.errors import BusyError, ExitCode, UsageError
@@ -305,7 +304,7 @@ def _work(
 def working_alone(desk: Desk, batch: Batch) -> AbstractContextManager[None]:
     """The locks of whoever changes a batch; BusyError if somebody else works on its tenant or in this journal."""
     locks = lock_paths(lock_folder(), desk.journal.path, batch.scope)
-    return only_process(locks, f"batch {batch.batch_id}", iso_utc(desk.clock.now().wall))
+    return only_process(locks, f"batch {batch.batch_id}", desk.clock.now().wall)
 
 
 def _submitting(

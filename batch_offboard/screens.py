@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from batch_offboard.clock import iso_utc
+from batch_offboard.clock import local_time
 from batch_offboard.devices import shown
 from batch_offboard.errors import GuardError
 from batch_offboard.fleet import CAUTIONS
@@ -131,7 +131,7 @@ def _tenant_lines(batch: Batch) -> list[str]:
     if why_not:
         return [f"  tenant    NOT LOOKED UP: {shown(why_not, 300)}"]
     if tenant and batch.looked_up_at is not None:
-        at = iso_utc(batch.looked_up_at)
+        at = local_time(batch.looked_up_at)
         return [f"  tenant    {devices_text(tenant['devices'])}, {tenant['onboarded']} onboarded, looked up {at}"]
     return []
 
@@ -166,9 +166,9 @@ def batch_text(batch: Batch, counts: Counts, skipped: Mapping[Reason, int], open
         "tenant": batch.scope,
         "API": batch.api_url,
         "comment": shown(batch.comment),
-        "planned": iso_utc(batch.planned_at),
-        "started": iso_utc(batch.started_at) if batch.started_at else "-",
-        "ended": iso_utc(batch.ended_at) if batch.ended_at else "-",
+        "planned": local_time(batch.planned_at),
+        "started": local_time(batch.started_at) if batch.started_at else "-",
+        "ended": local_time(batch.ended_at) if batch.ended_at else "-",
     }
     lines = [_title("Batch", batch), *(f"  {name:<9} {value}" for name, value in facts.items())]
     lines += [*(f"  overrides {shown(each, 300)}" for each in batch.findings.get("overrides", ())), ""]
@@ -199,7 +199,7 @@ def _batch_table(batches: Sequence[tuple[Batch, Counts]]) -> str:
         [
             batch.batch_id,
             batch.state,
-            iso_utc(batch.planned_at),
+            local_time(batch.planned_at),
             str(counts.rows),
             str(counts.of(JobState.SUBMITTED)),
             str(counts.of(JobState.FAILED)),
@@ -248,7 +248,7 @@ def _quota_text(view: QuotaView) -> str:
         lines.append(f"  the next call waits for {standing.waiting_for}: one of those under way must end first")
     else:
         wait = spoken_duration(view.next_call - view.now)
-        lines.append(f"  the next call waits for {standing.waiting_for} until {iso_utc(view.next_call)} ({wait})")
+        lines.append(f"  the next call waits for {standing.waiting_for} until {local_time(view.next_call)} ({wait})")
     for api, other in view.others.items():
         lines += [f"  {_OTHER_QUOTAS[api]}, which has a quota of its own:", *_window_lines(other, "    ")]
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """What `audit` prints, for people and for programs."""
 
 from batch_offboard.auditing import AuditView, time_of
+from batch_offboard.clock import local_time, wall_of
 from batch_offboard.screens_json import dump
 
 
@@ -14,7 +15,9 @@ def audit_text(view: AuditView) -> str:
         )
     if view.last is None:
         return "The audit record is empty: nothing was planned or sent yet."
-    lines = [f"The audit record is intact: {finding.records} records, the last of {time_of(view.last)}."]
+    lines = [
+        f"The audit record is intact: {finding.records} records, the last of {local_time(wall_of(time_of(view.last)))}."
+    ]
     lines += [f"It contains {anchor}." for anchor in view.anchors]
     return "\n".join([*lines, f"Its anchor now: {finding.last}"])
 

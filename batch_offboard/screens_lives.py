@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from batch_offboard.clock import iso_utc
+from batch_offboard.clock import local_time
 from batch_offboard.devices import shown
 from batch_offboard.jobs import Verdict
 from batch_offboard.journal.lives import Call, Life
@@ -34,6 +34,7 @@ _NOW: Mapping[Outcome, str] = {
     Outcome.PENDING: "It is pending, not sent yet",
     Outcome.CANCELLED: "Its action is cancelled",
 }
+_TIME_WIDTH = 25  # of a time with its offset
 _Event = tuple[float, int, list[str]]
 
 
@@ -46,17 +47,17 @@ def _life_lines(batch: Batch, life: Life) -> list[str]:
     row = life.report_row
     lines = [
         f"Row {row.row} of batch {batch.batch_id}: {label(row.device_id, row.device_name)}",
-        _line(iso_utc(batch.planned_at), _planned(batch, life)),
+        _line(local_time(batch.planned_at), _planned(batch, life)),
     ]
     events = sorted([*_call_events(life.calls), *_settlement_events(life)])
-    lines += [_line(iso_utc(at), sentence) for at, _, told in events for sentence in told]
+    lines += [_line(local_time(at), sentence) for at, _, told in events for sentence in told]
     lines.append(_line("now", _standing(row)))
     lines.append(_line("what to do", advice(row, batch.batch_id)))
     return lines
 
 
 def _line(when: str, sentence: str) -> str:
-    return f"  {when:<20}  {sentence}"
+    return f"  {when:<{_TIME_WIDTH}}  {sentence}"
 
 
 def _planned(batch: Batch, life: Life) -> str:

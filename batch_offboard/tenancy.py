@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batch_offboard import logs
-from batch_offboard.clock import Clock, Moment, iso_utc
+from batch_offboard.clock import Clock, Moment
 from batch_offboard.errors import BatchOffboardError, BusyError, ConfigError, ExitCode, SignInError
 from batch_offboard.gate import Gate, Slot
 from batch_offboard.jobs import CallOutcome, Verdict
@@ -124,7 +124,7 @@ class Tenancy:
         with ExitStack() as held:
             while True:
                 try:
-                    held.enter_context(only_process(paths, "reading it", iso_utc(self.clock.now().wall)))
+                    held.enter_context(only_process(paths, "reading it", self.clock.now().wall))
                     break
                 except BusyError:
                     if loop.time() > deadline:

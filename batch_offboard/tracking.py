@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch_offboard.brakes import Halt
-from batch_offboard.clock import iso_utc
+from batch_offboard.clock import local_time
 from batch_offboard.desk import Desk
 from batch_offboard.errors import BusyError, ExitCode, SignInError, UsageError
 from batch_offboard.journal import settlements
@@ -110,7 +110,7 @@ class _Rounds:
             wait = pause if self._until is None else min(pause, self._until - moment)
             last = left == 0 or wait < REACHED
             if now != before or last:
-                self._talk.say(f"{iso_utc(moment)}  {statuses_text(now)}{'' if last else _next(wait)}")
+                self._talk.say(f"{local_time(moment)}  {statuses_text(now)}{'' if last else _next(wait)}")
             if last:
                 return
             before = now

@@ -7,8 +7,10 @@ second window; one that lies wholly in a skipped hour does not open on that day.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Final
+
+from batch_offboard.clock import local_time
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -50,8 +52,7 @@ class Window:
 
     def shown(self, moment: float) -> str:
         """A moment as people in the zone write it, with the offset from UTC: 2026-11-24 22:00+01:00."""
-        zone = self.zone or datetime.fromtimestamp(moment, UTC).astimezone().tzinfo
-        return datetime.fromtimestamp(moment, zone).isoformat(" ", "minutes")
+        return local_time(moment, self.zone, seconds=False)
 
     def openings_between(self, since: float, now: float) -> list[Span]:
         """The openings that began after `since` and are over at `now`, those of the last year or so."""

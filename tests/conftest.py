@@ -1,11 +1,18 @@
 """What every test stands on."""
 
 import asyncio
+import os
 import signal
+import time
 
 from hypothesis import HealthCheck, settings
 
 import tests.moving_time  # noqa: F401  # for every test on virtual time
+
+# Wherever they run, the tests' clocks are an hour ahead of UTC: a time in the wrong form is seen.
+os.environ["TZ"] = "TST-1"
+if hasattr(time, "tzset"):
+    time.tzset()
 
 # A busy machine is no failure: no example has a deadline, and slow data is data.
 if (

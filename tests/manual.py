@@ -20,7 +20,7 @@ _BATCH = r"sim-[0-9]{8}-[0-9]{4}-[a-z]{4}"
 
 # What differs from run to run, and what stands for it.
 _VARYING = [
-    (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z"), "TIME"),
+    (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}[+-][0-9:]{5}"), "TIME"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "ACTION"),
     (re.compile(_BATCH), "BATCH"),
     (re.compile(r"(Pending|InProgress) when last seen"), "OPEN when last seen"),

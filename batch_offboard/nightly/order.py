@@ -10,7 +10,7 @@ from pathlib import Path
 
 from batch_offboard import run
 from batch_offboard.brakes import Halt
-from batch_offboard.clock import iso_utc
+from batch_offboard.clock import local_date, local_time
 from batch_offboard.desk import Desk, lock_folder
 from batch_offboard.errors import BatchOffboardError, BusyError, ExitCode
 from batch_offboard.inbox import Found, Inbox, InboxError, is_open_elsewhere
@@ -43,7 +43,7 @@ def nightly(desk: Desk, folder: Path, talk: Talk) -> NightView:
     desk.target()
     began, name = desk.clock.now().wall, one_line(str(inbox.path))
     lock = inbox_lock(lock_folder(), inbox.path)
-    with only_process([lock], f"nightly run over {name}", iso_utc(began), at_work_on="this inbox"):
+    with only_process([lock], f"nightly run over {name}", began, at_work_on="this inbox"):
         missed = _missed(desk, last_night(desk.journal, name), began, talk.say)
         key, code = begin_night(desk.journal, name, began), ExitCode.UNFINISHED
         try:
@@ -59,11 +59,11 @@ def nightly(desk: Desk, folder: Path, talk: Talk) -> NightView:
 def _missed(desk: Desk, last: Night | None, now: float, say: Callable[[str], None]) -> str:
     """The nights since the last run in which the window was open and no run began."""
     if last is not None and last.ended_at is None:
-        say(f"The last nightly run, begun at {iso_utc(last.began_at)}, did not come to its end.")
+        say(f"The last nightly run, begun at {local_time(last.began_at)}, did not come to its end.")
     window = desk.window()
     if window is None or last is None:
         return ""
-    missed = [window.shown(span.opens)[:10] for span in window.openings_between(last.began_at, now)]
+    missed = [local_date(span.opens, window.zone) for span in window.openings_between(last.began_at, now)]
     more = f" and {len(missed) - 1} before it" if len(missed) > 1 else ""
     return f"{missed[-1]}{more}" if missed else ""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from batch_offboard import run
-from batch_offboard.clock import iso_utc
+from batch_offboard.clock import local_time
 from batch_offboard.desk import Desk
 from batch_offboard.errors import ExitCode, GuardError, ReportError, UsageError
 from batch_offboard.inbox import Inbox, free_name
@@ -127,7 +127,7 @@ def _words_of_stop(batch: Batch, reason: str) -> str:
 
 
 def _words_of_repetition(batch: Batch, path: Path) -> str:
-    started = iso_utc(batch.started_at) if batch.started_at is not None else "an unknown time"
+    started = local_time(batch.started_at) if batch.started_at is not None else "an unknown time"
     return (
         f"The content of this sheet was worked before, so it was not worked again: batch {batch.batch_id}, begun at "
         f"{started} from {batch.source_name}, is {batch.state}.\n\n"

@@ -7,7 +7,7 @@ nothing, mention nobody and link nowhere.
 import json
 from typing import Any
 
-from batch_offboard.clock import iso_utc
+from batch_offboard.clock import iso_utc, local_time
 from batch_offboard.errors import ExitCode
 from batch_offboard.notices.notice import PROGRAM, Happening, Notice
 from batch_offboard.safe_text import one_line
@@ -46,8 +46,8 @@ def facts(notice: Notice) -> list[tuple[str, str]]:
         ("Rows", counts),
         ("Exit code", f"{notice.exit_code.value}: {notice.exit_code.meaning}"),
         ("Tenant", notice.tenant),
-        ("Started", iso_utc(notice.started) if notice.started is not None else ""),
-        ("Missed" if notice.happening is Happening.MISSED_NIGHT else "Ended", iso_utc(notice.at)),
+        ("Started", local_time(notice.started) if notice.started is not None else ""),
+        ("Missed" if notice.happening is Happening.MISSED_NIGHT else "Ended", local_time(notice.at)),
         *_named("Report", tuple(str(path) for path in notice.reports)),
         ("Next", notice.next_command),
     ]

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from batch_offboard.clock import readable_utc
 from batch_offboard.history import History
 from batch_offboard.plan import Reason
-from batch_offboard.report import SIGNS, Outcome, ReasonCount, ReportHead, Step, Summary, moment, next_steps
+from batch_offboard.report import SIGNS, Outcome, ReasonCount, ReportHead, Step, Summary, next_steps
 from batch_offboard.report_html.attention import Group
 from batch_offboard.report_html.drawing import (
     LIMITS,
@@ -172,9 +173,8 @@ def _facts(head: ReportHead) -> Iterator[tuple[str, str]]:
 
 
 def said_moment(at: float | None) -> str:
-    """A time for people."""
-    iso = moment(at)
-    return "" if iso is None else iso.replace("T", " ").replace("Z", " UTC")
+    """A time as a file's reader sees it."""
+    return "" if at is None else readable_utc(at)
 
 
 def _lookup_words(head: ReportHead) -> str:

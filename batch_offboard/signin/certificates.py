@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from batch_offboard.clock import iso_utc
+from batch_offboard.clock import local_time
 from batch_offboard.errors import SignInError
 
 _KEY_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
@@ -106,13 +106,13 @@ def _refuse_untimely(certificate: x509.Certificate, what: str, now: float) -> No
     begin, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
     if now >= end:
         raise SignInError(
-            f"{what} ended at {iso_utc(end)}; make a new certificate, upload it to the app registration, and name its "
-            "file."
+            f"{what} ended at {local_time(end)}; make a new certificate, upload it to the app registration, and "
+            "name its file."
         )
     if now < begin:
         raise SignInError(
-            f"{what} begins at {iso_utc(begin)}, and here it is {iso_utc(now)}; set this computer's clock right, or "
-            "wait."
+            f"{what} begins at {local_time(begin)}, and here it is {local_time(now)}; set this computer's clock right, "
+            "or wait."
         )
 
 

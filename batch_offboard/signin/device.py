@@ -13,7 +13,7 @@ from typing import Any
 import msal
 import platformdirs
 
-from batch_offboard.clock import Clock, Moment, iso_utc
+from batch_offboard.clock import Clock, Moment, local_time
 from batch_offboard.errors import ConfigError, SignInError
 from batch_offboard.safe_text import one_line
 from batch_offboard.signin.refusals import TransientSignInError
@@ -139,7 +139,7 @@ class Person:
         )
 
     def _tell_code(self, flow: dict[str, Any]) -> None:
-        until = iso_utc(self._clock.now().wall + flow["expires_in"])
+        until = local_time(self._clock.now().wall + flow["expires_in"])
         address, code = one_line(str(flow.get("verification_uri"))), one_line(str(flow["user_code"]))
         self._tell(f"To sign in, open {address} in a browser and enter the code {code}, until {until}. Ctrl-C stops.")
 

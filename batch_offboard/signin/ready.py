@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from batch_offboard import logs
-from batch_offboard.clock import Clock, iso_utc
+from batch_offboard.clock import Clock, iso_utc, local_time
 from batch_offboard.config import Secret, SecretName, read_secret
 from batch_offboard.errors import ConfigError, SignInError
 from batch_offboard.safe_text import one_line
@@ -26,7 +26,7 @@ class ReadyToken:
         if self._secret is None or self._has_ended():
             self._take(self._read())
             if self._has_ended():
-                ended = iso_utc(self.claims.expires or 0)
+                ended = local_time(self.claims.expires or 0)
                 raise SignInError(f"The access token ({self._named}) ended at {ended}; get a new one.")
         return self.claims
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from batch_offboard import logs
-from batch_offboard.clock import Clock, Moment, iso_utc
+from batch_offboard.clock import Clock, Moment, local_time
 from batch_offboard.config import Secret
 from batch_offboard.errors import BatchOffboardError, SignInError
 from batch_offboard.safe_text import one_line
@@ -187,7 +187,7 @@ class KeptToken:
         seconds = lifetime(grant.expires_in, claims, asked.wall)
         if seconds <= 0:
             raise TransientSignInError(
-                f"The sign-in gives a token that has ended already, and here it is {iso_utc(asked.wall)}; set this "
+                f"The sign-in gives a token that has ended already, and here it is {local_time(asked.wall)}; set this "
                 "computer's clock right."
             )
         end = asked.ticks + seconds

@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from batch_offboard.lock import only_process
 
-with only_process([Path(name) for name in sys.argv[1:]], "run of batch-1", "2026-11-24T08:00:00Z"):
+with only_process([Path(name) for name in sys.argv[1:]], "run of batch-1", 1_795_507_200.0):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -53,11 +53,11 @@ def names(tmp_path: Path) -> list[Path]:
 
 @pytest.mark.fault(38, "The second is told process, host and since when.")
 def test_a_second_process_is_told_who_holds_the_lock(names: list[Path]) -> None:
-    with another_process(*names) as holder, pytest.raises(BusyError) as raised, only_process(names, "run", "now"):
+    with another_process(*names) as holder, pytest.raises(BusyError) as raised, only_process(names, "run", 0.0):
         pytest.fail("two processes hold one lock")
     assert str(raised.value).startswith(
         f"Already at work on this tenant: process {holder.pid} on {socket.gethostname()} "
-        "(run of batch-1, since 2026-11-24T08:00:00Z)"
+        "(run of batch-1, since 2026-11-24 09:00:00+01:00)"
     )
 
 
@@ -67,10 +67,10 @@ def test_one_lock_in_common_is_enough_and_the_other_is_given_back(names: list[Pa
     with (
         another_process(names[shared]),
         pytest.raises(BusyError),
-        only_process(names, "run", "now"),
+        only_process(names, "run", 0.0),
     ):
         pytest.fail("two processes hold one lock")
-    with only_process([names[1 - shared]], "run", "now"):
+    with only_process([names[1 - shared]], "run", 0.0):
         pass
 
 
@@ -80,25 +80,25 @@ def test_a_holder_that_is_killed_holds_nothing_any_more(names: list[Path]) -> No
         holder.kill()
         holder.wait()
         assert all(name.with_name(f"{name.name}.holder").exists() for name in names)
-        with only_process(names, "run", "now"):
+        with only_process(names, "run", 0.0):
             pass
 
 
 def test_a_holder_that_ends_leaves_the_locks_to_the_next(names: list[Path]) -> None:
     with another_process(*names) as holder:
         holder.communicate("\n")
-        with only_process(names, "run", "now"):
+        with only_process(names, "run", 0.0):
             pass
 
 
 def test_nobody_takes_a_lock_twice_in_one_process_either(names: list[Path]) -> None:
-    with only_process(names, "run", "now"), pytest.raises(BusyError), only_process(names, "run", "later"):
+    with only_process(names, "run", 0.0), pytest.raises(BusyError), only_process(names, "run", 60.0):
         pytest.fail("two runs hold one lock")
 
 
 def test_the_note_says_who_since_when_and_goes_with_the_lock(names: list[Path]) -> None:
     note = names[0].with_name("journal.db.lock.holder")
-    with only_process(names, "run of batch-1", "2026-11-24T08:00:00Z"):
+    with only_process(names, "run of batch-1", 1_795_507_200.0):
         assert json.loads(note.read_text(encoding="utf-8")) == {
             "pid": os.getpid(),
             "host": socket.gethostname(),
@@ -117,17 +117,17 @@ def test_the_note_says_who_since_when_and_goes_with_the_lock(names: list[Path]) 
 )
 def test_a_note_that_cannot_be_read_changes_only_the_words(names: list[Path], content: bytes | None) -> None:
     note = names[0].with_name("journal.db.lock.holder")
-    with only_process(names[:1], "run", "now"):
+    with only_process(names[:1], "run", 0.0):
         note.unlink()
         if content is not None:
             note.write_bytes(content)
-        with pytest.raises(BusyError, match="another process"), only_process(names[:1], "run", "later"):
+        with pytest.raises(BusyError, match="another process"), only_process(names[:1], "run", 60.0):
             pytest.fail("two runs hold one lock")
 
 
 def test_a_lock_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(BusyError, match="cannot be taken"), only_process([tmp_path / "file" / "a.lock"], "run", "now"):
+    with pytest.raises(BusyError, match="cannot be taken"), only_process([tmp_path / "file" / "a.lock"], "run", 0.0):
         pytest.fail("a lock in a file that is no folder")
 
 

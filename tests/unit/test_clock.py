@@ -1,12 +1,27 @@
 """How much time has certainly gone by, whatever clocks and boots say."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.clock import UNKNOWN, LoopClock, Moment, SystemClock, iso_utc, seconds_since
+from batch_offboard.cli.times import moment_of
+from batch_offboard.clock import (
+    UNKNOWN,
+    LoopClock,
+    Moment,
+    SystemClock,
+    iso_utc,
+    local_time,
+    readable_utc,
+    seconds_since,
+    time_of_day,
+    wall_of,
+)
+
+AT = 1_795_508_131.0  # 2026-11-24T08:15:31Z
 
 moments = st.builds(
     Moment,
@@ -69,5 +84,23 @@ async def test_the_loops_clock_shows_the_loops_time_from_its_origin_on() -> None
     ("wall", "text"),
     [(0, "1970-01-01T00:00:00Z"), (1_795_500_000.9, "2026-11-24T06:00:00Z"), (2**31, "2038-01-19T03:14:08Z")],
 )
-def test_times_for_people_are_utc_to_the_second(wall: float, text: str) -> None:
+def test_times_in_files_are_utc_to_the_second(wall: float, text: str) -> None:
     assert iso_utc(wall) == text
+
+
+@given(st.floats(0, 4e9), st.integers(-14 * 60, 14 * 60))
+def test_a_time_for_people_names_its_moment_in_every_zone_and_can_be_typed_again(wall: float, minutes: int) -> None:
+    zone = timezone(timedelta(minutes=minutes))
+    shown = local_time(wall, zone)
+    assert moment_of(shown, datetime.now(UTC)).timestamp() == int(wall)
+    assert shown[-6:] == f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+    assert iso_utc(wall_of(iso_utc(wall))) == iso_utc(wall)
+    assert readable_utc(wall).replace(" ", "T") == iso_utc(wall)
+
+
+@pytest.mark.parametrize(
+    ("wall", "text"),
+    [(AT, "09:15:31+01:00"), (AT + 86_400, "2026-11-25 09:15:31+01:00"), (AT - 9 * 3600, "00:15:31+01:00")],
+)
+def test_a_time_of_another_day_has_its_date(wall: float, text: str) -> None:
+    assert time_of_day(wall, AT) == text

@@ -24,7 +24,7 @@ def test_a_sheet_from_long_ago_is_told_with_its_age() -> None:
 
 
 def test_a_sheet_from_the_future_is_told_with_its_time() -> None:
-    assert notes(-2 * DAY) == ["The sheet was last changed in the future (2026-11-26T06:00:00Z); check the clock."]
+    assert notes(-2 * DAY) == ["The sheet was last changed in the future (2026-11-26 07:00:00+01:00); check the clock."]
 
 
 def test_a_sheet_whose_age_is_not_known_needs_no_word() -> None:

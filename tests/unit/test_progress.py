@@ -60,8 +60,8 @@ def test_a_rehearsal_that_waits_at_80_columns() -> None:
         "━━━━━━━━━━━━━━━━━━━━━━━━━                                       40 %  121 of 300",
         "Devices  120 submitted, 1 failed, 0 in doubt, 179 left, 8 in flight",
         "Calls    57 of 100 this minute, 121 of 1,500 this hour",
-        "Now      waiting for minute quota until 08:16:30 (59 s)",
-        "Ready    about 08:18:11 (in 2 min 40 s, 3 s at this speed)",
+        "Now      waiting for minute quota until 08:16:30+00:00 (59 s)",
+        "Ready    about 08:18:11+00:00 (in 2 min 40 s, 3 s at this speed)",
     ]
 
 
@@ -75,7 +75,7 @@ def test_a_real_run_at_200_columns() -> None:
         "Devices  120 submitted, 1 failed, 0 in doubt, 179 left, 8 in flight",
         "Calls    57 of 100 this minute, 121 of 1,500 this hour",
         "Now      sending",
-        "Ready    about 08:18:11 (in 2 min 40 s)",
+        "Ready    about 08:18:11+00:00 (in 2 min 40 s)",
     ]
 
 
@@ -84,7 +84,7 @@ def test_a_run_that_is_being_stopped_says_what_it_waits_for() -> None:
 
 
 def test_a_time_on_another_day_has_its_date() -> None:
-    assert drawn(replace(RUNNING, eta=NOW + 86_400))[5] == "Ready    about 2026-11-25 08:15:31 (in 1 d)"
+    assert drawn(replace(RUNNING, eta=NOW + 86_400))[5] == "Ready    about 2026-11-25 08:15:31+00:00 (in 1 d)"
 
 
 def test_an_end_that_is_not_known_is_not_invented() -> None:
@@ -167,7 +167,7 @@ def text_of(console: Console) -> str:
 
 
 def test_the_last_picture_stays_and_says_how_it_ended() -> None:
-    assert drawn(replace(RUNNING, left=0), ending="finished")[4:] == ["Now      finished", "Ready    at 08:15:31"]
+    assert drawn(replace(RUNNING, left=0), ending="finished")[4:] == ["Now      finished", "Ready    at 08:15:31+00:00"]
     assert drawn(RUNNING, ending="stopped before the end")[4:] == [
         "Now      stopped before the end",
         "Ready    not yet",
@@ -206,15 +206,15 @@ def test_a_run_in_dated_lines() -> None:
     lines.finished(replace(RUNNING, submitted=299, left=0, now=NOW + 160))
 
     assert stream.getvalue().splitlines() == [
-        "2026-11-24T08:15:31Z  batch 20261124-7f3a started, ready about 2026-11-24T08:18:11Z, in 2 min 40 s",
-        "2026-11-24T08:15:31Z  0 of 300 submitted, 0 failed, 0 in doubt, 300 left",
+        "2026-11-24 09:15:31+01:00  batch 20261124-7f3a started, ready about 2026-11-24 09:18:11+01:00, in 2 min 40 s",
+        "2026-11-24 09:15:31+01:00  0 of 300 submitted, 0 failed, 0 in doubt, 300 left",
         (
-            "2026-11-24T08:16:01Z  120 of 300 submitted, 0 failed, 0 in doubt, 180 left, "
-            "waiting for minute quota until 2026-11-24T08:16:30Z"
+            "2026-11-24 09:16:01+01:00  120 of 300 submitted, 0 failed, 0 in doubt, 180 left, "
+            "waiting for minute quota until 2026-11-24 09:16:30+01:00"
         ),
-        "2026-11-24T08:16:02Z  120 of 300 submitted, 1 failed, 0 in doubt, 179 left",
-        "2026-11-24T08:16:02Z  something to know",
-        "2026-11-24T08:18:11Z  299 of 300 submitted, 1 failed, 0 in doubt, 0 left, finished",
+        "2026-11-24 09:16:02+01:00  120 of 300 submitted, 1 failed, 0 in doubt, 179 left",
+        "2026-11-24 09:16:02+01:00  something to know",
+        "2026-11-24 09:18:11+01:00  299 of 300 submitted, 1 failed, 0 in doubt, 0 left, finished",
     ]
 
 
@@ -268,21 +268,23 @@ def test_a_clock_that_was_set_back_does_not_silence_the_log() -> None:
     lines.started("b", RUNNING)
     lines.changed(replace(RUNNING, submitted=121, now=NOW - 3600))
 
-    assert "2026-11-24T07:15:31Z  121 of 300 submitted" in stream.getvalue()
+    assert "2026-11-24 08:15:31+01:00  121 of 300 submitted" in stream.getvalue()
 
 
 def test_what_is_said_before_the_start_is_dated_by_the_clock() -> None:
     stream = io.StringIO()
     DatedLines(stream, lambda: NOW).said("reading the spreadsheet")
 
-    assert stream.getvalue() == "2026-11-24T08:15:31Z  reading the spreadsheet\n"
+    assert stream.getvalue() == "2026-11-24 09:15:31+01:00  reading the spreadsheet\n"
 
 
 def test_a_cell_cannot_forge_a_line_of_the_log() -> None:
     lines, stream = logged()
-    lines.said("name\n2026-11-24T08:15:31Z  300 of 300 submitted\x1b[2J")
+    lines.said("name\n2026-11-24 09:15:31+01:00  300 of 300 submitted\x1b[2J")
 
-    assert stream.getvalue() == "1970-01-01T00:00:00Z  name 2026-11-24T08:15:31Z 300 of 300 submitted\\x1b[2J\n"
+    assert (
+        stream.getvalue() == "1970-01-01 01:00:00+01:00  name 2026-11-24 09:15:31+01:00 300 of 300 submitted\\x1b[2J\n"
+    )
 
 
 def test_a_run_that_stops_with_devices_left_says_so() -> None:

@@ -105,7 +105,19 @@ def test_batches_are_a_table_where_there_is_room(width: int | None) -> None:
         *("batch", "state", "planned", "rows", "submitted", "failed", "in", "doubt", "pending", "skipped", "source")
     ]
     assert line.split() == [
-        *("20261124-0815-kqzt", "finished", "2026-11-24T08:15:31Z", "30", "25", "2", "0", "0", "3", "leavers.csv")
+        *(
+            "20261124-0815-kqzt",
+            "finished",
+            "2026-11-24",
+            "09:15:31+01:00",
+            "30",
+            "25",
+            "2",
+            "0",
+            "0",
+            "3",
+            "leavers.csv",
+        )
     ]
 
 
@@ -165,11 +177,11 @@ def test_a_life_is_told_in_sentences_with_their_times() -> None:
 
     assert told(Life(row, "", None, (CALL,))) == [
         f"Row 4 of batch 20261124-0815-kqzt: {DEVICE} lt-0003",
-        "  2026-11-24T08:15:31Z  The plan took it from leavers.csv, to be offboarded.",
-        "  2026-11-24T08:16:31Z  Attempt 1 to offboard it began.",
-        "  2026-11-24T08:16:32Z  Defender accepted it (HTTP 201).",
-        "  now                   It is submitted; its machine action is 43b001bb, Succeeded when last seen.",
-        "  what to do            Nothing to do: the device is offboarded.",
+        "  2026-11-24 09:15:31+01:00  The plan took it from leavers.csv, to be offboarded.",
+        "  2026-11-24 09:16:31+01:00  Attempt 1 to offboard it began.",
+        "  2026-11-24 09:16:32+01:00  Defender accepted it (HTTP 201).",
+        "  now                        It is submitted; its machine action is 43b001bb, Succeeded when last seen.",
+        "  what to do                 Nothing to do: the device is offboarded.",
     ]
 
 
@@ -178,9 +190,9 @@ def test_a_doubt_and_who_settled_it_are_told_in_their_order() -> None:
     settled = Settlement(1, AT + 100, "person", "ann", accepted=False, action_id="", note="looked in the portal")
 
     assert told(Life(replace(ROW, outcome=Outcome.PENDING), "", None, (doubt,), (settled,)))[3:6] == [
-        "  2026-11-24T08:16:32Z  No clear answer came, so Defender may have accepted it (HTTP 500, Internal: Busy).",
-        "  2026-11-24T08:17:11Z  ann said that attempt 1 was not accepted (looked in the portal).",
-        "  now                   It is pending, not sent yet.",
+        "  2026-11-24 09:16:32+01:00  No clear answer came, so Defender may have accepted it (HTTP 500, Internal: Busy).",  # noqa: E501
+        "  2026-11-24 09:17:11+01:00  ann said that attempt 1 was not accepted (looked in the portal).",
+        "  now                        It is pending, not sent yet.",
     ]
 
 
@@ -190,7 +202,7 @@ def test_a_settlement_stands_between_the_attempts_that_it_lies_between() -> None
     settled = Settlement(1, AT + 100, "list", "", accepted=False, action_id="", note="")
     lines = told(Life(ROW, "", None, (doubt, again), (settled,)))
 
-    assert [line[24:] for line in lines[2:7]] == [
+    assert [line[29:] for line in lines[2:7]] == [
         "Attempt 1 to offboard it began.",
         "No clear answer came, so Defender may have accepted it.",
         "The tenant's list showed that attempt 1 was not accepted.",
@@ -202,7 +214,7 @@ def test_a_settlement_stands_between_the_attempts_that_it_lies_between() -> None
 def test_a_cancellation_that_failed_is_not_taken_for_a_device_that_was_refused() -> None:
     cancel = replace(CALL, api=ApiName.CANCEL, verdict=Verdict.FAILED, http_status=404, code="ResourceNotFound")
 
-    assert [line[24:] for line in told(Life(ROW, "", None, (cancel,)))[2:4]] == [
+    assert [line[29:] for line in told(Life(ROW, "", None, (cancel,)))[2:4]] == [
         "Attempt 1 to cancel its action began.",
         "Defender did not cancel the action (HTTP 404, ResourceNotFound).",
     ]
@@ -214,8 +226,8 @@ def test_a_row_that_the_plan_left_out_says_why() -> None:
     )
 
     assert told(Life(row, "not_found", None, ()))[1:3] == [
-        "  2026-11-24T08:15:31Z  The plan left it out of leavers.csv as not_found: The tenant has no such device.",
-        "  now                   It is skipped and was not sent (not_found).",
+        "  2026-11-24 09:15:31+01:00  The plan left it out of leavers.csv as not_found: The tenant has no such device.",
+        "  now                        It is skipped and was not sent (not_found).",
     ]
 
 
@@ -223,7 +235,7 @@ def test_a_call_that_a_crash_cut_off_is_not_said_to_have_ended() -> None:
     cut = replace(CALL, ended_at=None, verdict="", http_status=None)
 
     assert told(Life(replace(ROW, outcome=Outcome.IN_DOUBT), "", None, (cut,)))[2] == (
-        "  2026-11-24T08:16:31Z  Attempt 1 to offboard it began; how it ended is not recorded."
+        "  2026-11-24 09:16:31+01:00  Attempt 1 to offboard it began; how it ended is not recorded."
     )
 
 

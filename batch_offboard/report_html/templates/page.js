@@ -17,7 +17,7 @@
   const word = (value) => (typeof value === "number" ? known.words[value] : value);
   const why = (row) => word(row[CODE]) || word(row[STATUS]);
   const outcomeOf = (row) => known.outcomes[row[OUTCOME]];
-  const moment = (second) => (second === null ? "" : new Date(second * 1000).toISOString().slice(0, 19).replace("T", " "));
+  const moment = (second) => (second === null ? "" : new Date(second * 1000).toISOString().slice(0, 19).replace("T", " ") + "Z");
   const counted = (count) => count.toLocaleString("en");
 
   function made(tag, className, text) {
@@ -35,7 +35,7 @@
     ["device", "Device", (row) => lower(row[NAME] || row[ID])],
     ["outcome", "Outcome", (row) => row[OUTCOME]],
     ["status", "Action status", (row) => lower(word(row[STATUS]))],
-    ["submitted", "Submitted (UTC)", (row) => row[SUBMITTED] ?? Infinity],
+    ["submitted", "Submitted", (row) => row[SUBMITTED] ?? Infinity],
     ["said", "Message, or advice", (row) => lower(word(row[MESSAGE]) || word(row[ADVICE]))],
   ];
   const ORDERS = [...COLUMNS, ["code", "Reason", (row) => lower(word(row[CODE]))], ["id", "Device ID", (row) => lower(row[ID])], ["attempts", "Calls", (row) => row[ATTEMPTS]]];
@@ -242,8 +242,8 @@
     byId("detail-title").textContent = `Row ${row[ROW]}${row[NAME] ? `: ${row[NAME]}` : ""}`;
     const facts = [["Outcome", outcomeOf(row)[1]], ["Device ID", row[ID]], ["Device name", row[NAME]], ["Advice", word(row[ADVICE])],
       ["Reason", word(row[CODE])], ["Message", word(row[MESSAGE])], ["HTTP status", row[HTTP] ?? ""], ["Calls", row[ATTEMPTS]],
-      ["Machine action", row[ACTION]], ["Its status", word(row[STATUS])], ["Submitted (UTC)", moment(row[SUBMITTED])],
-      ["Finished (UTC)", moment(row[FINISHED])], ["Its whole life", `batch-offboard explain ${known.batch} ${row[ROW]}`],
+      ["Machine action", row[ACTION]], ["Its status", word(row[STATUS])], ["Submitted", moment(row[SUBMITTED])],
+      ["Finished", moment(row[FINISHED])], ["Its whole life", `batch-offboard explain ${known.batch} ${row[ROW]}`],
       ...known.columns.map((column, at) => [`Sheet: ${column || `column ${at + 1}`}`, row[CELLS][at] ?? ""])];
     byId("detail-facts").replaceChildren(...facts.filter(([, text]) => text !== "").map(([name, text]) => {
       const line = made("div");

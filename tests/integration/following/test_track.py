@@ -225,7 +225,7 @@ async def test_another_reader_who_takes_long_costs_a_round_and_not_the_following
         desk = desk_at(simulator.url)
         following = asyncio.create_task(follow(desk, batch))
         await asyncio.sleep(20)
-        with only_process([reading_lock(lock_folder(), SCOPE)], "reading it", ""):
+        with only_process([reading_lock(lock_folder(), SCOPE)], "reading it", 1_795_508_131.0):
             await asyncio.sleep(400)
         view = await following
     assert (view.exit_code, view.statuses) == (ExitCode.OK, {"Succeeded": 6})

@@ -246,8 +246,8 @@ async def test_a_plan_is_made_although_another_reads_the_tenant_for_long(
     sheet = rows_of(tmp_path / "all.csv", [[device(number), ""] for number in range(DEVICES)])
     async with world.tenant(DEVICES) as simulator:
         desk = desk_at(simulator.url)
-        with only_process([reading_lock(lock_folder(), SCOPE)], "reading it", "2026-11-24T08:15:31Z"):
+        with only_process([reading_lock(lock_folder(), SCOPE)], "reading it", 1_795_508_131.0):
             view = await desk.command(lambda: run.plan(desk, sheet, Reading()))
     assert view.counts.of(JobState.PENDING) == DEVICES
-    assert "reading it, since 2026-11-24T08:15:31Z" in view.batch.findings["not_looked_up"]
+    assert "reading it, since 2026-11-24 09:15:31+01:00" in view.batch.findings["not_looked_up"]
     assert simulator.tenant.calls == []

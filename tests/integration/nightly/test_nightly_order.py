@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batch_offboard import run
-from batch_offboard.clock import iso_utc
 from batch_offboard.desk import lock_folder
 from batch_offboard.errors import BusyError, ConfigError, ExitCode, UsageError
 from batch_offboard.lock import inbox_lock, only_process
@@ -436,7 +435,7 @@ def test_a_second_run_over_the_inbox_says_who_is_at_work_and_begins_nothing(make
     office.settled((range(4), "leavers.csv"))
     lock = inbox_lock(lock_folder(), office.inbox.resolve())
     with (
-        only_process([lock], "nightly run over inbox", iso_utc(EVENING)),
+        only_process([lock], "nightly run over inbox", EVENING),
         pytest.raises(
             BusyError, match=r"Already at work on this inbox: process \d+ on .* \(nightly run over inbox"
         ) as busy,

@@ -48,8 +48,8 @@ async def test_several_readers_take_turns_and_share_the_windows(world: "World", 
 async def test_who_waits_for_longer_than_anybody_reads_is_told_who_reads(world: "World", tmp_path: Path) -> None:
     async with world.tenant(1) as simulator, world.tenancy(simulator.url, lock_folder=tmp_path) as tenancy:
         with (
-            only_process([reading_lock(tmp_path, SCOPE)], "reading it", "2026-11-24T08:15:31Z"),
-            pytest.raises(BusyError, match=r"reading it, since 2026-11-24T08:15:31Z"),
+            only_process([reading_lock(tmp_path, SCOPE)], "reading it", 1_795_508_131.0),
+            pytest.raises(BusyError, match=r"reading it, since 2026-11-24 09:15:31\+01:00"),
         ):
             await read_pages(tenancy)
         assert TURN_PATIENCE <= asyncio.get_running_loop().time() <= TURN_PATIENCE + 1
@@ -62,7 +62,7 @@ async def test_who_is_stopped_while_waiting_for_the_turn_leaves_it_to_the_others
     world: "World", tmp_path: Path
 ) -> None:
     async with world.tenant(1) as simulator, world.tenancy(simulator.url, lock_folder=tmp_path) as tenancy:
-        with only_process([reading_lock(tmp_path, SCOPE)], "reading it", ""):
+        with only_process([reading_lock(tmp_path, SCOPE)], "reading it", 1_795_508_131.0):
             waiting = asyncio.create_task(read_pages(tenancy))
             await asyncio.sleep(10)
             waiting.cancel()

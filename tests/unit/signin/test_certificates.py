@@ -125,8 +125,11 @@ def test_a_locked_file_opens_with_its_password_only(data: bytes) -> None:
         (b"PK\x03\x04 something else", "neither PEM nor PFX"),
         (OWN.certificate.public_bytes(serialization.Encoding.DER), "neither PEM nor PFX"),
         (made("curve", "EC").key_pem() + made("curve", "EC").certificate_pem, "not RSA"),
-        (made("old", ends=0).key_pem() + made("old", ends=0).certificate_pem, "ended at 2026-11-24T06:00:00Z"),
-        (made("young", begins=1).key_pem() + made("young", begins=1).certificate_pem, "begins at 2026-11-25T06:00:00Z"),
+        (made("old", ends=0).key_pem() + made("old", ends=0).certificate_pem, "ended at 2026-11-24 07:00:00+01:00"),
+        (
+            made("young", begins=1).key_pem() + made("young", begins=1).certificate_pem,
+            "begins at 2026-11-25 07:00:00+01:00",
+        ),
     ],
 )
 def test_a_file_of_no_use_gets_one_sentence(data: bytes, words: str) -> None:

@@ -35,7 +35,7 @@ def test_signing_in_reads_the_token_and_what_it_says(source: ReadyToken, environ
 
 def test_a_token_that_has_ended_is_refused_with_its_place_and_time(source: ReadyToken, environ: dict[str, str]) -> None:
     environ["TOKEN"] = jwt({"exp": NOW - 1})
-    with pytest.raises(SignInError, match=r"credential\.token_env: TOKEN.*2026-11-24T05:59:59Z"):
+    with pytest.raises(SignInError, match=r"credential\.token_env: TOKEN.*2026-11-24 06:59:59\+01:00"):
         source.sign_in()
 
 

@@ -106,6 +106,7 @@ def _overrides(desk: Desk, batch: Batch) -> list[str]:
         "--no-lookup: the tenant was not asked": not (options.lookup and batch.lookup_wanted),
         "--include-hidden: hidden rows were taken as well": hidden == HiddenRows.INCLUDE,
         "--visible-only: hidden rows were left out": hidden == HiddenRows.VISIBLE_ONLY,
+        "--multiline-text: lines inside cells were taken as text": batch.reading.get("multiline_text", False),
     }
     if options.max_devices is not None and guards is not None:
         limits = f"guards.max_devices {guards.max_devices} and guards.max_devices_per_day {guards.per_day}"

@@ -65,5 +65,7 @@ def _options(reading: Mapping[str, Any], *, lookup_wanted: bool) -> Iterator[str
     if hidden != "refuse":
         yield "--include-hidden" if hidden == "include" else f"--{hidden}"
     yield from (f"--only {outcome}" for outcome in reading.get("only") or ())
+    if reading.get("multiline_text"):
+        yield "--multiline-text"
     if not lookup_wanted:
         yield "--no-lookup"

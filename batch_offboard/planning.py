@@ -36,6 +36,7 @@ class Reading:
     name_column: str | None = None
     hidden: HiddenRows = HiddenRows.REFUSE
     only: tuple[str, ...] = ()
+    multiline_text: bool = False  # line breaks inside cells are text, whatever the lines look like
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -44,6 +45,7 @@ class Reading:
             "name_column": self.name_column,
             "hidden": self.hidden.value,
             "only": list(self.only),
+            "multiline_text": self.multiline_text,
         }
 
     @classmethod
@@ -54,6 +56,7 @@ class Reading:
             value["name_column"],
             HiddenRows(value["hidden"]),
             tuple(value["only"]),
+            value.get("multiline_text", False),  # not in the journals of earlier versions
         )
 
 
@@ -78,6 +81,7 @@ def read_sheet(path: Path, reading: Reading) -> Table:
         name_column=reading.name_column,
         hidden=reading.hidden,
         only=frozenset(reading.only) if reading.only else None,
+        multiline_text=reading.multiline_text,
     )
 
 

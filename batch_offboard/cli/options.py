@@ -69,6 +69,10 @@ NameColumn = Annotated[
 ]
 VisibleOnly = Annotated[bool, typer.Option("--visible-only", help="Leave hidden and filtered-out rows out.")]
 IncludeHidden = Annotated[bool, typer.Option("--include-hidden", help="Take hidden and filtered-out rows as well.")]
+MultilineText = Annotated[
+    bool,
+    typer.Option("--multiline-text", help="Take lines inside quoted cells as text, even if they look like rows."),
+]
 Only = Annotated[
     list[ReportOutcome] | None,
     typer.Option("--only", metavar="OUTCOME", help="Of a report, take the rows with this outcome; repeatable."),
@@ -177,6 +181,7 @@ class Reading:
     name_column: NameColumn = None
     visible_only: VisibleOnly = False
     include_hidden: IncludeHidden = False
+    multiline_text: MultilineText = False
     only: Only = None
 
 

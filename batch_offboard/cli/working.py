@@ -156,7 +156,7 @@ def reading_of(chosen: given.Reading) -> "Reading":
         else HiddenRows.REFUSE
     )
     only = tuple(outcome.value for outcome in chosen.only or ())
-    return Reading(chosen.sheet, chosen.id_column, chosen.name_column, hidden, only)
+    return Reading(chosen.sheet, chosen.id_column, chosen.name_column, hidden, only, chosen.multiline_text)
 
 
 def report_paths(chosen: "Options", report: list[Path] | None) -> list[Path]:

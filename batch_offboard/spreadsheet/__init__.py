@@ -53,6 +53,7 @@ class _Request:
     name_column: str | None
     hidden: HiddenRows
     only: frozenset[str] | None
+    multiline_text: bool
 
 
 def open_table(
@@ -63,16 +64,18 @@ def open_table(
     name_column: str | None = None,
     hidden: HiddenRows = HiddenRows.REFUSE,
     only: frozenset[str] | None = None,
+    multiline_text: bool = False,
 ) -> Table:
     """Open the table in a file: CSV or other separated text, a plain list, XLSX, XLSM, XLS, XLSB, ODS.
 
     `sheet` is a name or a number from 1; a column is a header, letters (`C`) or a number from 1; `only`
-    keeps the rows of a report with these outcomes. Raises InputError with one sentence whenever the file
-    as a whole cannot be used; a damaged row is a row.
+    keeps the rows of a report with these outcomes; `multiline_text` takes lines inside cells as text, which
+    is always done in a report. Raises InputError with one sentence whenever the file as a whole cannot be
+    used; a damaged row is a row.
     """
     if only is not None:
         refuse_unknown_outcomes(only)
-    request = _Request(sheet, id_column, name_column, hidden, only)
+    request = _Request(sheet, id_column, name_column, hidden, only, multiline_text)
     file = find_input(path)
     if kind_of(first_bytes(file), file.name) is FileKind.TEXT:
         return _text_table(file, request)
@@ -89,7 +92,7 @@ def _text_table(file: InputFile, request: _Request) -> Table:
     head = table.head()
     layout, is_report = _layout(head, request, file.name)
     layout = within_header(layout, head, file.name)
-    rows = table.rows(layout)
+    rows = table.rows(layout, multiline_text=request.multiline_text or is_report)
     if is_report:
         rows = input_rows(rows, request.only, neutralised=True)
     return _table(_source(file, table.survey.sha256, table.kind), layout, rows, is_report=is_report)

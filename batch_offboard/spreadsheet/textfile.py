@@ -39,6 +39,7 @@ class TextTable:
         self.kind = f"CSV ({shown_encoding(self.survey.encoding)}, {self.dialect.name})"
         self._skipped = int(self.dialect.has_sep_line)
         self._widest = 1
+        self._multiline_text = False
 
     def head(self) -> list[HeadRow]:
         """The first non-blank rows, each as wide as it is in the file (empty cells at its end left out)."""
@@ -47,12 +48,16 @@ class TextTable:
         for number, cells in numbered:
             self._widest = max(self._widest, len(cells))
             for cell in cells:
-                self._check_field(number, cell)
+                self._check_length(number, cell)
         filled = [HeadRow(number, cells) for number, cells in numbered if any(map(trimmed, cells))]
         return [*filled[:1], *map(_without_end, filled[1:HEAD_ROWS])]
 
-    def rows(self, layout: Layout) -> Iterator[SourceRow]:
-        """All rows below the header that are not blank, streamed; raises InputError on the way."""
+    def rows(self, layout: Layout, *, multiline_text: bool) -> Iterator[SourceRow]:
+        """All rows below the header that are not blank, streamed; raises InputError on the way.
+
+        `multiline_text`: whatever a cell holds below a line break is text, even what looks like rows.
+        """
+        self._multiline_text = multiline_text
         lengths = _RowLengths(self.survey, self.dialect)
         first = (layout.header_number or self._skipped) + 1
         for number, columns, spare in self._blocks(len(layout.columns)):
@@ -135,13 +140,16 @@ class TextTable:
                 if len(cell) > 40:
                     self._check_field(number, cell)
 
-    def _check_field(self, number: int, cell: str) -> None:
-        """Raise InputError for a field that is too long, or in which a quotation mark has swallowed rows."""
+    def _check_length(self, number: int, cell: str) -> None:
         if len(cell) > LONGEST_FIELD:
             raise InputError(
                 f"{self._name}, row {number}: a cell holds {len(cell)} characters, which no sheet can; shorten it."
             )
-        if ("\n" in cell or "\r" in cell) and self._swallowed(cell):
+
+    def _check_field(self, number: int, cell: str) -> None:
+        """Raise InputError for a field that is too long, or in which a quotation mark has swallowed rows."""
+        self._check_length(number, cell)
+        if not self._multiline_text and ("\n" in cell or "\r" in cell) and self._swallowed(cell):
             raise InputError(
                 f"{self._name}, row {number}: a quotation mark has swallowed the lines that follow; repair the row."
             )

@@ -15,6 +15,7 @@ from batch_offboard.spreadsheet import HiddenRows
         (Reading(id_column="C", name_column="Host"), ("--id-column 'C'", "--name-column 'Host'")),
         (Reading(hidden=HiddenRows.VISIBLE_ONLY), ("--visible-only",)),
         (Reading(hidden=HiddenRows.INCLUDE), ("--include-hidden",)),
+        (Reading(multiline_text=True), ("--multiline-text",)),
         (Reading(only=("failed", "pending")), ("--only failed", "--only pending")),
     ],
 )

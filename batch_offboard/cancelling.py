@@ -16,7 +16,7 @@ from batch_offboard.gate import Gate, Slot
 from batch_offboard.jobs import CallOutcome, Job, Verdict
 from batch_offboard.journal import settlements
 from batch_offboard.journal.attempts import End, Start
-from batch_offboard.journal.reading import Batch, call_history
+from batch_offboard.journal.reading import Batch, call_history, rows_between
 from batch_offboard.journal.settlements import OwnAction
 from batch_offboard.lookup import look_back
 from batch_offboard.pool import Pool
@@ -26,6 +26,7 @@ from batch_offboard.signals import ending_signals
 from batch_offboard.tenancy import HURRIED, CannotReadError, ReadError, StrangeListError, Tenancy
 
 CANCEL_COMMENT = "Offboarding taken back"
+NOT_OPEN = "no machine action of this batch is open for it"  # of a row that was named
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ def cancel(
     unless people agree; actions that others made are never touched."""
     batch = desk.batch(name)
     desk.target_of(batch)
+    _refuse_unknown(desk, batch, rows)
     with working_alone(desk, batch):
         desk.with_tenant_of(batch, lambda tenancy: _refresh(tenancy, batch), talk.say)
         chosen = [
@@ -72,9 +74,21 @@ def cancel(
         batch = desk.batch(batch.batch_id)
         written = write_reports(desk, batch, reports or usual_reports(desk, batch))
     taken_back = settlements.cancelled_rows(desk.journal, batch.key)
-    refused = {action.row: work.words.get(action.row, "") for action in chosen if action.row not in taken_back}
+    open_rows = {action.row for action in chosen}
+    named = sorted(open_rows.union(rows))
+    refused = {row: work.words.get(row, "") if row in open_rows else NOT_OPEN for row in named if row not in taken_back}
     code = ExitCode.OK if not refused else halt.exit_code if halt else ExitCode.ROWS_FAILED
-    return CancelView(batch, len(chosen), len(chosen) - len(refused), refused, halt, written, code)
+    return CancelView(batch, len(named), len(named) - len(refused), refused, halt, written, code)
+
+
+def _refuse_unknown(desk: Desk, batch: Batch, rows: Collection[int]) -> None:
+    """UsageError if one of these rows is not the batch's: whoever mistypes a row means another, which would stand."""
+    unknown = [str(row) for row in sorted(rows) if not rows_between(desk.journal, batch.key, row, row)]
+    if unknown:
+        raise UsageError(
+            f"Batch {batch.batch_id} has no row {', '.join(unknown)} (--row); nothing was cancelled. The report shows "
+            "the rows of the batch."
+        )
 
 
 def _record(desk: Desk, kind: Kind, batch: Batch, content: Mapping[str, object]) -> None:

@@ -17,11 +17,20 @@ from batch_offboard.config.loading import is_configured
 from batch_offboard.errors import BusyError, ConfigError, ExitCode, GuardError, UsageError
 from batch_offboard.fasttime import loop_factory
 from batch_offboard.guards import GuardLimits
-from batch_offboard.journal.reading import Batch, accepted_actions, devices_of, find_batch, latest_time
+from batch_offboard.journal.reading import (
+    Batch,
+    Owner,
+    accepted_actions,
+    batches_named,
+    devices_of,
+    latest_time,
+    newest,
+)
 from batch_offboard.journal.store import Journal
 from batch_offboard.places import default_journal, rehearsal_journal, state_folder
 from batch_offboard.protected import Protected, parse_protected
 from batch_offboard.quota import QuotaLimits
+from batch_offboard.safe_text import one_line
 from batch_offboard.target import Target, limits_of, real_target, rehearsal_target
 from batch_offboard.tenancy import Tenancy, open_tenancy
 from batch_offboard.window import Window
@@ -29,6 +38,9 @@ from batch_offboard.window import Window
 T = TypeVar("T")
 
 LARGEST_LIST = 4 << 20  # bytes
+
+LATEST = "latest"  # in a batch ID's place
+CANDIDATES_NAMED = 5  # of the batches that a part of an ID may mean
 
 Devices = Callable[[], Iterable[tuple[str | None, str | None]]]
 Say = Callable[[str], None]
@@ -187,10 +199,33 @@ class Desk:
         return target
 
     def batch(self, name: str) -> Batch:
-        batch = find_batch(self.journal, name)
-        if batch is None:
-            raise UsageError(f"There is no batch {name} in {self.journal.path}; `batch-offboard list` shows them.")
-        return batch
+        """The batch of this ID, of the only ID that has this part, or the owner's `latest`. UsageError if there is none
+        or there are several."""
+        if name == LATEST:
+            return self._latest()
+        found = batches_named(self.journal, name, CANDIDATES_NAMED + 1)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            named = ", ".join(batch.batch_id for batch in found[:CANDIDATES_NAMED])
+            more = " and more" if len(found) > CANDIDATES_NAMED else ""
+            raise UsageError(
+                f"{one_line(name)} stands in several batch IDs ({named}{more}); type more of the one meant."
+            )
+        raise UsageError(
+            f"There is no batch {one_line(name)} in {self.journal.path}; `batch-offboard list` shows them."
+        )
+
+    def _latest(self) -> Batch:
+        owner = self.owner() if self.options.simulate or self.config else Owner()
+        found = newest(self.journal, owner)
+        if found is None:
+            raise UsageError(f"There is no batch of {owner.words} yet; begin with `batch-offboard plan FILE`.")
+        return found
+
+    def owner(self) -> Owner:
+        """Whose batches a command means that names none: the configured tenant and application's, or all rehearsals."""
+        return Owner(simulated=True) if self.options.simulate else Owner(scope=self.target().scope)
 
     def with_tenant_of(self, batch: Batch, work: Callable[[Tenancy], Awaitable[T]], say: Say) -> T:
         """What `work` comes to at the batch's tenant; a rehearsal's tenant knows what it has accepted earlier."""

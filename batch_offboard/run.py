@@ -26,6 +26,7 @@ from batch_offboard.journal.reading import (
     Batch,
     Counts,
     Example,
+    Owner,
     call_history,
     count,
     examples,
@@ -179,13 +180,27 @@ def run_batch(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> Run
 
 
 def resume(desk: Desk, batch: Batch | None, reports: Sequence[Path], talk: Talk) -> RunView:
-    """Go on with a batch, by default the newest one that was begun and is not finished."""
-    batch = batch or newest_unfinished(desk.journal)
-    if batch is None:
-        raise UsageError("There is no interrupted batch to resume; `batch-offboard list` shows all batches.")
+    """Continue a batch, by default the newest unfinished one of the configured tenant and application."""
+    batch = batch or _to_resume(desk)
     if batch.state == "planned":
         raise UsageError(f"Batch {batch.batch_id} was never run; type `batch-offboard run {batch.batch_id}`.")
     return _work(desk, batch, cleared_to_go_on(desk, batch), reports, talk, "resume")
+
+
+def _to_resume(desk: Desk) -> Batch:
+    """The newest unfinished batch of the tenant and application that this command works for, never of another."""
+    any_owner = Owner(simulated=desk.options.simulate)
+    others = newest_unfinished(desk.journal, any_owner)
+    if others is None:
+        raise UsageError("There is no interrupted batch to resume; `batch-offboard list` shows all batches.")
+    owner = desk.owner()
+    found = newest_unfinished(desk.journal, owner)
+    if found is None:
+        raise UsageError(
+            f"There is no interrupted batch of {owner.words} to resume; {others.batch_id} belongs to {others.scope}, "
+            "name its configuration with --config to resume it."
+        )
+    return found
 
 
 def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView:

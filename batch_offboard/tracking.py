@@ -11,7 +11,7 @@ from batch_offboard.clock import local_time
 from batch_offboard.desk import Desk
 from batch_offboard.errors import BusyError, ExitCode, SignInError, UsageError
 from batch_offboard.journal import settlements
-from batch_offboard.journal.reading import Batch, Counts, count, newest_tracked, skipped_jobs
+from batch_offboard.journal.reading import Batch, Counts, Owner, count, newest_tracked, skipped_jobs
 from batch_offboard.lookup import look_back
 from batch_offboard.plan import Reason
 from batch_offboard.protocol import UNSUCCESSFUL
@@ -43,9 +43,7 @@ class TrackView:
 def track(desk: Desk, name: str | None, reports: Sequence[Path], talk: Talk, until: float | None = None) -> TrackView:
     """Follow the batch's machine actions until each is final, `until` (seconds since the epoch), or a signal; by
     default the newest batch that has open ones. The report is written again."""
-    batch = desk.batch(name) if name else newest_tracked(desk.journal)
-    if batch is None:
-        raise UsageError("No batch has open machine actions; `batch-offboard list` shows all batches.")
+    batch = desk.batch(name) if name else _newest(desk)
     round_ = _Rounds(desk, batch, talk, until)
     halt = desk.with_tenant_of(batch, round_.follow, talk.say)
     batch = desk.batch(batch.batch_id)
@@ -55,6 +53,21 @@ def track(desk: Desk, name: str | None, reports: Sequence[Path], talk: Talk, unt
     statuses = settlements.status_counts(desk.journal, batch.key)
     code = _exit_code_of_track(exit_code(counts, skipped, None), statuses, left, halt)
     return TrackView(batch, counts, skipped, statuses, left, round_.made, halt, written, code)
+
+
+def _newest(desk: Desk) -> Batch:
+    """The newest batch with open machine actions, of the tenant and application that this command works for."""
+    others = newest_tracked(desk.journal, Owner(simulated=desk.options.simulate))
+    if others is None:
+        raise UsageError("No batch has open machine actions; `batch-offboard list` shows all batches.")
+    owner = desk.owner()
+    found = newest_tracked(desk.journal, owner)
+    if found is None:
+        raise UsageError(
+            f"No batch of {owner.words} has open machine actions; {others.batch_id} belongs to {others.scope}, name "
+            "its configuration with --config to follow it."
+        )
+    return found
 
 
 def _exit_code_of_track(rows: ExitCode, statuses: Mapping[str, int], left: int, halt: Halt | None) -> ExitCode:

@@ -99,7 +99,7 @@ def resume(
         str | None,
         typer.Argument(
             metavar="[BATCH]",
-            help="Batch ID [default: the newest unfinished batch].",
+            help="Batch ID [default: this tenant's newest unfinished batch].",
             autocompletion=completing.batches,
         ),
     ] = None,

@@ -44,7 +44,7 @@ def track(
         str | None,
         typer.Argument(
             metavar="[BATCH]",
-            help="Batch ID [default: the newest batch with open machine actions].",
+            help="Batch ID [default: this tenant's newest batch with open machine actions].",
             autocompletion=completing.batches,
         ),
     ] = None,

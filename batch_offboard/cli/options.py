@@ -132,7 +132,12 @@ TenantSpeed = Annotated[
     typer.Option("--speed", metavar="N", callback=_positive, help="Let the tenant's time pass N times faster."),
 ]
 BatchName = Annotated[
-    str, typer.Argument(metavar="BATCH", help="Batch ID, or the beginning of one.", autocompletion=completing.batches)
+    str,
+    typer.Argument(
+        metavar="BATCH",
+        help="Batch ID, any part of it that no other has, or latest.",
+        autocompletion=completing.batches,
+    ),
 ]
 EnvFile = Annotated[
     Path | None,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 
 from batch_offboard.clock import Moment, iso_utc
 from batch_offboard.gate import CallHistory
@@ -102,28 +102,65 @@ def list_batches(journal: Journal) -> list[Batch]:
 
 
 def find_batch(journal: Journal, name: str) -> Batch | None:
-    """The batch of this ID, or of the only ID that begins so."""
-    statement = _BATCH.where(or_(batches.c.name == name, batches.c.name.startswith(name, autoescape=True)))
+    """The batch of exactly this ID."""
     with journal.reading() as connection:
-        found = [_batch(line) for line in connection.execute(statement.limit(2))]
-    exact = [batch for batch in found if batch.batch_id == name]
-    return exact[0] if exact else found[0] if len(found) == 1 else None
-
-
-def newest_unfinished(journal: Journal) -> Batch | None:
-    """The newest batch that was begun and has something left."""
-    statement = _BATCH.where(batches.c.state.in_(["running", "stopped"])).order_by(batches.c.id.desc()).limit(1)
-    with journal.reading() as connection:
-        line = connection.execute(statement).first()
+        line = connection.execute(_BATCH.where(batches.c.name == name)).first()
     return None if line is None else _batch(line)
 
 
-def newest_tracked(journal: Journal) -> Batch | None:
-    """The newest batch with a machine action that is not final as far as the journal knows."""
+def batches_named(journal: Journal, part: str, limit: int) -> list[Batch]:
+    """The batch of this ID alone, or else the newest batches whose ID has this part, at most `limit`."""
+    exact = find_batch(journal, part)
+    if exact is not None or not part:
+        return [exact] if exact is not None else []
+    statement = _BATCH.where(batches.c.name.contains(part, autoescape=True)).order_by(batches.c.id.desc())
+    with journal.reading() as connection:
+        return [_batch(line) for line in connection.execute(statement.limit(limit))]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose batches are meant: those of one tenant and application, or all rehearsals or all real ones."""
+
+    simulated: bool = False
+    scope: str | None = None
+
+    @property
+    def words(self) -> str:
+        return self.scope or ("any rehearsal" if self.simulated else "any tenant")
+
+    def clause(self) -> ColumnElement[bool]:
+        own = batches.c.simulated == self.simulated
+        return own if self.scope is None else and_(own, scopes.c.name == self.scope)
+
+
+def newest(journal: Journal, owner: Owner) -> Batch | None:
+    """The owner's newest batch, planned or begun."""
+    return _newest(journal, owner.clause())
+
+
+def newest_unfinished(journal: Journal, owner: Owner) -> Batch | None:
+    """The owner's newest batch that was begun and has something left."""
+    return _newest(journal, owner.clause(), batches.c.state.in_(["running", "stopped"]))
+
+
+def newest_tracked(journal: Journal, owner: Owner) -> Batch | None:
+    """The owner's newest batch with a machine action that is not final as far as the journal knows."""
     has_open = select(jobs.c.row).where(jobs.c.batch == batches.c.id, _HAS_OPEN_ACTION).exists()
+    return _newest(journal, owner.clause(), has_open)
+
+
+def _newest(journal: Journal, *which: ColumnElement[bool]) -> Batch | None:
     with journal.reading() as connection:
-        line = connection.execute(_BATCH.where(has_open).order_by(batches.c.id.desc()).limit(1)).first()
+        line = connection.execute(_BATCH.where(*which).order_by(batches.c.id.desc()).limit(1)).first()
     return None if line is None else _batch(line)
+
+
+def rows_between(journal: Journal, batch: int, first: int, last: int) -> list[int]:
+    """The numbers of the batch's rows from `first` to `last`, both included."""
+    statement = select(rows.c.row).where(rows.c.batch == batch, rows.c.row.between(first, last)).order_by(rows.c.row)
+    with journal.reading() as connection:
+        return list(connection.execute(statement).scalars())
 
 
 def unfinished_since(journal: Journal, scope: str, since: float) -> list[Batch]:

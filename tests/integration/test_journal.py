@@ -340,13 +340,13 @@ def test_a_batch_with_something_left_is_stopped_and_one_without_is_finished(jour
     batch = add(journal, [row(2)])
     journal.prepare(batch.key, batch.scope_key, at(0))
     journal.end_batch(batch.key, at(1), "Ctrl-C")
-    unfinished = reading.newest_unfinished(journal)
+    unfinished = reading.newest_unfinished(journal, reading.Owner())
     assert unfinished is not None
     assert (unfinished.state, unfinished.halted_because) == ("stopped", "Ctrl-C")
     start(journal, batch, 2)
     end(journal, batch, 2, ACCEPTED)
     journal.end_batch(batch.key, at(2), "")
-    assert reading.newest_unfinished(journal) is None
+    assert reading.newest_unfinished(journal, reading.Owner()) is None
 
 
 def test_the_quotas_memory_holds_ends_waits_and_steps(journal: Journal) -> None:
@@ -360,14 +360,19 @@ def test_the_quotas_memory_holds_ends_waits_and_steps(journal: Journal) -> None:
     assert list(history.steps) == [at(5)]
 
 
-def test_a_batch_is_found_by_the_beginning_of_its_id_if_there_is_only_one(journal: Journal) -> None:
+def test_a_batch_is_found_by_any_part_of_its_id_and_its_whole_id_alone(journal: Journal) -> None:
     add(journal, [row(2)], "20261124-0815-abcd")
     add(journal, [row(2)], "20261124-0816-abcd")
-    assert reading.find_batch(journal, "20261124") is None
-    found = reading.find_batch(journal, "20261124-0816")
-    assert found is not None
-    assert found.batch_id == "20261124-0816-abcd"
-    assert reading.find_batch(journal, "%") is None
+    add(journal, [row(2)], "20261124-0816-abcd-2")
+
+    def named(part: str) -> list[str]:
+        return [batch.batch_id for batch in reading.batches_named(journal, part, 10)]
+
+    assert named("0815") == ["20261124-0815-abcd"]
+    assert named("20261124-0816-abcd") == ["20261124-0816-abcd"]
+    assert len(named("0816")) == 2
+    assert named("%") == named("") == []
+    assert reading.find_batch(journal, "0815") is None
 
 
 async def test_writes_that_wait_together_become_durable_together(journal: Journal) -> None:

@@ -90,10 +90,32 @@ async def test_all_open_actions_of_a_batch_are_cancelled_and_reported_so(world: 
 async def test_only_the_rows_that_were_named_are_cancelled(world: "World", desk_at: DeskAt) -> None:
     async with world.tenant(8, pace=NEVER) as simulator:
         batch = await submitted(world, simulator)
-        view = await take_back(desk_at(simulator.url), batch, 3, 9, 9999)
+        view = await take_back(desk_at(simulator.url), batch, 3, 9)
     assert (view.exit_code, view.asked, view.cancelled) == (ExitCode.OK, 2, 2)
     assert sorted(cancelled(simulator)) == sorted([device(1), device(7)])
     assert world.outcomes(batch) == {Outcome.SUBMITTED: 6, Outcome.CANCELLED: 2}
+
+
+async def test_a_row_that_the_batch_does_not_have_refuses_the_whole_cancellation(
+    world: "World", desk_at: DeskAt
+) -> None:
+    async with world.tenant(8, pace=NEVER) as simulator:
+        batch = await submitted(world, simulator)
+        with pytest.raises(UsageError, match=r"has no row 1, 9999 \(--row\); nothing was cancelled"):
+            await take_back(desk_at(simulator.url), batch, 3, 9999, 1)
+    assert cancelled(simulator) == []
+    assert world.outcomes(batch) == {Outcome.SUBMITTED: 8}
+
+
+async def test_a_row_without_an_open_action_is_named_and_keeps_no_other_from_being_cancelled(
+    world: "World", desk_at: DeskAt
+) -> None:
+    async with world.tenant(7, pace=NEVER) as simulator:
+        batch = await submitted(world, simulator)  # the eighth device is not in the tenant, and failed
+        view = await take_back(desk_at(simulator.url), batch, 3, 9)
+    assert (view.exit_code, view.asked, view.cancelled) == (ExitCode.ROWS_FAILED, 2, 1)
+    assert view.refused == {9: cancelling.NOT_OPEN}
+    assert cancelled(simulator) == [device(1)]
 
 
 async def test_actions_that_are_final_or_of_others_or_of_other_batches_are_never_touched(

@@ -32,6 +32,7 @@ from batch_offboard.spreadsheet.reports import (
     repeats_others,
     report_layout,
 )
+from batch_offboard.spreadsheet.sheet_facts import SheetFacts
 
 __all__ = ["HiddenRows", "open_table"]
 
@@ -106,9 +107,10 @@ def _book_table(file: InputFile, request: _Request) -> Table:
     facts = sheet.facts(layout.id_index)
     hidden = frozenset(number for number in facts.hidden_rows if number > (layout.header_number or 0))
     struck = frozenset(number for number in facts.struck_rows if number > (layout.header_number or 0))
-    notes = [*book.notes, *_hidden_notes(hidden, request.hidden, sheet.name)]
-    if facts.id_column_hidden:
-        notes.append("The column of device IDs is hidden in the sheet.")
+    notes = [*book.notes, *_hidden_notes(hidden, request.hidden, sheet.name), *_filter_notes(facts, request, sheet)]
+    for index, what in ((layout.id_index, "IDs"), (layout.name_index, "names")):
+        if index in facts.hidden_columns:
+            notes.append(f"The column of device {what} is hidden in the sheet.")
     if struck:
         notes.append(f"Struck-through text in {_counted(struck)}; it counts like any other: remove what is not meant.")
     skip = hidden if request.hidden is HiddenRows.VISIBLE_ONLY else frozenset()
@@ -193,7 +195,10 @@ def _named_sheet(book: Book, wanted: str, name: str) -> str:
     if wanted in book.visible:
         return wanted
     if wanted in book.hidden:
-        raise InputError(f"{name}: the sheet '{shown(wanted)}' is hidden; unhide it if it is meant.")
+        raise InputError(
+            f"{name}: the sheet '{shown(wanted)}' is hidden; if it is meant, unhide it, or copy its rows to a "
+            "visible sheet."
+        )
     if wanted.isascii() and wanted.isdigit() and 1 <= int(wanted[:6]) <= len(book.visible):
         return book.visible[int(wanted) - 1]
     names = ", ".join(f"'{shown(sheet)}'" for sheet in book.visible[:20])
@@ -210,6 +215,18 @@ def _hidden_notes(hidden: frozenset[int], wish: HiddenRows, sheet: str) -> list[
             f"Sheet '{shown(sheet)}' has {count}; say --visible-only to leave them out, or --include-hidden."
         )
     return [f"{count} left out." if wish is HiddenRows.VISIBLE_ONLY else f"{count} taken with the others."]
+
+
+def _filter_notes(facts: SheetFacts, request: _Request, sheet: Sheet) -> list[str]:
+    """Words about a filter that has conditions and hides nothing; raises InputError unless all rows are meant."""
+    if not facts.has_filter_without_marks:
+        return []
+    if request.hidden is not HiddenRows.INCLUDE:
+        raise InputError(
+            f"Sheet '{shown(sheet.name)}' has a filter, but the file does not say which rows it hides; apply it again "
+            "in a spreadsheet program and save, or remove it, or say --include-hidden to take all rows."
+        )
+    return ["The sheet has a filter that hides no row; all rows are taken."]
 
 
 def _counted(rows: frozenset[int], what: str = "") -> str:

@@ -69,8 +69,11 @@ class XlsxCompanion:
         part = self._part(sheet)
         struck = xlsx.struck_styles(self._archive)
         if not self._scans[part].needs_parsing and not xlsx.holds_style(self._archive, part, struck):
-            return SheetFacts()
-        return xlsx.sheet_facts(self._archive, part, id_index, struck)
+            facts = SheetFacts()
+        else:
+            facts = xlsx.sheet_facts(self._archive, part, id_index, struck)
+        facts.filters += xlsx.table_filters(self._archive, part)
+        return facts
 
     def errors(self, sheet: str, id_index: int | None) -> dict[int, CellKind]:
         part = self._part(sheet)
@@ -94,7 +97,7 @@ class XlsbCompanion:
     def __init__(self, archive: Archive, name: str) -> None:
         self._archive = archive
         self._name = name
-        targets = xlsx.relation_targets(archive, "xl/_rels/workbook.bin.rels")
+        targets = xlsx.relation_targets(archive, "xl/workbook.bin")
         self._parts = {sheet: targets[key] for sheet, key in xlsb.bound_sheets(archive) if key in targets}
 
     def guard(self) -> None:
@@ -105,7 +108,12 @@ class XlsbCompanion:
 
     def facts(self, sheet: str, id_index: int | None) -> SheetFacts:
         part = self._parts.get(sheet)
-        return SheetFacts() if part is None else xlsb.sheet_facts(self._archive, part, id_index)
+        if part is None:
+            return SheetFacts()
+        facts = xlsb.sheet_facts(self._archive, part, id_index)
+        for table in xlsx.table_parts(self._archive, part):
+            facts.filters += xlsb.sheet_facts(self._archive, table, None).filters
+        return facts
 
     def errors(self, sheet: str, id_index: int | None) -> dict[int, CellKind]:
         return self.facts(sheet, id_index).special

@@ -5,11 +5,15 @@ from typing import Final
 
 from batch_offboard.errors import InputError
 from batch_offboard.rows import CellKind
-from batch_offboard.spreadsheet.columns import refuse_too_wide
+from batch_offboard.spreadsheet.columns import MOST_COLUMNS, refuse_too_wide
 
 LAST_ROW: Final = 1_048_576
 FEW_CELLS: Final = 28_000_000  # all rows of 26 columns; the reader fills the rectangle, 32 bytes a cell
 MOST_CELLS: Final = 64_000_000
+
+# What is lower or narrower shows nobody a line of text: hidden, whether it is marked so or not.
+LEAST_HEIGHT: Final = 3.0  # points
+LEAST_WIDTH: Final = 1.0  # characters
 
 
 @dataclass(slots=True)
@@ -19,10 +23,21 @@ class SheetFacts:
     hidden_rows: set[int] = field(default_factory=set)  # only rows that hold something
     struck_rows: set[int] = field(default_factory=set)  # with something in them that is struck through
     special: dict[int, CellKind] = field(default_factory=dict)  # the ID column's cells, by row
-    id_column_hidden: bool = False
+    hidden_columns: set[int] = field(default_factory=set)  # of the first MOST_COLUMNS
+    filters: list[range] = field(default_factory=list)  # the rows under each filter that has conditions
     last_row: int = 0
     last_column: int = -1
     cells: int = 0  # with a value
+
+    @property
+    def has_filter_without_marks(self) -> bool:
+        """True if a filter has conditions and hides no row: some programs apply it when they open the file, others do
+        not, so that two people see different rows."""
+        return any(not any(row in under for row in self.hidden_rows) for under in self.filters)
+
+    def hide_columns(self, first: int, last: int) -> None:
+        """Note that these columns, both counted in, are hidden; those that are never read are left out."""
+        self.hidden_columns.update(range(first, min(last + 1, MOST_COLUMNS)))
 
     def refuse_scattered(self, name: str) -> None:
         """Raise InputError if the used rectangle would cost memory out of all proportion."""
@@ -41,6 +56,49 @@ class SheetFacts:
             raise InputError(
                 f"{name}: {self.cells} cells are spread over {rectangle}; delete the stray cells far away."
             )
+
+
+class RowMarks:
+    """What a sheet says of its rows being hidden: row by row, and group by group."""
+
+    def __init__(self) -> None:
+        self.summary_below = True  # where a group's sign stands: in the row below it, or in the one above
+        self._hidden: set[int] = set()
+        self._levels: dict[int, int] = {}  # of the grouped rows
+        self._collapsed: list[int] = []
+
+    def add(self, row: int, *, hidden: bool, level: int, collapsed: bool) -> bool:
+        """Note a row, with its outline level and whether it carries the sign of a collapsed group; True if it may turn
+        out to be hidden."""
+        if hidden:
+            self._hidden.add(row)
+        if level:
+            self._levels[row] = level
+        if collapsed:
+            self._collapsed.append(row)
+        return hidden or level > 0
+
+    def hidden(self) -> set[int]:
+        """The hidden rows, when all were noted."""
+        return self._hidden.union(*map(self._group, self._collapsed))
+
+    def _group(self, summary: int) -> set[int]:
+        """The rows of a collapsed group; some programs hide them by the sign alone, without a mark of their own."""
+        step = -1 if self.summary_below else 1
+        level, row = self._levels.get(summary, 0), summary + step
+        found: set[int] = set()
+        while self._levels.get(row, 0) > level:
+            found.add(row)
+            row += step
+        return found
+
+
+def decimal(text: str | None) -> float | None:
+    """An attribute that measures something, or None if it is absent or no number."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
 
 
 def number(text: str | None) -> int:

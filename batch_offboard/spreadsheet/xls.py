@@ -1,6 +1,8 @@
-"""What the reader of XLS does not tell, from the BIFF8 records: hidden rows, formulas, errors, far cells.
+"""What the reader of XLS does not tell, from the BIFF8 records: hidden rows and columns, filters, formulas, errors, far
+cells.
 
-The records are described in Microsoft's [MS-XLS]: BoundSheet8 2.4.28, Row 2.4.221, Cell 2.5.13.
+The records are described in Microsoft's [MS-XLS]: BoundSheet8 2.4.28, Row 2.4.221, ColInfo 2.4.53, DefaultRowHeight
+2.4.90, WsBool 2.4.351, AutoFilter 2.4.6, Cell 2.5.13.
 """
 
 import struct
@@ -9,7 +11,13 @@ from collections.abc import Iterator
 from batch_offboard.errors import InputError
 from batch_offboard.rows import CellKind
 from batch_offboard.spreadsheet.compound import CompoundFile
-from batch_offboard.spreadsheet.sheet_facts import SheetFacts
+from batch_offboard.spreadsheet.sheet_facts import (
+    LAST_ROW,
+    LEAST_HEIGHT,
+    LEAST_WIDTH,
+    RowMarks,
+    SheetFacts,
+)
 
 _FORMULA = 0x0006
 _EOF = 0x000A
@@ -23,6 +31,16 @@ _ROW = 0x0208
 _CELLS = frozenset({_FORMULA, 0x00D6, 0x00FD, 0x0203, 0x0204, _BOOLEAN_OR_ERROR, 0x027E})
 _NAME_AT = 7  # the flag in front of a sheet's name
 _HIDDEN = 0x20  # fDyZero
+_COLLAPSED = 0x10
+_LEVEL = 0x07
+_USUAL_HEIGHT = 0x8000  # the row has the sheet's usual height
+_TWIPS = 20  # in a point
+_USUAL_ROW = 0x0225
+_USUALLY_HIDDEN = 0x02  # fDyZero of rows without a record
+_COLUMNS = 0x007D
+_PROPERTIES = 0x0081
+_SUMMARY_BELOW = 0x40  # fRowSumsBelow
+_CONDITIONS = (0x009E, 0x087E)  # AutoFilter and AutoFilter12: what a column of the filter demands
 
 
 def workbook_stream(content: bytes, name: str) -> bytes:
@@ -63,24 +81,70 @@ def _name(data: bytes) -> str:
 
 
 def _facts(stream: bytes, place: int, id_index: int | None) -> SheetFacts:
-    facts = SheetFacts()
-    hidden: set[int] = set()
-    filled: set[int] = set()
+    walk = _Walk(id_index)
     for kind, data in _records(stream, place):
-        if kind == _ROW and len(data) >= 14 and data[12] & _HIDDEN:
-            hidden.add(int.from_bytes(data[:2], "little") + 1)
-        elif kind in _CELLS or kind in _MULTIPLE:
-            row, first, last = _span(kind, data)
-            filled.add(row)
-            facts.cells += last - first + 1
-            facts.last_row = max(facts.last_row, row)
-            facts.last_column = max(facts.last_column, last)
-            if first == id_index:
-                _mark(facts, row, kind, data)
+        walk.take(kind, data)
+    return walk.told()
+
+
+class _Walk:
+    """Follows the records of one sheet."""
+
+    def __init__(self, id_index: int | None) -> None:
+        self._facts = SheetFacts()
+        self._id_index = id_index
+        self._marks = RowMarks()
+        self._described: set[int] = set()
+        self._filled: set[int] = set()
+        self._usually_hidden = False
+
+    def take(self, kind: int, data: bytes) -> None:
+        """Take the next record."""
+        if kind in _CELLS or kind in _MULTIPLE:
+            self._cell(kind, data)
+        elif kind == _ROW and len(data) >= 14:
+            self._row(data)
         elif kind == _DIMENSIONS:
-            _stretch(facts, data)
-    facts.hidden_rows = hidden & filled
-    return facts
+            _stretch(self._facts, data)
+        elif kind == _COLUMNS and len(data) >= 10:
+            first, last, width, _, flags = struct.unpack_from("<5H", data)
+            if flags & 1 or width < LEAST_WIDTH * 256:
+                self._facts.hide_columns(first, last)
+        elif kind == _USUAL_ROW and data:
+            self._usually_hidden = bool(data[0] & _USUALLY_HIDDEN)
+        elif kind == _PROPERTIES and data:
+            self._marks.summary_below = bool(data[0] & _SUMMARY_BELOW)
+        elif kind in _CONDITIONS:
+            self._facts.filters.append(range(1, LAST_ROW + 1))  # which rows are under it, only a formula says
+
+    def told(self) -> SheetFacts:
+        """The facts, when the whole sheet was seen."""
+        hidden = self._marks.hidden()
+        if self._usually_hidden:
+            hidden |= self._filled - self._described
+        self._facts.hidden_rows = hidden & self._filled
+        return self._facts
+
+    def _cell(self, kind: int, data: bytes) -> None:
+        facts = self._facts
+        row, first, last = _span(kind, data)
+        self._filled.add(row)
+        facts.cells += last - first + 1
+        facts.last_row = max(facts.last_row, row)
+        facts.last_column = max(facts.last_column, last)
+        if first == self._id_index:
+            _mark(facts, row, kind, data)
+
+    def _row(self, data: bytes) -> None:
+        row, _, _, height = struct.unpack_from("<4H", data)
+        low = not height & _USUAL_HEIGHT and height < LEAST_HEIGHT * _TWIPS
+        self._described.add(row + 1)
+        self._marks.add(
+            row + 1,
+            hidden=bool(data[12] & _HIDDEN) or low,
+            level=data[12] & _LEVEL,
+            collapsed=bool(data[12] & _COLLAPSED),
+        )
 
 
 def _span(kind: int, data: bytes) -> tuple[int, int, int]:

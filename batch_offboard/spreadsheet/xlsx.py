@@ -1,4 +1,5 @@
-"""What the reader of XLSX does not tell: hidden rows, formulas, errors, and cells that lie far apart.
+"""What the reader of XLSX does not tell: hidden rows and columns, filters, formulas, errors, and cells that lie far
+apart.
 
 A quick search over the raw XML looks for signs of these. Only a sheet that shows one is parsed a second
 time; nearly all sheets show none, and the search costs a fraction of the reading.
@@ -9,8 +10,17 @@ import re
 
 from batch_offboard.rows import CellKind
 from batch_offboard.spreadsheet.archive import Archive
-from batch_offboard.spreadsheet.columns import column_index
-from batch_offboard.spreadsheet.sheet_facts import SheetFacts, number, true
+from batch_offboard.spreadsheet.columns import MOST_COLUMNS, column_index
+from batch_offboard.spreadsheet.sheet_facts import (
+    LAST_ROW,
+    LEAST_HEIGHT,
+    LEAST_WIDTH,
+    RowMarks,
+    SheetFacts,
+    decimal,
+    number,
+    true,
+)
 from batch_offboard.spreadsheet.xml_parts import parse
 
 _LONGEST_TAG = 1 << 16
@@ -20,7 +30,11 @@ _IRREGULAR = re.compile(rb'<c[> /\t\r\n](?!r="[A-Z]+[0-9]+")')
 _NOTABLE = re.compile(rb'r="(?:[A-Z]{2}|[A-Z]?[0-9]{6})')
 _WIDE = re.compile(rb'r="([A-Z]{2,})[0-9]')
 _FAR = re.compile(rb'r="[A-Z]*([0-9]{6,})"')
-_HIDDEN = re.compile(rb"""hidden\s*=\s*["'](?:1|t)""")
+_HIDDEN = re.compile(rb"""(?:hidden|collapsed)\s*=\s*["'](?:1|t)""")
+# A height, also the sheet's usual one, that is not plainly written as 3 points or more; what stands behind `ht` rules
+# out other attributes and leaves the search its fast beginning. Likewise a width.
+_LOW = re.compile(rb"""ht(?<!customHeight)(?<![rR]ight)\s*=\s*["'](?!(?:[3-9]|[1-9][0-9]+)(?:\.[0-9]+)?["'])""")
+_NARROW = re.compile(rb"""idth(?<!customWidth)\s*=\s*["'](?![1-9][0-9]*(?:\.[0-9]+)?["'])""")
 _PLACE = re.compile(r"([A-Za-z]+)([0-9]+)")
 
 
@@ -50,7 +64,7 @@ class SheetScan:
             self._first = False
             self.irregular = b"<worksheet" not in text[:4096] or b"\0" in text[:64]
         self.formulas = self.formulas or b"</f>" in text or b"<f/>" in text
-        self.hidden = self.hidden or (b"hidden" in text and _HIDDEN.search(text) is not None)
+        self.hidden = self.hidden or _hides(text)
         self.irregular = self.irregular or _IRREGULAR.search(text) is not None
         self.extent.cells += text.count(b"<c r=")
         if _NOTABLE.search(text) is not None:
@@ -61,6 +75,13 @@ class SheetScan:
         columns = (column_index(letters.decode()) for letters in set(_WIDE.findall(text)))
         extent.last_column = max(extent.last_column, *columns, 0)
         extent.last_row = max(extent.last_row, *map(int, set(_FAR.findall(text))), 0)
+
+
+def _hides(text: bytes) -> bool:
+    """True if something in this piece of XML may hide rows or columns, marked as hidden or not."""
+    if (b"hidden" in text or b"collapsed" in text) and _HIDDEN.search(text) is not None:
+        return True
+    return b"filterColumn" in text or _LOW.search(text) is not None or _NARROW.search(text) is not None
 
 
 def holds_errors(archive: Archive, part: str) -> bool:
@@ -96,7 +117,7 @@ def holds_style(archive: Archive, part: str, styles: frozenset[str]) -> bool:
 
 def sheet_parts(archive: Archive) -> dict[str, str]:
     """The part of each worksheet, by the sheet's name; raises InputError for a broken workbook."""
-    targets = relation_targets(archive, "xl/_rels/workbook.xml.rels")
+    targets = relation_targets(archive, "xl/workbook.xml")
     found: dict[str, str] = {}
 
     def start(tag: str, attributes: dict[str, str]) -> None:
@@ -109,14 +130,15 @@ def sheet_parts(archive: Archive) -> dict[str, str]:
 
 
 def relation_targets(archive: Archive, part: str) -> dict[str, str]:
-    """The parts that a workbook's relations name, by relation ID; what lies outside the archive is left out."""
+    """The parts that a part's relations name, by relation ID; what lies outside the archive is left out."""
     targets: dict[str, str] = {}
+    folder, _, name = part.rpartition("/")
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         if tag == "Relationship" and attributes.get("TargetMode") != "External":
-            targets[attributes.get("Id", "")] = _resolved(attributes.get("Target", ""))
+            targets[attributes.get("Id", "")] = _resolved(folder, attributes.get("Target", ""))
 
-    parse(archive, part, start)
+    parse(archive, f"{folder}/_rels/{name}.rels", start)
     return targets
 
 
@@ -127,12 +149,30 @@ def sheet_facts(archive: Archive, part: str, id_index: int | None, struck: froze
     """
     walk = _SheetWalk(id_index, struck)
     parse(archive, part, walk.start, walk.end)
-    return walk.facts
+    return walk.told()
 
 
-def _resolved(target: str) -> str:
-    """A relation's target as a part name; it is relative to `xl/` unless it begins with a slash."""
-    return target[1:] if target.startswith("/") else posixpath.normpath(posixpath.join("xl", target))
+def table_filters(archive: Archive, part: str) -> list[range]:
+    """The rows under the filters of the sheet's tables, as far as these have conditions."""
+    found: list[range] = []
+    for table in table_parts(archive, part):
+        walk = _FilterWalk(found)
+        parse(archive, table, walk.start, walk.end)
+    return found
+
+
+def table_parts(archive: Archive, part: str) -> list[str]:
+    """The parts of the sheet's tables."""
+    folder, _, name = part.rpartition("/")
+    if f"{folder}/_rels/{name}.rels" not in archive:
+        return []
+    targets = relation_targets(archive, part).values()
+    return [target for target in targets if "/tables/" in f"/{target.casefold()}" and target in archive]
+
+
+def _resolved(folder: str, target: str) -> str:
+    """A relation's target as a part name; it is relative to its source's folder unless it begins with a slash."""
+    return posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/")
 
 
 class _StyleWalk:
@@ -159,6 +199,41 @@ class _StyleWalk:
             self._inside = ""
 
 
+class _FilterWalk:
+    """Follows the filters of a sheet or a table; those of views that are not shown do not count."""
+
+    def __init__(self, found: list[range]) -> None:
+        self._found = found
+        self._under = range(0)
+        self._elsewhere = False
+        self._inside = False
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == "customSheetViews":
+            self._elsewhere = True
+        elif tag == "autoFilter":
+            self._under = _rows_under(attributes.get("ref", ""))
+        elif tag == "filterColumn":
+            self._inside = not self._elsewhere
+        elif self._inside and tag in _CONDITIONS:
+            self._found.append(self._under)
+
+    def end(self, tag: str) -> None:
+        if tag == "filterColumn":
+            self._inside = False
+        elif tag == "customSheetViews":
+            self._elsewhere = False
+
+
+_CONDITIONS = frozenset({"filters", "top10", "customFilters", "dynamicFilter", "colorFilter", "iconFilter"})
+
+
+def _rows_under(reference: str) -> range:
+    """The rows of an area such as `A1:C50` without its header; all rows if it cannot be read."""
+    rows = [int(digits) for digits in re.findall(r"[0-9]+", reference)[:2]]
+    return range(rows[0] + 1, rows[1] + 1) if len(rows) == 2 else range(1, LAST_ROW + 1)
+
+
 class _SheetWalk:
     """Follows the cells of a sheet; a cell without a place comes after the one before."""
 
@@ -168,7 +243,13 @@ class _SheetWalk:
         self._struck_styles = struck
         self._row = 0
         self._column = -1
-        self._row_hidden = False
+        self._marks = RowMarks()
+        self._marked = False
+        self._filled: set[int] = set()  # of the rows that may be hidden
+        self._usual_height: float | None = None
+        self._shown_columns: set[int] = set()
+        self._usual_width: float | None = None
+        self._filters = _FilterWalk(self.facts.filters)
         self._error = False
         self._struck = False
 
@@ -181,18 +262,49 @@ class _SheetWalk:
             self._mark(CellKind.FORMULA)
         elif tag == "row":
             self._start_row(attributes)
-        elif tag == "col" and self._id_index is not None and true(attributes.get("hidden")):
-            first, last = number(attributes.get("min")), number(attributes.get("max"))
-            self.facts.id_column_hidden |= first <= self._id_index + 1 <= last
+        elif tag == "col":
+            self._columns(attributes)
+        elif tag == "sheetFormatPr":
+            self._usual_height = decimal(attributes.get("defaultRowHeight"))
+            self._usual_width = decimal(attributes.get("defaultColWidth"))
+        elif tag == "outlinePr":
+            self._marks.summary_below = true(attributes.get("summaryBelow", "1"))
+        else:
+            self._filters.start(tag, attributes)
 
     def end(self, tag: str) -> None:
         if tag == "row":
-            self._row_hidden = False
+            self._marked = False
+        elif tag != "c":
+            self._filters.end(tag)
+
+    def told(self) -> SheetFacts:
+        """The facts, when the whole sheet was seen."""
+        facts = self.facts
+        facts.hidden_rows = self._marks.hidden() & self._filled
+        if self._usual_width is not None and self._usual_width < LEAST_WIDTH:
+            facts.hidden_columns |= set(range(MOST_COLUMNS)) - self._shown_columns
+        return facts
+
+    def _columns(self, attributes: dict[str, str]) -> None:
+        first, last = number(attributes.get("min")) - 1, number(attributes.get("max")) - 1
+        width = decimal(attributes.get("width"))
+        if true(attributes.get("hidden")) or (width is not None and width < LEAST_WIDTH):
+            self.facts.hide_columns(max(first, 0), last)
+        elif width is not None:
+            self._shown_columns.update(range(max(first, 0), min(last + 1, MOST_COLUMNS)))
 
     def _start_row(self, attributes: dict[str, str]) -> None:
         self._row = number(attributes.get("r")) or self._row + 1
         self._column = -1
-        self._row_hidden = true(attributes.get("hidden"))
+        height = decimal(attributes.get("ht"))
+        height = self._usual_height if height is None else height
+        self._marked = self._marks.add(
+            self._row,
+            hidden=true(attributes.get("hidden")) or (height is not None and height < LEAST_HEIGHT),
+            level=number(attributes.get("outlineLevel")),
+            collapsed=true(attributes.get("collapsed")),
+        )
 
     def _start_cell(self, attributes: dict[str, str]) -> None:
         place = _PLACE.fullmatch(attributes.get("r", ""))
@@ -209,8 +321,8 @@ class _SheetWalk:
         facts.cells += 1
         facts.last_row = max(facts.last_row, self._row)
         facts.last_column = max(facts.last_column, self._column)
-        if self._row_hidden:
-            facts.hidden_rows.add(self._row)
+        if self._marked:
+            self._filled.add(self._row)
         if self._struck:
             facts.struck_rows.add(self._row)
         if self._error:

@@ -21,12 +21,11 @@ from batch_offboard.errors import BatchOffboardError, ConfigError, ExitCode, Sig
 from batch_offboard.places import default_journal
 from batch_offboard.report_files import ensure_writable
 from batch_offboard.settling import CLOCKS_APART
-from batch_offboard.signin import Claims, TokenKind
+from batch_offboard.signin import READ_PERMISSIONS, Claims, TokenKind
 from batch_offboard.standing import spoken_duration
 from batch_offboard.tenancy import HURRIED, CannotReadError, Tenancy
 
 OFFBOARD_PERMISSION = "Machine.Offboard"
-READ_PERMISSIONS = ("Machine.Read.All", "Machine.ReadWrite.All", "Machine.Read", "Machine.ReadWrite")
 NEEDED = {OFFBOARD_PERMISSION, "Machine.Read.All", "Machine.Read"}
 
 CLOCK_NOTICED = 60.0  # seconds
@@ -46,13 +45,15 @@ class Grade(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found, and, unless it is in order, what to do."""
+    """What one check found, and, unless it is in order, what to do. `unsure`: it could not find out whether a run
+    will be accepted."""
 
     check: str
     grade: Grade
     text: str
     remedy: str = ""
     exit_code: ExitCode = ExitCode.OK
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,14 @@ class CheckView:
     def exit_code(self) -> ExitCode:
         failed = (each.exit_code for each in self.findings if each.grade is Grade.FAILED)
         return next(failed, ExitCode.OK)
+
+    @property
+    def verdict(self) -> str:
+        """What all findings together mean for a run, as far as none of them failed."""
+        unsure = [each.check for each in self.findings if each.unsure]
+        if unsure:
+            return f"Not everything could be checked ({', '.join(unsure)}); a run may still be refused."
+        return "Nothing stands in the way of a run."
 
 
 def check(options: Options) -> CheckView:
@@ -196,9 +205,15 @@ def _same_audience(one: str, other: str) -> bool:
 
 
 def _permissions(claims: Claims) -> Iterator[Finding]:
-    granted = claims.scp if claims.kind is TokenKind.USER else claims.roles
+    granted = claims.permissions
     if claims.kind is TokenKind.UNKNOWN and not granted:
-        yield _odd("permissions", "the token does not tell them", "the first calls will")
+        yield Finding(
+            "permissions",
+            Grade.WARNING,
+            f"they cannot be read from this token, so it is not known whether it has {OFFBOARD_PERMISSION}",
+            "compare them with the application's API permissions",
+            unsure=True,
+        )
         return
     kind = "delegated permission" if claims.kind is TokenKind.USER else "application permission"
     if OFFBOARD_PERMISSION not in granted:
@@ -207,7 +222,7 @@ def _permissions(claims: Claims) -> Iterator[Finding]:
             f"the token lacks {OFFBOARD_PERMISSION}{_it_has(granted)}",
             f"grant the application the {kind} {OFFBOARD_PERMISSION} of WindowsDefenderATP, with admin consent",
         )
-    elif not any(permission in granted for permission in READ_PERMISSIONS):
+    elif not claims.may_read:
         yield _odd(
             "permissions",
             f"{OFFBOARD_PERMISSION}, but none to read the tenant",
@@ -228,13 +243,20 @@ def _it_has(granted: Sequence[str]) -> str:
 
 
 def _api(options: Options, spare: Desk, journal: Path | None) -> Iterator[Finding]:
-    """One reading call; it is kept in the journal's call log if there is one already."""
+    """One reading call for each list; they are kept in the journal's call log if there is one already."""
     found: list[Finding] = []
+    no_actions = ""
 
     async def reach(tenancy: Tenancy) -> bool:
+        nonlocal no_actions
         async with tenancy.reader(HURRIED) as reader:
             try:
-                return await reader.reach()
+                has_devices = await reader.reach_machines()
+                try:
+                    await reader.reach_actions()
+                except CannotReadError as error:
+                    no_actions = str(error)
+                return has_devices
             finally:
                 times = reader.server_time
                 found.extend([_clock(*times)] if times is not None else [])
@@ -246,7 +268,7 @@ def _api(options: Options, spare: Desk, journal: Path | None) -> Iterator[Findin
         else:
             with Desk(replace(options, journal=journal)) as desk:
                 has_devices = desk.with_tenant(spare.target(), reach, _nobody)
-        yield _tenant(host, has_devices=has_devices)
+        yield _tenant(host, no_actions, has_devices=has_devices)
     except CannotReadError as error:
         yield _odd("API", f"{host} answers, but {error}", "without it devices are not looked up and doubts stay")
     except SignInError as error:
@@ -256,15 +278,22 @@ def _api(options: Options, spare: Desk, journal: Path | None) -> Iterator[Findin
     yield from found
 
 
-def _tenant(host: str, *, has_devices: bool) -> Finding:
-    """A wrong host answers like a tenant without devices; nothing can be offboarded there, whoever is right."""
-    if has_devices:
-        return Finding("API", Grade.OK, f"{host} answers, and lets the tenant be read")
-    return _bad(
-        "API",
-        f"{host} answers, but lists no devices",
-        "check api_url, cloud and tenant_id, and which devices this sign-in may see",
-    )
+def _tenant(host: str, no_actions: str, *, has_devices: bool) -> Finding:
+    """A wrong host answers like a tenant without devices; nothing can be offboarded there, whoever is right.
+    `no_actions` says why the machine actions may not be read, if they may not."""
+    if not has_devices:
+        return _bad(
+            "API",
+            f"{host} answers, but lists no devices",
+            "check api_url, cloud and tenant_id, and which devices this sign-in may see",
+        )
+    if no_actions:
+        return _odd(
+            "API",
+            f"{host} answers and lets devices be read, but {no_actions}",
+            "without them open actions are not seen, doubts stay, and `track` cannot follow",
+        )
+    return Finding("API", Grade.OK, f"{host} answers, and lets devices and machine actions be read")
 
 
 def _clock(server: float, ours: float) -> Finding:

@@ -32,7 +32,7 @@ from batch_offboard.protected import Protected, parse_protected
 from batch_offboard.quota import QuotaLimits
 from batch_offboard.safe_text import one_line
 from batch_offboard.target import Target, limits_of, real_target, rehearsal_target
-from batch_offboard.tenancy import Tenancy, open_tenancy
+from batch_offboard.tenancy import Tenancy, Unreadable, open_tenancy
 from batch_offboard.window import Window
 
 T = TypeVar("T")
@@ -100,7 +100,7 @@ class Desk:
         self.options = options
         self.world = world or Machine()
         self.clock = self.world.clock
-        self.unreadable = False  # the tenant was found to be unreadable; it is not asked again
+        self.unreadable = Unreadable.NOTHING  # what was found to be unreadable is not asked for again
         self._config: Config | None = None
         self._target: Target | None = None
         self.journal = Journal(self._journal_path(), create=create)

@@ -35,7 +35,8 @@ CAUTIONS: Mapping[Caution, str] = {
 
 
 class Fleet:
-    """What the tenant said. `at` is the moment of the look-up in seconds since the epoch."""
+    """What the tenant said. `at` is the moment of the look-up in seconds since the epoch; `no_actions` says why the
+    machine actions could not be read, and then there are none here."""
 
     def __init__(
         self,
@@ -43,8 +44,10 @@ class Fleet:
         actions: Iterable[MachineAction],
         at: float,
         platforms: Platforms = Platforms.STANDARD,
+        *,
+        no_actions: str = "",
     ) -> None:
-        self.at, self.platforms = at, platforms
+        self.at, self.platforms, self.no_actions = at, platforms, no_actions
         self._machines = {machine.device_id: machine for machine in machines}
         self._by_label: dict[str, list[Machine]] | None = None
         self._open: dict[str, MachineAction] = {}

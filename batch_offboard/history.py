@@ -21,6 +21,7 @@ class LookUp:
     devices: int | None = None
     onboarded: int | None = None
     why_not: str = ""
+    no_actions: str = ""
     cautions: Sequence[str] = ()
 
 

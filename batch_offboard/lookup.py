@@ -29,6 +29,7 @@ from batch_offboard.tenancy import (
     ReadError,
     StrangeListError,
     Tenancy,
+    Unreadable,
 )
 
 # A plan's look-up serves its run for as long; after that the devices may have changed.
@@ -53,7 +54,8 @@ class LookBack:
 
 
 async def look_up(tenancy: Tenancy, *, patience: float = PATIENCE) -> Fleet:
-    """The whole tenant: its machines and its offboard actions; the journal learns what became of its own.
+    """The whole tenant: its machines and its offboard actions; the journal learns what became of its own. Machines
+    whose actions may not be read are looked up all the same.
 
     A tenant without devices was not looked up: every row would be `not_found`, and the mistake is in the configuration.
     A rehearsal's tenant is made of the sheet, and may have none.
@@ -67,28 +69,38 @@ async def look_up(tenancy: Tenancy, *, patience: float = PATIENCE) -> Fleet:
                 f"{urlsplit(tenancy.target.api_url).netloc} lists no devices at all, so none could be looked up and "
                 "nothing is sent; check api_url, cloud and tenant_id, and which devices this sign-in may see."
             )
-        actions, _ = await reader.actions()
+        try:
+            actions, no_actions = (await reader.actions())[0], ""
+        except CannotReadError as error:
+            actions, no_actions = [], str(error)
     tenant = await tenancy.writer.run(tenancy.journal.tenant_of, tenancy.scope_key)
     at = tenancy.clock.now().wall
     await tenancy.writer.run(settlements.note_actions, tenancy.journal, tenant, actions, at)
     logs.info("tenant looked up", machines=len(machines), actions=len(actions))
-    return Fleet(machines, actions, at, tenancy.target.platforms)
+    return Fleet(machines, actions, at, tenancy.target.platforms, no_actions=no_actions)
 
 
 async def look_before_sending(tenancy: Tenancy, batch: Batch, clearance: Clearance, *, look: bool) -> Halt | None:
     """Settle what is open, and take out of the batch what the protected list and the tenant speak against by now; a
     Halt if nothing may be sent. Without `look`, or where the tenant may not be read, the tenant is not asked. `batch`
     as it was before this run."""
-    halt = await _look_first(tenancy, batch, clearance) if look and not tenancy.unreadable else None
+    readable = Unreadable.MACHINES not in tenancy.unreadable
+    halt = await _look_first(tenancy, batch, clearance) if look and readable else None
     # Last: a doubt that was just settled as not accepted is pending again.
     await _skip_protected(tenancy, batch, clearance.protected)
     return halt
 
 
 async def _look_first(tenancy: Tenancy, batch: Batch, clearance: Clearance) -> Halt | None:
+    to_look_up = batch.lookup_wanted and not _is_fresh(batch, tenancy.clock.now().wall)
     try:
-        await _catch_up(tenancy, batch)
-        if batch.lookup_wanted and not _is_fresh(batch, tenancy.clock.now().wall):
+        if not tenancy.unreadable:
+            try:
+                await _catch_up(tenancy, batch)
+            except CannotReadError:
+                if not to_look_up:
+                    raise
+        if to_look_up:
             await _look_up_again(tenancy, batch, clearance.protected)
     except CannotReadError as error:
         tenancy.say(f"The tenant was not looked up: {error}.")
@@ -136,7 +148,10 @@ async def _look_up_again(tenancy: Tenancy, batch: Batch, protected: Protected) -
     ]
     tenant = {**batch.findings.get("tenant", {}), **fleet.as_json()}
     await tenancy.writer.run(journal.skip, batch.key, decided, fleet.at)
-    await tenancy.writer.run(journal.note_findings, batch.key, {"tenant": tenant, "not_looked_up": ""}, fleet.at)
+    found = {"tenant": tenant, "not_looked_up": "", "actions_not_read": fleet.no_actions}
+    await tenancy.writer.run(journal.note_findings, batch.key, found, fleet.at)
+    if fleet.no_actions:
+        tenancy.say(f"The machine actions were not read: {fleet.no_actions}.")
     if decided:
         tenancy.say(f"{len(decided)} devices are skipped: the tenant speaks against them since the plan was made.")
 

@@ -130,7 +130,8 @@ def _findings(planner: Planner, fleet: Fleet | None, why_not: str) -> dict[str, 
     cautions = {
         caution: {"devices": found.devices, "rows": list(found.rows)} for caution, found in planner.cautions().items()
     }
-    return {"tenant": {**fleet.as_json(), "in_sheet": planner.matched}, "cautions": cautions}
+    tenant = {**fleet.as_json(), "in_sheet": planner.matched}
+    return {"tenant": tenant, "cautions": cautions, "actions_not_read": fleet.no_actions}
 
 
 def _storable(source: Source) -> Source:

@@ -132,7 +132,11 @@ def _tenant_lines(batch: Batch) -> list[str]:
         return [f"  tenant    NOT LOOKED UP: {shown(why_not, 300)}"]
     if tenant and batch.looked_up_at is not None:
         at = local_time(batch.looked_up_at)
-        return [f"  tenant    {devices_text(tenant['devices'])}, {tenant['onboarded']} onboarded, looked up {at}"]
+        lines = [f"  tenant    {devices_text(tenant['devices'])}, {tenant['onboarded']} onboarded, looked up {at}"]
+        no_actions = batch.findings.get("actions_not_read")
+        if no_actions:
+            lines.append(f"  tenant    MACHINE ACTIONS NOT READ: {shown(no_actions, 300)}; open ones are not seen")
+        return lines
     return []
 
 

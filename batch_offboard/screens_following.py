@@ -110,7 +110,7 @@ def check_text(view: CheckView) -> str:
         text = f"{each.text.rstrip('.')}{remedy}"
         lines.append(f"{each.grade:<7}  {each.check:<{width}}  {shown(text, 1000)}")
     code = view.exit_code
-    lines.append(f"Exit code {code.value}: {code.meaning}." if code else "Nothing stands in the way of a run.")
+    lines.append(f"Exit code {code.value}: {code.meaning}." if code else view.verdict)
     return "\n".join(lines)
 
 

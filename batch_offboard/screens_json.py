@@ -37,6 +37,7 @@ def plan_json(view: PlanView) -> str:
             "tenant": view.batch.findings.get("tenant"),
             "looked_up_at": moment(view.batch.looked_up_at),
             "not_looked_up": view.batch.findings.get("not_looked_up"),
+            "actions_not_read": view.batch.findings.get("actions_not_read") or None,
             "cautions": view.batch.findings.get("cautions", {}),
             "expected_seconds": round(view.expected, 1),
             "max_devices": view.max_devices,

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from enum import Flag, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +56,17 @@ TURN_POLL = 0.5  # seconds
 MOST_PAGES = 1000  # ten million records: no tenant, but a list that does not end
 
 
+class Unreadable(Flag):
+    """What of the tenant may not be read. Whoever may not read the machines may not read their actions either."""
+
+    NOTHING = 0
+    ACTIONS = auto()
+    MACHINES = auto()
+    ALL = ACTIONS | MACHINES
+
+
 class CannotReadError(BatchOffboardError):
-    """The tenant may not be read with this token, or whoever answers offers no reading; writing may work."""
+    """A list may not be read with this token, or whoever answers offers no reading; writing may work."""
 
     exit_code = ExitCode.SIGN_IN
 
@@ -99,7 +109,7 @@ class Tenancy:
     clock: Clock
     scope_key: int
     lock_folder: Path | None
-    unreadable: bool = False  # the tenant has said so; it is not asked again
+    unreadable: Unreadable = Unreadable.NOTHING  # the tenant has said so; it is not asked again
     say: Callable[[str], None] = field(default=lambda _text: None)
 
     @asynccontextmanager
@@ -140,7 +150,7 @@ async def open_tenancy(
     clock: Clock,
     *,
     lock_folder: Path | None = None,
-    unreadable: bool = False,
+    unreadable: Unreadable = Unreadable.NOTHING,
     say: Callable[[str], None] = lambda _text: None,
 ) -> AsyncIterator[Tenancy]:
     """Everything open for the length of the block."""
@@ -162,15 +172,19 @@ class Reader:
         self._renewed = False
         self.server_time: tuple[float, float] | None = None  # the server's clock and ours, at the last answer
 
-    async def reach(self) -> bool:
+    async def reach_machines(self) -> bool:
         """Read one machine, to see that it can be done; whether the tenant has one."""
-        read = await self._call(machines_request(self._tenancy.target.api_url, top=1))
+        read = await self._call(machines_request(self._tenancy.target.api_url, top=1), Unreadable.ALL)
         return any(machine_of(item) is not None for item in read.items)
+
+    async def reach_actions(self) -> None:
+        """Read one machine action, likewise."""
+        await self._call(actions_request(self._tenancy.target.api_url, top=1), Unreadable.ACTIONS)
 
     async def machines(self) -> list[Machine]:
         """Every machine of the tenant, one record for each ID. Half a list counts as none: a name whose other bearer
         stands on a page that did not come would pass for unique."""
-        listing = await self._list(machines_request(self._tenancy.target.api_url))
+        listing = await self._list(machines_request(self._tenancy.target.api_url), Unreadable.ALL)
         if not listing.whole:
             raise ReadError(
                 f"The API's list of machines leads in a circle after {len(listing.items)} of them, and the rest is not "
@@ -185,23 +199,25 @@ class Reader:
         """The tenant's offboard actions, created `since` (seconds since the epoch) or ever, and whether these are
         certainly all."""
         request = actions_request(self._tenancy.target.api_url, since=since, device_id=device_id)
-        listing = await self._list(request)
+        listing = await self._list(request, Unreadable.ACTIONS)
         found = (action_of(item) for item in listing.items)
         return [action for action in found if action is not None], listing.whole
 
     async def action(self, action_id: str) -> MachineAction | None:
         """One offboard action, or None if the tenant has none of this ID."""
-        read = await self._call(action_request(self._tenancy.target.api_url, action_id), single=True)
+        request = action_request(self._tenancy.target.api_url, action_id)
+        read = await self._call(request, Unreadable.ACTIONS, single=True)
         return action_of(read.items[0]) if read.kind is ReadKind.PAGE else None
 
-    async def _list(self, first: Request) -> Listing:
-        """All pages. A link to a page that was seen, or a page that holds nothing new, ends the list."""
+    async def _list(self, first: Request, what: Unreadable) -> Listing:
+        """All pages; if one is refused, `what` may not be read. A link to a page that was seen, or a page that holds
+        nothing new, ends the list."""
         items: dict[str, Mapping[str, Any]] = {}
         seen = set()
         request: Request | None = first
         while request is not None:
             seen.add(request.url)
-            read = await self._call(request)
+            read = await self._call(request, what)
             new = {str(item.get("id")): item for item in read.items if str(item.get("id")) not in items}
             items |= new
             request = self._next(first, request, read, len(items))
@@ -222,8 +238,8 @@ class Reader:
         # A full page without a link: the API's own pages disagree on whether one comes.
         return next_page_by_number(first, known) if len(read.items) >= LARGEST_PAGE else None
 
-    async def _call(self, request: Request, *, single: bool = False) -> Read:
-        """One answer that says something, after as many calls as that takes."""
+    async def _call(self, request: Request, what: Unreadable, *, single: bool = False) -> Read:
+        """One answer that says something, after as many calls as that takes. A refusal means `what`."""
         began = self._tenancy.clock.now()
         pause = FIRST_PAUSE
         while True:
@@ -232,8 +248,8 @@ class Reader:
                 case ReadKind.PAGE | ReadKind.EMPTY:
                     return read
                 case ReadKind.FORBIDDEN | ReadKind.NOT_OFFERED:
-                    self._tenancy.unreadable = True
-                    raise CannotReadError(_cannot(read))
+                    self._tenancy.unreadable |= what
+                    raise CannotReadError(_cannot(read, what, self._tenancy.target.token.claims.may_read))
                 case ReadKind.UNAUTHORIZED:
                     await self._renew(read)
                 case ReadKind.THROTTLED:
@@ -327,10 +343,17 @@ def _said(read: Read) -> str:
     return f"{read.code}: {read.message}".rstrip(" .:")
 
 
-def _cannot(read: Read) -> str:
-    if read.kind is ReadKind.FORBIDDEN:
-        return f"the application may not read the tenant ({_said(read)}); grant it Machine.Read.All with admin consent"
-    return f"{_said(read)}, and so there is nothing to read at api_url"
+def _cannot(read: Read, what: Unreadable, permission: str) -> str:
+    """`permission` is one that the token has and that should do."""
+    if read.kind is not ReadKind.FORBIDDEN:
+        return f"{_said(read)}, and so there is nothing to read at api_url"
+    things = "the tenant's devices" if what is Unreadable.ALL else "the tenant's machine actions"
+    if permission:
+        return (
+            f"the API does not let {things} be read ({_said(read)}), although the token has {permission}; check what "
+            "stands at api_url, and the roles and device groups of Defender"
+        )
+    return f"the application may not read {things} ({_said(read)}); grant it Machine.Read.All with admin consent"
 
 
 def _failed(read: Read) -> str:

@@ -46,6 +46,7 @@ def _lookup(batch: Batch) -> LookUp:
         devices=tenant.get("devices"),
         onboarded=tenant.get("onboarded"),
         why_not=found.get("not_looked_up", ""),
+        no_actions=found.get("actions_not_read", ""),
         cautions=tuple(
             f"{cautions[caution]['devices']} {words}" for caution, words in CAUTIONS.items() if caution in cautions
         ),

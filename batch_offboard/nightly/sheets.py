@@ -13,6 +13,7 @@ from batch_offboard.nightly.placing import Placing, is_of, renew
 from batch_offboard.nightly.views import SheetView
 from batch_offboard.planning import Reading, staleness
 from batch_offboard.run import RunView, Talk
+from batch_offboard.tenancy import Unreadable
 
 
 class NightIsOverError(Exception):
@@ -67,7 +68,7 @@ class Worker:
 
     def _was_looked_up(self, batch: Batch) -> bool:
         """A tenant that may not be read never will be; one that could not be reached is asked again."""
-        return batch.looked_up_at is not None or self._desk.unreadable
+        return batch.looked_up_at is not None or Unreadable.MACHINES in self._desk.unreadable
 
     def _batches_of(self, sheet: Path) -> list[Batch]:
         """The tenant's batches of this content, the newest first."""

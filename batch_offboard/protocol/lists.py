@@ -76,10 +76,13 @@ def machines_request(api_url: str, *, top: int | None = None) -> Request:
     return _list_request(f"{api_url}/api/machines{query}")
 
 
-def actions_request(api_url: str, *, since: float | None = None, device_id: str | None = None) -> Request:
+def actions_request(
+    api_url: str, *, since: float | None = None, device_id: str | None = None, top: int | None = None
+) -> Request:
     """The first page of offboard actions (get-machineactions-collection), the whole tenant's or one device's.
 
-    `since`: created at that time or later, in seconds since the epoch. Only documented operators are used.
+    `since`: created at that time or later, in seconds since the epoch; `top`: no more than so many. Only documented
+    operators are used.
     """
     terms = ["type eq 'Offboard'"]
     if device_id is not None:
@@ -88,7 +91,8 @@ def actions_request(api_url: str, *, since: float | None = None, device_id: str 
         terms.append(f"machineId eq '{device_id}'")
     if since is not None:
         terms.append(f"creationDateTimeUtc ge {datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%SZ}")
-    return _list_request(f"{api_url}/api/machineactions?{_query({'$filter': ' and '.join(terms)})}")
+    limit = {} if top is None else {"$top": str(top)}
+    return _list_request(f"{api_url}/api/machineactions?{_query({'$filter': ' and '.join(terms)} | limit)}")
 
 
 def action_request(api_url: str, action_id: str) -> Request:

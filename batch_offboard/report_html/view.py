@@ -183,7 +183,8 @@ def _lookup_words(head: ReportHead) -> str:
         return f"not done: {lookup.why_not}"
     if lookup.devices is None:
         return ""
-    return f"{lookup.devices:,} devices in the tenant, {lookup.onboarded or 0:,} onboarded, {said_moment(lookup.at)}"
+    words = f"{lookup.devices:,} devices in the tenant, {lookup.onboarded or 0:,} onboarded, {said_moment(lookup.at)}"
+    return f"{words}; machine actions not read: {lookup.no_actions}" if lookup.no_actions else words
 
 
 def _run_lines(head: ReportHead) -> Iterator[tuple[str, ...]]:

@@ -19,6 +19,10 @@ END_OF_CALENDAR = 253_402_300_800  # seconds since the epoch: the year 10000
 # A token that does not say when it ends is taken to last so long: too short costs a request, too long a run.
 ASSUMED_LIFETIME = 300.0  # seconds
 
+# Each of them lets machines and machine actions be read: learn.microsoft.com/defender-endpoint/api/get-machines and
+# get-machineactions-collection; those without `All` are a user's.
+READ_PERMISSIONS = ("Machine.Read.All", "Machine.ReadWrite.All", "Machine.Read", "Machine.ReadWrite")
+
 # Entra's own tokens last an hour or so, with continuous access evaluation up to 28 hours.
 LONGEST_LIFETIME = 28 * 3600.0  # seconds
 
@@ -46,6 +50,16 @@ class Claims:
     roles: tuple[str, ...] = ()
     scp: tuple[str, ...] = ()
     kind: TokenKind = TokenKind.UNKNOWN
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """What the token allows, as far as it says."""
+        return self.scp if self.kind is TokenKind.USER else self.roles
+
+    @property
+    def may_read(self) -> str:
+        """A permission to read the tenant that the token has, or nothing."""
+        return next((each for each in READ_PERMISSIONS if each in self.permissions), "")
 
 
 def claims_of(token: Secret) -> Claims:

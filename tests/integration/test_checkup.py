@@ -23,15 +23,20 @@ RESOURCE = "https://api.securitycenter.microsoft.com"
 
 @dataclass
 class Api:
-    """An API that answers its list of machines with `reply`, on a clock that is `ahead` seconds of ours."""
+    """An API that answers its lists with `body`, on a clock that is `ahead` seconds of ours; `forbidden` is the path of
+    the one that may not be read."""
 
     served: Served = field(default_factory=Served)
     ahead: float = 0.0
     status: int = 200
     body: object = field(default_factory=lambda: {"value": [{"id": "a" * 40}]})
+    forbidden: str = ""
 
-    def answer(self, _request: Request) -> Reply:
-        return Reply(self.status, self.body, {"Date": formatdate(time.time() + self.ahead, usegmt=True)})
+    def answer(self, request: Request) -> Reply:
+        dated = {"Date": formatdate(time.time() + self.ahead, usegmt=True)}
+        if request.path == self.forbidden:
+            return Reply(403, {"error": {"code": "Forbidden", "message": "Not for you."}}, dated)
+        return Reply(self.status, self.body, dated)
 
 
 @dataclass
@@ -95,7 +100,8 @@ def test_what_is_in_order_is_said_line_by_line(bench: Bench) -> None:
         ("API", Grade.OK),
         ("clock", Grade.OK),
     ]
-    assert [request.method for request in bench.api.served.requests] == ["GET"]
+    assert [request.method for request in bench.api.served.requests] == ["GET", "GET"]
+    assert view.verdict == "Nothing stands in the way of a run."
 
 
 def test_it_leaves_no_file_behind(bench: Bench) -> None:
@@ -164,6 +170,28 @@ def test_no_permission_to_read_is_a_warning(bench: Bench) -> None:
     view = bench.look()
     assert (one(view, "permissions").grade, one(view, "API").grade) == (Grade.WARNING, Grade.WARNING)
     assert view.exit_code is ExitCode.OK
+
+
+def test_machine_actions_that_may_not_be_read_are_a_warning_that_does_not_ask_for_what_the_token_has(
+    bench: Bench,
+) -> None:
+    bench.api.forbidden = "/api/machineactions"
+    found = one(bench.look(), "API")
+    assert found.grade is Grade.WARNING
+    assert "lets devices be read, but the API does not let the tenant's machine actions be read" in found.text
+    assert "Forbidden: Not for you" in found.text
+    assert "although the token has Machine.Read.All" in found.text
+    assert "grant" not in found.text
+
+
+def test_a_token_whose_permissions_cannot_be_read_leaves_the_verdict_open(bench: Bench) -> None:
+    bench.environ["TOKEN"] = "opaque-token"
+    keys = {"credential__type": "access_token", "credential__token_env": "TOKEN", "api_url": bench.api.served.url}
+    variables = bench.entra.variables(**keys) | bench.environ
+    view = check(Options(environ=variables, cwd=bench.folder, journal=bench.folder / "journal.db"))
+    assert (one(view, "permissions").grade, view.exit_code) == (Grade.WARNING, ExitCode.OK)
+    assert "not known whether it has Machine.Offboard" in one(view, "permissions").text
+    assert view.verdict == "Not everything could be checked (permissions); a run may still be refused."
 
 
 def test_more_permissions_than_needed_are_pointed_out(bench: Bench) -> None:

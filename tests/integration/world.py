@@ -34,7 +34,7 @@ from batch_offboard.signin import Claims
 from batch_offboard.simulator import RunningSimulator, SimulatorOptions, Tenant, fleet_of, running_simulator
 from batch_offboard.standing import Progress
 from batch_offboard.target import Target
-from batch_offboard.tenancy import Tenancy, open_tenancy
+from batch_offboard.tenancy import Tenancy, Unreadable, open_tenancy
 from tests.integration.inspection import Attempt, Inspection, attempts_of
 
 T = TypeVar("T")
@@ -189,7 +189,7 @@ class World:
         *,
         clock: Clock | None = None,
         lock_folder: Path | None = None,
-        unreadable: bool = False,
+        unreadable: Unreadable = Unreadable.NOTHING,
         **target: Any,
     ) -> AbstractAsyncContextManager[Tenancy]:
         """Likewise, of the tenant at this URL; `target` is as for the method of that name."""
@@ -207,7 +207,8 @@ class World:
     ) -> Halt | None:
         """Run or resume a batch. `look`: the tenant may be read; most facts of the runs are about the calls that
         offboard, and nothing else."""
-        async with self.tenancy(url, clock=clock, unreadable=not look, **target) as tenancy:
+        unreadable = Unreadable.NOTHING if look else Unreadable.ALL
+        async with self.tenancy(url, clock=clock, unreadable=unreadable, **target) as tenancy:
             clearance = cleared_before(batch.batch_id, Protected())
             return await work_off(tenancy, self.batch(batch.batch_id), clearance, self.ears, terms or Terms(SPEED))
 

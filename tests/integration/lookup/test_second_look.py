@@ -15,7 +15,7 @@ from batch_offboard.jobs import JobState
 from batch_offboard.lock import only_process, reading_lock
 from batch_offboard.planning import Reading
 from batch_offboard.report import Outcome
-from batch_offboard.simulator import Pace
+from batch_offboard.simulator import Pace, fleet_of
 from tests.integration.virtual_desk import rows_of
 from tests.integration.world import ORIGIN, SCOPE, device
 
@@ -189,6 +189,37 @@ async def test_a_tenant_that_may_not_be_read_is_planned_by_ids_and_a_name_alone_
         (Outcome.SKIPPED, "invalid_id"),
     ]
     assert [call.method for call in simulator.tenant.calls] == ["GET", "POST"]
+
+
+async def test_machines_are_used_where_only_their_actions_may_not_be_read(
+    world: "World", desk_at: "Callable[..., VirtualDesk]", tmp_path: Path
+) -> None:
+    sheet = rows_of(tmp_path / "all.csv", [[device(0), ""], ["", "lt-1"], [device(77), ""]])
+    tenant = fleet_of([(device(0), None), (device(1), "lt-1")], 0, ORIGIN)
+    async with world.tenant(tenant, "actions/403=Forbidden") as simulator:
+        desk = desk_at(simulator.url)
+        ended = await desk.command(lambda: run.run_sheet(desk, sheet, Reading(), [tmp_path / "out.csv"], desk.talk))
+    assert [(row.outcome, row.error_code) for row in world.report(ended.batch)] == [
+        (Outcome.SUBMITTED, ""),
+        (Outcome.SUBMITTED, ""),
+        (Outcome.SKIPPED, "not_found"),
+    ]
+    findings = world.batch(ended.batch.batch_id).findings
+    assert not findings.get("not_looked_up")
+    assert "the tenant's machine actions" in findings["actions_not_read"]
+    assert [call.operation for call in simulator.tenant.calls] == ["machines", "actions", "offboard", "offboard"]
+
+
+async def test_a_plan_looked_up_again_uses_machines_whose_actions_may_not_be_read(world: "World") -> None:
+    batch = world.add(range(DEVICES))
+    async with world.tenant(DEVICES - 1, "actions/403=Forbidden") as simulator:
+        assert await world.work(batch, simulator.url, look=True) is None
+    assert world.outcomes(batch) == {Outcome.SUBMITTED: DEVICES - 1, Outcome.SKIPPED: 1}
+    said = [text for text in world.ears.said_so_far if "machine actions" in text]
+    assert len(said) == 1
+    assert said[0].startswith(
+        "The machine actions were not read: the application may not read the tenant's machine act"
+    )
 
 
 async def test_without_a_look_up_the_tenant_is_not_read_before_it_is_sent_to(

@@ -13,15 +13,16 @@ import multiprocessing as mp
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 ROOT = Path(__file__).resolve().parents[1]
-PATIENCE = 120.0  # seconds; a mutant whose tests take longer goes round in circles, and is noticed
+# Seconds of processor time, which a busy machine does not shorten. A mutant whose tests need more loops for ever, and is
+# noticed; one that waits for ever is ended by pytest's own limit.
+MOST_CPU = 120
 
 # The modules whose rules keep the promises, and the tests that own them.
 MODULES: Mapping[str, Sequence[str]] = {
@@ -267,11 +268,14 @@ class _Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self._mutant.source, str(path_of(self._mutant.module)), "exec"), module.__dict__)  # noqa: S102  # ours
 
 
-def _test(mutant: Mutant | None, tests: Sequence[str]) -> None:
-    """In the child: exit with pytest's code."""
+def _test(mutant: Mutant | None, tests: Sequence[str], most_cpu: int) -> None:
+    """In the child: exit with pytest's code, or killed by the kernel after `most_cpu` seconds of processor time."""
+    import resource  # not on Windows, which has no fork either
+
     import pytest
     from hypothesis.configuration import set_hypothesis_home_dir
 
+    resource.setrlimit(resource.RLIMIT_CPU, (most_cpu, most_cpu))
     os.chdir(ROOT)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -286,24 +290,22 @@ def _test(mutant: Mutant | None, tests: Sequence[str]) -> None:
     os._exit(int(code))
 
 
-def survivors(found: Sequence[Mutant | None], tests: Sequence[str], jobs: int = 1) -> list[Mutant | None]:
+def survivors(
+    found: Sequence[Mutant | None], tests: Sequence[str], jobs: int = 1, most_cpu: int = MOST_CPU
+) -> list[Mutant | None]:
     """Those with which all tests pass, so many of them at a time; None is the module as it is."""
     context = mp.get_context("fork")
     waiting, left = list(reversed(found)), []
-    running: dict[int, tuple[mp.process.BaseProcess, Mutant | None, float]] = {}
+    running: dict[int, tuple[mp.process.BaseProcess, Mutant | None]] = {}
     while waiting or running:
         while waiting and len(running) < jobs:
             mutant = waiting.pop()
-            child = context.Process(target=_test, args=(mutant, tests))
+            child = context.Process(target=_test, args=(mutant, tests, most_cpu))
             child.start()
-            running[child.sentinel] = (child, mutant, time.monotonic() + PATIENCE)
-        ended = wait(list(running), timeout=1.0)
-        for sentinel, (process, mutant, deadline) in list(running.items()):
-            if sentinel not in ended and time.monotonic() < deadline:
-                continue
-            process.kill()
+            running[child.sentinel] = (child, mutant)
+        for sentinel in wait(list(running)):
+            process, mutant = running.pop(cast(int, sentinel))
             process.join()
-            del running[sentinel]
             if process.exitcode == 0:
                 left.append(mutant)
     return left

@@ -73,9 +73,8 @@ source = path_of("jobs").read_text(encoding="utf-8")
 noticed = Mutant("jobs", 1, "noticed", source.replace("JobState.PENDING", "JobState.FAILED"))
 unnoticed = Mutant("jobs", 1, "unnoticed", source + "\\ndef nobody_calls_this(): ...")
 endless = Mutant("jobs", 1, "endless", "while True: ...")
-import tests.mutants
-tests.mutants.PATIENCE = 5.0
-print([each.what for each in survivors([noticed, unnoticed, endless], ["unit/test_jobs.py"], 2)])
+tests = ["unit/test_jobs.py"]
+print([each.what for each in survivors([noticed, unnoticed], tests, 2) + survivors([endless], tests, most_cpu=3)])
 """
 
 

@@ -21,7 +21,7 @@ from batch_offboard.protocol import ApiName
 from batch_offboard.report import next_steps
 from batch_offboard.run import PlanView, QuotaView, RunView
 from batch_offboard.standing import spoken_duration
-from batch_offboard.terminal import fitted
+from batch_offboard.terminal import fitted, typed_line
 
 WORDS = {
     JobState.SUBMITTED: "submitted",
@@ -76,7 +76,7 @@ def _answer(question: str) -> str:
     try:
         sys.stderr.write(question)
         sys.stderr.flush()
-        line = sys.stdin.readline()
+        line = typed_line(sys.stdin)
     except KeyboardInterrupt:
         line = ""
     if not line.endswith("\n"):

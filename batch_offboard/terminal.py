@@ -5,7 +5,10 @@ Nothing here writes.
 
 import codecs
 import io
+import os
+import select
 import shutil
+import signal
 import sys
 from typing import TextIO
 
@@ -35,6 +38,29 @@ def take_every_character() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=SPELLED)
+
+
+def typed_line(stream: TextIO) -> str:
+    """The next line typed at a terminal; `KeyboardInterrupt` for Ctrl-C.
+
+    A signal that arrives after Python has looked for signals and before the system call that reads would not end that
+    call. Waiting for the signal's own byte as well closes the gap. A Windows console reports Ctrl-C by the read itself.
+    """
+    if os.name == "posix":
+        _wait_for_input_or_signal(stream.fileno())
+    return stream.readline()
+
+
+def _wait_for_input_or_signal(terminal: int) -> None:
+    woken, waking = os.pipe()
+    os.set_blocking(waking, False)
+    before = signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
+    try:
+        select.select([terminal, woken], [], [])
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(woken)
+        os.close(waking)
 
 
 def width_of(stream: TextIO | None) -> int | None:

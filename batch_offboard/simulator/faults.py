@@ -28,6 +28,7 @@ _KINDS: dict[str, _Kind] = {
     "late": _Kind(
         "=SECONDS: the call is carried out that much later (600) and answered then", accepts=True, value=_NUMBER
     ),
+    "hold": _Kind("the call is carried out and answered once POST /_simulator/release lists its device", accepts=True),
     "html": _Kind("200 with the HTML page of a sign-in portal", accepts=False),
     "redirect": _Kind("=URL: 302 to there (/login)", accepts=False, value=_URL),
     "slow": _Kind("=SECONDS: the answer comes byte by byte, one each second or SECONDS", accepts=True, value=_NUMBER),

@@ -172,7 +172,9 @@ _ALTERED: dict[str, Callable[[Wire, Reply, Fault], Reply]] = {
     "empty-list": _alter(value=[]),
     "foreign-link": _foreign_link,
     "loop-link": _loop_link,
-    "late": lambda _wire, reply, _fault: reply,  # it was late; the answer itself is in order
+    # These were late; the answer itself is in order.
+    "late": lambda _wire, reply, _fault: reply,
+    "hold": lambda _wire, reply, _fault: reply,
 }
 
 

@@ -5,6 +5,7 @@ between, at the moment of its arrival: sign-in, quota, permission, fault, tenant
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from batch_offboard.simulator.quotas import Exceeded, QuotaMode, make_quota
 
 _CONTEXT = "https://api.securitycenter.microsoft.com/api/$metadata#"
 _VIEWS = "/_simulator/"
+_RELEASE = f"{_VIEWS}release"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ async def running_simulator(
     try:
         yield RunningSimulator(await _listen(runner, options), tenant, service.faults)
     finally:
-        service.closing.set()
+        service.close()
         await runner.cleanup()
 
 
@@ -90,6 +92,7 @@ class _Service:
         self.faults = FaultPlan(options.faults, options.seed)
         self._chance = Random(options.seed)  # noqa: S311  # a rehearsal must be repeatable; nothing here is secret
         self._throttled = 0
+        self._released: defaultdict[str | None, asyncio.Event] = defaultdict(asyncio.Event)
         self._quotas = {
             group: make_quota(
                 QuotaMode(options.quota_mode),
@@ -100,8 +103,16 @@ class _Service:
             for group in Group
         }
 
+    def close(self) -> None:
+        """End every wait."""
+        self.closing.set()
+        for released in self._released.values():
+            released.set()
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         wire = Wire(request, self._now, self.closing)
+        if request.path == _RELEASE and request.method == hdrs.METH_POST:
+            return await send(wire, self._release(await request.json()))
         if request.path.startswith(_VIEWS):
             return await send(wire, self._view(request.path.removeprefix(_VIEWS)))
         body = await request.read()
@@ -145,15 +156,18 @@ class _Service:
             fault = self.faults.next_fault((route.operation, route.operation.group), call.device_id)
             call.fault = fault.spec if fault else None
             if fault is not None and fault.kind == "late":
-                await self._put_off(wire, float(fault.value or 600))
+                await wire.pause(float(fault.value or 600))
+                self._refuse_when_closed()
+            if fault is not None and fault.kind == "hold":
+                await self._released[call.device_id].wait()
+                self._refuse_when_closed()
             if fault is not None and not fault.accepts:
                 return Reply(200, None), fault
             return self._perform(wire.request, call, route, body), fault
         except ApiError as error:
             return error.as_reply(self._target()), None
 
-    async def _put_off(self, wire: Wire, seconds: float) -> None:
-        await wire.pause(seconds)
+    def _refuse_when_closed(self) -> None:
         if self.closing.is_set():
             raise ApiError(503, "ServiceUnavailable", "The simulator was closed before it came to this call.")
 
@@ -226,6 +240,12 @@ class _Service:
             at = self._now()
             return Reply(200, [action.as_json(at) for action in self._tenant.actions.values()])
         return ApiError(404, "NotFound", "Views: calls, actions.").as_reply(self._target())
+
+    def _release(self, devices: list[str]) -> Reply:
+        """Carry out what a `hold` keeps of these devices, now and from now on."""
+        for device in devices:
+            self._released[device].set()
+        return Reply(200, devices)
 
     def _latency(self) -> tuple[float, float]:
         """Seconds on the way to the service and back; the whole of it is uniform in the range."""

@@ -7,6 +7,7 @@ a call that the server saw, the end of a process.
 """
 
 import csv
+import functools
 import json
 import os
 import re
@@ -22,16 +23,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import Any, Self
 
 import pytest
 
 import batch_offboard
 
-PATIENCE = 60.0  # seconds until a process that should have done something is given up
+PATIENCE = 300.0  # seconds until a process that should have done something is given up, also on a busy machine
 TOKEN_VARIABLE = "OFFBOARD_TOKEN"
 TENANT_ID = "11111111-1111-4111-8111-111111111111"
 CLIENT_ID = "22222222-2222-4222-8222-222222222222"
+
+LEASH = Path(__file__).parent / "leash"
 
 WIDE_QUOTA = {"per_minute": 10_000, "per_hour": 10_000, "burst": 100}
 
@@ -88,6 +92,21 @@ class Ended:
         return said[0]
 
 
+@functools.cache
+def _parent_pipe() -> int:
+    """The reading end of a pipe that ends with this process, for `leash/sitecustomize.py`; inherited on demand only."""
+    reading, _writing = os.pipe()
+    return reading
+
+
+def leashed(environ: Mapping[str, str]) -> dict[str, Any]:
+    """What `subprocess` needs to start a program that ends with this process; Windows starts it without."""
+    if os.name != "posix":
+        return {"env": environ}
+    parent = _parent_pipe()
+    return {"env": {**environ, "BATCH_OFFBOARD_TESTS_PARENT": str(parent)}, "pass_fds": (parent,)}
+
+
 class Program:
     """The program at work; what it writes is read all the time, so that it never waits for us."""
 
@@ -95,7 +114,7 @@ class Program:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "batch_offboard", *arguments],
             cwd=folder,
-            env=environ,
+            **leashed(environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -202,15 +221,25 @@ class Tenant:
         """The ID of each device's machine action."""
         return {action["machineId"]: action["id"] for action in self._view("actions")}
 
+    def release(self, devices: Sequence[str]) -> None:
+        """Have the calls for these devices of the `held` ones carried out and answered, now and later."""
+        body = json.dumps(list(devices)).encode()
+        with self._open("release", body, {"Content-Type": "application/json"}):
+            pass
+
     def statuses(self, devices: Sequence[str]) -> set[str]:
         """Where the machine actions of these devices stand."""
         return {action["status"] for action in self._view("actions") if action["machineId"] in devices}
 
     def _view(self, name: str) -> list[Json]:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{self.url}/_simulator/{name}", timeout=PATIENCE) as answer:
+        with self._open(name) as answer:
             found: list[Json] = json.load(answer)
         return found
+
+    def _open(self, name: str, body: bytes | None = None, headers: Mapping[str, str] = MappingProxyType({})) -> Any:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        request = urllib.request.Request(f"{self.url}/_simulator/{name}", body, dict(headers))  # noqa: S310  # loopback
+        return opener.open(request, timeout=PATIENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +261,7 @@ class Office:
             "XDG_STATE_HOME": str(state),
             "LOCALAPPDATA": str(state),
             "WIN_PD_OVERRIDE_LOCAL_APPDATA": str(state),  # platformdirs asks Windows itself unless this is set
-            "PYTHONPATH": str(Path(batch_offboard.__file__).parent.parent),
+            "PYTHONPATH": os.pathsep.join([str(LEASH), str(Path(batch_offboard.__file__).parent.parent)]),
             "PYTHONIOENCODING": "utf-8",
             TOKEN_VARIABLE: "canary-token-of-the-office",
         }
@@ -257,6 +286,7 @@ class Office:
             "credential": {"type": "access_token", "token_env": TOKEN_VARIABLE},
             "api_url": tenant if isinstance(tenant, str) else tenant.url,
             "quota": WIDE_QUOTA,
+            "network": {"timeout": 600},  # a busy machine is no tenant that does not answer
         }
         (self.folder / "config.yaml").write_text(json.dumps(values | settings), encoding="utf-8")
 
@@ -338,7 +368,7 @@ FAULTS = {
     "failing": "500-after",  # accepted, and answered with a failure
     "dropped": "reset",  # never accepted, and the connection breaks
     "dropped once": "reset@1",  # likewise, and the next call is accepted
-    "slow": "late=1.5",  # accepted that many seconds later, and answered then
+    "held": "hold",  # accepted and answered when the test says so
     "stuck": "hang",  # never answered
     "unwelcome": "401",  # the token is not accepted
 }

@@ -54,12 +54,13 @@ def test_a_night_of_several_sheets_is_told_line_by_line_and_in_one_notice(office
 
 def test_a_night_that_is_killed_is_gone_on_with_and_no_device_is_sent_twice(office: Office, tenant: Tenant) -> None:
     office.configure(tenant, workers=1)
-    slow, rest = tenant.take_special("slow", 3), tenant.take(6)
-    drop(office, [*rest[:2], *slow, *rest[2:]], "leavers.csv")
+    held, rest = tenant.take_special("held", 3), tenant.take(6)
+    drop(office, [*rest[:2], *held, *rest[2:]], "leavers.csv")
     with office.start("nightly", "--inbox", "inbox") as program:
-        program.until(lambda: bool(tenant.called(slow)), "a call that lasts")
+        program.until(lambda: bool(tenant.called(held)), "a call that lasts")
         program.kill()
         program.ended()
+    tenant.release(held)
     assert list((office.folder / "inbox" / "working").glob("*.csv"))
     # What was on its way when the machine went off is carried out by the tenant all the same.
     ended = office.run("nightly", "--inbox", "inbox", "--json")
@@ -68,28 +69,30 @@ def test_a_night_that_is_killed_is_gone_on_with_and_no_device_is_sent_twice(offi
     assert ended.code == 0, ended.err
     (sheet,) = ended.json["sheets"]
     assert (sheet["outcome"], sheet["counts"]["submitted"]) == ("done", 9)
-    assert sorted(tenant.called([*slow, *rest])) == sorted([*slow, *rest])
-    assert set(tenant.actions()) >= {*slow, *rest}
+    assert sorted(tenant.called([*held, *rest])) == sorted([*held, *rest])
+    assert set(tenant.actions()) >= {*held, *rest}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals for a program without a console")
 def test_a_second_run_leaves_and_a_signal_ends_the_first_in_order(office: Office, tenant: Tenant) -> None:
     office.configure(tenant, workers=1)
-    slow, rest = tenant.take_special("slow", 3), tenant.take(3)
-    drop(office, [*slow, *rest], "leavers.csv")
+    held, rest = tenant.take_special("held", 3), tenant.take(3)
+    drop(office, [*held, *rest], "leavers.csv")
     with office.start("nightly", "--inbox", "inbox") as first:
-        first.until(lambda: bool(tenant.called(slow)), "its first call")
+        first.until(lambda: bool(tenant.called(held)), "its first call")
         second = office.run("nightly", "--inbox", "inbox")
         first.signal(signal.SIGTERM)
+        first.until(lambda: "SIGTERM: " in first.said(), "the signal's answer")
+        tenant.release(held)
         ended = first.ended()
     assert second.code == 3
     assert f"Already at work on this inbox: process {first.pid} on " in second.sentence
     assert ended.code == 3, ended.err
     assert "left        leavers.csv: batch " in ended.out
     assert "SIGTERM was received" in ended.out
-    assert 0 < len(tenant.called([*slow, *rest])) < 6
+    assert 0 < len(tenant.called([*held, *rest])) < 6
     assert office.run("nightly", "--inbox", "inbox", "--quiet").code == 0
-    assert sorted(tenant.called([*slow, *rest])) == sorted([*slow, *rest])
+    assert sorted(tenant.called([*held, *rest])) == sorted([*held, *rest])
 
 
 def test_without_its_folder_nothing_begins(office: Office) -> None:

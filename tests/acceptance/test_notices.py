@@ -137,10 +137,12 @@ def test_an_interrupted_run_is_told_as_stopped(office: Office, tenant: Tenant, h
     if os.name != "posix":
         pytest.skip("no signal can be sent to one process alone here")
     office.configure(tenant, notices=WAY, workers=1)
-    slow = tenant.take_special("slow", 3)
-    with office.start("run", office.sheet(slow), "--yes", HOOK_URL=hook.url) as program:
-        program.until(lambda: len(tenant.calls(slow)) > 0, "its first call")
+    held = tenant.take_special("held", 3)
+    with office.start("run", office.sheet(held), "--yes", HOOK_URL=hook.url) as program:
+        program.until(lambda: len(tenant.calls(held)) > 0, "its first call")
         program.signal(signal.SIGTERM)
+        program.until(lambda: "SIGTERM: " in program.said(), "the signal's answer")
+        tenant.release(held)
         ended = program.ended()
     assert ended.code == 3, ended.err
     (message,) = hook.messages

@@ -21,12 +21,14 @@ pytestmark = pytest.mark.skipif(
 def test_a_signal_finishes_what_is_in_flight_and_begins_nothing_new(
     office: Office, tenant: Tenant, number: signal.Signals
 ) -> None:
-    first, in_flight, waiting = tenant.take(5), tenant.take_special("slow", 3), tenant.take(20)
+    first, in_flight, waiting = tenant.take(5), tenant.take_special("held", 3), tenant.take(20)
     office.configure(tenant, workers=3)
     sheet = office.sheet([*first, *in_flight, *waiting])
     with office.start("run", sheet, "--yes", "--report", "out.csv") as program:
         program.until(lambda: len(tenant.called(in_flight)) == 3, "all workers at work")
         program.signal(number)
+        program.until(lambda: f"{number.name}: " in program.said(), "the signal's answer")
+        tenant.release(in_flight)
         ended = program.ended()
     assert ended.code == 3
     assert f"{number.name}: nothing new is begun" in ended.err

@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 def test_a_second_process_on_a_tenant_says_who_is_at_work_and_leaves_the_first_alone(
     office: Office, tenant: Tenant
 ) -> None:
-    slow, healthy, others = tenant.take_special("slow", 4), tenant.take(5), tenant.take(2)
+    held, healthy, others = tenant.take_special("held", 4), tenant.take(5), tenant.take(2)
     office.configure(tenant)
-    first_sheet, second_sheet = office.sheet([*slow, *healthy]), office.sheet(others, "others.csv")
+    first_sheet, second_sheet = office.sheet([*held, *healthy]), office.sheet(others, "others.csv")
     with office.start("run", first_sheet, "--yes", "--report", "first.csv") as first:
-        first.until(lambda: bool(tenant.called(slow)), "the first's first call")
+        first.until(lambda: bool(tenant.called(held)), "the first's first call")
         with (
             office.start("run", second_sheet, "--yes") as same_journal,
             office.start("run", second_sheet, "--yes", "--journal", "other.db") as another_journal,
         ):
             refused = [same_journal.ended(), another_journal.ended()]
             still_at_work = first.running
+        tenant.release(held)
         ended = first.ended()
     assert still_at_work
     assert [each.code for each in refused] == [3, 3]
@@ -33,4 +34,4 @@ def test_a_second_process_on_a_tenant_says_who_is_at_work_and_leaves_the_first_a
     assert tenant.called(others) == []
     assert ended.code == 0, ended.err
     assert {row["outcome"] for row in office.report("first.csv")} == {"submitted"}
-    assert tenant.called([*slow, *healthy]) == [*slow, *healthy]
+    assert tenant.called([*held, *healthy]) == [*held, *healthy]

@@ -122,6 +122,27 @@ async def test_a_hanging_call_is_never_answered(raw_post: Raw, fault: str, accep
 
 
 @pytest.mark.looptime
+async def test_a_held_call_is_carried_out_and_answered_once_its_device_is_released(raw_post: Raw) -> None:
+    async with faulty("hold") as simulator:
+        held = asyncio.create_task(raw_post(simulator.url, PATH))
+        await first_arrival(simulator)
+        assert (simulator.tenant.actions, held.done()) == ({}, False)
+        body = json.dumps([DEVICE]).encode()
+        assert parts(await raw_post(simulator.url, "/_simulator/release", body=body))[0] == 200
+        assert parts(await held)[0] == 201
+        assert [action.machine_id for action in simulator.tenant.actions.values()] == [DEVICE]
+
+
+@pytest.mark.looptime
+async def test_a_held_call_is_refused_when_the_simulator_ends(raw_post: Raw) -> None:
+    async with faulty("hold") as simulator:
+        held = asyncio.create_task(raw_post(simulator.url, PATH))
+        await first_arrival(simulator)
+    assert parts(await held)[0] == 503
+    assert simulator.tenant.actions == {}
+
+
+@pytest.mark.looptime
 async def test_a_hanging_call_does_not_hold_up_the_others_nor_the_end(raw_post: Raw) -> None:
     async with faulty("hang@1") as simulator:
         hanging = asyncio.create_task(raw_post(simulator.url, PATH))

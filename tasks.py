@@ -37,6 +37,7 @@ REPORTS = ("reports/demo.csv", "reports/demo.xlsx", "reports/demo.html")
 NOT_HANDED_ON = frozenset({"PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"})
 USAGE = """usage: python3 tasks.py demo                 offboard a sample against the embedded tenant
        python3 tasks.py check [PYTEST ARGS]  run every check that a change has to pass
+       python3 tasks.py quick [PYTEST ARGS]  run the checks that take less than a minute
        python3 tasks.py long [OPTIONS]       the long run of the simulation (--help tells more)
        python3 tasks.py lock [UV ARGS]       remake the lock files (--upgrade: with the newest versions)
        python3 tasks.py benchmarks [ARGS]    measure, and compare (--write: into the documentation)
@@ -180,13 +181,27 @@ def check_commands(python: Path, arguments: list[str]) -> list[tuple[str, list[s
     ]
 
 
+def quick_commands(python: Path, arguments: list[str]) -> list[tuple[str, list[str]]]:
+    """Those of `check` that need neither a file nor a socket nor a process of the program."""
+    *static, _benchmarks, (_title, tests) = check_commands(python, arguments)
+    return [*static, ("Unit tests (pytest)", [*tests, "tests/unit"])]
+
+
 def check(arguments: list[str]) -> int:
+    return _checked(check_commands(prepare(CHECKS_LOCK), arguments))
+
+
+def quick(arguments: list[str]) -> int:
+    return _checked(quick_commands(prepare(CHECKS_LOCK), arguments))
+
+
+def _checked(commands: list[tuple[str, list[str]]]) -> int:
     """Stops at the first failure, with its exit code; pytest's summary is the last line of a success.
 
-    All but the tests need one core each and run side by side.
+    All but the tests, which come last, need one core each and run side by side.
     """
-    *quick, (title, command) = check_commands(prepare(CHECKS_LOCK), arguments)
-    code = side_by_side(quick)
+    *static, (title, command) = commands
+    code = side_by_side(static)
     if code == 0:
         headline(title)
         code = told(title, attempt(command))
@@ -395,6 +410,7 @@ def run(command: list[str], *, text: str | None = None) -> None:
 TASKS = {
     "demo": demo,
     "check": check,
+    "quick": quick,
     "long": long,
     "lock": lock,
     "benchmarks": benchmarks,

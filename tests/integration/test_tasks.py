@@ -204,6 +204,12 @@ def test_the_checks_run_in_order_and_pytest_gets_the_arguments(tasks: ModuleType
     assert commands[-1][1][1:] == ["-m", "pytest", "-n", "3", "--dist", "worksteal", "-k", "quota"]
 
 
+def test_the_quick_checks_are_the_static_ones_and_the_unit_tests(tasks: ModuleType) -> None:
+    commands = tasks.quick_commands(PYTHON, [])
+    assert commands[:-1] == tasks.check_commands(PYTHON, [])[:4]
+    assert commands[-1][1][1:] == ["-m", "pytest", "-n", "3", "--dist", "worksteal", "tests/unit"]
+
+
 def say(word: str, code: int = 0) -> tuple[str, list[str]]:
     return word, [sys.executable, "-c", f"print({word!r}); raise SystemExit({code})"]
 

@@ -20,8 +20,8 @@ from types import ModuleType
 from typing import NamedTuple, cast
 
 ROOT = Path(__file__).resolve().parents[1]
-# Seconds of processor time, which a busy machine does not shorten. A mutant whose tests need more loops for ever, and is
-# noticed; one that waits for ever is ended by pytest's own limit.
+# Seconds of processor time, which a busy machine does not shorten. A mutant whose tests need more loops for ever, and
+# is noticed; one that waits for ever is ended by pytest's own limit.
 MOST_CPU = 120
 
 # The modules whose rules keep the promises, and the tests that own them.
@@ -304,7 +304,7 @@ def survivors(
             child.start()
             running[child.sentinel] = (child, mutant)
         for sentinel in wait(list(running)):
-            process, mutant = running.pop(cast(int, sentinel))
+            process, mutant = running.pop(cast("int", sentinel))
             process.join()
             if process.exitcode == 0:
                 left.append(mutant)

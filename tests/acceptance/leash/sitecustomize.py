@@ -1,7 +1,7 @@
 """Ends a program of the acceptance tests with the process that started it, however that process ended.
 
-Python imports this module at its start, since the folder is on the path of these programs. The variable names the reading
-end of a pipe whose writing end only the tests' process holds: it reads as ended when that process is gone.
+Python imports this module at its start, since the folder is on the path of these programs. The variable names the
+reading end of a pipe whose writing end only the tests' process holds: it reads as ended when that process is gone.
 """
 
 import os

@@ -69,7 +69,7 @@ def _cleared(desk: Desk, batch: Batch, devices: int) -> Clearance:
     situation = Situation(
         batch_id=batch.batch_id,
         devices=devices,
-        sent_today=sent_since(desk.journal, tenant_of(batch.scope), now - DAY, batch.key),
+        sent_today=sent_since(desk.journal, tenant_of(batch.scope), now - DAY),
         onboarded=tenant.get("onboarded"),
         known=0 if batch.simulated else tenant.get("devices"),
         matched=tenant.get("in_sheet", 0),

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from batch_offboard import logs
@@ -17,13 +17,14 @@ from batch_offboard.history import RUNS_KEPT
 from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.audited import last_anchor
-from batch_offboard.journal.reading import Batch, Counts, call_history, count
+from batch_offboard.journal.reading import Batch, Counts, call_history, count, pending_devices
 from batch_offboard.journal.store import Journal
 from batch_offboard.journal.writer import JournalWriter
 from batch_offboard.lookup import look_after_sending, look_before_sending
 from batch_offboard.pool import Pool, no_objection
 from batch_offboard.protocol import ApiName, classify, comment_with_token, correlation_token, offboard_request
 from batch_offboard.quota import TYPICAL_LATENCY
+from batch_offboard.selection import Selection
 from batch_offboard.signals import ending_signals
 from batch_offboard.standing import Observer, Progress
 from batch_offboard.target import Target
@@ -50,7 +51,8 @@ class Terms:
 
     `speed` is the rehearsal's. `look`: ask the tenant before anything is sent (what may not be read is never asked
     twice). `command`: what the audit record says began it. `check` is asked before each call, and what it answers stops
-    the run. `attended`: a person is there, whose Ctrl-C holds the batch.
+    the run. `attended`: a person is there, whose Ctrl-C holds the batch. `selection`: the rows that may be sent, if not
+    every pending one.
     """
 
     speed: float = 1.0
@@ -58,6 +60,12 @@ class Terms:
     command: str = "run"
     check: Check | None = None
     attended: bool = True
+    selection: Selection | None = None
+
+    @property
+    def chosen(self) -> str:
+        """How the rows were chosen, for the record; empty if all are sent."""
+        return self.selection.words if self.selection is not None else ""
 
 
 async def work_off(
@@ -67,7 +75,7 @@ async def work_off(
     stopped early, if it did."""
     terms = terms or Terms()
     journal, clock = tenancy.journal, tenancy.clock
-    journal.prepare(batch.key, batch.scope_key, clock.now(), terms.command)
+    journal.prepare(batch.key, batch.scope_key, clock.now(), terms.command, terms.chosen)
     journal.hold_reserve()
     logs.info("run begun", batch=batch.batch_id, command=terms.command, tenant=batch.scope, simulated=batch.simulated)
     halt: Halt | None = Halt("The program met an unforeseen error.", ExitCode.UNFINISHED)
@@ -89,7 +97,7 @@ class _Shift:
         limits, clock = tenancy.target.limits, tenancy.clock
         history = call_history(tenancy.journal, batch.scope, ApiName.OFFBOARD, limits.hour.calls, clock.now())
         self._gate = Gate(limits, clock, history)
-        counts = count(tenancy.journal, batch.key)
+        counts = _to_show(tenancy.journal, batch.key, terms.selection)
         self._monitor = Monitor(self._gate, clock, observer, tenancy.target, counts, terms.speed)
         tenancy.say = self._monitor.say
         self._pool: Pool | None = None
@@ -136,7 +144,7 @@ class _Shift:
     async def _submit(self) -> None:
         target = self._tenancy.target
         self._pool = Pool(
-            _JournalJobs(self._tenancy.journal, self._tenancy.writer, self._batch),
+            _JournalJobs(self._tenancy.journal, self._tenancy.writer, self._batch, self._terms.selection),
             self._gate,
             _ApiSender(self._tenancy, self._batch, self._clearance),
             Brakes(target.guards.abort_failure_percent),
@@ -173,7 +181,7 @@ class _Shift:
         self._halt = self._halt or halt
 
     def _recount(self) -> None:
-        self._monitor.recount(count(self._tenancy.journal, self._batch.key))
+        self._monitor.recount(_to_show(self._tenancy.journal, self._batch.key, self._terms.selection))
 
     async def _keep_checking(self, check: Check) -> None:
         """The pool asks before each call; this ends a wait that would last longer than the leave to go on."""
@@ -224,18 +232,32 @@ def _close(journal: Journal, batch: Batch, clock: Clock, halt: Halt | None, comm
         logs.info("audit", anchor=str(last_anchor(journal)))
 
 
+def _to_show(journal: Journal, batch: int, selection: Selection | None) -> Counts:
+    """Where the jobs stand, but for those that are left out of this run."""
+    counts = count(journal, batch)
+    if selection is None:
+        return counts
+    left = sum(row in selection.rows for row, _, _ in pending_devices(journal, batch))
+    return replace(counts, jobs={**counts.jobs, JobState.PENDING: left})
+
+
 class _JournalJobs:
     """The batch's jobs, as the pool wants them."""
 
-    def __init__(self, journal: Journal, writer: JournalWriter, batch: Batch) -> None:
-        self._journal, self._writer, self._batch = journal, writer, batch
+    def __init__(
+        self, journal: Journal, writer: JournalWriter, batch: Batch, selection: Selection | None = None
+    ) -> None:
+        self._journal, self._writer, self._batch, self._selection = journal, writer, batch, selection
         self._last_row = -1
 
     async def next_jobs(self) -> list[Job]:
-        jobs = await self._writer.run(self._journal.pending, self._batch.key, self._last_row, JOBS_AT_A_TIME)
-        if jobs:
+        """The next that this run may send; an empty list means that there are no more."""
+        while jobs := await self._writer.run(self._journal.pending, self._batch.key, self._last_row, JOBS_AT_A_TIME):
             self._last_row = jobs[-1].row
-        return jobs
+            chosen = [job for job in jobs if self._selection is None or job.row in self._selection.rows]
+            if chosen:
+                return chosen
+        return []
 
     def start(self, job: Job, at: Moment) -> Awaitable[None]:
         return self._writer.write(Start(self._batch.key, self._batch.scope_key, job.row, job.attempts, at))

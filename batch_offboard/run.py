@@ -31,6 +31,8 @@ from batch_offboard.journal.reading import (
     count,
     examples,
     newest_unfinished,
+    pending_devices,
+    rows_between,
     scopes_used,
     skipped_jobs,
 )
@@ -44,12 +46,14 @@ from batch_offboard.quota import TYPICAL_LATENCY, QuotaLimits
 from batch_offboard.report import USUAL_FORMATS
 from batch_offboard.report_files import ensure_writable, write_report
 from batch_offboard.safe_text import one_line
+from batch_offboard.selection import Choice, Selection, without_rows
 from batch_offboard.standing import Observer
 from batch_offboard.target import new_batch_id
 from batch_offboard.tenancy import Tenancy
 
 REHEARSAL_URL = "the embedded tenant"
 EXAMPLES = 3  # rows shown for each reason
+EVERYTHING = Choice()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,12 @@ class PlanView:
     notes: Sequence[str]
     expected: float
     max_devices: int | None
+    selection: Selection | None = None
+
+    @property
+    def to_send(self) -> int:
+        """How many devices a run of it sends."""
+        return self.counts.of(JobState.PENDING) if self.selection is None else len(self.selection.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,7 @@ class RunView:
     reports: Sequence[Path]
     exit_code: ExitCode
     open_actions: int = 0  # machine actions that are not final as far as the journal knows
+    left_out: int = 0  # pending rows that were not part of this run
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +150,17 @@ def _nobody(_text: str) -> None:
     """Hears what is said and keeps it to itself."""
 
 
-def view_plan(desk: Desk, batch: Batch, notes: Sequence[str] = (), counts: Counts | None = None) -> PlanView:
-    """A saved plan as people see it; `counts` if it is to be seen as something else than it stands."""
+def view_plan(
+    desk: Desk,
+    batch: Batch,
+    notes: Sequence[str] = (),
+    counts: Counts | None = None,
+    selection: Selection | None = None,
+) -> PlanView:
+    """A saved plan as people see it; `counts` if it is to be seen as something else than it stands, `selection` if not
+    everything pending is to be sent."""
     counts = counts or count(desk.journal, batch.key)
+    devices = counts.of(JobState.PENDING) if selection is None else len(selection.rows)
     limits = desk.limits()
     gate = gate_of(desk, batch.scope, limits)
     workers = desk.config.workers if desk.config else 8
@@ -150,8 +169,9 @@ def view_plan(desk: Desk, batch: Batch, notes: Sequence[str] = (), counts: Count
         counts=counts,
         examples={reason: examples(desk.journal, batch.key, reason, EXAMPLES) for reason in counts.skipped},
         notes=notes,
-        expected=gate.time_for(counts.of(JobState.PENDING), TYPICAL_LATENCY, workers),
+        expected=gate.time_for(devices, TYPICAL_LATENCY, workers),
         max_devices=desk.guard_limits().max_devices,
+        selection=selection,
     )
 
 
@@ -161,22 +181,26 @@ def gate_of(desk: Desk, scope: str, limits: QuotaLimits, api: ApiName = ApiName.
     return Gate(limits, desk.clock, call_history(desk.journal, scope, api, limits.hour.calls, now))
 
 
-def run_sheet(desk: Desk, sheet: Path, reading: Reading, reports: Sequence[Path], talk: Talk) -> RunView:
+def run_sheet(
+    desk: Desk, sheet: Path, reading: Reading, reports: Sequence[Path], talk: Talk, choice: Choice = EVERYTHING
+) -> RunView:
     """The main job: plan, confirm, submit, report."""
-    return _confirmed_run(desk, plan(desk, sheet, reading), reports, talk)
+    return _confirmed_run(desk, plan(desk, sheet, reading), reports, talk, choice)
 
 
-def run_batch(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView:
+def run_batch(desk: Desk, name: str, reports: Sequence[Path], talk: Talk, choice: Choice = EVERYTHING) -> RunView:
     """Run a saved plan; one that has become stale is made again from its sheet first."""
+    return _confirmed_run(desk, fresh_plan(desk, name, talk.say), reports, talk, choice)
+
+
+def fresh_plan(desk: Desk, name: str, say: Callable[[str], None]) -> PlanView:
+    """A saved plan, made again if it was never run and has become stale."""
     batch = desk.batch(name)
-    if batch.state != "planned":
-        return _confirmed_run(desk, view_plan(desk, batch), reports, talk)
-    stale = staleness(batch, desk.clock.now().wall)
+    stale = staleness(batch, desk.clock.now().wall) if batch.state == "planned" else None
     if stale is None:
-        return _confirmed_run(desk, view_plan(desk, batch), reports, talk)
-    talk.say(f"{batch.source_name} is planned again: {stale}.")
-    again = plan(desk, Path(batch.source_path), Reading.from_json(batch.reading), batch.comment)
-    return _confirmed_run(desk, again, reports, talk)
+        return view_plan(desk, batch)
+    say(f"{batch.source_name} is planned again: {stale}.")
+    return plan(desk, Path(batch.source_path), Reading.from_json(batch.reading), batch.comment)
 
 
 def resume(desk: Desk, batch: Batch | None, reports: Sequence[Path], talk: Talk) -> RunView:
@@ -184,6 +208,9 @@ def resume(desk: Desk, batch: Batch | None, reports: Sequence[Path], talk: Talk)
     batch = batch or _to_resume(desk)
     if batch.state == "planned":
         raise UsageError(f"Batch {batch.batch_id} was never run; type `batch-offboard run {batch.batch_id}`.")
+    if batch.chosen:  # the rest was left out by a person, and never cleared
+        rest = f"The run before this one was to send a part only ({batch.chosen}); this one sends the rest."
+        return _confirmed_run(desk, view_plan(desk, batch, [rest]), reports, talk, EVERYTHING, "resume")
     return _work(desk, batch, cleared_to_go_on(desk, batch), reports, talk, "resume")
 
 
@@ -204,7 +231,7 @@ def _to_resume(desk: Desk) -> Batch:
 
 
 def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView:
-    """Send the failed rows of a batch again, and with them whatever of it is still pending."""
+    """Send the failed rows of a batch again, and nothing else; what is pending stays so."""
     batch = desk.batch(name)
     counts = count(desk.journal, batch.key)
     if not counts.of(JobState.FAILED):
@@ -212,13 +239,15 @@ def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView
             f"Batch {batch.batch_id} has no failed rows to retry; `batch-offboard show {batch.batch_id}` tells "
             "where its rows stand."
         )
-    view = view_plan(desk, batch, counts=Counts({JobState.PENDING: counts.of(JobState.FAILED, JobState.PENDING)}, {}))
-    clearance = _cleared(desk, view, talk)
+    pending = counts.of(JobState.PENDING)
+    rest = f"{rows_text(pending)} of the batch stay pending; `resume` sends them." if pending else ""
+    failed = Counts({JobState.PENDING: counts.of(JobState.FAILED)}, {})
+    clearance = _cleared(desk, view_plan(desk, batch, [rest] if rest else [], counts=failed), talk)
 
-    def prepare() -> None:
-        desk.journal.retry_failed(batch.key, desk.clock.now().wall)
+    def choose() -> Selection:
+        return Selection(desk.journal.retry_failed(batch.key, desk.clock.now().wall), "the failed rows")
 
-    return _work(desk, batch, clearance, reports, talk, "retry", prepare)
+    return _work(desk, batch, clearance, reports, talk, "retry", choose)
 
 
 def write_reports(desk: Desk, batch: Batch, paths: Sequence[Path]) -> list[Path]:
@@ -276,13 +305,52 @@ def _purpose(desk: Desk, batch_id: str, comment: str | None) -> Purpose:
     return Purpose(batch_id, target.scope, target.api_url, comment, simulated=False, lookup=options.lookup)
 
 
-def _confirmed_run(desk: Desk, view: PlanView, reports: Sequence[Path], talk: Talk) -> RunView:
-    return _work(desk, view.batch, _cleared(desk, view, talk), reports, talk, "run")
+def _confirmed_run(
+    desk: Desk, view: PlanView, reports: Sequence[Path], talk: Talk, choice: Choice, command: str = "run"
+) -> RunView:
+    batch = view.batch
+    selection = selected(desk, batch, choice) if choice else None
+    if selection is not None:
+        view = view_plan(desk, batch, [*view.notes, _left_out(view, selection)], selection=selection)
+    clearance = _cleared(desk, view, talk)
+
+    def choose() -> Selection | None:
+        if choice or batch.chosen:
+            desk.journal.note_findings(batch.key, {"selection": choice.words})
+        return selection
+
+    return _work(desk, batch, clearance, reports, talk, command, choose)
+
+
+def selected(desk: Desk, batch: Batch, choice: Choice) -> Selection:
+    """The pending rows of a batch that a person chose. UsageError if some part of the choice names none of its rows."""
+    empty = [pair for pair in choice.rows if not rows_between(desk.journal, batch.key, *pair)]
+    if empty:
+        raise UsageError(
+            f"Batch {batch.batch_id} has no row {without_rows(choice.rows, empty)} (--rows); nothing was sent. Count "
+            "the rows as in the sheet, with the header."
+        )
+    rows = choice.of(row for row, _, _ in pending_devices(desk.journal, batch.key))
+    if not rows:
+        raise UsageError(
+            f"None of the rows that {choice.words} names is to be sent; nothing was sent. `batch-offboard show "
+            f"{batch.batch_id}` shows where the rows stand."
+        )
+    return Selection(rows, choice.words)
+
+
+def _left_out(view: PlanView, selection: Selection) -> str:
+    rest = view.counts.of(JobState.PENDING) - len(selection.rows)
+    return f"This run sends {len(selection.rows)} of the devices ({selection.words}); {rows_text(rest)} stay pending."
+
+
+def rows_text(number: int) -> str:
+    return "1 row" if number == 1 else f"{number} rows"
 
 
 def _cleared(desk: Desk, view: PlanView, talk: Talk) -> Clearance:
     """The guards' clearance and then the people's consent."""
-    return cleared_to_send(desk, view.batch, view.counts.of(JobState.PENDING), lambda: talk.confirm(view))
+    return cleared_to_send(desk, view.batch, view.to_send, lambda: talk.confirm(view))
 
 
 def _work(
@@ -292,9 +360,10 @@ def _work(
     reports: Sequence[Path],
     talk: Talk,
     command: str,
-    prepare: Callable[[], None] | None = None,
+    choose: Callable[[], Selection | None] = lambda: None,
 ) -> RunView:
-    """Hold the locks, submit, and report whatever happened. `command` is recorded as what began it."""
+    """Hold the locks, submit, and report whatever happened. `command` is recorded as what began it; `choose` says which
+    rows are sent, if not every pending one, once nobody else can change them."""
     target = desk.target_of(batch)
     asked = reports or usual_reports(desk, batch)
     _spare_the_sheet(batch, asked)
@@ -303,17 +372,17 @@ def _work(
     if target is not None:
         target.token.sign_in()  # before the lock: a person may take minutes
     with working_alone(desk, batch):
-        if prepare is not None:
-            prepare()
+        selection = choose()
         note_overrides(desk, batch)
         desk.journal.remember_reports(batch.key, [str(path) for path in reports])
-        halt = desk.with_tenant_of(batch, _submitting(desk, batch, clearance, talk, command), talk.say)
+        halt = desk.with_tenant_of(batch, _submitting(desk, batch, clearance, talk, command, selection), talk.say)
         batch = desk.batch(batch.batch_id)
         written = write_reports(desk, batch, asked)
     counts = count(desk.journal, batch.key)
     skipped = skipped_jobs(desk.journal, batch.key)
     left = open_count(desk.journal, batch.key)
-    return RunView(batch, counts, skipped, halt, written, exit_code(counts, skipped, halt), left)
+    left_out = counts.of(JobState.PENDING) if selection is not None and halt is None else 0
+    return RunView(batch, counts, skipped, halt, written, exit_code(counts, skipped, halt), left, left_out)
 
 
 def working_alone(desk: Desk, batch: Batch) -> AbstractContextManager[None]:
@@ -323,13 +392,13 @@ def working_alone(desk: Desk, batch: Batch) -> AbstractContextManager[None]:
 
 
 def _submitting(
-    desk: Desk, batch: Batch, clearance: Clearance, talk: Talk, command: str
+    desk: Desk, batch: Batch, clearance: Clearance, talk: Talk, command: str, selection: Selection | None
 ) -> Callable[[Tenancy], Awaitable[Halt | None]]:
     from batch_offboard.execution import Terms, work_off
 
     async def submit(tenancy: Tenancy) -> Halt | None:
         options = desk.options
-        terms = Terms(options.speed, options.lookup, command, desk.objection, not options.unattended)
+        terms = Terms(options.speed, options.lookup, command, desk.objection, not options.unattended, selection)
         return await work_off(tenancy, batch, clearance, talk.observer, terms)
 
     return submit

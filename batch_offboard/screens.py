@@ -59,7 +59,7 @@ def confirm(view: PlanView, *, yes: bool, quiet: bool) -> None:
     """Show the plan and let the operator type the number of devices; GuardError unless they do."""
     say = voice(quiet=quiet)
     say(plan_text(view, and_then=False))
-    devices = view.counts.of(JobState.PENDING)
+    devices = view.to_send
     if yes or devices == 0 or view.batch.simulated:
         return
     if sys.stdin is None or not sys.stdin.isatty():
@@ -156,6 +156,9 @@ def run_text(view: RunView) -> str:
     lines = [f"Batch {view.batch.batch_id}: {', '.join(_parts(view.counts))}."]
     if view.halt is not None:
         lines.append(f"Stopped: {view.halt.reason}")
+    if view.left_out:
+        left = "1 pending row was" if view.left_out == 1 else f"{view.left_out} pending rows were"
+        lines.append(f"{left} not part of this run and may still be sent.")
     lines += [f"Next: {step}" for step in what_next(view.batch, view.counts, view.open_actions)]
     lines.append(f"Exit code {view.exit_code.value}: {view.exit_code.meaning}.")
     return "\n".join(lines)

@@ -15,6 +15,7 @@ from batch_offboard.cli import options as given
 from batch_offboard.cli.app import app
 from batch_offboard.cli.groups import grouped
 from batch_offboard.cli.working import (
+    choice_of,
     end_of_run,
     formats_of,
     options_of,
@@ -65,6 +66,7 @@ def run_(
     *,
     comment: given.Comment = None,
     reading: given.Reading,
+    part: given.Part,
     sending: given.Sending,
     where: given.Where,
     output: given.Output,
@@ -82,12 +84,12 @@ def run_(
             "check the name, or leave these options out."
         )
     reports = report_paths(chosen, sending.report)
-    how = reading_of(reading)
+    how, choice = reading_of(reading), choice_of(part)
     with working(chosen, reports, output.yes, output.quiet, create=path.exists()) as (desk, talk):
         if path.exists():
-            view = run.run_sheet(desk, path, how, reports, talk)
+            view = run.run_sheet(desk, path, how, reports, talk, choice)
         else:
-            view = run.run_batch(desk, file_or_batch, reports, talk)
+            view = run.run_batch(desk, file_or_batch, reports, talk, choice)
         ending = tracked(desk, view, reports, talk) if sending.track else view
     return end_of_run(ending, chosen, output)
 
@@ -113,7 +115,7 @@ def resume(
 
     chosen = options_of(where, sending=sending, batch=batch)
     reports = report_paths(chosen, sending.report)
-    with working(chosen, reports, yes=True, quiet=output.quiet) as (desk, talk):
+    with working(chosen, reports, output.yes, output.quiet) as (desk, talk):
         found = desk.batch(batch) if batch else None
         view = run.resume(desk, found, reports, talk)
         ending = tracked(desk, view, reports, talk) if sending.track else view
@@ -123,7 +125,7 @@ def resume(
 @app.command(epilog="Example: batch-offboard retry 20261124-0815-kqzt")
 @grouped
 def retry(batch: given.BatchName, *, where: given.Where, sending: given.Sending, output: given.Output) -> int:
-    """Send the failed rows of a batch again, as a new attempt in the same batch."""
+    """Send the failed rows of a batch again, and no others."""
     from batch_offboard import run
 
     chosen = options_of(where, sending=sending, batch=batch)

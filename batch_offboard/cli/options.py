@@ -77,6 +77,14 @@ Only = Annotated[
     list[ReportOutcome] | None,
     typer.Option("--only", metavar="OUTCOME", help="Of a report, take the rows with this outcome; repeatable."),
 ]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", metavar="N", min=1, help="Send the first N devices only; the others stay pending."),
+]
+Rows = Annotated[
+    str | None,
+    typer.Option("--rows", metavar="ROWS", help="Send these rows of the sheet only, such as 2-20 or 2-20,25."),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing.")]
 MaxDevices = Annotated[
     int | None,
@@ -175,6 +183,14 @@ class Sending:
     stop_file: StopFile = None
     track: Track = False
     rehearsal: Rehearsal = field(default_factory=Rehearsal)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which of the plan's devices `run` sends."""
+
+    limit: Limit = None
+    rows: Rows = None
 
 
 @dataclass(frozen=True, slots=True)

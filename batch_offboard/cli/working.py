@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from batch_offboard.notices.delivery import Delivery
     from batch_offboard.planning import Reading
     from batch_offboard.run import RunView, Talk
+    from batch_offboard.selection import Choice
     from batch_offboard.tracking import TrackView
 
 
@@ -157,6 +158,16 @@ def reading_of(chosen: given.Reading) -> "Reading":
     )
     only = tuple(outcome.value for outcome in chosen.only or ())
     return Reading(chosen.sheet, chosen.id_column, chosen.name_column, hidden, only, chosen.multiline_text)
+
+
+def choice_of(part: given.Part) -> "Choice":
+    from batch_offboard.selection import Choice, parse_rows
+
+    try:
+        rows = parse_rows(part.rows) if part.rows is not None else ()
+    except ValueError as error:
+        raise UsageError(f"--rows {error}.") from None
+    return Choice(rows, part.limit)
 
 
 def report_paths(chosen: "Options", report: list[Path] | None) -> list[Path]:

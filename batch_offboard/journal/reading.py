@@ -51,6 +51,22 @@ class Batch:
     looked_up_at: float | None
     findings: Mapping[str, Any]
 
+    @property
+    def chosen(self) -> str:
+        """How a person chose a part of it to be sent, as it is typed; empty if all of it was cleared."""
+        return str(self.findings.get("selection") or "")
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether nothing unattended may continue it: a brake or a person stopped it, or left a part of it out."""
+        return self.held or bool(self.chosen)
+
+    @property
+    def why_it_waits(self) -> str:
+        """Why it needs a person, if it does."""
+        part = f"It was to be sent in part only ({self.chosen})." if self.chosen else ""
+        return " ".join(each for each in (self.halted_because, part) if each)
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -310,15 +326,14 @@ def accepted_actions(journal: Journal, scope: int) -> list[dict[str, Any]]:
         ]
 
 
-def sent_since(journal: Journal, tenant: str, since: float, but: int) -> int:
-    """How many devices of a tenant other batches than `but` have sent, accepted or perhaps, since a time."""
+def sent_since(journal: Journal, tenant: str, since: float) -> int:
+    """How many devices of a tenant were sent, accepted or perhaps, since a time."""
     statement = (
         select(func.count(func.distinct(jobs.c.device_id)))
         .join(tenants, tenants.c.id == jobs.c.tenant)
         .join(calls, and_(calls.c.batch == jobs.c.batch, calls.c.row == jobs.c.row))
         .where(
             tenants.c.name == tenant,
-            jobs.c.batch != but,
             calls.c.api == ApiName.OFFBOARD,
             calls.c.started_at >= since,
             jobs.c.state.in_([JobState.SENDING, JobState.SUBMITTED, JobState.IN_DOUBT, JobState.CANCELLED]),

@@ -126,9 +126,10 @@ class Journal:
             raise
         return batch
 
-    def prepare(self, batch: int, scope: int, now: Moment, command: str = "run") -> None:
+    def prepare(self, batch: int, scope: int, now: Moment, command: str = "run", selection: str = "") -> None:
         """Make a batch ready to be worked: settle what an earlier process left, and what other batches did. `command`
-        is what asks for it. A damaged journal is refused before anything is sent by it."""
+        is what asks for it, `selection` how the rows were chosen if not all are to be sent. A damaged journal is
+        refused before anything is sent by it."""
         self._is_whole()
         with self.writing() as connection:
             _rescue(connection, scope, now)
@@ -145,6 +146,7 @@ class Journal:
                 )
             )
             started = {"batch": trail.batch_name(connection, batch), "command": command, "who": self.who}
+            started |= {"selection": selection} if selection else {}
             trail.append(connection, [Event(Kind.STARTED, now.wall, started)])
 
     def _is_whole(self) -> None:
@@ -266,19 +268,21 @@ class Journal:
                 connection.execute(statement, lines)
                 trail.append(connection, events)
 
-    def retry_failed(self, batch: int, at: float) -> int:
-        """Make the failed jobs pending again; returns how many."""
+    def retry_failed(self, batch: int, at: float) -> frozenset[int]:
+        """Make the failed jobs pending again; returns their rows."""
         move(JobState.FAILED, JobState.PENDING)
+        which = select(jobs.c.row).where(jobs.c.batch == batch, jobs.c.state == JobState.FAILED)
         statement = (
             update(jobs)
             .where(jobs.c.batch == batch, jobs.c.state == JobState.FAILED)
             .values(state=JobState.PENDING, finished_at=None)
         )
         with self.writing() as connection:
-            failed = connection.execute(statement).rowcount
+            failed = frozenset(connection.execute(which).scalars())
+            connection.execute(statement)
             # In the same breath, for `resume` to find the batch whatever happens next.
             connection.execute(update(batches).where(batches.c.id == batch).values(state="stopped"))
-            retried = {"batch": trail.batch_name(connection, batch), "rows": failed, "who": self.who}
+            retried = {"batch": trail.batch_name(connection, batch), "rows": len(failed), "who": self.who}
             trail.append(connection, [Event(Kind.RETRY, at, retried)])
             return failed
 

@@ -150,8 +150,8 @@ class _Night:
 
     def _resume(self) -> None:
         for batch in unfinished_since(self._desk.journal, self._scope, self._since()):
-            if batch.held:
-                self._talk.say(f"Batch {batch.batch_id} waits for a person: {batch.halted_because}")
+            if batch.needs_person:
+                self._talk.say(f"Batch {batch.batch_id} waits for a person: {batch.why_it_waits}")
             else:
                 self._worker.go_on(batch)
 
@@ -215,7 +215,7 @@ class _Night:
         batches = [
             SheetView(batch.source_name, Fate.LEFT, ExitCode.UNFINISHED, _WAITS, batch.batch_id)
             for batch in unfinished_since(self._desk.journal, self._scope, self._since())
-            if not batch.held and all(view.batch_id != batch.batch_id for view in worked)
+            if not batch.needs_person and all(view.batch_id != batch.batch_id for view in worked)
         ]
         told = {view.path for view in worked} | {self._inbox.working / view.name for view in batches}
         taken = [sheet for sheet in self._inbox.at_work() if sheet not in told]

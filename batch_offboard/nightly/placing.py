@@ -31,7 +31,7 @@ class Placing:
         return self._view(batch, Fate.LEFT, ExitCode.UNFINISHED, reason, sheet, reports)
 
     def stopped(self, batch: Batch, sheet: Path | None) -> SheetView:
-        reason = batch.halted_because if batch.held else "It was begun too long ago to go on without a person."
+        reason = batch.why_it_waits if batch.needs_person else "It was begun too long ago to go on without a person."
         path, reports = self._settle(batch, sheet, self._inbox.failed, _words_of_stop(batch, reason))
         reason = f"{reason} No nightly run goes on with it; `batch-offboard resume {batch.batch_id}` does."
         return self._view(batch, Fate.STOPPED, ExitCode.REFUSED, reason, path, reports)

@@ -332,7 +332,7 @@ def test_retry_makes_failed_rows_pending_and_nothing_else(journal: Journal) -> N
     for number, outcome in ((2, ACCEPTED), (3, REFUSED)):
         start(journal, batch, number)
         end(journal, batch, number, outcome)
-    assert journal.retry_failed(batch.key, T0 + 9) == 1
+    assert journal.retry_failed(batch.key, T0 + 9) == {3}
     assert states(journal, batch) == {2: Outcome.SUBMITTED, 3: Outcome.PENDING}
 
 

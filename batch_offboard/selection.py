@@ -1,0 +1,71 @@
+"""Which of a batch's rows one run may send, where that is not every pending one.
+
+Pure. What is left out stays pending; a person decided that, so nobody sends it later without being asked.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+LAST_ROW = 10**9  # behind every row of every sheet
+
+_PART = re.compile(r"\s*([0-9]{1,9})\s*(?:(-)\s*([0-9]{1,9})?\s*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a person chose. `rows` are pairs of first and last row of the sheet, both included; none means all.
+    `limit` takes the first so many devices of them."""
+
+    rows: tuple[tuple[int, int], ...] = ()
+    limit: int | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.rows) or self.limit is not None
+
+    @property
+    def words(self) -> str:
+        """As it is typed."""
+        parts = [f"--rows {','.join(map(_typed, self.rows))}"] if self.rows else []
+        return " ".join([*parts, *([f"--limit {self.limit}"] if self.limit is not None else [])])
+
+    def of(self, pending: Iterable[int]) -> frozenset[int]:
+        """The rows that it takes of these, which come in the sheet's order."""
+        named = (row for row in pending if not self.rows or any(first <= row <= last for first, last in self.rows))
+        return frozenset(islice(named, self.limit))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The rows that a run may send, and `words` for the record that say how they were chosen."""
+
+    rows: frozenset[int]
+    words: str
+
+
+def parse_rows(text: str) -> tuple[tuple[int, int], ...]:
+    """The pairs that a text such as `2-20,25,40-` names; ValueError, whose text follows the option's name, if it names
+    none."""
+    parts = [_PART.fullmatch(part) for part in text.split(",")]
+    pairs = tuple((int(part[1]), _last(part)) for part in parts if part is not None)
+    if len(pairs) < len(parts) or any(first > last or first < 1 for first, last in pairs):
+        raise ValueError("takes rows of the sheet such as 2-20, or 2-20,25")
+    return pairs
+
+
+def without_rows(rows: Sequence[tuple[int, int]], empty: Iterable[tuple[int, int]]) -> str:
+    """Those of the pairs that are in `empty`, as they are typed."""
+    missing = set(empty)
+    return ", ".join(_typed(pair) for pair in rows if pair in missing)
+
+
+def _last(part: re.Match[str]) -> int:
+    if part[2] is None:
+        return int(part[1])
+    return LAST_ROW if part[3] is None else int(part[3])
+
+
+def _typed(pair: tuple[int, int]) -> str:
+    first, last = pair
+    return str(first) if first == last else f"{first}-" if last == LAST_ROW else f"{first}-{last}"

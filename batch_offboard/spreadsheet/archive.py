@@ -14,6 +14,7 @@ from typing import Final
 
 from batch_offboard.devices import shown
 from batch_offboard.errors import InputError
+from batch_offboard.spreadsheet.encryption import encrypted_with_password
 
 MOST_ENTRIES: Final = 1000
 LARGEST_PART: Final = 1 << 30  # bytes; about 1,000,000 rows of 12 columns
@@ -54,12 +55,17 @@ class Archive:
             raise self._broken(shown(str(error))) from None
         self._check_directory()
         self._check_places(directory)
-        self._by_name = {entry.filename.casefold(): entry for entry in self._entries}
+        self._by_name = {plain_name(entry.filename).casefold(): entry for entry in self._entries}
 
     @property
     def names(self) -> list[str]:
-        """The names of all parts."""
-        return [entry.filename for entry in self._entries]
+        """The names of all parts, folders left out, in the form of `plain_name`."""
+        return [plain_name(entry.filename) for entry in self._entries if not entry.is_dir()]
+
+    @property
+    def has_plain_names(self) -> bool:
+        """True if every part's name is written as it is named here."""
+        return all(entry.is_dir() or plain_name(entry.filename) == entry.orig_filename for entry in self._entries)
 
     def __contains__(self, part: str) -> bool:
         return part.casefold() in self._by_name
@@ -86,7 +92,7 @@ class Archive:
         """
         by_name = {name.casefold(): watch for name, watch in watchers.items()}
         for entry in self._entries:
-            watch = by_name.get(entry.filename.casefold())
+            watch = by_name.get(plain_name(entry.filename).casefold())
             scan = None if _MEDIA.search(entry.filename) else _DoctypeScan()
             for piece in self._inflate(entry):
                 if scan is not None and scan.found_in(piece):
@@ -113,7 +119,7 @@ class Archive:
         seen: set[str] = set()
         for entry in self._entries:
             self._check_entry(entry)
-            key = entry.filename.casefold()
+            key = plain_name(entry.filename).casefold()
             if key in seen:
                 raise self._broken(f"the part {shown(entry.filename)} is there twice")
             seen.add(key)
@@ -125,7 +131,7 @@ class Archive:
         if "\0" in name or name.startswith("/") or ".." in name.split("/") or name[1:2] == ":":
             raise self._broken(f"a part has the path {shown(entry.orig_filename)}")
         if entry.flag_bits & 0x1:
-            raise InputError(f"{self._name} is encrypted; save it without a password.")
+            raise encrypted_with_password(self._name)
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise self._broken(f"{shown(entry.filename)} is compressed in a way that workbooks do not use")
         inflated = entry.file_size
@@ -191,6 +197,11 @@ class Archive:
 
     def _too_large(self) -> InputError:
         return InputError(f"{self._name} unpacks to far more than a list of devices needs; save the list again as CSV.")
+
+
+def plain_name(part: str) -> str:
+    """A part's name with slashes between its folders, as Excel reads it: some programs write backslashes or `./`."""
+    return "/".join(step for step in part.replace("\\", "/").split("/") if step not in ("", "."))
 
 
 class _DoctypeScan:

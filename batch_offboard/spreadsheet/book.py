@@ -29,6 +29,7 @@ from batch_offboard.errors import InputError
 from batch_offboard.rows import CellKind, NotText, SourceRow
 from batch_offboard.spreadsheet.columns import HEAD_ROWS, HeadRow, Layout, refuse_too_wide
 from batch_offboard.spreadsheet.companions import Companion, companion_for
+from batch_offboard.spreadsheet.encryption import encrypted
 from batch_offboard.spreadsheet.sheet_facts import SheetFacts
 
 Value = int | float | str | bool | dt.time | dt.date | dt.datetime | dt.timedelta
@@ -44,7 +45,7 @@ class Book:
         self._name = name
         self._companion = companion_for(content, name)
         self._companion.guard()
-        self._workbook: CalamineWorkbook = _guarded(name, lambda: load_workbook(BytesIO(content)))
+        self._workbook: CalamineWorkbook = _guarded(name, lambda: load_workbook(BytesIO(self._companion.content)))
         self.kind = self._companion.kind
         self.notes = self._companion.notes
         sheets = [sheet for sheet in self._workbook.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
@@ -198,7 +199,7 @@ def _guarded(name: str, call: Callable[[], _Result]) -> _Result:
         with _unheard():
             return call()
     except PasswordError:
-        raise InputError(f"{name} is protected with a password; save it without one.") from None
+        raise encrypted(name) from None
     except (CalamineError, OSError, ValueError, OverflowError, MemoryError) as error:
         raise _damaged(name, error) from None
     except BaseException as error:

@@ -10,6 +10,8 @@ from batch_offboard.errors import InputError
 from batch_offboard.rows import CellKind
 from batch_offboard.spreadsheet import ods, xls, xlsb, xlsx
 from batch_offboard.spreadsheet.archive import Archive
+from batch_offboard.spreadsheet.ods import refuse_encrypted_document
+from batch_offboard.spreadsheet.package import relation_targets, understood
 from batch_offboard.spreadsheet.sheet_facts import SheetFacts
 
 
@@ -18,6 +20,7 @@ class Companion(Protocol):
 
     kind: str
     notes: tuple[str, ...]
+    content: bytes  # what the reader opens
 
     def guard(self) -> None:
         """Raise InputError if a reader should not open the workbook."""
@@ -34,15 +37,19 @@ def companion_for(content: bytes, name: str) -> Companion:
     if not content.startswith(b"PK"):
         return XlsCompanion(content, name)
     archive = Archive(content, name)
+    plain = understood(content, archive)
+    if plain is not content:
+        content, archive = plain, Archive(plain, name)
     if sum(part in archive for part in ("xl/workbook.xml", "xl/workbook.bin", "content.xml")) > 1:
         # The reader tries one format after another, so what was guarded might not be what is read.
         raise InputError(f"{name} is two kinds of workbook at once; save the list again as XLSX or CSV.")
     if "xl/workbook.xml" in archive:
-        return XlsxCompanion(archive, name)
+        return XlsxCompanion(content, archive, name)
     if "xl/workbook.bin" in archive:
-        return XlsbCompanion(archive, name)
+        return XlsbCompanion(content, archive, name)
+    refuse_encrypted_document(archive, name)
     if "content.xml" in archive and b"opendocument.spreadsheet" in _mimetype(archive):
-        return OdsCompanion(archive, name)
+        return OdsCompanion(content, archive, name)
     raise InputError(f"{name} is {_other_archive(archive)}, not a spreadsheet; save the list as XLSX or CSV.")
 
 
@@ -51,7 +58,8 @@ class XlsxCompanion:
 
     kind = "XLSX"
 
-    def __init__(self, archive: Archive, name: str) -> None:
+    def __init__(self, content: bytes, archive: Archive, name: str) -> None:
+        self.content = content
         self._archive = archive
         self._name = name
         self._parts = xlsx.sheet_parts(archive)
@@ -94,10 +102,11 @@ class XlsbCompanion:
     kind = "XLSB"
     notes: tuple[str, ...] = ()
 
-    def __init__(self, archive: Archive, name: str) -> None:
+    def __init__(self, content: bytes, archive: Archive, name: str) -> None:
+        self.content = content
         self._archive = archive
         self._name = name
-        targets = xlsx.relation_targets(archive, "xl/workbook.bin")
+        targets = relation_targets(archive, "xl/workbook.bin")
         self._parts = {sheet: targets[key] for sheet, key in xlsb.bound_sheets(archive) if key in targets}
 
     def guard(self) -> None:
@@ -125,7 +134,8 @@ class OdsCompanion:
     kind = "ODS"
     notes: tuple[str, ...] = ()
 
-    def __init__(self, archive: Archive, name: str) -> None:
+    def __init__(self, content: bytes, archive: Archive, name: str) -> None:
+        self.content = content
         self._archive = archive
         self._name = name
 
@@ -149,6 +159,7 @@ class XlsCompanion:
     notes: tuple[str, ...] = ()
 
     def __init__(self, content: bytes, name: str) -> None:
+        self.content = content
         self._stream = xls.workbook_stream(content, name)
         self._name = name
         self._sheets = xls.sheet_names(self._stream)

@@ -10,11 +10,13 @@ from typing import Final
 
 from batch_offboard.rows import CellKind
 from batch_offboard.spreadsheet.archive import Archive
+from batch_offboard.spreadsheet.encryption import encrypted_with_password
 from batch_offboard.spreadsheet.sheet_facts import LAST_ROW, LEAST_HEIGHT, LEAST_WIDTH, SheetFacts, number
 from batch_offboard.spreadsheet.xml_parts import parse
 
 CONTENT: Final = "content.xml"
 STYLES: Final = "styles.xml"
+MANIFEST: Final = "META-INF/manifest.xml"
 _LEAST = {"table-row": LEAST_HEIGHT, "table-column": LEAST_WIDTH * 5.5}  # points; a digit of 10 points is so wide
 _SIZES = {"table-row-properties": "row-height", "table-column-properties": "column-width"}
 _GROUPS = frozenset({"table-row-group", "table-column-group"})
@@ -30,6 +32,18 @@ def table_facts(archive: Archive, *, table: str | None = None, id_index: int | N
     walk = _Walk(table, id_index, styles)
     parse(archive, CONTENT, walk.start, walk.end)
     return walk.tables
+
+
+def refuse_encrypted_document(archive: Archive, name: str) -> None:
+    """Raise InputError if parts of an OpenDocument file, or all of it, are encrypted (ODF 1.3, part 2, 3.4)."""
+
+    def start(tag: str, attributes: Mapping[str, str]) -> None:
+        del attributes
+        if tag == "encryption-data":
+            raise encrypted_with_password(name)
+
+    if MANIFEST in archive:
+        parse(archive, MANIFEST, start)
 
 
 class _Styles:

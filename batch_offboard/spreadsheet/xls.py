@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from batch_offboard.errors import InputError
 from batch_offboard.rows import CellKind
 from batch_offboard.spreadsheet.compound import CompoundFile
+from batch_offboard.spreadsheet.encryption import encrypted_with_password, refuse_encrypted
 from batch_offboard.spreadsheet.sheet_facts import (
     LAST_ROW,
     LEAST_HEIGHT,
@@ -46,14 +47,13 @@ _CONDITIONS = (0x009E, 0x087E)  # AutoFilter and AutoFilter12: what a column of 
 def workbook_stream(content: bytes, name: str) -> bytes:
     """The stream of BIFF8 records; raises InputError for encrypted workbooks and for other documents."""
     compound = CompoundFile(content, name)
-    if compound.stream("EncryptedPackage") is not None:
-        raise InputError(f"{name} is protected with a password; save it without one.")
+    refuse_encrypted(compound.names, name)
     stream = compound.stream("Workbook")
     if stream is None:
         raise InputError(f"{name} is an old Office file without a worksheet of Excel 97 or later; save it as XLSX.")
     for kind, data in _records(stream, 0):
         if kind == _ENCRYPTED:
-            raise InputError(f"{name} is protected with a password; save it without one.")
+            raise encrypted_with_password(name)
         if kind == _STRINGS and len(data) >= 8 and int.from_bytes(data[4:8], "little") > len(stream):
             raise InputError(f"{name} promises more texts than it can hold; save it again as XLSX.")
     return stream

@@ -5,12 +5,12 @@ A quick search over the raw XML looks for signs of these. Only a sheet that show
 time; nearly all sheets show none, and the search costs a fraction of the reading.
 """
 
-import posixpath
 import re
 
 from batch_offboard.rows import CellKind
 from batch_offboard.spreadsheet.archive import Archive
 from batch_offboard.spreadsheet.columns import MOST_COLUMNS, column_index
+from batch_offboard.spreadsheet.package import relation_targets
 from batch_offboard.spreadsheet.sheet_facts import (
     LAST_ROW,
     LEAST_HEIGHT,
@@ -129,19 +129,6 @@ def sheet_parts(archive: Archive) -> dict[str, str]:
     return found
 
 
-def relation_targets(archive: Archive, part: str) -> dict[str, str]:
-    """The parts that a part's relations name, by relation ID; what lies outside the archive is left out."""
-    targets: dict[str, str] = {}
-    folder, _, name = part.rpartition("/")
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        if tag == "Relationship" and attributes.get("TargetMode") != "External":
-            targets[attributes.get("Id", "")] = _resolved(folder, attributes.get("Target", ""))
-
-    parse(archive, f"{folder}/_rels/{name}.rels", start)
-    return targets
-
-
 def sheet_facts(archive: Archive, part: str, id_index: int | None, struck: frozenset[str] = frozenset()) -> SheetFacts:
     """Parse one sheet's XML.
 
@@ -163,16 +150,8 @@ def table_filters(archive: Archive, part: str) -> list[range]:
 
 def table_parts(archive: Archive, part: str) -> list[str]:
     """The parts of the sheet's tables."""
-    folder, _, name = part.rpartition("/")
-    if f"{folder}/_rels/{name}.rels" not in archive:
-        return []
     targets = relation_targets(archive, part).values()
     return [target for target in targets if "/tables/" in f"/{target.casefold()}" and target in archive]
-
-
-def _resolved(folder: str, target: str) -> str:
-    """A relation's target as a part name; it is relative to its source's folder unless it begins with a slash."""
-    return posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/")
 
 
 class _StyleWalk:

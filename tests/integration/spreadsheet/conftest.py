@@ -188,8 +188,9 @@ def xlsb(archive: Callable[..., Path]) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def compound() -> Callable[[str, bytes], bytes]:
-    """An OLE compound file with one stream: a table sector, two of directory, then the stream's sectors."""
+def compound() -> Callable[..., bytes]:
+    """An OLE compound file with one stream that holds something, and up to two without content: a table sector, one of
+    directory, then the stream's sectors."""
 
     def entry(name: str, kind: int, first: int, size: int) -> bytes:
         encoded = name.encode("utf-16-le") + b"\0\0"
@@ -197,7 +198,7 @@ def compound() -> Callable[[str, bytes], bytes]:
         head = encoded.ljust(64, b"\0") + struct.pack("<HBB", len(encoded), kind, 1) + ids
         return head + b"\0" * 36 + struct.pack("<III", first, size, 0)
 
-    def make(name: str, content: bytes) -> bytes:
+    def make(name: str, content: bytes, *others: str) -> bytes:
         count = -(-len(content) // 512)
         chain = [*range(3, 2 + count), 0xFFFFFFFE]
         table = [0xFFFFFFFD, 0xFFFFFFFE, *chain]
@@ -206,6 +207,7 @@ def compound() -> Callable[[str, bytes], bytes]:
         header += struct.pack("<9I", 0, 1, 1, 0, 4096, 0xFFFFFFFE, 0, 0xFFFFFFFE, 0)
         header += struct.pack("<109I", 0, *[0xFFFFFFFF] * 108)
         directory = entry("Root Entry", 5, 0xFFFFFFFE, 0) + entry(name, 2, 2, len(content))
+        directory += b"".join(entry(other, 2, 0xFFFFFFFE, 0) for other in others)
         sectors = header + struct.pack("<128I", *table) + directory.ljust(512, b"\0")
         return sectors + content.ljust(count * 512, b"\0")
 

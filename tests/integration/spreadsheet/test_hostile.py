@@ -291,13 +291,6 @@ def test_hidden_rows_are_seen_behind_a_namespace_prefix(
     assert "1 hidden" in refusal(archive({**good_parts, SHEET: sheet}))
 
 
-def test_an_encrypted_workbook_is_called_password_protected(
-    refusal: Refusal, written: Callable[..., Path], compound: Callable[..., bytes]
-) -> None:
-    path = written(compound("EncryptedPackage", b"x" * 5000), "list.xlsx")
-    assert "protected with a password" in refusal(path)
-
-
 def test_an_old_office_file_that_is_no_workbook_is_refused(
     refusal: Refusal, written: Callable[..., Path], compound: Callable[..., bytes]
 ) -> None:

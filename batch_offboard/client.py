@@ -67,7 +67,7 @@ class ApiClient:
             ) as response:
                 return await _answer(response, request.largest_answer)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return _no_answer(error, sent=trace.sent)
+            return _no_answer(error, self._way.proxy, sent=trace.sent)
 
 
 @asynccontextmanager
@@ -142,14 +142,25 @@ async def _answer(response: aiohttp.ClientResponse, largest: int) -> Answer:
     return Answer(response.status, headers, bytes(body[:largest]), complete)
 
 
-def _no_answer(error: BaseException, *, sent: bool) -> NoAnswer:
+def _no_answer(error: BaseException, proxy: URL | None, *, sent: bool) -> NoAnswer:
     """Before the first byte the call has certainly not been made; after it, nobody knows."""
+    words = _words(error)
     if sent:
         why = "no answer came in time" if isinstance(error, TimeoutError) else "the connection broke before an answer"
-        return NoAnswer(Fault.LOST, f"{why.capitalize()} ({_words(error)}); the call may have been carried out.")
+        return NoAnswer(Fault.LOST, f"{why.capitalize()} ({words}); the call may have been carried out.")
+    if proxy is not None and is_of_proxy(error, proxy):
+        words = f"the proxy {proxy.host}:{proxy.port} gives no connection: {words}"
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
-        return NoAnswer(Fault.NO_TRUST, _words(error))
-    return NoAnswer(Fault.UNREACHABLE, _words(error))
+        return NoAnswer(Fault.NO_TRUST, words)
+    return NoAnswer(Fault.UNREACHABLE, words)
+
+
+def is_of_proxy(error: BaseException, proxy: URL) -> bool:
+    """Whether it is the proxy that cannot be reached, or lets nobody through. In silence before the first byte the
+    proxy is the one that was asked."""
+    if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError, TimeoutError)):
+        return True
+    return isinstance(error, aiohttp.ClientConnectorError) and (error.host, error.port) == (proxy.host, proxy.port)
 
 
 def _words(error: BaseException) -> str:

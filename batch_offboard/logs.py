@@ -20,7 +20,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, Protocol
 
-from batch_offboard.config.secret import without_secrets
+from batch_offboard.config.secret import hide_environment, without_secrets
 from batch_offboard.jobs import CallOutcome, Job, Verdict
 from batch_offboard.protocol import ApiName
 from batch_offboard.safe_text import one_line, visible
@@ -158,6 +158,7 @@ def heard(say: Say) -> Say:
 def open_log(settings: LogSettings, say: Say) -> None:
     """Keep what is told from now on, instead of where it was kept before; `say` hears if that does not work."""
     close_log()
+    hide_environment(os.environ)
     _EVENTS.addHandler(_PrivateFile(settings, say))
     _EVENTS.setLevel(settings.level.upper())
 
@@ -174,12 +175,23 @@ def close_log() -> None:
 def keep_error(error: BaseException, otherwise: Path) -> Path | None:
     """An error that nobody foresaw, with its traceback: into the log, or where that does not work into the file
     `otherwise`. Returns where it stands, or None if it could not be written."""
+    hide_environment(os.environ)
     kept = _keep(error)
     if kept is None:
         open_log(LogSettings(otherwise, largest=1 << 20, keep=1), lambda _text: None)
         kept = _keep(error)
         close_log()
     return kept
+
+
+def traced(error: BaseException) -> str:
+    """The error's traceback, in which nothing acts and no secret stands that was read or is in the environment."""
+    hide_environment(os.environ)
+    return _traced(error)
+
+
+def _traced(error: BaseException) -> str:
+    return visible(without_secrets("".join(traceback.format_exception(error))))
 
 
 def _keep(error: BaseException) -> Path | None:
@@ -268,7 +280,7 @@ class _Lines(logging.Formatter):
             kept = {name: value for name, value in facts.items() if value not in (None, "", [], {})}
             at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
             error = record.exc_info[1] if record.exc_info else None
-            told = visible(without_secrets("".join(traceback.format_exception(error)))) if error else ""
+            told = _traced(error) if error else ""
             record.rendered = rendered = self.line(
                 at.replace("+00:00", "Z"), record.levelname.lower(), record.getMessage(), kept, told
             )

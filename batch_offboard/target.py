@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from batch_offboard.addresses import is_loopback
 from batch_offboard.clock import Clock
 from batch_offboard.config import AccessToken, Config, Guards, Network, Quota, read_secret
-from batch_offboard.config.values import is_loopback
 from batch_offboard.connection import Connection
 from batch_offboard.platforms import Platforms
 from batch_offboard.quota import QuotaLimits

@@ -358,7 +358,9 @@ def _cannot(read: Read, what: Unreadable, permission: str) -> str:
 
 def _failed(read: Read) -> str:
     if read.code == "Unreachable":
-        return f"The API cannot be reached ({read.message}); check network and api_url, then try again."
+        return (
+            f"The API cannot be reached ({read.message}); check the network, network.proxy and api_url, then try again."
+        )
     if read.code == "NoTrust":
         return (
             f"The API's certificate is not trusted ({read.message}); if your network inspects TLS, name its root "

@@ -3,6 +3,7 @@
 Nothing here sends anything.
 """
 
+import os
 import ssl
 from base64 import b64encode
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from yarl import URL
 
+from batch_offboard.addresses import Proxy, proxy_in
 from batch_offboard.connection import Connection
 from batch_offboard.errors import ConfigError
 
@@ -28,13 +30,15 @@ def way_to(origin: URL, connection: Connection) -> Way:
     """`origin` is scheme, host and port of whom we call."""
     if origin.scheme == "http":
         return Way()  # only this computer is called unencrypted, and through a proxy the token would leave it
-    address = _environment_proxy(origin) if connection.use_environment_proxy else connection.proxy
-    if not address:
+    if connection.use_environment_proxy:
+        proxy = _environment_proxy(origin)
+    else:
+        proxy = proxy_in(connection.proxy) if connection.proxy else None
+    if proxy is None:
         return Way()
-    proxy = URL(address if "://" in address else f"http://{address}")
     user = connection.proxy_user or proxy.user
     password = connection.proxy_password() if connection.proxy_password else proxy.password
-    return Way(proxy.with_user(None), _passport(user, password) if user else {})
+    return Way(URL(proxy.url), _passport(user, password) if user else {})
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
@@ -55,12 +59,26 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _environment_proxy(origin: URL) -> str | None:
-    """What HTTPS_PROXY and NO_PROXY say, or on Windows and macOS the system's own settings."""
-    host = origin.host or ""
-    return None if proxy_bypass(host) else getproxies().get(origin.scheme)
+def _environment_proxy(origin: URL) -> Proxy | None:
+    """What HTTPS_PROXY and NO_PROXY say, or on Windows and macOS the system's own settings. ConfigError, which shows
+    nothing of the address, if it is no HTTP proxy."""
+    address = None if proxy_bypass(origin.host or "") else getproxies().get(origin.scheme)
+    if not address:
+        return None
+    try:
+        return proxy_in(address)
+    except ValueError as error:
+        raise ConfigError(
+            f"The proxy of {_source(origin.scheme)} {error}; correct it there, or name an HTTP proxy in network.proxy."
+        ) from None
 
 
-def _passport(user: str, password: str | None) -> dict[str, str]:
-    credentials = b64encode(f"{user}:{password or ''}".encode()).decode("ascii")
+def _source(scheme: str) -> str:
+    """Where `getproxies` has found the proxy: it prefers the variable in small letters."""
+    names = [name for name in os.environ if name.lower() == f"{scheme}_proxy" and os.environ[name]]
+    return f"the variable {max(names)}" if names else "the system's settings"
+
+
+def _passport(user: str, password: str) -> dict[str, str]:
+    credentials = b64encode(f"{user}:{password}".encode()).decode("ascii")
     return {"Proxy-Authorization": f"Basic {credentials}"}

@@ -78,7 +78,7 @@ def _finish_talking() -> None:
 
 def _unforeseen(error: BaseException) -> int:
     if os.environ.get(DEBUG_VARIABLE):
-        traceback.print_exception(error)
+        _say(_traced(error))
     where = _kept(error)
     see = f"{where} tells where it happened" if where else f"Set {DEBUG_VARIABLE}=1 to see where it happened"
     _say(
@@ -86,6 +86,16 @@ def _unforeseen(error: BaseException) -> int:
         f"{see}; please report it."
     )
     return ExitCode.UNFINISHED
+
+
+def _traced(error: BaseException) -> str:
+    """The traceback without secrets; of a broken installation only where it happened, since values cannot be masked."""
+    try:
+        from batch_offboard import logs
+
+        return logs.traced(error)
+    except Exception:  # noqa: BLE001  # as below
+        return "".join(traceback.format_tb(error.__traceback__))
 
 
 def _kept(error: BaseException) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from batch_offboard.config.secret import hide
 from batch_offboard.config.source import (
     KeyPath,
     Setting,
@@ -33,10 +34,18 @@ def load_config(path: Path | None, environ: Mapping[str, str], cwd: Path) -> Con
     """
     above = settings_in_environment(environ, cwd, KEYS)
     settings = _with_paths(_file_settings(path, environ, cwd, required=not above.values).overridden_by(above))
+    _hide_named(settings, environ)
     try:
         return Config.model_validate(settings.nested())
     except ValidationError as error:
         raise ConfigError(_first_problem(error, settings)) from None
+
+
+def _hide_named(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Whatever else happens to them, the values of variables that are named as places of secrets are never logged."""
+    for key, setting in settings.values.items():
+        if key[-1].endswith("_env"):
+            hide(environ.get(str(setting.value), ""))
 
 
 def is_configured(path: Path | None, environ: Mapping[str, str], cwd: Path) -> bool:

@@ -5,6 +5,7 @@ anywhere, and no message contains one.
 """
 
 import importlib
+import json
 import os
 import re
 import shlex
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from batch_offboard.errors import ConfigError
 
@@ -32,6 +33,21 @@ _LOOKS_SECRET = re.compile(
     r"|\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*",
     re.IGNORECASE,
 )
+
+# Variables that may hold a secret, by their names, and those of them that say where one is, or who has it.
+_MAY_HOLD = re.compile(
+    r"secret|passw|passphrase|_pwd|token|credential|assertion|private|auth(?!or)|cookie|webhook|api_?key|_key$|_sas$"
+    r"|conn(?:ection)?_?str",
+    re.IGNORECASE,
+)
+_NAMES_A_PLACE = re.compile(
+    r"(?:^|_)(?:env|file|keyring|path|dir|home|sock|type|kind|cache|user|name|id|host|port)$", re.IGNORECASE
+)
+_NO_SECRETS = frozenset({"true", "false", "none", "null"})
+
+# What follows the first colon of an address without an account, if it is right: a port, or two.
+_PORTS = re.compile(r"[\d:]{0,12}(?:[/?#;].*)?", re.DOTALL)
+
 _known: set[str] = set()
 
 
@@ -66,8 +82,7 @@ class Secret:
 
     def __init__(self, value: str) -> None:
         self._value = value
-        if len(value) >= SHORTEST:
-            _known.update({value, quote(value, safe="")})
+        hide(value)
 
     def reveal(self) -> str:
         return self._value
@@ -90,6 +105,39 @@ class Secret:
     def __getstate__(self) -> NoReturn:
         """Asked for by every way of pickling."""
         raise TypeError("a secret is not stored")
+
+
+def hide(value: str) -> None:
+    """From now on `without_secrets` masks this value, however it is quoted."""
+    quoted = quote(value, safe="", errors="replace")  # a variable may hold bytes that are no text
+    ways = (value, value.strip(), quoted, unquote(value), repr(value)[1:-1], json.dumps(value)[1:-1])
+    _known.update(way for way in ways if len(way) >= SHORTEST)
+
+
+def hide_environment(environ: Mapping[str, str]) -> None:
+    """Mask what the variables may hold of secrets, for errors that nobody foresaw: an address that could not be read
+    comes back in pieces, and in the words of whatever library has met it."""
+    for name, value in environ.items():
+        account = _account(value) if "://" in value or name.lower().endswith("_proxy") else ""
+        if account:
+            hide(account)
+            for piece in re.split(r"[:/?#@%\\;&=,\s]+", account):
+                hide(piece)
+        if _MAY_HOLD.search(name) and not _NAMES_A_PLACE.search(name) and value.lower() not in _NO_SECRETS:
+            for line in {value, *value.splitlines()}:
+                hide(line)
+
+
+def _account(address: str) -> str:
+    """What may be a password in an address, however wrong that is: all before the last @ but the user, else what
+    stands in the place of the port."""
+    rest = address.split("://", 1)[-1]
+    account, at, _ = rest.rpartition("@")
+    if at:
+        user, colon, password = account.partition(":")
+        return password if colon else user
+    port = rest.partition(":")[2]
+    return "" if rest.startswith("[") or _PORTS.fullmatch(port) else port
 
 
 def without_secrets(text: str) -> str:

@@ -3,13 +3,13 @@
 A check here says only yes or no; the sentence for the operator comes from the description.
 """
 
-import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, TypeAlias
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from batch_offboard.addresses import http_origin, http_url, is_loopback
 
 
 class Part(BaseModel):
@@ -45,47 +45,9 @@ def _audience(text: str) -> str:
     return text.removesuffix("/.default").rstrip("/")
 
 
-_PLAIN_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host can only be this computer: `localhost` or a loopback address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def _split(text: str) -> SplitResult:
-    """The parts of an http(s) URL that has a host, and no user, query, fragment or odd character."""
-    if not re.fullmatch(r"[!-~]+", text) or any(character in text for character in "\\?#@%"):
-        raise ValueError("a character has no place in it")
-    parts = urlsplit(text)
-    host = parts.hostname or ""
-    if parts.scheme not in {"http", "https"} or parts.port == 0:
-        raise ValueError("its scheme or port is not usable")
-    if "[" in parts.netloc:
-        ipaddress.IPv6Address(host)
-    elif not _PLAIN_HOST.fullmatch(host):
-        raise ValueError("its host is not usable")
-    return parts
-
-
-def _origin(text: str) -> SplitResult:
-    """The parts of a URL that is scheme, host and port alone.
-
-    A path is refused, not dropped: `https://HOST/api` would be called as `https://HOST/api/api/machines`, whose 404
-    reads like a tenant without devices.
-    """
-    parts = _split(text)
-    if parts.path.strip("/"):
-        raise ValueError("it has a path")
-    return parts._replace(netloc=parts.netloc.lower(), path="")
-
-
 def _api_address(text: str) -> str:
     """A token goes there, so it travels encrypted or stays on this computer."""
-    parts = _origin(text)
+    parts = http_origin(text)
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise ValueError("it is not encrypted")
     return parts.geturl()
@@ -93,19 +55,14 @@ def _api_address(text: str) -> str:
 
 def _sign_in_address(text: str) -> str:
     """A secret goes there, and msal speaks no plain http, not even on this computer."""
-    parts = _origin(text)
+    parts = http_origin(text)
     if parts.scheme != "https":
         raise ValueError("it is not encrypted")
     return parts.geturl()
 
 
-def proxy_origin(text: str) -> str:
-    """The URL of an HTTP proxy, as scheme, host and port; ValueError if it is none or has more."""
-    return _origin(text).geturl()
-
-
 def _proxy_address(text: str) -> str:
-    return text if text == "environment" else proxy_origin(text)
+    return text if text == "environment" else http_origin(text).geturl()
 
 
 # Nothing in it can end a header or begin another address.
@@ -114,7 +71,7 @@ _MAIL_ADDRESS = r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+"
 
 def _mail_server(text: str) -> str:
     """HOST:PORT; an IPv6 address stands in brackets, and 587 is the port for programs that hand mail in (RFC 6409)."""
-    parts = _split(f"http://{text}")
+    parts = http_url(f"http://{text}")
     if parts.path:
         raise ValueError("a server has no path")
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
@@ -161,7 +118,7 @@ ProxyUrl: TypeAlias = Annotated[
     AfterValidator(_proxy_address),
     Field(
         description="'environment' or a URL such as http://proxy.example.com:8080, with the user in "
-        "proxy_user and never in the URL"
+        "proxy_user and never in the URL; SOCKS is not supported"
     ),
 ]
 Audience: TypeAlias = Annotated[

@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from batch_offboard.addresses import is_loopback
 from batch_offboard.config import Secret
-from batch_offboard.config.values import is_loopback
 from batch_offboard.notices.attempts import NotDelivered, Temporary, within
 from batch_offboard.safe_text import one_line
 

@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from batch_offboard.addresses import is_loopback
+from batch_offboard.client import is_of_proxy
 from batch_offboard.clock import Clock
 from batch_offboard.config import Secret
-from batch_offboard.config.values import is_loopback
 from batch_offboard.connection import Connection
 from batch_offboard.notices.attempts import NotDelivered, Temporary, within
 from batch_offboard.protocol import Answer, retry_after
@@ -66,7 +67,8 @@ async def _attempt(
     except aiohttp.ClientHttpProxyError as error:
         raise NotDelivered(f"the proxy answered {error.status}") from None
     except (aiohttp.ClientConnectionError, OSError) as error:
-        raise Temporary(f"the server cannot be reached ({_kind(error)})") from None
+        who = "proxy" if way.proxy is not None and is_of_proxy(error, way.proxy) else "server"
+        raise Temporary(f"the {who} cannot be reached ({_kind(error)})") from None
     except aiohttp.ClientError as error:
         raise NotDelivered(f"the server gave no usable answer ({type(error).__name__})") from None
     _judge(status, headers, clock.now().wall)

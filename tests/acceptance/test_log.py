@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.acceptance.conftest import Json, Office, Tenant
 
 CANARY = "canary-token-5c1d"
+BEARER = f"Authorization: Bearer {CANARY}"
 LOUD = {"BATCH_OFFBOARD_DEBUG": "1", "PYTHONASYNCIODEBUG": "1", "OFFBOARD_TOKEN": CANARY}
 
 
@@ -86,14 +87,14 @@ def test_a_log_that_cannot_be_written_is_said_once_and_the_run_goes_on(office: O
     assert "cannot be written" in sentence
 
 
-def broken(office: Office, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """The program with a mistake in it: planning meets an error that nobody foresaw."""
+def broken(office: Office, *arguments: str, text: str = BEARER, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The program with a mistake in it: planning meets an error that nobody foresaw, with this text."""
     program = (
         "import sys\n"
         "from batch_offboard import run\n"
         "from batch_offboard.cli.entry import run_command_line\n"
         "def plan(*_arguments):\n"
-        f"    raise ZeroDivisionError('at the very bottom, with Authorization: Bearer {CANARY}')\n"
+        f"    raise ZeroDivisionError('at the very bottom, with ' {text!r})\n"
         "run.plan = plan\n"
         "sys.exit(run_command_line(sys.argv[1:]))"
     )
@@ -105,6 +106,29 @@ def broken(office: Office, *arguments: str, **environ: str) -> subprocess.Comple
 
 def state_of(office: Office) -> Path:
     return office.folder.parent / "state"
+
+
+@pytest.mark.fault(24, "No part of a secret in the environment is kept or shown.")
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_an_unforeseen_error_shows_no_part_of_a_secret_that_is_in_the_environment(office: Office, debug: str) -> None:
+    told = "Port could not be cast to integer value as 'canary-pw', of MY_TOKEN=canary-token, in SOME_NAME=canary-named"
+    ended = broken(
+        office,
+        "plan",
+        office.sheet(["a" * 39 + "b"]),
+        text=told,
+        HTTPS_PROXY="http://ann:canary-pw#1@proxy:8080",
+        MY_TOKEN="canary-token",
+        SOME_NAME="canary-named",
+        BATCH_OFFBOARD_CREDENTIAL__TYPE="access_token",
+        BATCH_OFFBOARD_CREDENTIAL__TOKEN_ENV="SOME_NAME",
+        BATCH_OFFBOARD_DEBUG=debug,
+    )
+    (path,) = state_of(office).rglob("batch-offboard.log")
+    text = path.read_text(encoding="utf-8")
+    assert "value as '***', of MY_TOKEN=***, in SOME_NAME=***" in text
+    assert ("value as '***'" in ended.stderr) == bool(debug)
+    assert "canary" not in text + ended.stdout + ended.stderr
 
 
 @pytest.mark.fault(24, "One sentence, exit 3; the log has the traceback without secrets.")

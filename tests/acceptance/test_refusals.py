@@ -156,3 +156,26 @@ def test_a_secret_put_into_the_url_by_mistake_is_refused_and_not_repeated(office
     assert "api_url" in ended.sentence
     (office.folder / "config.yaml").unlink()
     assert seen_in(office, ended.out, ended.err) == []
+
+
+@pytest.mark.fault(102, "A variable that names no usable proxy is exit 2, and no part of it is shown.")
+@pytest.mark.parametrize(
+    ("command", "address", "words"),
+    [
+        (("check",), "http://ann:canary#1@proxy:8080", "has a password"),
+        (("plan", "devices.csv"), "http://CONTOSO\\ann:canary@proxy:8080", "has a user"),
+        (("run", "devices.csv", "--yes", "--no-lookup"), "http=canary:80;https=canary:80", "has a port"),
+        (("plan", "devices.csv"), "socks5://ann:canary@proxy:1080", "is a SOCKS proxy, which is not supported"),
+    ],
+)
+def test_a_variable_that_names_no_usable_proxy_is_named_without_its_value(
+    office: Office, command: tuple[str, ...], address: str, words: str
+) -> None:
+    office.sheet(["a" * 39 + "b"])
+    office.configure("https://127.0.0.1:9", network={"proxy": "environment"})
+    ended = office.run(*command, HTTPS_PROXY=address, no_proxy="", BATCH_OFFBOARD_DEBUG="1")
+    assert ended.code == 2
+    assert f"The proxy of the variable HTTPS_PROXY {words}" in ended.out + ended.err
+    assert "unforeseen" not in ended.out + ended.err
+    assert "canary" not in ended.out + ended.err
+    assert office.leaks() == []

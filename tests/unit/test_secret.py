@@ -4,14 +4,19 @@ import copy
 import dataclasses
 import json
 import pickle
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from batch_offboard.config import AccessToken, Certificate, ClientSecret, Secret, SecretName, SecretPlace, read_secret
+from batch_offboard.config import secret as secrets
 from batch_offboard.desk import Options
 from batch_offboard.errors import ConfigError
 
@@ -124,3 +129,88 @@ def test_without_the_keyring_package_its_installation_is_named(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "keyring", None)
     with pytest.raises(ConfigError, match="pip install keyring"):
         read_secret(KEYRING, {})
+
+
+# -- what stands in the environment --
+
+
+@contextmanager
+def nothing_known() -> Iterator[None]:
+    """What is masked inside is masked nowhere else."""
+    before = set(secrets._known)
+    secrets._known.clear()
+    try:
+        yield
+    finally:
+        secrets._known.clear()
+        secrets._known.update(before)
+
+
+def masked(text: str, environ: Mapping[str, str]) -> str:
+    with nothing_known():
+        secrets.hide_environment(environ)
+        return secrets.without_secrets(text)
+
+
+# Long enough to be masked, and nothing that stands in a sentence anyway.
+PIECE = st.from_regex(r"[A-Z0-9!$*+~-]{4,9}Q", fullmatch=True)
+PASSWORD = st.lists(PIECE, min_size=1, max_size=3).flatmap(
+    lambda pieces: st.sampled_from("#/?\\@:%; ").map(lambda delimiter: (delimiter.join(pieces), pieces))
+)
+
+
+@given(
+    password=PASSWORD,
+    shape=st.sampled_from(
+        [
+            "http://ann:{}@proxy:8080",
+            "ann:{}@proxy",
+            "socks5://ann:{}@proxy",
+            "http://CONTOSO\\ann:{}@proxy:80",
+            "http://ann:{}@proxy:8080:8081",
+            "http://ann:{}@proxy:word",
+            "http://ann:{}",
+        ]
+    ),
+    name=st.sampled_from(["HTTPS_PROXY", "http_proxy", "ALL_PROXY"]),
+)
+@example(password=("GEHEIM#1", ["GEHEIM"]), shape="http://ann:{}@proxy:8080", name="HTTPS_PROXY")
+@example(password=("GEHEIM#1", ["GEHEIM"]), shape="http://{}@proxy:8080", name="HTTPS_PROXY")
+def test_no_piece_of_a_proxys_password_is_shown_however_a_library_has_cut_it(
+    password: tuple[str, list[str]], shape: str, name: str
+) -> None:
+    """`Port could not be cast to integer value as 'GEHEIM'` is what becomes of http://ann:GEHEIM#1@proxy."""
+    whole, pieces = password
+    address = shape.format(whole)
+    told = " ".join(f"{piece!r} in {address!r}, {json.dumps(piece)}," for piece in [*pieces, whole])
+    shown = masked(told, {name: address})
+    assert [piece for piece in [*pieces, whole] if piece in shown] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["MY_SECRET", "DB_PASSWORD", "db_pwd", "GITHUB_TOKEN", "AZURE_CLIENT_SECRET", "APIKEY", "STORAGE_KEY", "HTTP_AUTH",
+     "TEAMS_WEBHOOK_URL", "AZURE_STORAGE_CONNECTION_STRING", "PRIVATE_KEY", "BATCH_OFFBOARD_SECRET"],
+)  # fmt: skip
+def test_the_value_of_a_variable_that_may_hold_a_secret_is_masked(name: str) -> None:
+    value = "line one 'q\n-- the second\\line"
+    for told in (value, repr(value), json.dumps(value), value.splitlines()[1], f"x={value};"):
+        shown = masked(told, {name: value})
+        assert "second" not in shown
+        assert "line one" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PWD", "/home/ann"), ("BATCH_OFFBOARD_CREDENTIAL__SECRET_ENV", "MY_SECRET"), ("SSH_AUTH_SOCK", "/run/agent"),
+     ("TOKENIZERS_PARALLELISM", "false"), ("HTTPS_PROXY", "http://proxy.example:8080"), ("GIT_AUTHOR_NAME", "Ann Lee"),
+     ("HTTPS_PROXY", "http=proxy.example:8080;https=proxy.example:8080"), ("HTTPS_PROXY", "http://[::1]:8080"),
+     ("DOCS_URL", "https://host.example:8443/path"), ("MY_SECRET_FILE", "/run/secrets/one")],
+)  # fmt: skip
+def test_what_is_no_secret_stays_readable(name: str, value: str) -> None:
+    assert masked(f"It is {value}.", {name: value}) == f"It is {value}."
+
+
+@given(st.dictionaries(st.sampled_from(["HTTPS_PROXY", "MY_SECRET", "X"]), st.text() | st.just("\udcff://\udc80@:")))
+def test_no_environment_is_too_odd_to_be_masked(environ: dict[str, str]) -> None:
+    assert re.fullmatch(r"(.|\n)*", masked("Nothing of it. " * 2, environ))

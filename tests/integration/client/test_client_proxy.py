@@ -3,11 +3,12 @@
 import asyncio
 from base64 import b64encode
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from batch_offboard.errors import ConfigError
 from batch_offboard.jobs import Verdict
 from tests.tunnel_proxy import surroundings, tunnel_proxy
 
@@ -55,10 +56,55 @@ async def test_a_proxy_that_opens_no_tunnel_has_sent_nothing(
     assert PASSPORT.decode().split()[-1] not in repr(outcome)
 
 
-@pytest.mark.fault(102, "Not sent.")
-async def test_a_proxy_that_is_down_is_not_sent(call: "Caller", authority: "Authority") -> None:
-    outcome = await call("https://127.0.0.1:9", ca_file=authority.ca_file, proxy="http://127.0.0.1:1")
+@pytest.mark.fault(102, "Not sent; the proxy is named.")
+@pytest.mark.parametrize("in_environment", [False, True])
+async def test_a_proxy_that_is_down_is_called_a_proxy_and_nothing_is_sent(
+    call: "Caller", authority: "Authority", monkeypatch: pytest.MonkeyPatch, in_environment: bool
+) -> None:
+    proxy = "http://127.0.0.1:1"
+    surroundings(monkeypatch, proxy)
+    way: dict[str, Any] = {"use_environment_proxy": True} if in_environment else {"proxy": proxy}
+    outcome = await call("https://127.0.0.1:9", ca_file=authority.ca_file, **way)
     assert (outcome.verdict, outcome.code) == (Verdict.NOT_SENT, "Unreachable")
+    assert outcome.message.startswith("the proxy 127.0.0.1:1 gives no connection: ")
+
+
+async def test_a_server_that_is_down_behind_no_proxy_is_not_called_one(call: "Caller", authority: "Authority") -> None:
+    outcome = await call("https://127.0.0.1:1", ca_file=authority.ca_file)
+    assert (outcome.code, "proxy" in outcome.message) == ("Unreachable", False)
+
+
+async def test_a_proxy_that_says_nothing_is_called_a_proxy(call: "Caller", authority: "Authority") -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as silent:
+        proxy = f"127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+        outcome = await call("https://127.0.0.1:9", ca_file=authority.ca_file, proxy=f"http://{proxy}", timeout=0.1)
+    assert (outcome.verdict, outcome.code) == (Verdict.NOT_SENT, "Unreachable")
+    assert outcome.message.startswith(f"the proxy {proxy} gives no connection: ")
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        (f"http://ann:{PASSWORD}#1@proxy:8080", "has a password with a character"),
+        (f"socks5://ann:{PASSWORD}@proxy:1080", "is a SOCKS proxy, which is not supported"),
+        (f"http://proxy:{PASSWORD}", "has a port"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["https_proxy", "HTTPS_PROXY"])
+async def test_a_variable_that_names_no_usable_proxy_is_named_without_its_value(
+    call: "Caller", monkeypatch: pytest.MonkeyPatch, variable: str, address: str, words: str
+) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, address)
+    with pytest.raises(ConfigError) as raised:
+        await call("https://127.0.0.1:9", use_environment_proxy=True)
+    assert str(raised.value).startswith(f"The proxy of the variable {variable} {words}")
+    assert PASSWORD not in str(raised.value)
 
 
 @pytest.mark.fault(102, "Not sent.")

@@ -9,11 +9,14 @@ from dataclasses import asdict
 
 from batch_offboard import logs
 from batch_offboard.audit import Kind
+from batch_offboard.brakes import Halt
 from batch_offboard.desk import Desk
 from batch_offboard.errors import ExitCode, GuardError
-from batch_offboard.guards import Clearance, Situation, clear, cleared_before
+from batch_offboard.guards import Clearance, Refusal, Situation, clear, cleared_before, refusal_text
 from batch_offboard.journal.plans import tenant_of
 from batch_offboard.journal.reading import Batch, sent_since
+from batch_offboard.planning import comment_without_reason
+from batch_offboard.safe_text import one_line
 from batch_offboard.spreadsheet import HiddenRows
 
 DAY = 86_400.0  # seconds
@@ -60,9 +63,24 @@ def refusals_recorded(desk: Desk, batch: Batch) -> Iterator[None]:
         raise
 
 
+def refusals(desk: Desk, batch: Batch, devices: int) -> list[Refusal]:
+    """Every guard that would refuse to send so many devices of the batch now."""
+    halt, cleared = _stop_file(desk), _asked(desk, batch, devices)
+    stopped = [] if halt is None else [Refusal("stop_file", halt.reason, "")]
+    return stopped if isinstance(cleared, Clearance) else [*stopped, *cleared]
+
+
 def _cleared(desk: Desk, batch: Batch, devices: int) -> Clearance:
     """The guards' clearance, or GuardError with what they refuse."""
     _refuse_if_stopped(desk)
+    cleared = _asked(desk, batch, devices)
+    if isinstance(cleared, Clearance):
+        return cleared
+    raise GuardError(refusal_text(cleared))
+
+
+def _asked(desk: Desk, batch: Batch, devices: int) -> Clearance | list[Refusal]:
+    """What the guards say to so many devices."""
     now = desk.clock.now().wall
     # A rehearsal's tenant is made of the sheet, and its size says nothing.
     tenant = {} if batch.simulated else batch.findings.get("tenant", {})
@@ -74,19 +92,21 @@ def _cleared(desk: Desk, batch: Batch, devices: int) -> Clearance:
         known=0 if batch.simulated else tenant.get("devices"),
         matched=tenant.get("in_sheet", 0),
         columns=batch.columns,
-        has_comment=bool(desk.options.comment or (desk.config and desk.config.comment)),
+        has_comment=batch.comment != one_line(comment_without_reason(batch.source_name)),
         protected=desk.protected(),
     )
-    cleared = clear(situation, desk.guard_limits())
-    if isinstance(cleared, Clearance):
-        return cleared
-    raise GuardError(" ".join(refusal.sentence for refusal in cleared))
+    return clear(situation, desk.guard_limits())
+
+
+def _stop_file(desk: Desk) -> Halt | None:
+    """A stop file that is there before the start refuses the run, as it would stop one."""
+    halt = desk.objection()
+    return halt if halt is not None and halt.exit_code is ExitCode.REFUSED else None
 
 
 def _refuse_if_stopped(desk: Desk) -> None:
-    """A stop file that is there before the start refuses the run, as it would stop one."""
-    halt = desk.objection()
-    if halt is not None and halt.exit_code is ExitCode.REFUSED:
+    halt = _stop_file(desk)
+    if halt is not None:
         raise GuardError(f"{halt.reason} Nothing was sent.")
 
 

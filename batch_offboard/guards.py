@@ -1,4 +1,4 @@
-"""The guards: rules that refuse a whole run before its first call, each with the setting that would allow it.
+"""The guards: rules that refuse a whole run before its first call, each with what to do about it.
 
 Pure. Whoever sends needs a `Clearance`, and only the guards give one, so that no way to a call leads around them.
 """
@@ -17,6 +17,7 @@ FLEET_MEANS_SOMETHING = 100
 # A sheet that holds so much of the tenant is its inventory, not a list of leavers.
 WHOLE_TENANT = 0.9
 SMALLEST_EXPORT = 5  # devices
+WHOLE_TENANT_GUARD = "whole_tenant"
 
 # Headers of the portal's own device export, which ignores the filters set there (device-inventory-field-reference).
 PORTAL_COLUMNS: Final = frozenset(
@@ -59,10 +60,11 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One guard's refusal, in a sentence that names the setting and what it would have to be."""
+    """One guard's refusal: a sentence that says why, and one that says what to do."""
 
     guard: str
-    sentence: str
+    why: str
+    remedy: str
 
 
 class Clearance:
@@ -89,6 +91,14 @@ def clear(situation: Situation, limits: GuardLimits) -> Clearance | list[Refusal
     return refused or Clearance(situation.batch_id, situation.protected, seal=_SEAL)
 
 
+def refusal_text(refusals: Sequence[Refusal]) -> str:
+    """What ends the command: every reason first, and what to do about it behind them. Nobody is helped to offboard the
+    whole inventory: where a sheet looks like that, no other guard says how it would be lifted."""
+    decisive = [each for each in refusals if each.guard == WHOLE_TENANT_GUARD] or refusals
+    remedies = dict.fromkeys(each.remedy for each in decisive)
+    return " ".join([*(each.why for each in refusals), "Nothing was sent.", *remedies])
+
+
 def cleared_before(batch_id: str, protected: Protected) -> Clearance:
     """For a batch that was cleared when it was begun, and goes on: only the protected list may have changed."""
     return Clearance(batch_id, protected, seal=_SEAL)
@@ -99,8 +109,9 @@ def _max_devices(situation: Situation, limits: GuardLimits) -> Refusal | None:
         return None
     return Refusal(
         "max_devices",
-        f"Batch {situation.batch_id} would offboard {situation.devices} devices and guards.max_devices allows "
-        f"{limits.max_devices}; nothing was sent. If all of them are meant, say --max-devices {situation.devices}.",
+        f"Batch {situation.batch_id} would offboard {_devices(situation.devices)}, and guards.max_devices allows "
+        f"{limits.max_devices}.",
+        _if_all_are_meant(situation, f"run it with --max-devices {situation.devices}."),
     )
 
 
@@ -111,13 +122,14 @@ def _max_devices_per_day(situation: Situation, limits: GuardLimits) -> Refusal |
     if not situation.sent_today and _max_devices(situation, limits) is not None:
         return None  # the same devices, refused by the same number as a rule
     with_those = (
-        f"With the {situation.sent_today} devices of the last 24 hours, batch" if situation.sent_today else "Batch"
+        f"With the {_devices(situation.sent_today)} of the last 24 hours, batch" if situation.sent_today else "Batch"
     )
+    later = ", or run it later" if situation.devices <= limits.max_devices_per_day else ""
     return Refusal(
         "max_devices_per_day",
-        f"{with_those} {situation.batch_id} would make {total} devices in 24 hours, and guards.max_devices_per_day "
-        f"allows {limits.max_devices_per_day}; nothing was sent. If all of them are meant, say "
-        f"--max-devices {situation.devices}, or run it later.",
+        f"{with_those} {situation.batch_id} would make {_devices(total)} in 24 hours, and guards.max_devices_per_day "
+        f"allows {limits.max_devices_per_day}.",
+        _if_all_are_meant(situation, f"run it with --max-devices {situation.devices}{later}."),
     )
 
 
@@ -130,9 +142,9 @@ def _max_fleet_percent(situation: Situation, limits: GuardLimits) -> Refusal | N
     needed = min(100, ceil(100 * situation.devices / fleet))
     return Refusal(
         "max_fleet_percent",
-        f"Batch {situation.batch_id} would offboard {situation.devices} of the tenant's {fleet} onboarded devices and "
-        f"guards.max_fleet_percent allows {limits.max_fleet_percent:g} %; nothing was sent. If all of them are meant, "
-        f"set guards.max_fleet_percent to {needed}.",
+        f"Batch {situation.batch_id} would offboard {situation.devices} of the tenant's {fleet} onboarded devices, and "
+        f"guards.max_fleet_percent allows {limits.max_fleet_percent:g} %.",
+        f"If all of them are meant, set guards.max_fleet_percent to {needed}.",
     )
 
 
@@ -142,14 +154,13 @@ def _whole_tenant(situation: Situation, limits: GuardLimits) -> Refusal | None:
         return None
     if situation.matched < WHOLE_TENANT * situation.known:
         return None
-    is_export = len({column.strip().lower() for column in situation.columns} & PORTAL_COLUMNS) >= PORTAL_SIGNS
-    if situation.known < (SMALLEST_EXPORT if is_export else FLEET_MEANS_SOMETHING):
+    if situation.known < (SMALLEST_EXPORT if _is_export(situation) else FLEET_MEANS_SOMETHING):
         return None
     return Refusal(
-        "whole_tenant",
+        WHOLE_TENANT_GUARD,
         f"The sheet of batch {situation.batch_id} holds {situation.matched} of the tenant's {situation.known} devices, "
-        "so it looks like an export of the whole inventory (the portal ignores its filters when it exports); nothing "
-        "was sent. If the whole tenant is meant, set guards.max_fleet_percent to 100.",
+        "so it looks like an export of the whole inventory (the portal ignores its filters when it exports).",
+        "Make a sheet that lists only the devices to be offboarded.",
     )
 
 
@@ -158,8 +169,8 @@ def _protected_needs_lookup(situation: Situation, _limits: GuardLimits) -> Refus
         return None
     return Refusal(
         "protected",
-        "guards.protected has rules by name, tag or group, and the tenant was not looked up, so they cannot be kept; "
-        "nothing was sent. Let the devices be looked up, or keep IDs only in the list.",
+        "guards.protected has rules by name, tag or group, and the tenant was not looked up, so they cannot be kept.",
+        "Let the devices be looked up, or keep only IDs in the list.",
     )
 
 
@@ -168,9 +179,28 @@ def _comment(situation: Situation, limits: GuardLimits) -> Refusal | None:
         return None
     return Refusal(
         "require_comment",
-        f"Batch {situation.batch_id} has no comment and guards.require_comment asks for one; nothing was sent. Say why "
-        "with --comment, or set comment in the configuration.",
+        f"Batch {situation.batch_id} has no comment and guards.require_comment asks for one.",
+        "Plan the sheet again with --comment, or with comment set in the configuration.",
     )
+
+
+def _is_export(situation: Situation) -> bool:
+    """Whether the sheet has the columns of the portal's own export."""
+    return len({column.strip().lower() for column in situation.columns} & PORTAL_COLUMNS) >= PORTAL_SIGNS
+
+
+def _if_all_are_meant(situation: Situation, how: str) -> str:
+    """How a number is lifted, unless the sheet may be the whole inventory and nobody could tell."""
+    if situation.known is None and _is_export(situation):
+        return (
+            "The sheet is an export of the portal, which ignores its filters, and without a look-up nobody knows how "
+            "much of the tenant it holds: let the devices be looked up first."
+        )
+    return f"If all of them are meant, {how}"
+
+
+def _devices(number: int) -> str:
+    return f"{number} device" if number == 1 else f"{number} devices"
 
 
 _GUARDS: Sequence[Callable[[Situation, GuardLimits], Refusal | None]] = (

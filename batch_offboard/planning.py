@@ -109,7 +109,7 @@ def save_plan(
         columns=table.columns,
         reading=reading.as_json(),
         api_url=purpose.api_url,
-        comment=one_line(purpose.comment or f"Offboarded with {table.source.name}"),
+        comment=one_line(purpose.comment or comment_without_reason(table.source.name)),
         simulated=purpose.simulated,
         tool_version=__version__,
         lookup_wanted=purpose.lookup,
@@ -121,6 +121,11 @@ def save_plan(
     if batch is None:
         raise InputError(f"The batch {purpose.batch_id} was not saved; this is a mistake in the program.")
     return batch
+
+
+def comment_without_reason(source_name: str) -> str:
+    """What stands in the machine actions of a sheet for which nobody said why."""
+    return f"Offboarded with {source_name}"
 
 
 def _findings(planner: Planner, fleet: Fleet | None, why_not: str) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from batch_offboard import logs
 from batch_offboard.brakes import Halt
-from batch_offboard.clearing import cleared_to_go_on, cleared_to_send, note_overrides
+from batch_offboard.clearing import cleared_to_go_on, cleared_to_send, note_overrides, refusals
 from batch_offboard.desk import Desk, lock_folder
 from batch_offboard.devices import shown
 from batch_offboard.errors import BusyError, ExitCode, UsageError
 from batch_offboard.fleet import Fleet
 from batch_offboard.gate import Gate, Standing
-from batch_offboard.guards import Clearance
+from batch_offboard.guards import Clearance, Refusal
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.audited import last_anchor
 from batch_offboard.journal.history import history_of
@@ -58,7 +58,8 @@ EVERYTHING = Choice()
 
 @dataclass(frozen=True, slots=True)
 class PlanView:
-    """What `plan` shows. `expected` is seconds from the first call to the end of the last."""
+    """What `plan` shows. `expected` is seconds from the first call to the end of the last; `refusals` are those of the
+    guards, which hold `lifted_to` devices where --max-devices said so."""
 
     batch: Batch
     counts: Counts
@@ -66,6 +67,8 @@ class PlanView:
     notes: Sequence[str]
     expected: float
     max_devices: int | None
+    refusals: Sequence[Refusal] = ()
+    lifted_to: int | None = None
     selection: Selection | None = None
 
     @property
@@ -172,6 +175,8 @@ def view_plan(
         expected=gate.time_for(devices, TYPICAL_LATENCY, workers),
         max_devices=desk.guard_limits().max_devices,
         selection=selection,
+        refusals=refusals(desk, batch, devices),
+        lifted_to=desk.options.max_devices,
     )
 
 

@@ -14,6 +14,7 @@ from batch_offboard.errors import GuardError
 from batch_offboard.fleet import CAUTIONS
 from batch_offboard.folding import display_width
 from batch_offboard.gate import Standing
+from batch_offboard.guards import WHOLE_TENANT_GUARD
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.reading import Batch, Counts
 from batch_offboard.plan import Reason
@@ -67,7 +68,8 @@ def confirm(view: PlanView, *, yes: bool, quiet: bool) -> None:
             f"Nobody is there to confirm that {devices_text(devices)} are offboarded; nothing was sent. Say --yes to "
             "go ahead unasked."
         )
-    if _answer(f"This takes {devices_text(devices)} out of Defender. Type {devices} to go ahead: ") != str(devices):
+    question = f"This takes {devices_text(devices)} of tenant {shown(view.batch.tenant)} out of Defender."
+    if _answer(f"{question} Type {devices} to go ahead: ") != str(devices):
         raise GuardError(f"Not confirmed; nothing was sent. The plan is kept: batch-offboard run {view.batch.batch_id}")
 
 
@@ -116,28 +118,35 @@ def plan_text(view: PlanView, *, and_then: bool = True) -> str:
         lines += [f"             and {unnamed} more"] if unnamed > 0 else []
     lines += _caution_lines(batch)
     lines += ["", f"  expected duration: {_duration(view.expected)}"]
-    if view.max_devices is not None and devices > view.max_devices:
-        lines.append(
-            f"  `run` will refuse: guards.max_devices allows {view.max_devices}; --max-devices {devices} lifts it."
-        )
-    if and_then and devices:
-        lines.append(f"  next: batch-offboard run {batch.batch_id}")
+    if view.refusals:
+        lines += ["", "  `run` will refuse this plan:", *(f"    {each.why}" for each in view.refusals)]
+        lines.append(f"  next: {_after_refusal(view)}")
+    elif and_then and devices:
+        lifted = "" if view.lifted_to is None else f" --max-devices {view.lifted_to}"
+        lines.append(f"  next: batch-offboard run {batch.batch_id}{lifted}")
     return "\n".join(lines)
 
 
+def _after_refusal(view: PlanView) -> str:
+    """What to do about a plan that the guards refuse. It names no way around them: `run` does, behind its reasons."""
+    whole = next((each.remedy for each in view.refusals if each.guard == WHOLE_TENANT_GUARD), None)
+    return whole or "compare the sheet with what was ordered; `run` says what each guard would need."
+
+
 def _tenant_lines(batch: Batch) -> list[str]:
-    """What the look-up knows of the tenant, or that there was none."""
+    """Which tenant it is, and what the look-up knows of it, or that there was none."""
     why_not, tenant = batch.findings.get("not_looked_up"), batch.findings.get("tenant")
+    named = f"  tenant    {shown(batch.tenant)}"
     if why_not:
-        return [f"  tenant    NOT LOOKED UP: {shown(why_not, 300)}"]
+        return [named, f"  look-up   NOT LOOKED UP: {shown(why_not, 300)}"]
     if tenant and batch.looked_up_at is not None:
         at = local_time(batch.looked_up_at)
-        lines = [f"  tenant    {devices_text(tenant['devices'])}, {tenant['onboarded']} onboarded, looked up {at}"]
+        lines = [named, f"  look-up   {devices_text(tenant['devices'])}, {tenant['onboarded']} onboarded, {at}"]
         no_actions = batch.findings.get("actions_not_read")
         if no_actions:
-            lines.append(f"  tenant    MACHINE ACTIONS NOT READ: {shown(no_actions, 300)}; open ones are not seen")
+            lines.append(f"  look-up   MACHINE ACTIONS NOT READ: {shown(no_actions, 300)}; open ones are not seen")
         return lines
-    return []
+    return [named]
 
 
 def _caution_lines(batch: Batch) -> list[str]:
@@ -197,11 +206,25 @@ def list_text(batches: Sequence[tuple[Batch, Counts]], width: int | None = None)
     table = _batch_table(batches)
     if width is None or max(map(display_width, table.split("\n"))) <= width:
         return table
-    return "\n".join(f"{_briefly(batch)}\n    {_counted(counts)}" for batch, counts in batches)
+    return "\n".join(
+        f"{_briefly(batch)}\n    {shown(batch.source_name)}, {_counted(counts)}" for batch, counts in batches
+    )
 
 
 def _batch_table(batches: Sequence[tuple[Batch, Counts]]) -> str:
-    head = ["batch", "state", "planned", "rows", "submitted", "failed", "in doubt", "pending", "skipped", "source"]
+    head = [
+        "batch",
+        "state",
+        "planned",
+        "rows",
+        "submitted",
+        "failed",
+        "in doubt",
+        "pending",
+        "skipped",
+        "tenant",
+        "source",
+    ]
     lines = [
         [
             batch.batch_id,
@@ -213,6 +236,7 @@ def _batch_table(batches: Sequence[tuple[Batch, Counts]]) -> str:
             str(counts.of(JobState.IN_DOUBT, JobState.SENDING)),
             str(counts.of(JobState.PENDING)),
             str(sum(counts.skipped.values()) + counts.of(JobState.SKIPPED)),
+            shown(batch.tenant),
             shown(batch.source_name),
         ]
         for batch, counts in batches
@@ -221,7 +245,7 @@ def _batch_table(batches: Sequence[tuple[Batch, Counts]]) -> str:
 
 
 def _briefly(batch: Batch) -> str:
-    return f"{batch.batch_id}  {batch.state:<9} {shown(batch.source_name)}"
+    return f"{batch.batch_id}  {batch.state:<9} {shown(batch.tenant)}"
 
 
 def _parts(counts: Counts) -> list[str]:

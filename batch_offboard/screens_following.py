@@ -28,7 +28,8 @@ def confirm_cancel(*, yes: bool, quiet: bool) -> Callable[[Batch, int], None]:
                 f"Nobody is there to confirm that {_actions(actions)} are cancelled; nothing was sent. Say --yes to go "
                 "ahead unasked."
             )
-        sys.stderr.write(f"This keeps up to {devices_text(actions)} in Defender. Type {actions} to go ahead: ")
+        question = f"This keeps up to {devices_text(actions)} of tenant {shown(batch.tenant)} in Defender."
+        sys.stderr.write(f"{question} Type {actions} to go ahead: ")
         sys.stderr.flush()
         if sys.stdin.readline().strip() != str(actions):
             raise GuardError(f"Not confirmed; nothing was sent. To ask again: batch-offboard cancel {batch.batch_id}")

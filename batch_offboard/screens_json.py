@@ -34,6 +34,7 @@ def plan_json(view: PlanView) -> str:
                 for reason, found in view.examples.items()
             },
             "notes": list(view.notes),
+            "tenant_id": view.batch.tenant,
             "tenant": view.batch.findings.get("tenant"),
             "looked_up_at": moment(view.batch.looked_up_at),
             "not_looked_up": view.batch.findings.get("not_looked_up"),
@@ -41,6 +42,7 @@ def plan_json(view: PlanView) -> str:
             "cautions": view.batch.findings.get("cautions", {}),
             "expected_seconds": round(view.expected, 1),
             "max_devices": view.max_devices,
+            "refusals": [{"guard": each.guard, "reason": each.why} for each in view.refusals],
         }
     )
 

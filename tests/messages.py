@@ -79,11 +79,18 @@ def _in_module(path: Path, tree: ast.Module, codes: dict[str, ExitCode | None]) 
         kind = node.func.id
         if kind == "CannotReadError" or (kind == "Refusal" and path.name != "guards.py"):
             continue  # a clause of other sentences; a refusal of one row, which ends no command
-        sentence = node.args[-1] if kind == "Refusal" else node.args[0]
         code = _said_code(node) or codes[kind]
         place = f"{path.relative_to(PACKAGE).as_posix()}:{node.lineno}"
-        for text in _texts(sentence, around, functions):
+        for text in _refused(node, around, functions) if kind == "Refusal" else _texts(node.args[0], around, functions):
             yield Message(place, kind, text, code)
+
+
+def _refused(call: ast.Call, around: ast.AST, functions: dict[str, ast.FunctionDef]) -> Iterator[str]:
+    """What one guard's refusal says, as `guards.refusal_text` puts it together."""
+    _, why, remedy = call.args
+    for reason in _texts(why, around, functions):
+        for step in _texts(remedy, around, functions):
+            yield f"{reason} Nothing was sent. {step}"
 
 
 def _calls(tree: ast.AST, around: ast.AST) -> Iterator[tuple[ast.Call, ast.AST]]:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 from batch_offboard.clock import Moment, iso_utc
 from batch_offboard.gate import CallHistory
 from batch_offboard.jobs import JobState
+from batch_offboard.journal.plans import tenant_of
 from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes, tenants, throttles
 from batch_offboard.journal.store import Journal
 from batch_offboard.plan import Known, Reason
@@ -66,6 +67,11 @@ class Batch:
         """Why it needs a person, if it does."""
         part = f"It was to be sent in part only ({self.chosen})." if self.chosen else ""
         return " ".join(each for each in (self.halted_because, part) if each)
+
+    @property
+    def tenant(self) -> str:
+        """The tenant alone, for people; `scope` names the application as well."""
+        return "rehearsal" if self.simulated else tenant_of(self.scope)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from batch_offboard.guards import (
     Situation,
     clear,
     cleared_before,
+    refusal_text,
 )
 from batch_offboard.protected import Protected, parse_protected
 
@@ -45,7 +46,7 @@ def situation(**changes: Any) -> Situation:
 def refusals(found: Situation, limits: GuardLimits = LIMITS) -> dict[str, str]:
     """The guards that refuse, each with its sentence."""
     cleared = clear(found, limits)
-    return {} if isinstance(cleared, Clearance) else {each.guard: each.sentence for each in cleared}
+    return {} if isinstance(cleared, Clearance) else {each.guard: f"{each.why} {each.remedy}" for each in cleared}
 
 
 def test_a_small_run_is_cleared_for_its_batch_and_with_its_list() -> None:
@@ -62,8 +63,8 @@ def test_a_run_within_max_devices_is_allowed(devices: int) -> None:
 
 def test_a_run_of_one_device_more_is_refused_with_what_would_allow_it() -> None:
     assert refusals(situation(devices=501)) == {
-        "max_devices": "Batch 20261124-0815-kqzt would offboard 501 devices and guards.max_devices allows 500; nothing "
-        "was sent. If all of them are meant, say --max-devices 501."
+        "max_devices": "Batch 20261124-0815-kqzt would offboard 501 devices, and guards.max_devices allows 500. If "
+        "all of them are meant, run it with --max-devices 501."
     }
 
 
@@ -133,7 +134,7 @@ def test_a_sheet_that_holds_the_whole_tenant_is_refused(
     assert list(said) == (["whole_tenant"] if refused else [])
     if refused:
         assert f"holds {matched} of the tenant's {known} devices" in said["whole_tenant"]
-        assert said["whole_tenant"].endswith("If the whole tenant is meant, set guards.max_fleet_percent to 100.")
+        assert said["whole_tenant"].endswith("Make a sheet that lists only the devices to be offboarded.")
 
 
 def test_more_devices_than_are_onboarded_are_no_more_than_all() -> None:
@@ -212,7 +213,6 @@ def test_every_guard_that_refuses_says_so_at_once() -> None:
     said = refusals(found, replace(LIMITS, require_comment=True))
     expected = {"max_devices", "max_devices_per_day", "max_fleet_percent", "whole_tenant", "require_comment"}
     assert set(said) == expected
-    assert all("nothing was sent" in sentence for sentence in said.values())
 
 
 # -- the one way to a clearance --
@@ -276,10 +276,15 @@ def test_whoever_does_what_the_sentences_say_is_let_through(found: Situation, li
             return
         for refusal in cleared:
             if refusal.guard in ("max_devices", "max_devices_per_day"):
-                named = int(re.findall(r"--max-devices (\d+)", refusal.sentence)[0])
-                limits = replace(limits, max_devices=named, max_devices_per_day=None)
-            elif refusal.guard in ("max_fleet_percent", "whole_tenant"):
-                percent = float(re.findall(r"set guards\.max_fleet_percent to (\d+)", refusal.sentence)[0])
+                named = re.findall(r"--max-devices (\d+)", refusal.remedy)
+                if named:
+                    limits = replace(limits, max_devices=int(named[0]), max_devices_per_day=None)
+                else:
+                    found = replace(found, known=5001, onboarded=5001, matched=found.devices)
+            elif refusal.guard == "whole_tenant":
+                found = replace(found, matched=0)
+            elif refusal.guard == "max_fleet_percent":
+                percent = float(re.findall(r"set guards\.max_fleet_percent to (\d+)", refusal.remedy)[0])
                 limits = replace(limits, max_fleet_percent=max(percent, limits.max_fleet_percent))
             elif refusal.guard == "require_comment":
                 found = replace(found, has_comment=True)
@@ -288,6 +293,34 @@ def test_whoever_does_what_the_sentences_say_is_let_through(found: Situation, li
     # More devices than the tenant has onboarded can only be the whole of it.
     assume(found.onboarded is None or found.devices <= found.onboarded)
     assert isinstance(clear(found, limits), Clearance)
+
+
+@given(SITUATIONS, LIMITING)
+def test_a_refusal_gives_every_reason_before_the_first_remedy(found: Situation, limits: GuardLimits) -> None:
+    cleared = clear(found, limits)
+    assume(not isinstance(cleared, Clearance))
+    assert isinstance(cleared, list)
+    text = refusal_text(cleared)
+    reasons, _, remedies = text.partition(" Nothing was sent. ")
+    assert reasons == " ".join(each.why for each in cleared)
+    assert "--max-devices" not in reasons
+    assert "set guards" not in reasons
+    assert remedies
+
+
+@given(SITUATIONS, LIMITING)
+def test_nobody_is_helped_to_offboard_what_looks_like_the_whole_inventory(
+    found: Situation, limits: GuardLimits
+) -> None:
+    cleared = clear(found, limits)
+    assume(not isinstance(cleared, Clearance))
+    assert isinstance(cleared, list)
+    an_export = len({column for column in found.columns if column in PORTAL_COLUMNS}) >= PORTAL_SIGNS
+    unseen = found.known is None and found.onboarded is None and an_export
+    assume(unseen or any(each.guard == "whole_tenant" for each in cleared))
+    text = refusal_text(cleared)
+    assert "--max-devices" not in text
+    assert "set guards" not in text
 
 
 @given(SITUATIONS, LIMITING)

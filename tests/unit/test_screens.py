@@ -102,7 +102,20 @@ def test_batches_are_a_table_where_there_is_room(width: int | None) -> None:
     head, line = screens.list_text([(BATCH, COUNTS)], width).splitlines()
 
     assert head.split() == [
-        *("batch", "state", "planned", "rows", "submitted", "failed", "in", "doubt", "pending", "skipped", "source")
+        *(
+            "batch",
+            "state",
+            "planned",
+            "rows",
+            "submitted",
+            "failed",
+            "in",
+            "doubt",
+            "pending",
+            "skipped",
+            "tenant",
+            "source",
+        )
     ]
     assert line.split() == [
         *(
@@ -116,6 +129,7 @@ def test_batches_are_a_table_where_there_is_room(width: int | None) -> None:
             "0",
             "0",
             "3",
+            "tenant",
             "leavers.csv",
         )
     ]
@@ -123,8 +137,8 @@ def test_batches_are_a_table_where_there_is_room(width: int | None) -> None:
 
 def test_a_batch_is_two_lines_where_there_is_none() -> None:
     assert screens.list_text([(BATCH, COUNTS)], 80).splitlines() == [
-        "20261124-0815-kqzt  finished  leavers.csv",
-        "    30 rows: 25 submitted, 2 failed, 3 skipped by the plan",
+        "20261124-0815-kqzt  finished  tenant",
+        "    leavers.csv, 30 rows: 25 submitted, 2 failed, 3 skipped by the plan",
     ]
 
 

@@ -14,14 +14,15 @@ import batch_offboard
 from batch_offboard import run
 from batch_offboard.errors import BatchOffboardError, ExitCode, GuardError
 from batch_offboard.execution import Terms, work_off
-from batch_offboard.guards import PORTAL_COLUMNS, cleared_before
+from batch_offboard.guards import PORTAL_COLUMNS, cleared_before, refusal_text
 from batch_offboard.planning import Reading
 from batch_offboard.protected import Protected
+from batch_offboard.screens import plan_text
 from tests.virtual import device
 
 if TYPE_CHECKING:
     from batch_offboard.brakes import Halt
-    from batch_offboard.run import RunView
+    from batch_offboard.run import PlanView, RunView
     from batch_offboard.tenancy import Tenancy
     from tests.integration.guards.conftest import MakeOffice
     from tests.virtual import VirtualOffice
@@ -131,9 +132,67 @@ def test_a_sheet_that_is_the_whole_inventory(make_office: MakeOffice, columns: s
     office = make_office(range(few), guards=WIDE | {"max_fleet_percent": 99})
     said = refused(office, office.sheet(range(few), columns=columns if few == 100 else id_first))
     assert f"holds {few} of the tenant's {few} devices" in said
-    assert "set guards.max_fleet_percent to 100" in said
+    assert said.endswith("Nothing was sent. Make a sheet that lists only the devices to be offboarded.")
     office.configure(guards=WIDE)
     assert run_sheet(office, office.sheet(range(few))).exit_code is ExitCode.OK
+
+
+# -- the plan --
+
+
+def planned(office: VirtualOffice, sheet: Path, **options: Any) -> PlanView:
+    with office.desk(**options) as desk:
+        return run.plan(desk, sheet, Reading())
+
+
+@pytest.mark.parametrize("max_devices", [None, 100])
+def test_a_plan_names_every_guard_that_will_refuse_it_and_no_way_around_one(
+    make_office: MakeOffice, max_devices: int | None
+) -> None:
+    office = make_office(range(100), guards={"max_devices": 50, "require_comment": True, "stop_file": "STOP"})
+    (office.folder / "STOP").touch()
+    sheet = office.sheet(range(100))
+    view = planned(office, sheet, max_devices=max_devices)
+    numbers = [] if max_devices else ["max_devices"]
+    assert [each.guard for each in view.refusals] == [
+        "stop_file", *numbers, "max_fleet_percent", "whole_tenant", "require_comment"
+    ]  # fmt: skip
+    text = plan_text(view)
+    assert all(each.why in text for each in view.refusals)
+    assert "--max-devices" not in text
+    assert "batch-offboard run" not in text
+    assert "next: Make a sheet that lists only the devices to be offboarded." in text
+    (office.folder / "STOP").unlink()
+    with office.desk(max_devices=max_devices) as desk, pytest.raises(GuardError) as caught:
+        run.run_batch(desk, view.batch.batch_id, (), office.ears.talk)
+    assert str(caught.value) == refusal_text(view.refusals[1:])
+    assert "--max-devices" not in str(caught.value)
+
+
+def test_a_plan_that_no_guard_refuses_names_the_command_that_runs_it(make_office: MakeOffice) -> None:
+    office = make_office(range(100), guards={"max_devices": 5})
+    view = planned(office, office.sheet(range(6)), max_devices=6)
+    assert view.refusals == []
+    assert plan_text(view).endswith(f"next: batch-offboard run {view.batch.batch_id} --max-devices 6")
+    view = planned(office, office.sheet(range(5), "five.csv"))
+    assert plan_text(view).endswith(f"next: batch-offboard run {view.batch.batch_id}")
+
+
+def test_the_comment_of_a_plan_counts_when_it_is_run(make_office: MakeOffice) -> None:
+    office = make_office(guards={"require_comment": True})
+    view = planned(office, office.sheet(range(3)), comment="CHG0042")
+    assert view.refusals == []
+    with office.desk() as desk:
+        assert run.run_batch(desk, view.batch.batch_id, (), office.ears.talk).exit_code is ExitCode.OK
+
+
+def test_an_export_that_could_not_be_looked_up_is_not_helped_along(make_office: MakeOffice) -> None:
+    office = make_office(guards={"max_devices": 5})
+    columns = ",".join(["Device ID", *sorted({name.title() for name in PORTAL_COLUMNS} - {"Device Id"})])
+    said = refused(office, office.sheet(range(6), columns=columns), lookup=False)
+    assert "guards.max_devices allows 5" in said
+    assert "--max-devices" not in said
+    assert said.endswith("let the devices be looked up first.")
 
 
 # -- the protected list --

@@ -6,12 +6,12 @@ log where the one before left it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Flag, auto
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from batch_offboard import logs
 from batch_offboard.clock import Clock, Moment
@@ -24,19 +24,18 @@ from batch_offboard.journal.store import Journal
 from batch_offboard.journal.writer import JournalWriter
 from batch_offboard.lock import only_process, reading_lock
 from batch_offboard.protocol import (
-    LARGEST_PAGE,
     ApiName,
+    ForeignLinkError,
     Machine,
     MachineAction,
+    Pages,
     Read,
     ReadKind,
     Request,
     action_request,
     actions_request,
     classify_read,
-    following_request,
     machines_request,
-    next_page_by_number,
 )
 from batch_offboard.protocol.actions import action_of
 from batch_offboard.protocol.machines import machine_of
@@ -52,8 +51,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 16.0  # seconds between two tries
 
 TURN_PATIENCE = 300.0  # seconds; another process reads pages for as long, not longer
 TURN_POLL = 0.5  # seconds
-
-MOST_PAGES = 1000  # ten million records: no tenant, but a list that does not end
 
 
 class Unreadable(Flag):
@@ -85,14 +82,6 @@ class StrangeListError(BatchOffboardError):
 
 class EmptyTenantError(ConfigError):
     """The tenant lists no device at all, so its list says nothing of a sheet: another host or tenant must be meant."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What a list holds. `whole` is false if it ran in a circle and may have held more."""
-
-    items: Sequence[Mapping[str, Any]]
-    whole: bool
 
 
 @dataclass(slots=True)
@@ -184,13 +173,13 @@ class Reader:
     async def machines(self) -> list[Machine]:
         """Every machine of the tenant, one record for each ID. Half a list counts as none: a name whose other bearer
         stands on a page that did not come would pass for unique."""
-        listing = await self._list(machines_request(self._tenancy.target.api_url), Unreadable.ALL)
-        if not listing.whole:
+        pages = await self._list(machines_request(self._tenancy.target.api_url), Unreadable.ALL)
+        if not pages.whole:
             raise ReadError(
-                f"The API's list of machines leads in a circle after {len(listing.items)} of them, and the rest is not "
+                f"The API's list of machines leads in a circle after {len(pages.items)} of them, and the rest is not "
                 "known; try again later."
             )
-        found = (machine_of(item) for item in listing.items)
+        found = (machine_of(item) for item in pages.items.values())
         return [machine for machine in found if machine is not None]
 
     async def actions(
@@ -199,9 +188,9 @@ class Reader:
         """The tenant's offboard actions, created `since` (seconds since the epoch) or ever, and whether these are
         certainly all."""
         request = actions_request(self._tenancy.target.api_url, since=since, device_id=device_id)
-        listing = await self._list(request, Unreadable.ACTIONS)
-        found = (action_of(item) for item in listing.items)
-        return [action for action in found if action is not None], listing.whole
+        pages = await self._list(request, Unreadable.ACTIONS)
+        found = (action_of(item) for item in pages.items.values())
+        return [action for action in found if action is not None], pages.whole
 
     async def action(self, action_id: str) -> MachineAction | None:
         """One offboard action, or None if the tenant has none of this ID."""
@@ -209,34 +198,20 @@ class Reader:
         read = await self._call(request, Unreadable.ACTIONS, single=True)
         return action_of(read.items[0]) if read.kind is ReadKind.PAGE else None
 
-    async def _list(self, first: Request, what: Unreadable) -> Listing:
-        """All pages; if one is refused, `what` may not be read. A link to a page that was seen, or a page that holds
-        nothing new, ends the list."""
-        items: dict[str, Mapping[str, Any]] = {}
-        seen = set()
+    async def _list(self, first: Request, what: Unreadable) -> Pages:
+        """All pages of a list; if one is refused, `what` may not be read."""
+        pages = Pages(first)
         request: Request | None = first
         while request is not None:
-            seen.add(request.url)
             read = await self._call(request, what)
-            new = {str(item.get("id")): item for item in read.items if str(item.get("id")) not in items}
-            items |= new
-            request = self._next(first, request, read, len(items))
-            circles = request is not None and (not new or request.url in seen)
-            if circles or len(seen) >= MOST_PAGES:
-                return Listing(list(items.values()), whole=False)
-        return Listing(list(items.values()), whole=True)
-
-    def _next(self, first: Request, request: Request, read: Read, known: int) -> Request | None:
-        if read.next_link:
-            following = following_request(request, read.next_link)
-            if following is None:
+            try:
+                request = pages.take(read)
+            except ForeignLinkError as error:
                 raise StrangeListError(
-                    f"The list at {request.url.partition('?')[0]} names a next page on another host; it was not "
+                    f"The list at {first.url.partition('?')[0]} names a next page on another host; it was not "
                     "followed and nothing was sent. Check api_url and network.proxy."
-                )
-            return following
-        # A full page without a link: the API's own pages disagree on whether one comes.
-        return next_page_by_number(first, known) if len(read.items) >= LARGEST_PAGE else None
+                ) from error
+        return pages
 
     async def _call(self, request: Request, what: Unreadable, *, single: bool = False) -> Read:
         """One answer that says something, after as many calls as that takes. A refusal means `what`."""

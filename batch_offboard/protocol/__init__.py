@@ -7,7 +7,6 @@ Endpoint API (learn.microsoft.com/defender-endpoint/api/…). Statuses decide fi
 from batch_offboard.protocol.actions import FINAL_STATUSES, UNSUCCESSFUL, MachineAction, Token, token_in
 from batch_offboard.protocol.cancel import cancel_request, classify_cancel
 from batch_offboard.protocol.lists import (
-    LARGEST_PAGE,
     Read,
     ReadKind,
     action_request,
@@ -25,6 +24,7 @@ from batch_offboard.protocol.offboard import (
     correlation_token,
     offboard_request,
 )
+from batch_offboard.protocol.paging import ForeignLinkError, Pages
 from batch_offboard.protocol.wire import (
     MAX_BODY,
     Answer,
@@ -38,16 +38,17 @@ from batch_offboard.protocol.wire import (
 
 __all__ = [
     "FINAL_STATUSES",
-    "LARGEST_PAGE",
     "MAX_BODY",
     "MAX_COMMENT",
     "UNSUCCESSFUL",
     "Answer",
     "ApiName",
     "Fault",
+    "ForeignLinkError",
     "Machine",
     "MachineAction",
     "NoAnswer",
+    "Pages",
     "Read",
     "ReadKind",
     "Request",

@@ -26,10 +26,7 @@ from batch_offboard.protocol.wire import (
     server_time,
 )
 
-# get-machines, get-machineactions-collection: at most so many on a page.
-LARGEST_PAGE = 10_000
-
-# 10,000 machines are 15 to 30 MB.
+# A page of 10,000 machines, the most that get-machines puts on one, is 15 to 30 MB.
 LARGEST_LIST = 256 << 20
 
 _API_DOMAINS = ("api.security.microsoft.com", "securitycenter.microsoft.com", "securitycenter.microsoft.us")
@@ -131,7 +128,7 @@ def _origin(address: SplitResult) -> tuple[str, str | None, int | None]:
 
 
 def next_page_by_number(request: Request, skip: int) -> Request:
-    """The page behind the first `skip` items, for a service that filled a page and named no next one."""
+    """The page behind the first `skip` items, for a service that named no next one."""
     parts = urlsplit(request.url)
     query = dict(parse_qsl(parts.query)) | {"$skip": str(skip)}
     return replace(request, url=urlunsplit(parts._replace(query=_query(query))))

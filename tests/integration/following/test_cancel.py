@@ -316,7 +316,7 @@ async def test_actions_are_cancelled_where_the_tenant_cannot_be_read(
     assert any("The actions' statuses are not known" in text for text in world.ears.said_so_far)
 
 
-@pytest.mark.parametrize("fault", ["foreign-link@2-", "500@2-", "401@2-"])
+@pytest.mark.parametrize("fault", ["foreign-link@3-", "500@3-", "401@3-"])
 async def test_a_last_look_that_cannot_be_taken_takes_nothing_from_the_report(
     world: "World", desk_at: DeskAt, fault: str
 ) -> None:

@@ -185,7 +185,7 @@ async def test_each_doubt_waits_for_its_own_hour_and_has_its_own_second_call(wor
     world.check([batch], simulator.tenant)
 
 
-@pytest.mark.parametrize("circles", [(4, 7), (5, 8)])
+@pytest.mark.parametrize("circles", [(7, 11), (8, 13)])
 async def test_no_list_in_a_circle_ends_a_doubt_neither_everybodys_nor_the_devices_own(
     world: "World", circles: tuple[int, int]
 ) -> None:

@@ -105,7 +105,8 @@ async def test_a_look_up_of_another_time_or_of_none_is_made_again(world: "World"
     batch = world.add(range(DEVICES), looked_up_at=looked_up_at)
     async with world.tenant(DEVICES) as simulator:
         await world.work(batch, simulator.url, look=True)
-    assert [call.operation for call in simulator.tenant.calls[:4]] == ["actions", "machines", "actions", "offboard"]
+    first = [call.operation for call in simulator.tenant.calls[:5]]
+    assert first == ["actions", "machines", "machines", "actions", "offboard"]
 
 
 async def test_a_batch_that_wants_no_look_up_gets_none(world: "World") -> None:
@@ -171,7 +172,7 @@ async def test_a_network_that_is_away_leaves_a_plan_and_a_run_that_waits_for_it(
         resumed = await there.command(lambda: run.resume(there, None, [report], there.talk))
         assert resumed.exit_code is ExitCode.OK
     assert report.read_text(encoding="utf-8-sig").count(",submitted,") == DEVICES
-    assert [call.operation for call in simulator.tenant.calls][:3] == ["actions", "machines", "actions"]
+    assert [call.operation for call in simulator.tenant.calls][:4] == ["actions", "machines", "machines", "actions"]
     world.check([view.batch], simulator.tenant)
 
 
@@ -207,7 +208,7 @@ async def test_machines_are_used_where_only_their_actions_may_not_be_read(
     findings = world.batch(ended.batch.batch_id).findings
     assert not findings.get("not_looked_up")
     assert "the tenant's machine actions" in findings["actions_not_read"]
-    assert [call.operation for call in simulator.tenant.calls] == ["machines", "actions", "offboard", "offboard"]
+    assert [call.operation for call in simulator.tenant.calls] == ["machines"] * 2 + ["actions"] + ["offboard"] * 2
 
 
 async def test_a_plan_looked_up_again_uses_machines_whose_actions_may_not_be_read(world: "World") -> None:
@@ -230,7 +231,7 @@ async def test_without_a_look_up_the_tenant_is_not_read_before_it_is_sent_to(
         desk = desk_at(simulator.url, lookup=False)
         ended = await desk.command(lambda: run.run_sheet(desk, sheet, Reading(), [tmp_path / "out.csv"], desk.talk))
     assert ended.exit_code is ExitCode.OK
-    assert [call.operation for call in simulator.tenant.calls] == ["offboard"] * DEVICES + ["actions"]
+    assert [call.operation for call in simulator.tenant.calls] == ["offboard"] * DEVICES + ["actions"] * 2
 
 
 async def test_ctrl_c_ends_the_look_before_sending_at_once(

@@ -116,7 +116,7 @@ async def test_what_a_run_reads_is_in_the_journal_before_it_is_on_the_wire(world
             simulator.tenant.start(device(number), "an old one", ORIGIN - 1e6)
         assert await world.work(batch, simulator.url, look=True) is None
     calls = simulator.tenant.calls
-    assert [call.operation for call in calls[:11]] == ["actions"] + ["machines"] * 5 + ["actions"] * 5
-    assert [call.operation for call in calls[-5:]] == ["actions"] * 5
-    assert len(world.calls("read")) == 16
+    assert [call.operation for call in calls[:13]] == ["actions"] + ["machines"] * 6 + ["actions"] * 6
+    assert [call.operation for call in calls[-6:]] == ["actions"] * 6
+    assert len(world.calls("read")) == 1 + 6 + 6 + 6
     world.check([batch], simulator.tenant)

@@ -85,7 +85,7 @@ async def test_a_401_to_a_read_renews_the_token_once(world: "World") -> None:
         assert len(await reader.machines()) == 3
         await reader.actions()
     assert tokens.renewals == 1
-    assert [call.status for call in simulator.tenant.calls] == [401, 200, 200]
+    assert [call.status for call in simulator.tenant.calls] == [401, 200, 404, 200]
 
 
 @pytest.mark.parametrize(("values", "calls"), [(("one", "two", "three"), 2), (("one",), 1)])
@@ -125,7 +125,7 @@ async def test_a_429_to_a_read_is_waited_for_as_told_and_by_reads_alone(world: "
     calls = simulator.tenant.calls
     assert max(call.at for call in calls if call.method == "POST") < ORIGIN + 30
     reads = [call for call in calls if call.method == "GET"]
-    assert [call.status for call in reads] == [200, 429, 200]
+    assert [call.status for call in reads] == [200, 429, 404, 200, 200]
     assert 600 <= reads[2].at - reads[1].at < 602
     assert "The API asks to wait 600 s before the tenant is read on." in world.ears.said_so_far
     world.check([batch], simulator.tenant)
@@ -157,7 +157,7 @@ async def test_a_wait_that_was_asked_of_reads_outlives_the_process(world: "World
             await asyncio.gather(reading, return_exceptions=True)
         async with world.tenancy(simulator.url) as tenancy, tenancy.reader() as reader:
             await reader.machines()
-    one, two = simulator.tenant.calls
+    one, two, _ = simulator.tenant.calls
     assert 300 <= two.at - one.at < 302
     world.check([], simulator.tenant)
 
@@ -187,7 +187,7 @@ async def test_a_read_that_fails_three_times_is_made_a_fourth_time(world: "World
         tenancy.reader() as reader,
     ):
         assert len(await reader.machines()) == 12
-    assert gaps([call.at for call in simulator.tenant.calls]) == [1, 2, 4]
+    assert gaps([call.at for call in simulator.tenant.calls[:4]]) == [1, 2, 4]
     world.check([], simulator.tenant)
 
 

@@ -38,8 +38,8 @@ async def test_several_readers_take_turns_and_share_the_windows(world: "World", 
 
         await asyncio.gather(*(command() for _ in range(readers)))
     calls = simulator.tenant.calls
-    assert [call.query for call in calls] == ["", "$skip=10", "$skip=20", "$skip=30"] * 2 * readers
-    assert {call.status for call in calls} == {200}
+    assert [call.query for call in calls] == ["", "$skip=10", "$skip=20", "$skip=30", "$skip=40"] * 2 * readers
+    assert {call.status for call in calls if call.query != "$skip=40"} == {200}
     read = world.calls("read")
     assert all(one.ended_at <= two.started_at for one, two in pairwise(read))
     world.check([], simulator.tenant, limits=SMALL)
@@ -55,7 +55,7 @@ async def test_who_waits_for_longer_than_anybody_reads_is_told_who_reads(world: 
         assert TURN_PATIENCE <= asyncio.get_running_loop().time() <= TURN_PATIENCE + 1
         assert simulator.tenant.calls == []
         await read_pages(tenancy)
-    assert len(simulator.tenant.calls) == 1
+    assert len(simulator.tenant.calls) == 2
 
 
 async def test_who_is_stopped_while_waiting_for_the_turn_leaves_it_to_the_others(
@@ -68,8 +68,8 @@ async def test_who_is_stopped_while_waiting_for_the_turn_leaves_it_to_the_others
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
         await read_pages(tenancy)
-        assert asyncio.get_running_loop().time() < 11
-    assert len(simulator.tenant.calls) == 1
+        assert asyncio.get_running_loop().time() < 12
+    assert len(simulator.tenant.calls) == 2
 
 
 async def test_a_reader_that_fails_gives_the_turn_back(world: "World", tmp_path: Path) -> None:
@@ -79,5 +79,5 @@ async def test_a_reader_that_fails_gives_the_turn_back(world: "World", tmp_path:
     ):
         await asyncio.gather(read_pages(tenancy), return_exceptions=True)
         await read_pages(tenancy)
-        assert asyncio.get_running_loop().time() < 3
-    assert [call.status for call in simulator.tenant.calls] == [400, 200]
+        assert asyncio.get_running_loop().time() < 4
+    assert [call.status for call in simulator.tenant.calls] == [400, 200, 404]

@@ -7,7 +7,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batch_offboard.protocol import (
-    LARGEST_PAGE,
     Request,
     action_request,
     actions_request,
@@ -188,10 +187,6 @@ def test_a_host_on_a_port_of_its_own_is_followed_there_only() -> None:
 def test_the_usual_port_may_be_named_or_not_where_nothing_is_encrypted() -> None:
     for host, link in [("127.0.0.1", "127.0.0.1:80"), ("127.0.0.1:80", "127.0.0.1")]:
         assert following_request(machines_request(f"http://{host}"), f"http://{link}/api/machines") is not None
-
-
-def test_a_page_holds_what_the_api_documents() -> None:
-    assert LARGEST_PAGE == 10_000
 
 
 ANY_LINK = st.one_of(

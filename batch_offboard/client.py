@@ -52,7 +52,6 @@ class ApiClient:
                 "check api_url."
             )
         headers = {**request.headers, "Authorization": f"Bearer {await self._token()}"}
-        trace = SimpleNamespace(sent=False)
         try:
             async with self._session.request(
                 request.method,
@@ -63,11 +62,11 @@ class ApiClient:
                 proxy=self._way.proxy,
                 proxy_headers=self._way.passport,
                 timeout=_timeout(self._seconds * request.patience),
-                trace_request_ctx=trace,
+                trace_request_ctx=slot,
             ) as response:
                 return await _answer(response, request.largest_answer)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return _no_answer(error, self._way.proxy, sent=trace.sent)
+            return _no_answer(error, self._way.proxy, sent=slot.sent)
 
 
 @asynccontextmanager
@@ -108,11 +107,11 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
 
 
 def _watch_for_first_byte() -> aiohttp.TraceConfig:
-    """Notes on the request's context whether its headers were handed to the network."""
+    """Notes on the request's slot that its headers are about to be handed to the network."""
     watch = aiohttp.TraceConfig()
 
     async def note(_session: Any, context: SimpleNamespace, _sent: Any) -> None:
-        context.trace_request_ctx.sent = True
+        context.trace_request_ctx.sent = True  # the slot
 
     watch.on_request_headers_sent.append(note)
     return watch

@@ -74,18 +74,18 @@ async def work_off(
     """Submit every pending job of the batch that the guards have cleared; the caller holds the lock. Returns why it
     stopped early, if it did."""
     terms = terms or Terms()
-    journal, clock = tenancy.journal, tenancy.clock
-    journal.prepare(batch.key, batch.scope_key, clock.now(), terms.command, terms.chosen)
-    journal.hold_reserve()
-    logs.info("run begun", batch=batch.batch_id, command=terms.command, tenant=batch.scope, simulated=batch.simulated)
-    halt: Halt | None = Halt("The program met an unforeseen error.", ExitCode.UNFINISHED)
-    try:
-        halt = await _Shift(tenancy, batch, clearance, observer, terms).work()
-    except BatchOffboardError as error:
-        halt = Halt(str(error), error.exit_code)
-        raise
-    finally:
-        _close(journal, batch, clock, halt, terms.command)
+    with tenancy.journal.reserve():
+        tenancy.journal.prepare(batch.key, batch.scope_key, tenancy.clock.now(), terms.command, terms.chosen)
+        begun = {"batch": batch.batch_id, "command": terms.command, "tenant": batch.scope}
+        logs.info("run begun", **begun, simulated=batch.simulated)
+        halt: Halt | None = Halt("The program met an unforeseen error.", ExitCode.UNFINISHED)
+        try:
+            halt = await _Shift(tenancy, batch, clearance, observer, terms).work()
+        except BatchOffboardError as error:
+            halt = Halt(str(error), error.exit_code)
+            raise
+        finally:
+            await _close(tenancy, batch, halt, terms.command)
     return halt
 
 
@@ -212,24 +212,30 @@ class _Shift:
             self._looking.cancel()
 
 
-def _close(journal: Journal, batch: Batch, clock: Clock, halt: Halt | None, command: str) -> None:
-    """Leave nothing in `sending`: what was given up is in doubt from now on.
+async def _close(tenancy: Tenancy, batch: Batch, halt: Halt | None, command: str) -> None:
+    """Leave nothing in `sending`: what nobody knows the answer of is in doubt from now on.
 
-    A journal that cannot be written any more is settled by the next process; the first error is the one to tell.
+    Behind everything that the writer was given, so that no answer that has come is taken for one that has not. A
+    journal that cannot be written any more is settled by the next process; the first error is the one to tell.
     """
-    journal.give_up_reserve()
+    await tenancy.writer.written()
+    tenancy.journal.give_up_reserve()
     with suppress(JournalError):
-        journal.rescue(batch.scope_key, clock.now())
-        journal.end_batch(batch.key, clock.now(), halt.reason if halt else "", held=halt is not None and halt.held)
-        ended = {
-            "batch": batch.batch_id,
-            "command": command,
-            "reason": halt.reason if halt else "",
-            "jobs": dict(count(journal, batch.key).jobs),
-        }
-        journal.record(Kind.ENDED, clock.now().wall, ended)
-        (logs.warning if halt else logs.info)("run ended", **ended)
-        logs.info("audit", anchor=str(last_anchor(journal)))
+        await tenancy.writer.run(_write_end, tenancy.journal, batch, tenancy.clock, halt, command)
+
+
+def _write_end(journal: Journal, batch: Batch, clock: Clock, halt: Halt | None, command: str) -> None:
+    journal.rescue(batch.scope_key, clock.now())
+    journal.end_batch(batch.key, clock.now(), halt.reason if halt else "", held=halt is not None and halt.held)
+    ended = {
+        "batch": batch.batch_id,
+        "command": command,
+        "reason": halt.reason if halt else "",
+        "jobs": dict(count(journal, batch.key).jobs),
+    }
+    journal.record(Kind.ENDED, clock.now().wall, ended)
+    (logs.warning if halt else logs.info)("run ended", **ended)
+    logs.info("audit", anchor=str(last_anchor(journal)))
 
 
 def _to_show(journal: Journal, batch: int, selection: Selection | None) -> Counts:

@@ -34,12 +34,14 @@ class CallHistory:
 
 
 class Slot:
-    """The right to make one call. Whoever sends shows it and thereby uses it up."""
+    """The right to make one call. Whoever sends shows it and thereby uses it up, and sets `sent` before the first byte
+    leaves: as long as it is false, the server cannot have seen anything of the call."""
 
-    __slots__ = ("_used", "taken_at")
+    __slots__ = ("_used", "sent", "taken_at")
 
     def __init__(self, taken_at: Moment) -> None:
         self.taken_at = taken_at
+        self.sent = False
         self._used = False
 
     def use(self) -> None:

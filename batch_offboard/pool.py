@@ -7,10 +7,11 @@ SQL.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 from batch_offboard.brakes import Brakes, Halt
 from batch_offboard.clock import Clock, Moment
@@ -21,6 +22,12 @@ from batch_offboard.jobs import NEXT_STATE, CallOutcome, Job, JobState, Verdict
 # After a connection that could not be made, everybody waits; each further failure doubles the wait.
 FIRST_PAUSE = 1.0  # seconds
 LONGEST_PAUSE = 60.0  # seconds
+
+# What a call comes to whose intent was written and of which nothing was sent.
+_STOPPED = CallOutcome(Verdict.NOT_SENT, code="Interrupted", message="The run was stopped before the call was made.")
+_RENEWING = CallOutcome(
+    Verdict.NOT_SENT, code="SignIn", message="The sign-in was being renewed; it is made afterwards."
+)
 
 
 class JobStore(Protocol):
@@ -59,7 +66,7 @@ def no_objection() -> Halt | None:
 
 
 class Pool:
-    """Runs once. `drain` and `stop` may be called at any time from the event loop's thread.
+    """Runs once. `drain` and `stop` may be called at any time, as callbacks of the event loop.
 
     `check` is asked right before each call begins, when all waiting is over; with a Halt it begins no more.
     """
@@ -82,18 +89,21 @@ class Pool:
         self._ready: deque[Job] = deque()
         self._exhausted = False
         self._in_flight: set[asyncio.Task[None]] = set()
+        self._can_be_given_up: set[asyncio.Task[Any]] = set()  # of those in flight that wait for somebody else
         self._calling: set[Slot] = set()  # of those in flight whose outcome is not known yet
         self._landed = asyncio.Event()
         self._dispatching: asyncio.Task[None] | None = None
         self._halt: Halt | None = None
         self._error: BaseException | None = None
         self._renewals = 0
-        self._renewing = False
+        self._signed_in = asyncio.Event()  # not set while the sign-in is being renewed
+        self._signed_in.set()
         self._pause = FIRST_PAUSE
         self._paused_at = float("-inf")
 
     async def run(self) -> Halt | None:
-        """Returns when every job has ended, or when the run was halted and the calls in flight have ended."""
+        """Returns when every job has ended, or when the run was halted and the calls in flight have ended; what they
+        came to is durable then, or JournalError is raised."""
         self._dispatching = asyncio.create_task(self._dispatch())
         await asyncio.wait([self._dispatching])
         if not self._dispatching.cancelled() and (error := self._dispatching.exception()) is not None:
@@ -109,20 +119,22 @@ class Pool:
         return self._halt
 
     def drain(self, halt: Halt) -> None:
-        """Begin nothing new; calls in flight are finished. The first reason is the one that counts."""
+        """Begin nothing new, not even a call whose intent is written and of which nothing has left; calls in flight are
+        finished. The first reason is the one that counts."""
         self._halt = self._halt or halt
         if self._dispatching is not None:
             self._dispatching.cancel()
 
     def stop(self, halt: Halt) -> None:
-        """End now: calls in flight are given up, their jobs are in doubt."""
+        """End now: calls in flight are given up, and their jobs are in doubt if anything of them may have left. What is
+        known is still written, however long the journal takes."""
         self.drain(halt)
-        for task in self._in_flight:
+        for task in self._can_be_given_up:
             task.cancel()
 
     async def _dispatch(self) -> None:
         while (job := await self._next_job()) is not None:
-            slot = await self._gate.acquire()
+            slot = await self._slot()
             halt = self._check()
             if halt is not None:
                 self._gate.give_back(slot)
@@ -132,6 +144,16 @@ class Pool:
             self._calling.add(slot)
             self._in_flight.add(task)
             task.add_done_callback(partial(self._land, slot))
+
+    async def _slot(self) -> Slot:
+        """A slot, at a moment at which no sign-in is being renewed: a call that began then would fail like the one
+        that is renewed for."""
+        while True:
+            await self._signed_in.wait()
+            slot = await self._gate.acquire()
+            if self._signed_in.is_set():
+                return slot
+            self._gate.give_back(slot)
 
     async def _next_job(self) -> Job | None:
         """The next job when there is room for it; None when all have ended."""
@@ -172,39 +194,63 @@ class Pool:
         """
         job = replace(job, attempts=job.attempts + 1)
         try:
-            await asyncio.shield(self._store.start(job, slot.taken_at))
+            await self._store.start(job, slot.taken_at)
             self._watcher.began(job)
             renewals = self._renewals
-            outcome = await self._call(job, slot)
+            not_made = self._speaks_against_calls()
+            outcome = not_made or await self._call(job, slot)
         finally:
             at = self._gate.release(slot)
         outcome = self._brakes.examine(outcome, job.device_id)
-        slower = self._obey(outcome, slot)
+        slower = False if not_made else self._obey(outcome, slot)
         goes_on = NEXT_STATE.get(outcome.verdict) is JobState.PENDING  # with another attempt
         writing = asyncio.ensure_future(self._store.end(job, at, outcome, slower=slower))
         try:
-            await self._draw_conclusions(outcome, renewals)
+            if not not_made:
+                await self._draw_conclusions(outcome, renewals)
             if not goes_on:
                 self._make_room(slot)
         finally:
-            # A cancelled task still writes what it knows: the answer has come.
-            await asyncio.shield(writing)
+            await writing
         self._watcher.ended(job, outcome)
         if goes_on:  # before any other, and not before this attempt has ended
             self._ready.appendleft(job)
 
+    def _speaks_against_calls(self) -> CallOutcome | None:
+        """What has come up while an intent was being written, as the outcome of a call that is not made after all."""
+        if self._halt is not None:
+            return _STOPPED
+        return None if self._signed_in.is_set() else _RENEWING
+
+    @contextmanager
+    def _given_up_by_stop(self) -> Iterator[None]:
+        """Inside the block `stop` cancels the task, and nowhere else: what it knows it writes."""
+        task = cast("asyncio.Task[Any]", asyncio.current_task())  # a coroutine always runs in one
+        self._can_be_given_up.add(task)
+        try:
+            yield
+        except asyncio.CancelledError:
+            task.uncancel()
+            raise
+        finally:
+            self._can_be_given_up.discard(task)
+
     async def _call(self, job: Job, slot: Slot) -> CallOutcome:
         try:
-            return await self._sender.send(job, slot)
+            with self._given_up_by_stop():
+                return await self._sender.send(job, slot)
         except asyncio.CancelledError:
+            if not slot.sent:
+                return _STOPPED
             message = "The run was stopped while the call was under way; it may have been carried out."
             return CallOutcome(Verdict.IN_DOUBT, code="Interrupted", message=message)
         except SignInError as error:
             self.drain(Halt(str(error), error.exit_code))
             return CallOutcome(Verdict.NOT_SENT, code="SignIn", message=str(error))
-        except Exception as error:  # noqa: BLE001  # nobody knows how far the call got
+        except Exception as error:  # noqa: BLE001  # how far the call got, only its slot can tell
             self._fail(error)
-            return CallOutcome(Verdict.IN_DOUBT, code="InternalError", message=type(error).__name__)
+            verdict = Verdict.IN_DOUBT if slot.sent else Verdict.NOT_SENT
+            return CallOutcome(verdict, code="InternalError", message=type(error).__name__)
 
     def _obey(self, outcome: CallOutcome, slot: Slot) -> bool:
         """What the answer asks of everybody takes effect before it is written down; true if the pace goes down."""
@@ -230,20 +276,21 @@ class Pool:
     async def _draw_conclusions(self, outcome: CallOutcome, renewals: int) -> None:
         """`renewals`: how often the sign-in had been renewed when the call began, and so which token it had."""
         refused = outcome.verdict is Verdict.UNAUTHORIZED
-        old_token = refused and (self._renewing or renewals < self._renewals)
+        old_token = refused and (not self._signed_in.is_set() or renewals < self._renewals)
         halt = None if old_token else self._brakes.note(outcome, self._clock.now().ticks)
         if halt is not None:
             self.drain(halt)
-        elif refused and not old_token:
+        elif refused and not old_token and self._halt is None:
             await self._renew_sign_in()
 
     async def _renew_sign_in(self) -> None:
-        """Once for all calls that the old token failed."""
-        self._renewing = True
+        """Once for all calls that the old token failed; meanwhile none begins."""
+        self._signed_in.clear()
         try:
-            await self._sender.renew_sign_in()
+            with suppress(asyncio.CancelledError), self._given_up_by_stop():
+                await self._sender.renew_sign_in()
         except SignInError as error:
             self.drain(Halt(str(error), error.exit_code))
         finally:
-            self._renewing = False
             self._renewals += 1
+            self._signed_in.set()

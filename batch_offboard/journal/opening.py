@@ -62,12 +62,12 @@ def told(path: Path) -> Iterator[None]:
 
 def _sentence(reason: str) -> str:
     remedies = {
-        "disk is full": "cannot be written because the disk is full; free some space, then `resume`.",
-        "readonly database": "cannot be written because it is read-only; change that, then `resume`.",
+        "disk is full": "cannot be written because the disk is full; free some space, then try again.",
+        "readonly database": "cannot be written because it is read-only; change that, then try again.",
         "not a database": "is not a journal, or is damaged; restore it from a backup or name another with --journal.",
         "malformed": "is damaged; restore it from a backup, and look for its latest calls in the portal.",
-        "is locked": "is held by another program; close it, then `resume`.",
-        "disk I/O error": "cannot be written because the disk reports an error; check the disk, then `resume`.",
+        "is locked": "is held by another program; close it, then try again.",
+        "disk I/O error": "cannot be written because the disk reports an error; check the disk, then try again.",
     }
     remedy = next((words for sign, words in remedies.items() if sign in reason), None)
     return (

@@ -83,7 +83,7 @@ class Journal:
         """SQLite goes on in a file that has lost its name, and all that it keeps would be gone with the process."""
         if file_at(self.path) != self._file:
             raise JournalError(
-                f"The journal {self.path} was deleted or replaced while it was in use; put it back, then `resume`. "
+                f"The journal {self.path} was deleted or replaced while it was in use; put it back, then try again. "
                 "Nothing more is sent."
             )
 
@@ -297,8 +297,17 @@ class Journal:
         with self.reading() as connection:
             return [Job(*line) for line in connection.execute(statement)]
 
-    def hold_reserve(self) -> None:
-        """Set space aside for the outcomes of calls in flight; without space for it, the disk is full already."""
+    @contextmanager
+    def reserve(self) -> Iterator[None]:
+        """While the block runs, space is set aside for the outcomes of calls in flight. JournalError, and nothing left
+        behind, if there is none: the disk is full already."""
+        try:
+            self._hold_reserve()
+            yield
+        finally:
+            self.give_up_reserve()
+
+    def _hold_reserve(self) -> None:
         try:
             with self._reserve.open("wb") as file:
                 file.write(os.urandom(RESERVE))  # nothing that a file system could compress away

@@ -35,8 +35,7 @@ class JournalWriter:
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
-        if self._committing is not None:
-            await self._committing
+        await self.written()
         self._thread.shutdown()
 
     def write(self, line: Start | End) -> asyncio.Future[None]:
@@ -50,9 +49,14 @@ class JournalWriter:
         return done
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Any other work on the journal, in the same thread and so in order with the writes."""
+        """Any other work on the journal, in the same thread and so behind the writes that were begun; see `written`."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, lambda: work(*args, **kwargs))
+
+    async def written(self) -> None:
+        """Done when every line that was given so far is durable, or its waiter has been told that it is not."""
+        while self._committing is not None:
+            await asyncio.shield(self._committing)
 
     async def _commit_all(self) -> None:
         try:

@@ -40,7 +40,7 @@ class ReadyToken:
         fresh = self._read_in_a_run()
         if self._secret is not None and fresh.reveal() == self._secret.reveal():
             raise SignInError(
-                f"The API does not accept the access token ({self._named}); get a new one, then `resume`."
+                f"The API does not accept the access token ({self._named}); get a new one, then try again."
             )
         self._take(fresh)
 

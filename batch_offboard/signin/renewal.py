@@ -148,7 +148,7 @@ class KeptToken:
         if refused and self._held and refused.token.reveal() == self._held.token.reveal():
             raise SignInError(
                 "The API does not accept the token, and the sign-in gives the same one again; a permission that was "
-                "granted just now can take hours to appear in it. Wait, then `resume`."
+                "granted just now can take hours to appear in it. Wait, then try again."
             )
 
     def _asking(self) -> Applicant:
@@ -218,5 +218,7 @@ def _check(claims: Claims, expected: Expected) -> None:
 def _again(failure: SignInError | None) -> SignInError:
     """A failure that was kept, for one more caller."""
     return (
-        SignInError("The token has ended; `resume` signs in anew.") if failure is None else type(failure)(str(failure))
+        SignInError("The token has ended; try again, to sign in anew.")
+        if failure is None
+        else type(failure)(str(failure))
     )

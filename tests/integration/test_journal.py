@@ -597,10 +597,22 @@ def test_a_job_that_is_being_sent_shows_as_in_doubt_to_whoever_looks(journal: Jo
 @pytest.mark.fault(31, "The outcome is written in the space kept for this.")
 def test_the_reserve_is_given_up_when_a_commit_has_failed(journal: Journal) -> None:
     batch = add(journal, [row(2)])
-    journal.hold_reserve()
     reserve = journal.path.with_name("journal.db.reserve")
-    assert reserve.stat().st_size == 1 << 20
-    start(journal, batch, 2)
-    journal.commit_at_last(End(batch.key, batch.scope_key, 2, 1, at(1), ACCEPTED))
-    assert not reserve.exists()
+    with journal.reserve():
+        assert reserve.stat().st_size == 1 << 20
+        start(journal, batch, 2)
+        journal.commit_at_last(End(batch.key, batch.scope_key, 2, 1, at(1), ACCEPTED))
+        assert not reserve.exists()
     assert states(journal, batch) == {2: Outcome.SUBMITTED}
+
+
+def test_a_reserve_that_there_is_no_room_for_leaves_nothing_behind(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(JournalError, match="has no space left"), journal.reserve():
+        raise AssertionError("nothing may begin without it")
+    assert not journal.path.with_name("journal.db.reserve").exists()

@@ -78,7 +78,7 @@ async def test_a_journal_that_has_become_read_only_is_named_with_the_remedy(worl
     batch = world.add(range(DEVICES))
     with closing(world.journal.engine.raw_connection()) as connection:
         connection.execute("PRAGMA query_only = ON")
-    with pytest.raises(JournalError, match="because it is read-only; change that, then `resume`"):
+    with pytest.raises(JournalError, match="because it is read-only; change that, then try again"):
         begin(world.journal, batch, 2)
     assert pending(world, batch)
 
@@ -93,7 +93,7 @@ async def test_a_journal_that_another_program_holds_is_waited_for_and_then_named
     world.journal = Journal(world.journal.path)
     with closing(sqlite3.connect(world.journal.path, isolation_level=None)) as scanner:
         scanner.execute("BEGIN IMMEDIATE")
-        with pytest.raises(JournalError, match="is held by another program; close it, then `resume`"):
+        with pytest.raises(JournalError, match="is held by another program; close it, then try again"):
             begin(world.journal, batch, 2)
         assert pending(world, batch)
         scanner.execute("ROLLBACK")

@@ -69,7 +69,7 @@ class Tokens:
     async def renew(self) -> None:
         self.renewals += 1
         if len(self._values) == 1:
-            raise SignInError("The API does not accept the access token; get a new one, then `resume`.")
+            raise SignInError("The API does not accept the access token; get a new one, then try again.")
         self._values.pop(0)
 
 

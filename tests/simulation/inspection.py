@@ -1,6 +1,6 @@
 """What must hold between the wire, the tenant's record, the journal and the reports: each a check with a name.
 
-The numbers are those of the invariants that the checks stand for (I1 to I18). A check that depends on the tenant's
+The numbers are those of the invariants that the checks stand for (I1 to I20). A check that depends on the tenant's
 list telling the truth in time, or on the calendar after a restart of the computer, says so.
 """
 
@@ -279,6 +279,8 @@ class Inspector:
     def command_ended(self, name: str, ended: Ended, process: Process) -> None:
         if self.journal.exists() and self.journal.stat().st_size:
             self._nobody_is_offboarded_twice()
+            self._doubts_have_left(process)
+            self._no_reserve_is_left(ended)
         error = ended.error
         if error is not None and not isinstance(error, (BatchOffboardError, KeyboardInterrupt)):
             self.found("errors", "every error is one of ours", f"{name} ended with {error!r}")
@@ -329,6 +331,25 @@ class Inspector:
         ordered = sorted(actions, key=lambda each: each.created)
         ends = [each.created for each in ordered[1:]] + [float("inf")]
         return [each for each, end in zip(ordered, ends, strict=True) if each.status(end) not in _IN_VAIN]
+
+    def _doubts_have_left(self, process: Process) -> None:
+        """What a living process calls unclear was on the wire; only the rescue of a dead one's calls cannot know."""
+        if process.was_struck:
+            return
+        statement = (
+            "SELECT jobs.device_id, count(*) FROM calls JOIN jobs ON calls.batch = jobs.batch AND calls.row = jobs.row"
+            " WHERE calls.api = 'offboard' AND calls.verdict = 'in_doubt' AND calls.message NOT LIKE ?"
+            " GROUP BY jobs.device_id"
+        )
+        left = Counter(each.path for each in self.net.record.exchanges if each.method == "POST")
+        for device, number in self._ask(statement, "The program ended while%"):
+            if number > left[f"/api/machines/{device}/offboard"]:
+                self.found("I19", "only what has left is in doubt", f"{device}: {number} doubts")
+
+    def _no_reserve_is_left(self, ended: Ended) -> None:
+        at_work = any(each.is_running for each in self.host.processes)
+        if not ended.killed and not at_work and list(self.journal.parent.glob("*.reserve")):
+            self.found("I20", "a command that ends gives its reserve up", "it is still there")
 
     def _requests_and_record_agree(self) -> None:
         """What the tenant saw is what left here, and no token was used for two calls."""

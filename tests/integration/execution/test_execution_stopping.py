@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batch_offboard.audit import Kind
 from batch_offboard.brakes import Halt
-from batch_offboard.errors import ExitCode
+from batch_offboard.errors import ExitCode, JournalError
 from batch_offboard.execution import Terms
+from batch_offboard.journal.audited import records
 from batch_offboard.journal.reading import find_batch
 from batch_offboard.quota import QuotaLimits
 from batch_offboard.report import Outcome
@@ -223,3 +225,39 @@ async def test_a_persons_ctrl_c_holds_the_batch_and_that_of_a_service_does_not(
     finished = find_batch(world.journal, batch.batch_id)
     assert finished is not None
     assert (finished.state, finished.held) == ("finished", False)
+
+
+async def test_without_space_for_the_reserve_the_batch_is_as_it_was_before(world: "World") -> None:
+    batch = world.add(range(3))
+    in_the_way = world.journal.path.with_name("journal.db.reserve")
+    in_the_way.mkdir()
+    async with world.tenant(3) as simulator:
+        with pytest.raises(JournalError, match="has no space left"):
+            await world.work(batch, simulator.url)
+        assert world.batch("batch-1") == batch
+        assert [each.kind for each in records(world.journal)] == [Kind.PLANNED]
+        in_the_way.rmdir()
+        assert await world.work(batch, simulator.url) is None
+    assert not in_the_way.exists()
+    assert world.outcomes(batch) == {Outcome.SUBMITTED: 3}
+
+
+@pytest.mark.parametrize("way", ["drained", "by an error"])
+async def test_every_run_that_began_has_its_end_in_the_audit_record_and_gives_the_reserve_up(
+    world: "World", interrupted: Interrupted, way: str
+) -> None:
+    batch = world.add(range(3))
+
+    def check() -> Halt | None:
+        raise JournalError("The disk is full.")
+
+    async with world.tenant(3, latency=(0.5, 1.5)) as simulator:
+        if way == "drained":
+            await interrupted(world.work(batch, simulator.url), 1.0)
+        else:
+            with pytest.raises(JournalError):
+                await world.work(batch, simulator.url, terms=Terms(SPEED, check=check))
+    kinds = [each.kind for each in records(world.journal)]
+    assert kinds.count(Kind.STARTED) == kinds.count(Kind.ENDED) == 1
+    assert world.batch("batch-1").state == "stopped"
+    assert not world.journal.path.with_name("journal.db.reserve").exists()

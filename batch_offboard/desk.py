@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self, TypeVar
 from batch_offboard import logs
 from batch_offboard.brakes import Halt
 from batch_offboard.clock import Clock, LoopClock, SystemClock
-from batch_offboard.config import Config, Log, load_config
+from batch_offboard.config import Config, Inbox, Log, load_config
 from batch_offboard.config.loading import is_configured
 from batch_offboard.errors import BusyError, ConfigError, ExitCode, GuardError, UsageError
 from batch_offboard.fasttime import loop_factory
@@ -169,6 +169,10 @@ class Desk:
                 f"The protected list {path} (guards.protected) {_predicate(why)}; nothing was sent. Mend the list, or "
                 "take the key out of the configuration."
             ) from error
+
+    def inbox_keys(self) -> Inbox:
+        """How the configuration wants the sheets of an inbox to be read."""
+        return self.config.inbox if self.config else Inbox()
 
     def target(self) -> Target:
         """The real tenant, once for all that a command does there; without a configuration there is none."""

@@ -111,10 +111,26 @@ class Inbox:
             raise InboxError(_cannot_move(sheet, place.parent, error)) from error
 
 
-def is_open_elsewhere(sheet: Path) -> bool:
-    """Whether a spreadsheet program or a browser says, by the file that it puts beside it, that it is not done."""
-    halves = (f"{sheet.name}{suffix}" for suffix in HALF_SUFFIXES)
-    return any(sheet.with_name(name).exists() for name in (f"~${sheet.name}", f".~lock.{sheet.name}#", *halves))
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A file that a spreadsheet program (`is_lock`) or a browser puts beside a sheet while it is not done with it.
+    `changed` is in seconds since the epoch."""
+
+    path: Path
+    changed: float
+    is_lock: bool
+
+
+def companion(sheet: Path) -> Companion | None:
+    """What says that somebody is not done with this sheet."""
+    locks = [f"~${sheet.name}", f".~lock.{sheet.name}#"]
+    for name in [*locks, *(f"{sheet.name}{suffix}" for suffix in HALF_SUFFIXES)]:
+        try:
+            status = sheet.with_name(name).lstat()
+        except OSError:
+            continue
+        return Companion(sheet.with_name(name), status.st_mtime, name in locks)
+    return None
 
 
 def sha256_of(sheet: Path) -> str:

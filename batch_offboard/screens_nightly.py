@@ -7,7 +7,7 @@ from typing import Any
 from batch_offboard.clock import iso_utc
 from batch_offboard.devices import shown
 from batch_offboard.errors import ExitCode
-from batch_offboard.nightly.views import Fate, NightView, SheetView
+from batch_offboard.nightly.views import Fate, NightView, SheetView, meaning_at_night
 from batch_offboard.screens_json import dump
 from batch_offboard.telling import outcomes, outcomes_of_night
 
@@ -23,7 +23,7 @@ def night_text(view: NightView) -> str:
     lines.append(_totals(view))
     if view.halt is not None and (view.sheets or view.closed or view.exit_code is not ExitCode.OK):
         lines.append(f"{'Nothing was begun' if view.closed else 'Stopped'}: {view.halt.reason}")
-    return "\n".join([*lines, f"Exit code {view.exit_code.value}: {view.exit_code.meaning}."])
+    return "\n".join([*lines, f"Exit code {view.exit_code.value}: {meaning_at_night(view.exit_code)}."])
 
 
 def night_json(view: NightView) -> str:

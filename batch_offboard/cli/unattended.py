@@ -11,7 +11,7 @@ import typer
 from batch_offboard.cli import options as given
 from batch_offboard.cli.app import app
 from batch_offboard.cli.groups import grouped
-from batch_offboard.cli.working import options_of, show_told, working
+from batch_offboard.cli.working import options_of, reading_of_inbox, show_told, working
 
 
 @app.command(epilog="Example: batch-offboard nightly --inbox inbox")
@@ -22,6 +22,7 @@ def nightly(
         typer.Option("--inbox", metavar="DIR", help="The folder that the sheets are taken from, the oldest first."),
     ],
     *,
+    reading: given.Reading,
     stop_file: given.StopFile = None,
     where: given.Where,
     output: given.Output,
@@ -34,7 +35,7 @@ def nightly(
     chosen = options_of(where, stop_file=stop_file, unattended=True)
     with signals_like_ctrl_c():
         with working(chosen, [], yes=True, quiet=output.quiet, create=True) as (desk, talk):
-            view = order.nightly(desk, inbox, talk)
+            view = order.nightly(desk, inbox, talk, reading_of_inbox(reading, desk.inbox_keys()))
         text = screens_nightly.night_json(view) if output.json else screens_nightly.night_text(view)
         screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
         if view.missed:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from batch_offboard.cli import options as given
 from batch_offboard.errors import BatchOffboardError, UsageError
 
 if TYPE_CHECKING:
+    from batch_offboard.config import Inbox
     from batch_offboard.desk import Desk, Options
     from batch_offboard.notices.delivery import Delivery
     from batch_offboard.planning import Reading
@@ -158,6 +160,22 @@ def reading_of(chosen: given.Reading) -> "Reading":
     )
     only = tuple(outcome.value for outcome in chosen.only or ())
     return Reading(chosen.sheet, chosen.id_column, chosen.name_column, hidden, only, chosen.multiline_text)
+
+
+def reading_of_inbox(chosen: given.Reading, keys: "Inbox") -> "Reading":
+    """How `nightly` reads: as its options say, and where they say nothing as the configuration does."""
+    hidden_given = chosen.visible_only or chosen.include_hidden
+    return reading_of(
+        replace(
+            chosen,
+            sheet=chosen.sheet or keys.sheet,
+            id_column=chosen.id_column or keys.id_column,
+            name_column=chosen.name_column or keys.name_column,
+            visible_only=chosen.visible_only or (keys.visible_only and not hidden_given),
+            include_hidden=chosen.include_hidden or (keys.include_hidden and not hidden_given),
+            multiline_text=chosen.multiline_text or keys.multiline_text,
+        )
+    )
 
 
 def choice_of(part: given.Part) -> "Choice":

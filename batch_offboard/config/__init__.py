@@ -25,7 +25,7 @@ from batch_offboard.config.secret import (
     read_private_file,
     read_secret,
 )
-from batch_offboard.config.tree import Config, Guards, Log, Network, Quota
+from batch_offboard.config.tree import Config, Guards, Inbox, Log, Network, Quota
 
 __all__ = [
     "CLOUDS",
@@ -40,6 +40,7 @@ __all__ = [
     "Federated",
     "Guards",
     "Hours",
+    "Inbox",
     "Log",
     "ManagedIdentity",
     "Network",

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic.fields import FieldInfo
 
 from batch_offboard.config.clouds import CLOUDS, Cloud, Endpoints
@@ -79,6 +79,32 @@ class Lookup(Part):
     ] = HORIZON
 
 
+def _named(value: object) -> object:
+    """A sheet or a column is named by its text or its number."""
+    return str(value) if type(value) is int else value
+
+
+Named = Annotated[str, BeforeValidator(_named), Field(min_length=1)]
+Flag = Annotated[bool, Field(description="true or false")]
+
+
+class Inbox(Part):
+    """How `nightly` reads the sheets of its inbox. Every key is an option of `nightly`, too, which comes first."""
+
+    sheet: Annotated[Named, Field(description="the name or the number of a sheet")] | None = None
+    id_column: Annotated[Named, Field(description="the header, letter or number of a column")] | None = None
+    name_column: Annotated[Named, Field(description="the header, letter or number of a column")] | None = None
+    visible_only: Flag = False
+    include_hidden: Flag = False
+    multiline_text: Flag = False
+
+    @model_validator(mode="after")
+    def _means_one_thing(self) -> Self:
+        if self.visible_only and self.include_hidden:
+            raise KeyProblemError("include_hidden", "cannot be true beside visible_only; keep one of the two")
+        return self
+
+
 class Network(Part):
     """The way out; `timeout` is seconds for one call."""
 
@@ -141,6 +167,7 @@ class Config(Part):
     notices: Notices = Notices()
     log: Log = Log()
     window: Hours = Hours()
+    inbox: Inbox = Inbox()
 
     @model_validator(mode="after")
     def _has_the_ids_it_needs(self) -> Self:
@@ -168,6 +195,7 @@ SECTIONS: dict[str, tuple[type[Part], ...]] = {
     "notices": (Notices,),
     "log": (Log,),
     "window": (Hours,),
+    "inbox": (Inbox,),
 }
 
 

@@ -6,6 +6,7 @@ A sheet that cannot be worked never keeps another from being worked; what would 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from batch_offboard import run
@@ -13,16 +14,18 @@ from batch_offboard.brakes import Halt
 from batch_offboard.clock import local_date, local_time
 from batch_offboard.desk import Desk, lock_folder
 from batch_offboard.errors import BatchOffboardError, BusyError, ExitCode
-from batch_offboard.inbox import Found, Inbox, InboxError, is_open_elsewhere
+from batch_offboard.inbox import Companion, Found, Inbox, InboxError, companion
 from batch_offboard.journal.nights import Night, begin_night, end_night, last_night
 from batch_offboard.journal.reading import Batch, count, unfinished_since, unsettled_since
 from batch_offboard.journal.settlements import status_counts
 from batch_offboard.lock import inbox_lock, only_process
 from batch_offboard.nightly.placing import renew
 from batch_offboard.nightly.sheets import NightIsOverError, Worker
-from batch_offboard.nightly.views import Fate, NightView, SheetView
+from batch_offboard.nightly.views import Fate, NightView, SheetView, for_nights
+from batch_offboard.planning import Reading
 from batch_offboard.run import Talk
 from batch_offboard.safe_text import one_line
+from batch_offboard.standing import spoken_duration
 from batch_offboard.tenancy import HURRIED, CannotReadError, ReadError, StrangeListError, Tenancy
 
 # Batches that were begun longer ago are left to a person: what they were meant to do may not be meant any more.
@@ -30,14 +33,26 @@ REMEMBERED = 30 * 86_400.0  # seconds
 
 LOOKS_APART = 2.0  # seconds between two looks at the inbox: a sheet that is being written changes in between
 PAUSE = 20.0  # seconds until sheets that are being written are looked at again
-PATIENCE = 600.0  # seconds for which such sheets keep a run waiting that has nothing else to do
+PATIENCE = 600.0  # seconds for which such sheets together keep a run waiting that has nothing else to do
+STALE = 86_400.0  # seconds: a lock file as old as this will not go away in the next ten minutes
 
 _WAITS = "The next run takes it up."
+_LOOKS_AGAIN = "The next run looks at it again."
+
+PLAINLY = Reading()
 
 
-def nightly(desk: Desk, folder: Path, talk: Talk) -> NightView:
-    """Work off what is open and what lies in the inbox `folder`. BusyError if another run works on it, UsageError if
-    there is no such folder, ConfigError or SignInError if there is no tenant."""
+@dataclass(frozen=True, slots=True)
+class Unready:
+    """Why a sheet cannot be taken yet; `is_stale` if waiting for it would be in vain."""
+
+    sentence: str
+    is_stale: bool = False
+
+
+def nightly(desk: Desk, folder: Path, talk: Talk, reading: Reading = PLAINLY) -> NightView:
+    """Finish what is open and send what lies in the inbox `folder`, its sheets read as `reading` says. BusyError if
+    another run works on it, UsageError if there is no such folder, ConfigError or SignInError if there is no tenant."""
     inbox = Inbox(desk.options.cwd / folder)
     inbox.prepare()
     desk.target()
@@ -47,7 +62,7 @@ def nightly(desk: Desk, folder: Path, talk: Talk) -> NightView:
         missed = _missed(desk, last_night(desk.journal, name), began, talk.say)
         key, code = begin_night(desk.journal, name, began), ExitCode.UNFINISHED
         try:
-            night = _Night(desk, inbox, talk)
+            night = _Night(desk, inbox, talk, reading)
             night.work()
             view = night.view(began, missed)
             code = view.exit_code
@@ -71,12 +86,13 @@ def _missed(desk: Desk, last: Night | None, now: float, say: Callable[[str], Non
 class _Night:
     """One run over an inbox."""
 
-    def __init__(self, desk: Desk, inbox: Inbox, talk: Talk) -> None:
+    def __init__(self, desk: Desk, inbox: Inbox, talk: Talk, reading: Reading) -> None:
         self._desk, self._inbox, self._talk = desk, inbox, talk
-        self._worker = Worker(desk, inbox, talk)
+        self._worker = Worker(desk, inbox, talk, reading)
         self._scope = desk.target().scope
         self._renewed: list[str] = []
-        self._unready: dict[Path, str] = {}
+        self._unready: dict[Path, Unready] = {}
+        self._patience = PATIENCE
         self._halt: Halt | None = None
         self._closed = False
 
@@ -92,9 +108,9 @@ class _Night:
             self._go_on()
             self._take_all()
         except NightIsOverError as over:
-            self._halt = over.halt
+            self._halt = for_nights(over.halt)
         except BatchOffboardError as error:
-            self._halt = Halt(str(error), error.exit_code)
+            self._halt = for_nights(Halt(str(error), error.exit_code))
         except KeyboardInterrupt:
             self._halt = Halt("The run was asked to end.", ExitCode.UNFINISHED)
 
@@ -168,18 +184,22 @@ class _Night:
     # -- the inbox --
 
     def _take_all(self) -> None:
-        """Until nothing is left, and nothing is being written that would soon be ready."""
-        deadline = self._desk.clock.now().wall + PATIENCE
+        """Until nothing is left, and nothing is being written that would soon be ready. All waits of a night together
+        last PATIENCE at most."""
+        said: set[Path] = set()
         while True:
-            took = sum(self._take(found) for found in self._look())
-            now = self._desk.clock.now().wall
-            if took:
-                deadline = now + PATIENCE
-            elif not self._unready or now >= deadline:
+            if sum(self._take(found) for found in self._look()):
+                continue
+            waiting = {path: why for path, why in self._unready.items() if not why.is_stale}
+            if not waiting or self._patience <= 0:
                 return
-            else:
-                self._worker.ask()
-                self._sleep(PAUSE)
+            self._worker.ask()
+            for path in sorted(waiting.keys() - said):
+                left = spoken_duration(self._patience)
+                self._talk.say(f"Waiting up to {left} for {one_line(path.name)}: {waiting[path].sentence}.")
+            said |= waiting.keys()
+            self._sleep(PAUSE)
+            self._patience -= PAUSE + LOOKS_APART
 
     def _look(self) -> list[Found]:
         """The sheets that nobody is writing any more, the oldest first; why the others are not ready is kept."""
@@ -190,16 +210,18 @@ class _Night:
         self._unready = {}
         for found in after:
             if found not in before or not found.is_settled(now):
-                self._unready[found.path] = "it was changed less than a minute ago and may still be written"
-            elif is_open_elsewhere(found.path):
-                self._unready[found.path] = "another program has it open or has not finished it"
+                self._unready[found.path] = Unready("it was changed less than a minute ago and may still be written")
+            elif (beside := companion(found.path)) is not None:
+                self._unready[found.path] = _said_by(beside, now)
         return [found for found in after if found.path not in self._unready]
 
     def _take(self, found: Found) -> bool:
         self._worker.ask()
         sheet = self._inbox.take(found)
         if sheet is None:
-            self._unready[found.path] = "another program has it open, or it may not be moved"
+            self._unready[found.path] = Unready(
+                "another program has it open, or it may not be moved; close it there, or check who may write there"
+            )
             return False
         self._worker.work(sheet)
         return True
@@ -222,9 +244,25 @@ class _Night:
         return [*batches, *map(self._left_sheet, [*taken, *(found.path for found in self._inbox.waiting())])]
 
     def _left_sheet(self, sheet: Path) -> SheetView:
-        reason = self._unready.get(sheet)
-        sentence = f"It was left where it is: {reason}." if reason else _WAITS
+        why = self._unready.get(sheet)
+        sentence = f"It was left where it is: {why.sentence}. {_LOOKS_AGAIN}" if why else _WAITS
         return SheetView(sheet.name, Fate.LEFT, ExitCode.UNFINISHED, sentence, path=sheet)
+
+
+def _said_by(beside: Companion, now: float) -> Unready:
+    """What a file beside a sheet says of it; `now` in seconds since the epoch."""
+    age, name = max(0.0, now - beside.changed), one_line(beside.path.name)
+    if beside.is_lock:
+        sentence = (
+            f"another program has it open: its lock file {name} is {spoken_duration(age)} old; close the sheet there, "
+            "or delete the lock file if no program has it open any more"
+        )
+    else:
+        sentence = (
+            f"it is not complete: {name} beside it is {spoken_duration(age)} old; let the copy or download end, or "
+            "delete that file if it was given up"
+        )
+    return Unready(sentence, age > STALE)
 
 
 def _standing(desk: Desk, batch: Batch) -> object:

@@ -1,10 +1,12 @@
 """Where a sheet lies in the end: in `done` or `failed`, with its reports, and with the reason in plain words."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from batch_offboard import run
 from batch_offboard.clock import local_time
+from batch_offboard.config import Inbox as InboxKeys
 from batch_offboard.desk import Desk
 from batch_offboard.errors import ExitCode, GuardError, ReportError, UsageError
 from batch_offboard.inbox import Inbox, free_name
@@ -33,7 +35,7 @@ class Placing:
     def stopped(self, batch: Batch, sheet: Path | None) -> SheetView:
         reason = batch.why_it_waits if batch.needs_person else "It was begun too long ago to go on without a person."
         path, reports = self._settle(batch, sheet, self._inbox.failed, _words_of_stop(batch, reason))
-        reason = f"{reason} No nightly run goes on with it; `batch-offboard resume {batch.batch_id}` does."
+        reason = f"{reason} No nightly run continues it; run `batch-offboard resume {batch.batch_id}` to do so."
         return self._view(batch, Fate.STOPPED, ExitCode.REFUSED, reason, path, reports)
 
     def refused(self, batch: Batch, sheet: Path, error: GuardError) -> SheetView:
@@ -51,6 +53,7 @@ class Placing:
 
     def unreadable(self, sheet: Path, reason: str) -> SheetView:
         place = free_name(self._inbox.failed, sheet.name)
+        reason = " ".join(each for each in (reason, _where_options_go(reason)) if each)
         path = self._inbox.move(sheet, place, _words_of_unreadable(sheet.name, reason))
         return SheetView(sheet.name, Fate.UNREADABLE, ExitCode.ROWS_FAILED, reason, path=path)
 
@@ -102,10 +105,22 @@ def is_of(batch: Batch, sheet: Path) -> bool:
     return batch.source_path == visible(str(sheet))
 
 
+_OPTIONS = {f"--{name.replace('_', '-')}": name for name in InboxKeys.model_fields}
+
+
+def _where_options_go(reason: str) -> str:
+    """Where an option that a reader's sentence asks for is given to an unattended run."""
+    named = [option for option in _OPTIONS if re.search(rf"{option}\b", reason)]
+    if not named:
+        return ""
+    keys = " or ".join(f"inbox.{_OPTIONS[option]}" for option in named)
+    return f"For every sheet of the inbox, give the option to `nightly`, or set {keys} in the configuration."
+
+
 def _words_of_unreadable(name: str, reason: str) -> str:
     return (
         f"{one_line(name)} could not be read, and nothing of it was sent.\n\n{reason}\n\n"
-        "Put it right, then put it into the inbox again.\n"
+        "Correct this, then put the sheet into the inbox again.\n"
     )
 
 
@@ -121,8 +136,8 @@ def _words_of_refusal(batch: Batch, reason: str) -> str:
 def _words_of_stop(batch: Batch, reason: str) -> str:
     return (
         f"{batch.source_name} was stopped before its end.\n\n{reason}\n\n"
-        f"The report beside it shows every row of batch {batch.batch_id}. No nightly run goes on with it: once you "
-        f"know why it stopped, `batch-offboard resume {batch.batch_id}` does.\n"
+        f"The report beside it shows every row of batch {batch.batch_id}. No nightly run continues it: once you know "
+        f"why it stopped, run `batch-offboard resume {batch.batch_id}`.\n"
     )
 
 

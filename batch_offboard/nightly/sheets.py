@@ -10,7 +10,7 @@ from batch_offboard.inbox import Inbox, sha256_of
 from batch_offboard.journal.plans import tenant_of
 from batch_offboard.journal.reading import Batch, batches_of_content, count, skipped_jobs
 from batch_offboard.nightly.placing import Placing, is_of, renew
-from batch_offboard.nightly.views import SheetView
+from batch_offboard.nightly.views import SheetView, for_nights
 from batch_offboard.planning import Reading, staleness
 from batch_offboard.run import RunView, Talk
 from batch_offboard.tenancy import Unreadable
@@ -27,9 +27,10 @@ class NightIsOverError(Exception):
 class Worker:
     """Works sheets and batches one after the other; `worked` has a line for each."""
 
-    def __init__(self, desk: Desk, inbox: Inbox, talk: Talk) -> None:
+    def __init__(self, desk: Desk, inbox: Inbox, talk: Talk, reading: Reading) -> None:
         self.worked: list[SheetView] = []
         self._desk, self._inbox, self._talk = desk, inbox, talk
+        self._reading = reading
         self._placing = Placing(desk, inbox)
 
     def ask(self) -> None:
@@ -61,7 +62,8 @@ class Worker:
             self._was_begun(begun, sheet)
             return
         now = self._desk.clock.now().wall
-        own = [batch for batch in known if is_of(batch, sheet) and staleness(batch, now) is None]
+        how = self._reading.as_json()
+        own = [b for b in known if is_of(b, sheet) and b.reading == how and staleness(b, now) is None]
         batch = next((each for each in own if self._was_looked_up(each)), None) or self._planned(sheet)
         if batch is not None:
             self._run(batch, sheet)
@@ -81,7 +83,7 @@ class Worker:
         moment: rows that only the tenant can resolve would be skipped for good.
         """
         try:
-            batch = run.plan(self._desk, sheet, Reading()).batch
+            batch = run.plan(self._desk, sheet, self._reading).batch
         except InputError as error:
             self.worked.append(self._placing.unreadable(sheet, str(error)))
         except BatchOffboardError:
@@ -113,7 +115,7 @@ class Worker:
         elif halt is not None and halt.held:
             self.worked.append(self._placing.stopped(batch, sheet))
         else:
-            reason = halt.reason if halt is not None else "Rows are in doubt; the next run looks for them again."
+            reason = for_nights(halt).reason if halt else "Rows are in doubt; the next run looks for them again."
             self.worked.append(self._placing.left(batch, sheet, reason, view.reports))
         if halt is not None:
             raise NightIsOverError(halt)

@@ -1,13 +1,37 @@
 """What there is to tell of a night, for people, programs and notices alike."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from batch_offboard.brakes import Halt
 from batch_offboard.errors import ExitCode
 from batch_offboard.journal.reading import Counts
+
+
+def for_nights(halt: Halt) -> Halt:
+    """A halt as an unattended run tells it: what advises to type `resume` happens by itself, unless a person has to
+    look first."""
+    return halt if halt.held else replace(halt, reason=by_itself(halt.reason))
+
+
+def by_itself(reason: str) -> str:
+    """A sentence in which the next nightly run stands in the place of `resume`."""
+    return _DOES.sub("the next nightly run", _TO_TYPE.sub("the next nightly run continues", reason))
+
+
+_RESUME = r"`(?:batch-offboard )?resume(?: [^`]*)?`"
+_TO_TYPE = re.compile(
+    rf"(?:(?:go on|continue)(?: later)? with |run )?{_RESUME}(?: to continue| goes on| continues|(?! [a-z]))"
+)
+_DOES = re.compile(_RESUME)  # such as: `resume` signs in anew
+
+
+def meaning_at_night(code: ExitCode) -> str:
+    """What an exit code means to whoever reads of a night: what is left needs nobody who types `resume`."""
+    return "not finished; the next nightly run continues" if code is ExitCode.UNFINISHED else code.meaning
 
 
 class Fate(StrEnum):

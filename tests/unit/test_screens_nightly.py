@@ -1,15 +1,48 @@
 """What a night prints."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from batch_offboard.brakes import Halt
 from batch_offboard.errors import ExitCode
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.reading import Counts
-from batch_offboard.nightly.views import Fate, NightView, SheetView
+from batch_offboard.nightly.views import Fate, NightView, SheetView, by_itself, for_nights
 from batch_offboard.screens_nightly import night_json, night_text
+from tests.messages import messages
+
+
+def test_nobody_is_told_at_night_to_resume_what_the_next_run_continues() -> None:
+    advising = [each.text for each in messages() if re.search(r"`(batch-offboard )?resume", each.text)]
+    assert len(advising) > 5
+    assert [text for text in advising if "resume" in re.sub(r"\{[^{}]*\}", "", by_itself(text))] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "SIGTERM was received; go on with `batch-offboard resume b-1`.",
+            "SIGTERM was received; the next nightly run continues.",
+        ),
+        (
+            "SIGTERM was received; run `batch-offboard resume b-1` to continue.",
+            "SIGTERM was received; the next nightly run continues.",
+        ),
+        ("It asks to wait; go on later with `resume`.", "It asks to wait; the next nightly run continues."),
+        ("The disk is full; free some space, then `resume`.", None),
+        ("The token has ended; `resume` signs in anew.", "The token has ended; the next nightly run signs in anew."),
+    ],
+)
+def test_the_next_run_stands_where_resume_stood(said: str, told: str | None) -> None:
+    told = told or said.replace("`resume`", "the next nightly run continues")
+    assert for_nights(Halt(said, ExitCode.UNFINISHED)).reason == told
+    assert for_nights(Halt(said, ExitCode.REFUSED, held=True)).reason == said
+
 
 COUNTS = Counts({JobState.SUBMITTED: 38, JobState.IN_DOUBT: 2}, {})
 NIGHT = NightView(
@@ -46,7 +79,7 @@ def test_a_night_is_a_line_for_each_sheet_and_its_totals() -> None:
         "ignored     notes.docx: no sheet by its name",
         "2 sheets: 1 left, 1 unreadable. Rows: 38 submitted, 2 in doubt.",
         "Stopped: The window is closed.",
-        "Exit code 3: not finished: a signal, the window's end, another run, or rows in doubt; `resume` goes on.",
+        "Exit code 3: not finished; the next nightly run continues.",
     ]
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from batch_offboard.journal.reading import Batch, list_batches
-from batch_offboard.nightly.order import nightly
+from batch_offboard.nightly.order import PLAINLY, nightly
 from batch_offboard.nightly.views import NightView
+from batch_offboard.planning import Reading
 from batch_offboard.simulator import fleet_of
 from tests.virtual import VirtualOffice, VirtualWorld, device, in_berlin, office_place
 
@@ -23,10 +24,10 @@ Settings = dict[str, Any]
 class NightOffice(VirtualOffice):
     """An office where nightly runs happen."""
 
-    def night(self, **options: Any) -> NightView:
+    def night(self, *, reading: Reading = PLAINLY, **options: Any) -> NightView:
         """One nightly run, begun now."""
         with self.desk(unattended=True, **options) as desk:
-            return nightly(desk, self.inbox, self.ears.talk)
+            return nightly(desk, self.inbox, self.ears.talk, reading)
 
     def wait(self, seconds: float) -> None:
         self.world.until(self.world.now().wall + seconds)

@@ -12,6 +12,7 @@ from batch_offboard import planning, run
 from batch_offboard.errors import ExitCode, GuardError, UsageError
 from batch_offboard.nightly.views import Fate
 from batch_offboard.planning import Reading
+from tests.virtual import device
 
 if TYPE_CHECKING:
     from tests.integration.nightly.conftest import MakeOffice
@@ -111,17 +112,87 @@ def test_a_sheet_that_is_written_for_ever_is_left_with_the_reason(make_office: M
     assert office.called() == []
 
 
-@pytest.mark.parametrize("beside", ["~$leavers.csv", ".~lock.leavers.csv#", "leavers.csv.part"])
-def test_a_sheet_that_another_program_has_open_is_left(make_office: MakeOffice, beside: str) -> None:
+@pytest.mark.parametrize(
+    ("beside", "words"),
+    [
+        ("~$leavers.csv", "its lock file ~$leavers.csv is 11 min 3 s old"),
+        (".~lock.leavers.csv#", "its lock file .~lock.leavers.csv# is 11 min 3 s old"),
+        ("leavers.csv.part", "it is not complete: leavers.csv.part beside it is 11 min 3 s old"),
+    ],
+)
+def test_a_sheet_that_somebody_is_not_done_with_is_left_with_what_says_so_and_the_remedy(
+    make_office: MakeOffice, beside: str, words: str
+) -> None:
     office = make_office()
     office.write(office.inbox / beside, b"")
     office.settled((range(3), "leavers.csv"))
+    began = office.world.now().wall
     view = office.night()
     assert [sheet.fate for sheet in view.sheets] == [Fate.LEFT]
-    assert "another program has it open" in view.sheets[0].sentence
+    assert words.split(" is ", maxsplit=1)[0] in view.sheets[0].sentence
+    assert "delete " in view.sheets[0].sentence
+    assert 600 <= office.world.now().wall - began <= 700
+    [said] = [each for each in office.ears.said_so_far if each.startswith("Waiting")]
+    assert said.startswith("Waiting up to 10 min for leavers.csv: ")
+    assert beside in said
     assert office.called() == []
     (office.inbox / beside).unlink()
     assert [sheet.fate for sheet in office.night().sheets] == [Fate.DONE]
+
+
+def test_a_lock_file_of_yesterday_is_named_with_its_age_and_keeps_nobody_waiting(make_office: MakeOffice) -> None:
+    office = make_office()
+    office.write(office.inbox / "~$leavers.csv", b"")
+    office.settled((range(3), "leavers.csv"))
+    office.wait(3 * 86_400)
+    office.settled((range(3, 6), "others.csv"))
+    began = office.world.now().wall
+    view = office.night()
+    assert {sheet.name: sheet.fate for sheet in view.sheets} == {"others.csv": Fate.DONE, "leavers.csv": Fate.LEFT}
+    [left] = [sheet for sheet in view.sheets if sheet.fate is Fate.LEFT]
+    assert "its lock file ~$leavers.csv is 3 d old" in left.sentence
+    assert "delete the lock file if no program has it open any more" in left.sentence
+    assert office.world.now().wall - began < 60
+
+
+def test_all_sheets_together_keep_a_night_waiting_for_ten_minutes(make_office: MakeOffice) -> None:
+    office = make_office()
+    for number in range(4):  # one after the other is done with, some minutes apart
+        beside = office.write(office.inbox / f"~${number}.csv", b"")
+        office.world.at(office.world.now().wall + 240 * (number + 1), beside.unlink)
+        office.drop([number], f"{number}.csv")
+    office.wait(61)
+    view = office.night()
+    fates = {sheet.name: sheet.fate for sheet in view.sheets}
+    assert fates == {"0.csv": Fate.DONE, "1.csv": Fate.DONE, "2.csv": Fate.LEFT, "3.csv": Fate.LEFT}
+
+
+AMBIGUOUS = "Old,New\n" + "".join(f"{device(number)},{device(number + 20)}\n" for number in range(3))
+
+
+def test_what_a_sheet_asks_for_is_said_where_it_goes_and_can_be_given_there(make_office: MakeOffice) -> None:
+    office = make_office()
+    office.write(office.inbox / "leavers.csv", AMBIGUOUS)
+    office.wait(61)
+    [sheet] = office.night().sheets
+    assert sheet.fate is Fate.UNREADABLE
+    assert "give the option to `nightly`, or set inbox.id_column in the configuration" in sheet.sentence
+    assert "inbox.id_column" in office.why("failed/leavers.csv.why.txt")
+    office.write(office.inbox / "leavers.csv", AMBIGUOUS)
+    office.wait(61)
+    [sheet] = office.night(reading=Reading(id_column="B")).sheets
+    assert sheet.fate is Fate.DONE
+    assert office.called() == [20, 21, 22]
+
+
+def test_a_plan_that_was_read_in_another_way_is_made_again(make_office: MakeOffice) -> None:
+    office = make_office()
+    sheet = office.write(office.inbox / "leavers.csv", AMBIGUOUS)
+    office.wait(61)
+    with office.desk() as desk:
+        run.plan(desk, sheet, Reading(id_column="A"))
+    assert [each.fate for each in office.night(reading=Reading(id_column="B")).sheets] == [Fate.DONE]
+    assert office.called() == [20, 21, 22]
 
 
 def test_a_time_far_in_the_future_says_nothing_of_when_a_sheet_was_written(make_office: MakeOffice) -> None:

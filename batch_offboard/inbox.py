@@ -2,7 +2,7 @@
 
 A sheet that is taken moves to `working`, and from there to `done` or `failed`; all of them lie in the inbox itself, so
 that a move is a rename and nothing is ever there twice or half. Nothing here reads a sheet or decides what becomes of
-it.
+it. What is not taken stays where it is, and each run names it with what to do: whoever put it there waits for it.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from batch_offboard.safe_text import one_line
 SUFFIXES: Final = frozenset({".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"})
 HALF_SUFFIXES: Final = (".tmp", ".part", ".filepart", ".crdownload")  # of what browsers and others have not finished
 EXPLANATION: Final = ".why.txt"
+STALE = 86_400.0  # seconds after which what a browser has not finished will not be finished
 
 # Whoever writes to a file for so long without a pause is not copying a sheet; a file's time may be a file server's.
 SETTLED = 60.0  # seconds
@@ -49,6 +50,14 @@ class Found:
         return not -CLOCKS_DIFFER <= now - self.changed < SETTLED
 
 
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """What lies in the inbox and is not taken, with the sentence that says what it is and what to do."""
+
+    path: Path
+    sentence: str
+
+
 class Inbox:
     """The folder `path`, which is resolved, and the three folders in it."""
 
@@ -75,9 +84,12 @@ class Inbox:
         """The sheets that nobody has taken yet, the oldest first."""
         return sorted(_files(self.path, _is_sheet), key=_age)
 
-    def strangers(self) -> list[Path]:
-        """The files that are no sheets by their names, and are left where they are."""
-        return [found.path for found in _files(self.path, _is_stranger)]
+    def strangers(self, now: float) -> list[Stranger]:
+        """What is not taken, by name: files of other kinds, folders, links, and downloads that were not finished."""
+        own = {self.working.name, self.done.name, self.failed.name}
+        paths = [self.path / name for name in _names(self.path) if name not in own and not _is_unseen(name)]
+        sentences = ((path, _why_not_taken(path, now)) for path in paths)
+        return [Stranger(path, sentence) for path, sentence in sentences if sentence]
 
     def at_work(self) -> list[Path]:
         """The sheets that a run has taken and not finished with, the oldest first."""
@@ -162,26 +174,60 @@ def _explain(sheet: Path, text: str) -> None:
         ) from error
 
 
-def _files(folder: Path, chosen: Callable[[str], bool]) -> Iterator[Found]:
+def _names(folder: Path) -> list[str]:
     try:
-        names = sorted(entry.name for entry in folder.iterdir())
+        return sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
         raise InboxError(
             f"{one_line(str(folder))} cannot be read ({_reason(error)}); check who may read it."
         ) from error
-    for name in names:
+
+
+def _files(folder: Path, chosen: Callable[[str], bool]) -> Iterator[Found]:
+    for name in _names(folder):
         found = _found(folder / name) if chosen(name) else None
         if found is not None:
             yield found
 
 
 def _is_sheet(name: str) -> bool:
-    plain = not name.startswith((".", "~$")) and not name.lower().endswith(EXPLANATION)
-    return plain and Path(name.lower()).suffix in SUFFIXES
+    return not _is_unseen(name) and Path(name.lower()).suffix in SUFFIXES
 
 
-def _is_stranger(name: str) -> bool:
-    return not name.startswith((".", "~$")) and not name.lower().endswith((*SUFFIXES, *HALF_SUFFIXES))
+def _is_unseen(name: str) -> bool:
+    """Whether a program put the file there by itself: hidden, a lock, a folder's look, a reason of ours."""
+    lower = name.lower()
+    return name.startswith((".", "~$")) or lower in _OF_SYSTEMS or lower.endswith(EXPLANATION)
+
+
+def _why_not_taken(path: Path, now: float) -> str:
+    """Why the file is not taken and what to do; empty for a sheet, and for what may still become one."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return ""
+    suffix, mode = path.suffix.lower(), status.st_mode
+    is_document = stat.S_ISREG(mode) or (stat.S_ISDIR(mode) and suffix == ".numbers")
+    if getattr(status, "st_file_attributes", 0) & stat.FILE_ATTRIBUTE_HIDDEN:
+        why = ""
+    elif not is_document:
+        why = _not_a_file(mode)
+    elif suffix in HALF_SUFFIXES:
+        stale = now - status.st_mtime > STALE
+        why = "a copy or download that was never finished; put the sheet into the inbox again." if stale else ""
+    elif suffix in SUFFIXES:
+        why = ""
+    else:
+        why = "{}; {}.".format(*_OTHER_KINDS.get(suffix, _UNKNOWN))
+    return why
+
+
+def _not_a_file(mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return "a link, which is not followed; put the sheet itself into the inbox."
+    if stat.S_ISDIR(mode):
+        return "a folder; put the sheets in it into the inbox itself."
+    return "no file; remove it from the inbox."
 
 
 def _age(found: Found) -> tuple[float, str]:
@@ -207,3 +253,42 @@ def _cannot_move(sheet: Path, folder: Path, error: OSError) -> str:
 
 def _reason(error: OSError) -> str:
     return one_line(error.strerror or str(error) or type(error).__name__)
+
+
+_OF_SYSTEMS: Final = frozenset({"desktop.ini", "thumbs.db", "ehthumbs.db", "icon\r"})
+
+_UNKNOWN: Final = ("a file of a kind that is not read", "save the list as XLSX or CSV, or move the file elsewhere")
+_UNPACK: Final = "unpack it and put the sheet itself into the inbox"
+_SAVE: Final = "save the list as XLSX or CSV"
+_COPY: Final = "put the list itself into a sheet, as XLSX or CSV"
+
+
+def _kinds(what: str, remedy: str, suffixes: str) -> dict[str, tuple[str, str]]:
+    return {f".{suffix}": (what, remedy) for suffix in suffixes.split()}
+
+
+_OTHER_KINDS: Final = {
+    **_kinds("a ZIP archive", _UNPACK, "zip zipx"),
+    **_kinds("an archive", _UNPACK, "7z rar tar gz tgz bz2 xz zst cab lzh iso"),
+    **_kinds("an Apple Numbers document", "export it from Numbers as Excel or CSV", "numbers"),
+    **_kinds("only a link to a Google sheet", "download the sheet as XLSX or CSV", "gsheet"),
+    **_kinds("only a link to a Google document", "download the list as XLSX or CSV", "gdoc"),
+    **_kinds("only a link", "put the sheet itself into the inbox", "url lnk webloc desktop"),
+    **_kinds("a PDF", "export the list as XLSX or CSV from where the PDF came from", "pdf"),
+    **_kinds("a Word document", _COPY, "doc docx docm dot dotx"),
+    **_kinds("a text document", _COPY, "odt rtf pages md"),
+    **_kinds("a presentation", _COPY, "ppt pptx odp key"),
+    **_kinds("a mail", "save its attachment, or its list as XLSX or CSV, into the inbox", "eml msg"),
+    **_kinds("a web page", _SAVE, "htm html mht mhtml"),
+    **_kinds("a file for programs", _SAVE, "json jsonl ndjson xml yaml yml parquet"),
+    **_kinds("a database", "export the list as XLSX or CSV", "mdb accdb db sqlite sqlite3 dbf"),
+    **_kinds(
+        "a spreadsheet of a kind that is not read", _SAVE, "fods ots xlt xltx xltm xlam xlw slk dif et wk1 123 wps"
+    ),
+    **_kinds("a picture", _COPY, "png jpg jpeg gif bmp tif tiff heic webp svg"),
+    **_kinds(
+        "encrypted by a sensitivity label",
+        "save an unprotected copy as XLSX or CSV",
+        "pfile pxlsx pxls pxlsm pcsv ptxt",
+    ),
+}

@@ -19,7 +19,6 @@ def night_text(view: NightView) -> str:
     lines = [_sheet_line(sheet) for sheet in view.sheets]
     if view.renewed:
         lines.append(f"{'renewed':<10}  reports of {', '.join(view.renewed)}: the tenant had something new to tell")
-    lines += [f"{'ignored':<10}  {shown(path.name)}: no sheet by its name" for path in view.strangers]
     lines.append(_totals(view))
     if view.halt is not None and (view.sheets or view.closed or view.exit_code is not ExitCode.OK):
         lines.append(f"{'Nothing was begun' if view.closed else 'Stopped'}: {view.halt.reason}")
@@ -37,7 +36,7 @@ def night_json(view: NightView) -> str:
             "totals": {fate.value: number for fate, number in _fates(view).items()},
             "counts": dict(outcomes_of_night(view)),
             "renewed": list(view.renewed),
-            "ignored": [path.name for path in view.strangers],
+            "ignored": [sheet.name for sheet in view.sheets if sheet.fate is Fate.NOT_TAKEN],
             "missed_night": view.missed or None,
             "window_closed": view.closed,
             "stopped": view.halt.reason if view.halt else None,
@@ -50,15 +49,16 @@ def _sheet_line(sheet: SheetView) -> str:
     batch = f" batch {sheet.batch_id}," if sheet.batch_id and sheet.counts else ""
     counts = f" {_counts_text(outcomes(sheet.counts))}." if sheet.counts else ""
     sentence = f" {shown(sheet.sentence, LONGEST_SENTENCE)}" if sheet.sentence else ""
-    return f"{sheet.fate:<10}  {shown(sheet.name)}:{batch}{counts}{sentence}"
+    return f"{sheet.fate.words:<10}  {shown(sheet.name)}:{batch}{counts}{sentence}"
 
 
 def _totals(view: NightView) -> str:
     if not view.sheets:
         return f"Nothing to do in {shown(str(view.inbox), LONGEST_SENTENCE)}."
-    fates = ", ".join(f"{number} {fate}" for fate, number in _fates(view).items() if number)
-    sheets = "1 sheet" if len(view.sheets) == 1 else f"{len(view.sheets)} sheets"
-    return f"{sheets}: {fates}. Rows: {_counts_text(outcomes_of_night(view)) or 'none'}."
+    fates = ", ".join(f"{number} {fate.words}" for fate, number in _fates(view).items() if number)
+    what = "file" if Fate.NOT_TAKEN in {sheet.fate for sheet in view.sheets} else "sheet"
+    number = f"{len(view.sheets)} {what}{'' if len(view.sheets) == 1 else 's'}"
+    return f"{number}: {fates}. Rows: {_counts_text(outcomes_of_night(view)) or 'none'}."
 
 
 def _fates(view: NightView) -> Mapping[Fate, int]:

@@ -82,7 +82,7 @@ def notice_of_night(view: NightView) -> Notice:
     """What there is to tell of a nightly run that was not quiet."""
     halted = view.halt is not None and view.exit_code not in {ExitCode.OK, ExitCode.ROWS_FAILED}
     fates = Counter(sheet.fate for sheet in view.sheets)
-    said = ", ".join(f"{fates[fate]} {fate}" for fate in Fate if fates[fate])
+    said = ", ".join(f"{fates[fate]} {fate.words}" for fate in Fate if fates[fate])
     reason = f" Stopped: {view.halt.reason}" if halted and view.halt is not None else ""
     failed = [f" {sheet.name}: {sheet.sentence}" for sheet in view.sheets if sheet.fate in _FATES_TO_NAME]
     batches = dict.fromkeys(sheet.batch_id for sheet in view.sheets if sheet.batch_id and sheet.counts)
@@ -101,7 +101,7 @@ def notice_of_night(view: NightView) -> Notice:
     )
 
 
-_FATES_TO_NAME = frozenset({Fate.UNREADABLE, Fate.REFUSED, Fate.STOPPED})
+_FATES_TO_NAME = frozenset({Fate.UNREADABLE, Fate.NOT_TAKEN, Fate.REFUSED, Fate.STOPPED})
 
 
 def outcomes_of_night(view: NightView) -> Mapping[str, int]:

@@ -116,9 +116,8 @@ class _Night:
 
     def view(self, began: float, missed: str) -> NightView:
         left: list[SheetView] = []
-        strangers: list[Path] = []
         with suppress(InboxError):  # it was said why, when the night ended over it
-            left, strangers = self._left(), self._inbox.strangers()
+            left = [*self._left(), *self._not_taken()]
         return NightView(
             inbox=self._inbox.path,
             tenant=self._scope,
@@ -126,7 +125,6 @@ class _Night:
             ended=self._desk.clock.now().wall,
             sheets=[*self._worker.worked, *left],
             renewed=self._renewed,
-            strangers=strangers,
             missed=missed,
             closed=self._closed,
             halt=self._halt,
@@ -242,6 +240,13 @@ class _Night:
         told = {view.path for view in worked} | {self._inbox.working / view.name for view in batches}
         taken = [sheet for sheet in self._inbox.at_work() if sheet not in told]
         return [*batches, *map(self._left_sheet, [*taken, *(found.path for found in self._inbox.waiting())])]
+
+    def _not_taken(self) -> list[SheetView]:
+        """What lies in the inbox and never will be taken, each night anew until a person has seen to it."""
+        return [
+            SheetView(found.path.name, Fate.NOT_TAKEN, ExitCode.ROWS_FAILED, found.sentence, path=found.path)
+            for found in self._inbox.strangers(self._desk.clock.now().wall)
+        ]
 
     def _left_sheet(self, sheet: Path) -> SheetView:
         why = self._unready.get(sheet)

@@ -41,8 +41,14 @@ class Fate(StrEnum):
     REPEATED = "repeated"  # its content was worked before
     LEFT = "left"  # the next run goes on with it
     UNREADABLE = "unreadable"
+    NOT_TAKEN = "not_taken"  # no sheet: it stays in the inbox until a person has done something about it
     REFUSED = "refused"  # by a guard, before its first call
     STOPPED = "stopped"  # by a brake: a person has to look
+
+    @property
+    def words(self) -> str:
+        """The fate as people read it."""
+        return self.value.replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class SheetView:
 @dataclass(frozen=True, slots=True)
 class NightView:
     """How a night went. `missed` names the nights in which none began, `renewed` the batches of which the tenant had
-    something new to tell, `strangers` the files that are no sheets. `closed`: it was not the hour."""
+    something new to tell. `closed`: it was not the hour."""
 
     inbox: Path
     tenant: str
@@ -70,7 +76,6 @@ class NightView:
     ended: float
     sheets: Sequence[SheetView]
     renewed: Sequence[str]
-    strangers: Sequence[Path]
     missed: str
     closed: bool
     halt: Halt | None

@@ -50,7 +50,8 @@ def companion_for(content: bytes, name: str) -> Companion:
     refuse_encrypted_document(archive, name)
     if "content.xml" in archive and b"opendocument.spreadsheet" in _mimetype(archive):
         return OdsCompanion(content, archive, name)
-    raise InputError(f"{name} is {_other_archive(archive)}, not a spreadsheet; save the list as XLSX or CSV.")
+    what, remedy = _other_archive(archive)
+    raise InputError(f"{name} is {what}, not a spreadsheet; {remedy}.")
 
 
 class XlsxCompanion:
@@ -180,18 +181,19 @@ def _mimetype(archive: Archive) -> bytes:
     return archive.read("mimetype", 1000) if "mimetype" in archive else b""
 
 
-def _other_archive(archive: Archive) -> str:
+def _other_archive(archive: Archive) -> tuple[str, str]:
+    """What an archive is that holds no spreadsheet of a kind that is read, and what to do about it."""
     names = archive.names
-    for start, what in _ARCHIVES:
+    for start, what, remedy in _ARCHIVES:
         if any(name.startswith(start) for name in names):
-            return what
-    return "a ZIP archive"
+            return what, remedy
+    return "a ZIP archive", "unpack it and name the sheet in it"
 
 
 _ARCHIVES: Final = (
-    ("Index/", "an Apple Numbers document"),
-    ("Index.zip", "an Apple Numbers document"),
-    ("word/", "a Word document"),
-    ("ppt/", "a PowerPoint document"),
-    ("content.xml", "an OpenDocument file of another kind"),
+    ("Index/", "an Apple Numbers document", "export it from Numbers as Excel or CSV"),
+    ("Index.zip", "an Apple Numbers document", "export it from Numbers as Excel or CSV"),
+    ("word/", "a Word document", "put the list into a sheet, as XLSX or CSV"),
+    ("ppt/", "a PowerPoint document", "put the list into a sheet, as XLSX or CSV"),
+    ("content.xml", "an OpenDocument file of another kind", "save the list as XLSX or CSV"),
 )

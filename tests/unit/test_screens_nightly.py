@@ -62,9 +62,9 @@ NIGHT = NightView(
             [Path("r.csv")],
         ),
         SheetView("broken.xlsx", Fate.UNREADABLE, ExitCode.ROWS_FAILED, "broken.xlsx is empty."),
+        SheetView("leavers.zip", Fate.NOT_TAKEN, ExitCode.ROWS_FAILED, "a ZIP archive; unpack it."),
     ),
     renewed=("b-0",),
-    strangers=(Path("inbox/notes.docx"),),
     missed="2026-11-23",
     closed=False,
     halt=Halt("The window is closed.", ExitCode.UNFINISHED),
@@ -75,16 +75,16 @@ def test_a_night_is_a_line_for_each_sheet_and_its_totals() -> None:
     assert night_text(NIGHT).splitlines() == [
         "left        leavers.csv: batch b-1, 38 submitted, 2 in doubt. Rows are in doubt.",
         "unreadable  broken.xlsx: broken.xlsx is empty.",
+        "not taken   leavers.zip: a ZIP archive; unpack it.",
         "renewed     reports of b-0: the tenant had something new to tell",
-        "ignored     notes.docx: no sheet by its name",
-        "2 sheets: 1 left, 1 unreadable. Rows: 38 submitted, 2 in doubt.",
+        "3 files: 1 left, 1 unreadable, 1 not taken. Rows: 38 submitted, 2 in doubt.",
         "Stopped: The window is closed.",
         "Exit code 3: not finished; the next nightly run continues.",
     ]
 
 
 def test_a_night_without_anything_to_do_is_two_lines() -> None:
-    quiet = replace(NIGHT, sheets=(), renewed=(), strangers=(), halt=None)
+    quiet = replace(NIGHT, sheets=(), renewed=(), halt=None)
     first, last = night_text(quiet).splitlines()
     assert first == "Nothing to do in inbox."
     assert last.startswith("Exit code 0: ")
@@ -92,7 +92,7 @@ def test_a_night_without_anything_to_do_is_two_lines() -> None:
 
 def test_a_name_from_the_inbox_cannot_disturb_a_terminal() -> None:
     sheet = SheetView("\x1b[2J\u202e.csv", Fate.DONE, ExitCode.OK, "\x1b]0;", "b-1", COUNTS)
-    text = night_text(replace(NIGHT, sheets=(sheet,), strangers=(Path("\x1b[31m"),)))
+    text = night_text(replace(NIGHT, sheets=(sheet,)))
     assert all(line.isprintable() for line in text.splitlines())
 
 
@@ -130,11 +130,21 @@ def test_programs_get_all_of_it_under_names_that_stay() -> None:
                 "reports": [],
                 "exit_code": 1,
             },
+            {
+                "sheet": "leavers.zip",
+                "outcome": "not_taken",
+                "reason": "a ZIP archive; unpack it.",
+                "batch": None,
+                "counts": None,
+                "path": None,
+                "reports": [],
+                "exit_code": 1,
+            },
         ],
-        "totals": {"done": 0, "repeated": 0, "left": 1, "unreadable": 1, "refused": 0, "stopped": 0},
+        "totals": {"done": 0, "repeated": 0, "left": 1, "unreadable": 1, "not_taken": 1, "refused": 0, "stopped": 0},
         "counts": {"submitted": 38, "failed": 0, "skipped": 0, "in_doubt": 2, "pending": 0, "cancelled": 0},
         "renewed": ["b-0"],
-        "ignored": ["notes.docx"],
+        "ignored": ["leavers.zip"],
         "missed_night": "2026-11-23",
         "window_closed": False,
         "stopped": "The window is closed.",

@@ -120,6 +120,7 @@ LEFT = SheetView(
     "c.csv", Fate.LEFT, ExitCode.UNFINISHED, "The window is closed.", "b-3", Counts({JobState.PENDING: 4}, {})
 )
 UNREADABLE = SheetView("d.csv", Fate.UNREADABLE, ExitCode.ROWS_FAILED, "d.csv is empty.")
+NOT_TAKEN = SheetView("h.zip", Fate.NOT_TAKEN, ExitCode.ROWS_FAILED, "a ZIP archive; unpack it.")
 REFUSED = SheetView("e.csv", Fate.REFUSED, ExitCode.REFUSED, "Too many.", "b-4", Counts({JobState.PENDING: 9}, {}))
 STOPPED = SheetView("f.csv", Fate.STOPPED, ExitCode.REFUSED, "Not accepted.", "b-5", Counts({JobState.PENDING: 1}, {}))
 REPEATED = SheetView("g.csv", Fate.REPEATED, ExitCode.OK, "Batch b-1 has the same content.", "b-1")
@@ -127,7 +128,7 @@ CLOSED = Halt("The window is closed.", ExitCode.UNFINISHED)
 
 
 def night(*sheets: SheetView, halt: Halt | None = None, **changes: Any) -> NightView:
-    view = NightView(Path("inbox"), "t/a", 100.0, 200.0, sheets, (), (), "", closed=False, halt=halt)
+    view = NightView(Path("inbox"), "t/a", 100.0, 200.0, sheets, (), "", closed=False, halt=halt)
     return replace(view, **changes)
 
 
@@ -138,6 +139,7 @@ def night(*sheets: SheetView, halt: Halt | None = None, **changes: Any) -> Night
         (night(WELL, REPEATED), ExitCode.OK, Happening.FINISHED),
         (night(WELL, FAILED), ExitCode.ROWS_FAILED, Happening.FINISHED),
         (night(WELL, UNREADABLE), ExitCode.ROWS_FAILED, Happening.FINISHED),
+        (night(NOT_TAKEN), ExitCode.ROWS_FAILED, Happening.FINISHED),
         (night(WELL, LEFT), ExitCode.UNFINISHED, Happening.FINISHED),
         (night(WELL, LEFT, halt=CLOSED), ExitCode.UNFINISHED, Happening.STOPPED),
         (night(WELL, REFUSED, FAILED), ExitCode.REFUSED, Happening.STOPPED),

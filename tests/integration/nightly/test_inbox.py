@@ -1,7 +1,9 @@
 """The folder itself: what is found in it, and that a move never loses or replaces anything."""
 
 import os
+import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -123,3 +125,66 @@ def test_a_free_name_is_free_and_keeps_the_suffix(tmp_path_factory: pytest.TempP
         assert path.suffix == ".csv"
         path.touch(exist_ok=False)
     assert len(list(folder.iterdir())) == n
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "remedy"),
+    [
+        ("leavers.zip", "a ZIP archive", "unpack it"),
+        ("leavers.7z", "an archive", "unpack it"),
+        ("LEAVERS.RAR", "an archive", "unpack it"),
+        ("leavers.tar.gz", "an archive", "unpack it"),
+        ("leavers.numbers", "an Apple Numbers document", "export it from Numbers as Excel or CSV"),
+        ("leavers.gsheet", "only a link to a Google sheet", "download the sheet"),
+        ("leavers.pdf", "a PDF", "export the list"),
+        ("leavers.docx", "a Word document", "put the list itself into a sheet"),
+        ("leavers.msg", "a mail", "save its attachment"),
+        ("leavers.pxlsx", "encrypted by a sensitivity label", "save an unprotected copy"),
+        ("leavers.fods", "a spreadsheet of a kind that is not read", "save the list as XLSX or CSV"),
+        ("leavers", "a file of a kind that is not read", "save the list as XLSX or CSV, or move the file elsewhere"),
+        ("leavers.bak", "a file of a kind that is not read", "save the list as XLSX or CSV"),
+    ],
+)
+def test_a_file_that_is_not_read_is_named_with_what_to_do(inbox: Inbox, name: str, what: str, remedy: str) -> None:
+    (inbox.path / name).touch()
+    (stranger,) = inbox.strangers(now())
+    assert stranger.path.name == name
+    assert stranger.sentence.startswith(f"{what}; {remedy}")
+
+
+def test_folders_are_named_unless_they_are_the_inboxs_own(inbox: Inbox) -> None:
+    for name in ("november.csv", "leavers.numbers", ".git"):
+        (inbox.path / name).mkdir()
+    assert [(found.path.name, found.sentence[:20]) for found in inbox.strangers(now())] == [
+        ("leavers.numbers", "an Apple Numbers doc"),
+        ("november.csv", "a folder; put the sh"),
+    ]
+
+
+def test_a_download_is_named_only_when_it_will_not_be_finished_any_more(inbox: Inbox) -> None:
+    (inbox.path / "leavers.csv.crdownload").touch()
+    assert inbox.strangers(now()) == []
+    (stranger,) = inbox.strangers(now() + 2 * 86_400)
+    assert "never finished; put the sheet into the inbox again" in stranger.sentence
+
+
+@given(
+    name=st.text("abc.~$_", min_size=1, max_size=8), suffix=st.sampled_from(["", ".csv", ".zip", ".tmp", ".why.txt"])
+)
+def test_whatever_lies_in_the_inbox_is_a_sheet_or_named_or_a_programs_own(name: str, suffix: str) -> None:
+    with TemporaryDirectory() as folder:
+        inbox = Inbox(Path(folder))
+        inbox.prepare()
+        full = f"{name}{suffix}"
+        if full.strip(".") == "":
+            return
+        (inbox.path / full).touch()
+        sheets = [found.path.name for found in inbox.waiting()]
+        named = [found.path.name for found in inbox.strangers(now() + 2 * 86_400)]
+        own = full.startswith((".", "~$")) or full.endswith(".why.txt")
+        assert sheets + named == ([] if own else [full])
+
+
+def now() -> float:
+    """The time of files that are made now."""
+    return time.time()

@@ -51,13 +51,46 @@ def test_what_is_no_sheet_stays_where_it_is(make_office: MakeOffice) -> None:
     names = [".hidden.csv", "~$open.xlsx", "half.csv.part", "half.csv.crdownload", "half.tmp", "old.csv.why.txt"]
     for name in [*names, "notes.docx", "no-suffix"]:
         office.write(office.inbox / name, text)
-    (office.inbox / "folder.csv").mkdir()
+    office.wait(100)
+    view = office.night()
+    assert [(sheet.name, sheet.fate) for sheet in view.sheets] == [
+        ("no-suffix", Fate.NOT_TAKEN),
+        ("notes.docx", Fate.NOT_TAKEN),
+    ]
+    assert view.exit_code is ExitCode.ROWS_FAILED
+    assert sorted(office.lying()) == sorted([*names, "notes.docx", "no-suffix"])
+    assert office.called() == []
+
+
+def test_what_programs_put_into_a_folder_by_themselves_is_nobodys_business(make_office: MakeOffice) -> None:
+    office = make_office()
+    for name in [
+        ".hidden.csv",
+        "~$open.xlsx",
+        "half.csv.part",
+        "old.csv.why.txt",
+        "Thumbs.db",
+        "desktop.ini",
+        ".DS_Store",
+    ]:
+        office.write(office.inbox / name, "x")
     office.wait(100)
     view = office.night()
     assert (list(view.sheets), view.exit_code, view.is_quiet) == ([], ExitCode.OK, True)
-    assert [path.name for path in view.strangers] == ["no-suffix", "notes.docx"]
-    assert sorted(office.lying()) == sorted([*names, "notes.docx", "no-suffix"])
-    assert office.called() == []
+
+
+def test_a_file_that_is_not_taken_is_told_every_night_beside_the_sheets_that_are(make_office: MakeOffice) -> None:
+    office = make_office()
+    office.write(office.inbox / "leavers.zip", "PK")
+    office.settled((range(3), "leavers.csv"))
+    for expected in ([Fate.DONE, Fate.NOT_TAKEN], [Fate.NOT_TAKEN], [Fate.NOT_TAKEN]):
+        view = office.night()
+        assert [sheet.fate for sheet in view.sheets] == expected
+        assert view.sheets[-1].sentence == "a ZIP archive; unpack it and put the sheet itself into the inbox."
+        assert view.exit_code is ExitCode.ROWS_FAILED
+        assert not view.is_quiet
+        office.wait(86_400)
+    assert office.called() == [0, 1, 2]
 
 
 @posix_only
@@ -65,8 +98,10 @@ def test_a_link_is_not_followed(make_office: MakeOffice) -> None:
     office = make_office()
     (office.inbox / "link.csv").symlink_to(office.sheet(range(3)))
     office.wait(100)
-    assert office.night().is_quiet
+    (link,) = office.night().sheets
+    assert link.sentence == "a link, which is not followed; put the sheet itself into the inbox."
     assert office.lying() == ["link.csv"]
+    assert office.called() == []
 
 
 def test_a_suffix_is_known_in_any_case(make_office: MakeOffice) -> None:

@@ -6,7 +6,6 @@ Each check comes to one finding, and one that fails says what to do. Nothing is 
 import os
 import shutil
 import stat
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,8 @@ from urllib.parse import urlsplit
 
 from batch_offboard.clock import local_time
 from batch_offboard.config import AccessToken, Config, Endpoints
-from batch_offboard.desk import Desk, Options
+from batch_offboard.desk import Desk, Options, lock_folder
+from batch_offboard.drives import network_file_system, no_locks
 from batch_offboard.errors import BatchOffboardError, ConfigError, ExitCode, SignInError
 from batch_offboard.places import default_journal
 from batch_offboard.report_files import ensure_writable
@@ -31,8 +31,6 @@ NEEDED = {OFFBOARD_PERMISSION, "Machine.Read.All", "Machine.Read"}
 CLOCK_NOTICED = 60.0  # seconds
 ENDS_SOON = 600.0  # seconds
 SPACE_NEEDED = 200 << 20  # bytes; a journal of 100,000 devices with its rollback journal, and the reports
-
-NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afpfs", "webdav"})
 
 
 class Grade(StrEnum):
@@ -93,6 +91,7 @@ def _findings(desk: Desk, options: Options) -> Iterator[Finding]:
     yield _configuration(config)
     journal = options.cwd / options.journal if options.journal else config.journal or default_journal()
     yield from _journal(journal)
+    yield from _locks()
     yield _reports(options.cwd / "reports")
     signed_in = _sign_in(desk, config)
     yield signed_in
@@ -118,16 +117,38 @@ def _journal(path: Path) -> Iterator[Finding]:
         yield _bad("journal", f"{path} is no plain file", "name another with journal or --journal")
     elif not os.access(path if path.exists() else folder, os.W_OK):
         yield _bad("journal", f"{path} cannot be written", "change its permissions, or name another with --journal")
+    elif (reason := no_locks(folder)) is not None:
+        yield _bad(
+            "journal",
+            f"{path} lies on a drive that gives no locks ({reason}), so that two runs could work at the same time",
+            "keep the journal on a disk of this computer",
+        )
     elif shutil.disk_usage(folder).free < SPACE_NEEDED:
         yield _bad("journal", f"the disk of {path} is nearly full", "free 200 MB there before a run")
     elif path.exists() and _open_to_others(path):
         yield _odd("journal", f"{path} is open to other users of this computer", f"type: chmod 600 {path}")
-    elif (system := _network_file_system(folder)) is not None:
+    elif (system := network_file_system(folder)) is not None:
         yield _odd(
             "journal", f"{path} lies on a network drive ({system})", "keep the journal on a disk of this computer"
         )
     else:
         yield Finding("journal", Grade.OK, f"{path}{'' if path.exists() else ' (made by the first plan)'}")
+
+
+def _locks() -> Iterator[Finding]:
+    """The user's own locks lie in the state folder, which may be on a share although the journal is not."""
+    try:
+        folder = lock_folder()
+    except BatchOffboardError as error:
+        yield Finding("locks", Grade.FAILED, str(error), exit_code=ExitCode.USAGE)
+        return
+    reason = no_locks(folder)
+    if reason is not None:
+        yield _bad(
+            "locks",
+            f"{folder} lies on a drive that gives no locks ({reason})",
+            "move the user's state folder to a disk of this computer",
+        )
 
 
 def _reports(folder: Path) -> Finding:
@@ -148,22 +169,6 @@ def _nearest(folder: Path) -> Path:
 
 def _open_to_others(path: Path) -> bool:
     return os.name == "posix" and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
-
-
-def _network_file_system(folder: Path) -> str | None:
-    """What kind of network drive the folder lies on, as far as the system tells: file locks do not hold there."""
-    if str(folder).startswith("\\\\"):
-        return "UNC"
-    if sys.platform != "linux":
-        return None
-    try:
-        mounts = [line.split() for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
-    except OSError:
-        return None
-    resolved = folder.resolve()
-    above = [mount for mount in mounts if len(mount) > 2 and resolved.is_relative_to(mount[1])]
-    kind = max(above, key=lambda mount: len(mount[1]), default=["", "", ""])[2]
-    return kind if kind in NETWORK_FILE_SYSTEMS else None
 
 
 # -- sign-in and token --

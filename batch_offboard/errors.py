@@ -68,6 +68,12 @@ class JournalError(BatchOffboardError):
     exit_code = ExitCode.UNFINISHED
 
 
+class NoLocksError(JournalError):
+    """The journal or a lock lies on a drive that gives no locks, so that two processes could send at the same time."""
+
+    exit_code = ExitCode.USAGE
+
+
 class ReportError(BatchOffboardError):
     """A report could not be written; the journal still has every row."""
 

@@ -1,36 +1,56 @@
 """One process at a time for a tenant and application, and for a journal.
 
-The operating system holds the lock and drops it when the process dies, however it dies. Beside the lock lies a
-note that says who holds it; the note only informs and decides nothing.
+The operating system holds the lock and drops it when the process dies, however it dies. Beside the lock's file lies a
+note that says who holds it; the note only informs and decides nothing. A user's locks lie in the user's folder, so that
+nobody else can touch them; what other users of this computer must not do at the same time has one more lock, which all
+of them share.
 """
 
 import hashlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from batch_offboard.clock import iso_utc, local_time, wall_of
-from batch_offboard.errors import BusyError
+from batch_offboard.drives import no_locks
+from batch_offboard.errors import BusyError, NoLocksError
+from batch_offboard.machine_lock import HeldError, machine_lock
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The name of a lock that all users of this computer share."""
+
+    name: str
+
+
+Name = Path | Shared
 
 
 @contextmanager
-def only_process(names: list[Path], doing: str, since: float, *, at_work_on: str = "this tenant") -> Iterator[None]:
+def only_process(names: Sequence[Name], doing: str, since: float, *, at_work_on: str = "this tenant") -> Iterator[None]:
     """Hold all the locks for the block, or raise BusyError that says who works. `since` is in seconds since the
     epoch, `at_work_on` what the locks stand for."""
     with ExitStack() as held:
-        for path in names:
-            held.enter_context(_one(path, doing, since, at_work_on))
+        for name in names:
+            held.enter_context(
+                _shared(name, at_work_on) if isinstance(name, Shared) else _one(name, doing, since, at_work_on)
+            )
         yield
 
 
-def lock_paths(folder: Path, journal: Path, scope: str) -> list[Path]:
-    """The locks of a run: the journal's own, beside it, and the tenant and application's in the user's folder."""
-    return [journal.with_name(f"{journal.name}.lock"), folder / f"tenant-{_digest(scope)}.lock"]
+def run_locks(folder: Path, journal: Path, scope: str, *, simulated: bool = False) -> list[Name]:
+    """The locks of a run: the journal's own, beside it, the tenant and application's in the user's folder, and unless
+    it is a rehearsal the one that keeps other users of this computer from the same tenant."""
+    tenant = f"tenant-{_digest(scope)}"
+    own: list[Name] = [journal.with_name(f"{journal.name}.lock"), folder / f"{tenant}.lock"]
+    return own if simulated else [*own, Shared(tenant)]
 
 
 def reading_lock(folder: Path, scope: str) -> Path:
@@ -38,13 +58,27 @@ def reading_lock(folder: Path, scope: str) -> Path:
     return folder / f"reading-{_digest(scope)}.lock"
 
 
-def inbox_lock(folder: Path, inbox: Path) -> Path:
-    """The lock of the nightly run over an inbox, whose path is resolved."""
-    return folder / f"inbox-{_digest(os.path.normcase(inbox))}.lock"
+def inbox_locks(folder: Path, inbox: Path) -> list[Name]:
+    """The locks of the nightly run over an inbox, whose path is resolved: the user's, and the one of all users."""
+    name = f"inbox-{_digest(os.path.normcase(inbox))}"
+    return [folder / f"{name}.lock", Shared(name)]
 
 
 def _digest(name: str) -> str:
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+
+@contextmanager
+def _shared(lock: Shared, at_work_on: str) -> Iterator[None]:
+    held = machine_lock(lock.name)
+    try:
+        held.acquire()
+    except HeldError as holder:
+        raise BusyError(f"Already at work on {at_work_on}: {holder}; wait for its end, or end it.") from None
+    try:
+        yield
+    finally:
+        held.release()
 
 
 @contextmanager
@@ -53,6 +87,12 @@ def _one(path: Path, doing: str, since: float, at_work_on: str) -> Iterator[None
     lock = FileLock(path, mode=0o600, timeout=0)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        reason = no_locks(path.parent)
+        if reason is not None:
+            raise NoLocksError(
+                f"The lock {path} lies on a drive that gives no locks ({reason}), and nothing was sent; keep the "
+                "journal and the user's state folder on a disk of this computer."
+            )
         lock.acquire()
     except Timeout:
         raise BusyError(_holder(note, at_work_on)) from None

@@ -38,7 +38,7 @@ from batch_offboard.journal.reading import (
 )
 from batch_offboard.journal.reported import report_head, report_rows
 from batch_offboard.journal.settlements import open_count
-from batch_offboard.lock import lock_paths, only_process
+from batch_offboard.lock import only_process, run_locks
 from batch_offboard.plan import Reason
 from batch_offboard.planning import Purpose, Reading, age_notes, read_sheet, save_plan, staleness
 from batch_offboard.protocol import ApiName
@@ -392,7 +392,7 @@ def _work(
 
 def working_alone(desk: Desk, batch: Batch) -> AbstractContextManager[None]:
     """The locks of whoever changes a batch; BusyError if somebody else works on its tenant or in this journal."""
-    locks = lock_paths(lock_folder(), desk.journal.path, batch.scope)
+    locks = run_locks(lock_folder(), desk.journal.path, batch.scope, simulated=batch.simulated)
     return only_process(locks, f"batch {batch.batch_id}", desk.clock.now().wall)
 
 

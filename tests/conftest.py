@@ -1,13 +1,16 @@
 """What every test stands on."""
 
 import asyncio
+import hashlib
 import os
 import signal
 import time
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 import tests.moving_time  # noqa: F401  # for every test on virtual time
+from batch_offboard import machine_lock
 
 # Wherever they run, the tests' clocks are an hour ahead of UTC: a time in the wrong form is seen.
 os.environ["TZ"] = "TST-1"
@@ -27,3 +30,10 @@ settings.load_profile("project")
 def pytest_configure() -> None:
     """Say that no event loop is wanted: looptime asks for one in every test, and so makes one that nobody closes."""
     asyncio.set_event_loop(None)
+
+
+@pytest.fixture(autouse=True)
+def _locks_of_its_own(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Tests that run side by side work on the same tenants: each counts as a computer of its own."""
+    name = hashlib.sha256(f"{os.getpid()} {request.node.nodeid}".encode()).hexdigest()[:20]
+    monkeypatch.setattr(machine_lock, "PREFIX", f"batch-offboard-test-{name}")

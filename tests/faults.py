@@ -185,7 +185,6 @@ _NO_DASHBOARD = "There is no dashboard and no upload."
 
 # Why a row has no test at all.
 NOT_SHOWN: Mapping[int, str] = {
-    42: "File systems are not told apart; the default place of the journal is the user's own state folder.",
     51: "On Windows, which has none, zone data are a dependency of the program (tzdata) and installed with it.",
     114: _NO_APPROVALS,
     122: _NO_DASHBOARD,

@@ -13,11 +13,15 @@ from uuid import uuid4
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from batch_offboard.errors import JournalError, UsageError
+from batch_offboard.drives import no_locks
+from batch_offboard.errors import JournalError, NoLocksError, UsageError
 from batch_offboard.journal.migrations import VERSION, migrate, stored_version
 
 # A run waits so long for others that read or plan in the same journal; each of their transactions is short.
 BUSY_TIMEOUT = 60.0  # seconds
+
+# How SQLite speaks of a lock that it does not get, whether it is held or the drive gives none.
+LOCK_TROUBLE = ("is locked", "disk I/O error", "locking protocol")
 
 MAKING = 2.0  # seconds in which a new journal that has its name has long got its tables
 
@@ -55,9 +59,21 @@ def told(path: Path) -> Iterator[None]:
         yield
     except (DBAPIError, sqlite3.Error) as error:
         reason = str(error.orig if isinstance(error, DBAPIError) else error)
+        if any(sign in reason for sign in LOCK_TROUBLE):
+            _refuse_lockless(path)
         raise JournalError(f"The journal {path} {_sentence(reason)}") from error
     except (UnicodeDecodeError, JSONDecodeError) as error:  # garbled on the disk, in the tables or what describes them
         raise JournalError(f"The journal {path} {_sentence('malformed')}") from error
+
+
+def _refuse_lockless(path: Path) -> None:
+    """Tried before SQLite does, which would wait for a minute, and blame another program or the disk."""
+    reason = no_locks(path.parent)
+    if reason is not None:
+        raise NoLocksError(
+            f"The journal {path} lies on a drive that gives no locks ({reason}); keep it on a disk of this computer, "
+            "with journal in the configuration or --journal."
+        )
 
 
 def _sentence(reason: str) -> str:
@@ -81,6 +97,7 @@ def _prepare_file(path: Path, *, create: bool) -> None:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise JournalError(f"The journal {path} must be a plain file; name another with --journal.")
     if path.exists():
+        _refuse_lockless(path)
         if _stays_empty(path):
             # Ours are never empty for longer than a moment: a memory of calls that is gone must not pass unseen.
             raise JournalError(f"The journal {path} is empty; restore it from a backup, or delete it to begin anew.")
@@ -88,6 +105,7 @@ def _prepare_file(path: Path, *, create: bool) -> None:
     if not create:
         raise UsageError(f"There is no journal at {path}; `plan` or `run` a sheet first.")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _refuse_lockless(path)
     _make(path)
 
 

@@ -18,7 +18,7 @@ from batch_offboard.inbox import Companion, Found, Inbox, InboxError, companion
 from batch_offboard.journal.nights import Night, begin_night, end_night, last_night
 from batch_offboard.journal.reading import Batch, count, unfinished_since, unsettled_since
 from batch_offboard.journal.settlements import status_counts
-from batch_offboard.lock import inbox_lock, only_process
+from batch_offboard.lock import inbox_locks, only_process
 from batch_offboard.nightly.placing import renew
 from batch_offboard.nightly.sheets import NightIsOverError, Worker
 from batch_offboard.nightly.views import Fate, NightView, SheetView, for_nights
@@ -57,8 +57,8 @@ def nightly(desk: Desk, folder: Path, talk: Talk, reading: Reading = PLAINLY) ->
     inbox.prepare()
     desk.target()
     began, name = desk.clock.now().wall, one_line(str(inbox.path))
-    lock = inbox_lock(lock_folder(), inbox.path)
-    with only_process([lock], f"nightly run over {name}", began, at_work_on="this inbox"):
+    locks = inbox_locks(lock_folder(), inbox.path)
+    with only_process(locks, f"nightly run over {name}", began, at_work_on="this inbox"):
         missed = _missed(desk, last_night(desk.journal, name), began, talk.say)
         key, code = begin_night(desk.journal, name, began), ExitCode.UNFINISHED
         try:

@@ -1,5 +1,6 @@
 """What `check` says of what is right and of each thing that is wrong, and with which exit code."""
 
+import errno
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -274,6 +275,18 @@ def test_a_journal_that_others_can_read_is_a_warning(bench: Bench) -> None:
     path.chmod(0o644)
     found = one(bench.look(), "journal")
     assert (found.grade, found.remedy) == (Grade.WARNING, f"type: chmod 600 {path}")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="these are the answers of POSIX systems")
+@pytest.mark.fault(42, "`check` says so before the first night.")
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.EACCES])
+def test_a_drive_that_gives_no_locks_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    monkeypatch.setattr("batch_offboard.checkup.no_locks", lambda _folder: os.strerror(number))
+    view = bench.look()
+    for name in ("journal", "locks"):
+        assert one(view, name).grade is Grade.FAILED
+        assert f"gives no locks ({os.strerror(number)})" in one(view, name).text
+    assert view.exit_code is ExitCode.USAGE
 
 
 def test_a_journal_that_is_a_folder_fails(bench: Bench) -> None:

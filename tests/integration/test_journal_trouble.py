@@ -1,5 +1,6 @@
 """A disk, a file or another program in the journal's way: one sentence, nothing half written, nothing more sent."""
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batch_offboard.clock import Moment
-from batch_offboard.errors import JournalError
+from batch_offboard.errors import ExitCode, JournalError, NoLocksError
 from batch_offboard.journal import opening, reading, reported
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.store import Journal
@@ -48,6 +49,39 @@ def begin(journal: Journal, batch: reading.Batch, row: int) -> None:
 
 def pending(world: "World", batch: reading.Batch) -> bool:
     return world.outcomes(batch) == {Outcome.PENDING: DEVICES}
+
+
+@pytest.mark.fault(42, "A share without locks is named as such at once; nothing is made there.")
+@pytest.mark.skipif(os.name != "posix", reason="these are the answers of POSIX systems")
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.EACCES])
+def test_a_journal_on_a_share_without_locks_is_not_called_held_or_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(_descriptor: int, _command: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    there = tmp_path / "there.db"
+    Journal(there, create=True).close()
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr("fcntl.lockf", refuse)
+    for path in (there, tmp_path / "new.db"):
+        with pytest.raises(NoLocksError) as raised:
+            Journal(path, create=True)
+        assert str(raised.value).startswith(
+            f"The journal {path} lies on a drive that gives no locks ({os.strerror(number)}); keep it on a disk"
+        )
+        assert raised.value.exit_code is ExitCode.USAGE
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="these are the answers of POSIX systems")
+@pytest.mark.parametrize("words", ["database is locked", "disk I/O error"])
+def test_a_share_that_loses_its_locks_in_the_middle_is_named_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setattr(opening, "no_locks", lambda _folder: "No locks available")
+    with pytest.raises(NoLocksError, match=r"gives no locks \(No locks available\)"), opening.told(tmp_path / "j.db"):
+        raise sqlite3.OperationalError(words)
 
 
 @pytest.mark.fault(33, "Nothing has happened; the sentence names the disk.")

@@ -1,5 +1,6 @@
 """The lock between real processes: who holds it, who is told, and that it dies with its process."""
 
+import errno
 import json
 import os
 import socket
@@ -13,26 +14,36 @@ from pathlib import Path
 import pytest
 
 import batch_offboard
-from batch_offboard.errors import BusyError
-from batch_offboard.lock import lock_paths, only_process
+from batch_offboard import drives, machine_lock
+from batch_offboard.errors import BusyError, ExitCode, NoLocksError
+from batch_offboard.lock import Name, Shared, inbox_locks, only_process, run_locks
+from batch_offboard.machine_lock import EverybodysFileLock, HeldError
 
 HOLD = """
+import os
 import sys
 from pathlib import Path
-from batch_offboard.lock import only_process
+from batch_offboard import machine_lock
+from batch_offboard.lock import Shared, only_process
 
-with only_process([Path(name) for name in sys.argv[1:]], "run of batch-1", 1_795_507_200.0):
+machine_lock.PREFIX = sys.argv[1]
+names = [Path(name) if Path(name).is_absolute() else Shared(name) for name in sys.argv[3:]]
+if sys.argv[2]:
+    os.setuid(int(sys.argv[2]))
+with only_process(names, "run of batch-1", 1_795_507_200.0):
     print("held", flush=True)
     sys.stdin.readline()
 """
 
 
 @contextmanager
-def another_process(*names: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that holds the locks until its standard input ends, or until it is killed."""
+def another_process(*names: Name, user: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A process, of another user if one is named, that holds the locks until its standard input ends, or until it is
+    killed."""
+    words = [each.name if isinstance(each, Shared) else str(each) for each in names]
     environ = os.environ | {"PYTHONPATH": str(Path(batch_offboard.__file__).parents[1])}
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, *map(str, names)],
+        [sys.executable, "-c", HOLD, machine_lock.PREFIX, user, *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -48,7 +59,8 @@ def another_process(*names: Path) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def names(tmp_path: Path) -> list[Path]:
-    return lock_paths(tmp_path / "state", tmp_path / "journal.db", "tenant/application")
+    found = run_locks(tmp_path / "state", tmp_path / "journal.db", "tenant/application", simulated=True)
+    return [each for each in found if isinstance(each, Path)]
 
 
 @pytest.mark.fault(38, "The second is told process, host and since when.")
@@ -132,7 +144,106 @@ def test_a_lock_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_tenants_have_locks_of_their_own_and_journals_too(tmp_path: Path) -> None:
-    one = lock_paths(tmp_path, tmp_path / "a.db", "tenant-1/application")
-    two = lock_paths(tmp_path, tmp_path / "b.db", "tenant-2/application")
-    assert len({*one, *two}) == 4
-    assert lock_paths(tmp_path, tmp_path / "c.db", "tenant-1/application")[1] == one[1]
+    one = run_locks(tmp_path, tmp_path / "a.db", "tenant-1/application")
+    two = run_locks(tmp_path, tmp_path / "b.db", "tenant-2/application")
+    assert len({*one, *two}) == 6
+    assert run_locks(tmp_path, tmp_path / "c.db", "tenant-1/application")[1:] == one[1:]
+
+
+# -- users of one computer --
+
+
+def of_user(home: Path, scope: str = "tenant/application", *, simulated: bool = False) -> list[Name]:
+    """The locks of a user with a state folder and a journal of their own."""
+    return run_locks(home / "state", home / "journal.db", scope, simulated=simulated)
+
+
+@pytest.mark.fault(39, "Another user of the computer, with a journal of their own, is told whose process it is.")
+def test_two_users_of_a_computer_do_not_work_on_one_tenant(tmp_path: Path) -> None:
+    ann, ben = of_user(tmp_path / "ann"), of_user(tmp_path / "ben")
+    with another_process(*ann) as holder:
+        with pytest.raises(BusyError) as raised, only_process(ben, "run", 0.0):
+            pytest.fail("two users work on one tenant")
+        with only_process(of_user(tmp_path / "ben", "tenant/other"), "run", 0.0):
+            pass
+    assert str(raised.value).startswith("Already at work on this tenant: ")
+    if sys.platform == "linux":
+        assert f"process {holder.pid} of user " in str(raised.value)
+    with only_process(ben, "run", 0.0):  # it died with its process
+        pass
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be two users")
+def test_a_user_without_any_rights_of_the_other_is_kept_away_all_the_same(tmp_path: Path) -> None:
+    [*_, shared] = of_user(tmp_path)
+    with (
+        another_process(shared, user="65534") as holder,
+        pytest.raises(BusyError, match=f"process {holder.pid} of user nobody"),
+        only_process([shared], "run", 0.0),
+    ):
+        pytest.fail("two users work on one tenant")
+
+
+def test_rehearsals_of_two_users_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    ann, ben = (of_user(tmp_path / name, simulated=True) for name in ("ann", "ben"))
+    with another_process(*ann), only_process(ben, "run", 0.0):
+        pass
+
+
+def test_two_users_do_not_work_over_one_inbox(tmp_path: Path) -> None:
+    ann, ben = (inbox_locks(tmp_path / name, tmp_path / "inbox") for name in ("ann", "ben"))
+    with (
+        another_process(*ann),
+        pytest.raises(BusyError, match="Already at work on this inbox"),
+        only_process(ben, "nightly", 0.0, at_work_on="this inbox"),
+    ):
+        pytest.fail("two users work over one inbox")
+
+
+def test_a_lock_of_all_users_is_a_file_that_each_of_them_can_lock(tmp_path: Path) -> None:
+    folder = tmp_path / "locks"
+    one, two = (EverybodysFileLock(folder, "tenant.lock") for _ in range(2))
+    one.acquire()
+    with pytest.raises(HeldError):
+        two.acquire()
+    if os.name == "posix":
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o777
+        assert stat.S_IMODE((folder / "tenant.lock").stat().st_mode) == 0o666
+    one.release()
+    two.acquire()
+    two.release()
+
+
+def test_a_computer_without_a_place_for_all_users_leaves_a_user_their_own_locks(tmp_path: Path) -> None:
+    (tmp_path / "locks").write_text("in the way", encoding="utf-8")
+    lock = EverybodysFileLock(tmp_path / "locks", "tenant.lock")
+    lock.acquire()
+    lock.release()
+
+
+# -- drives without locks --
+
+
+@pytest.mark.skipif(os.name != "posix", reason="these are the answers of POSIX systems")
+@pytest.mark.fault(42, "A drive that gives no locks is told from a lock that is held, and nothing is sent.")
+@pytest.mark.parametrize("kind", ["flock", "lockf"])
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.EACCES, errno.ENOSYS])
+def test_a_drive_without_locks_is_not_taken_for_another_process(
+    names: list[Path], monkeypatch: pytest.MonkeyPatch, kind: str, number: int
+) -> None:
+    def refuse(_descriptor: int, _command: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with only_process(names, "run", 0.0):
+        pass
+    monkeypatch.setattr(f"fcntl.{kind}", refuse)
+    with pytest.raises(NoLocksError) as raised, only_process(names, "run", 0.0):
+        pytest.fail("a lock that nobody gave")
+    assert f"gives no locks ({os.strerror(number)})" in str(raised.value)
+    assert raised.value.exit_code is ExitCode.USAGE
+
+
+def test_a_folder_that_cannot_be_written_says_nothing_of_its_locks(tmp_path: Path) -> None:
+    assert drives.no_locks(tmp_path) is None
+    assert drives.no_locks(tmp_path / "nowhere") is None
+    assert list(tmp_path.iterdir()) == []

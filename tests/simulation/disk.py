@@ -26,7 +26,7 @@ from batch_offboard import cancelling, desk, execution, lock, run, tracking
 from batch_offboard.config import Config, load_config
 from batch_offboard.journal import opening
 from batch_offboard.nightly import order
-from tests.simulation.host import Blow, OsLock, Process, current_process, signals_heard
+from tests.simulation.host import Blow, OsLock, OsMachineLock, Process, current_process, signals_heard
 from tests.simulation.loop import OWNER
 
 _ERRORS = {
@@ -235,6 +235,9 @@ def machine(draw: Random) -> Iterator[None]:
                 (secrets, "choice", draw.choice),
                 (excel, "ZipFile", _Archive),
                 (lock, "FileLock", OsLock),
+                (lock, "machine_lock", OsMachineLock),
+                (lock, "no_locks", _has_locks),
+                (opening, "no_locks", _has_locks),
                 (execution, "ending_signals", signals_heard),
                 (tracking, "ending_signals", signals_heard),
                 (cancelling, "ending_signals", signals_heard),
@@ -277,6 +280,10 @@ class _Thrift:
 
 
 _THRIFT = _Thrift()
+
+
+def _has_locks(_folder: Path) -> None:
+    """What `no_locks` says of a drive that gives locks."""
 
 
 def _lock_folder() -> Path:

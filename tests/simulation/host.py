@@ -348,3 +348,25 @@ class OsLock:
         process.check()
         if process.host.locks.get(self.path) is process:
             del process.host.locks[self.path]
+
+
+class OsMachineLock:
+    """In the place of `machine_lock`: a lock that all processes of the host share by its name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = Path("shared", name)
+
+    def acquire(self) -> None:
+        from batch_offboard.machine_lock import HeldError
+
+        process = current_process()
+        process.check()
+        if self._name in process.host.locks:
+            raise HeldError("another process")
+        process.host.locks[self._name] = process
+
+    def release(self) -> None:
+        process = current_process()
+        process.check()
+        if process.host.locks.get(self._name) is process:
+            del process.host.locks[self._name]

@@ -183,7 +183,9 @@ class Inspector:
 
     def _sender_holds_the_locks(self, exchange: Exchange) -> None:
         held = [path for path, holder in self.host.locks.items() if holder is exchange.process]
-        if len([path for path in held if not path.name.startswith(("reading-", "inbox-"))]) != 2:
+        if (
+            len([path for path in held if not path.name.startswith(("reading-", "inbox-"))]) != 3
+        ):  # the journal's, the user's and the one of all users
             self.found("I10", "who sends holds the locks", f"{exchange.process.name} holds {held}")
 
     def _nobody_calls_into_a_silence(self, exchange: Exchange) -> None:

@@ -11,7 +11,7 @@ import pytest
 from batch_offboard import run
 from batch_offboard.desk import lock_folder
 from batch_offboard.errors import BusyError, ConfigError, ExitCode, UsageError
-from batch_offboard.lock import inbox_lock, only_process
+from batch_offboard.lock import inbox_locks, only_process
 from batch_offboard.nightly.views import Fate
 from batch_offboard.planning import Reading
 from tests.integration.nightly.conftest import EVENING, NIGHT_HOURS
@@ -433,9 +433,9 @@ def test_a_run_by_hand_that_is_at_work_ends_the_night(make_office: MakeOffice) -
 def test_a_second_run_over_the_inbox_says_who_is_at_work_and_begins_nothing(make_office: MakeOffice) -> None:
     office = make_office()
     office.settled((range(4), "leavers.csv"))
-    lock = inbox_lock(lock_folder(), office.inbox.resolve())
+    locks = inbox_locks(lock_folder(), office.inbox.resolve())
     with (
-        only_process([lock], "nightly run over inbox", EVENING),
+        only_process(locks, "nightly run over inbox", EVENING),
         pytest.raises(
             BusyError, match=r"Already at work on this inbox: process \d+ on .* \(nightly run over inbox"
         ) as busy,

@@ -1,0 +1,116 @@
+"""A lock by name that all users of this computer share, whoever they are and whatever folders they have.
+
+It keeps two users out of each other's way who mean well, such as an administrator and the account of a scheduled run.
+One who means harm can hold it, which is seen, and elsewhere than on Linux delete it; nobody's own locks depend on it.
+"""
+
+import errno
+import os
+import socket
+import struct
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+
+PREFIX = "batch-offboard"
+ASKING = 128  # processes that may ask who holds a lock
+
+
+class HeldError(Exception):
+    """Somebody has the lock; the message says who, as far as that is known."""
+
+
+class MachineLock(Protocol):
+    """Taken once, and given back by `release` or by the process's end."""
+
+    def acquire(self) -> None:
+        """Raises HeldError. Where this computer has no place for such a lock, nothing is held."""
+
+    def release(self) -> None: ...
+
+
+def machine_lock(name: str) -> MachineLock:
+    """The lock of this name: letters, digits and hyphens."""
+    linux = sys.platform == "linux"
+    return SocketLock(f"{PREFIX}-{name}") if linux else EverybodysFileLock(everybodys_folder(), f"{name}.lock")
+
+
+class SocketLock:
+    """A socket in Linux's abstract namespace (unix(7)): one process at a time can have its name, whoever's it is, and
+    no folder, mode or clean-up of temporary files has a say in it. A service with a /tmp of its own sees it, too."""
+
+    def __init__(self, name: str) -> None:
+        self._address = f"\0{name}"
+        self._socket: socket.socket | None = None
+
+    def acquire(self) -> None:
+        try:
+            held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError:  # a sandbox may know no such sockets
+            return
+        try:
+            held.bind(self._address)
+            held.listen(ASKING)
+        except OSError as error:
+            held.close()
+            if error.errno == errno.EADDRINUSE:
+                raise HeldError(self._holder()) from None
+        else:
+            self._socket = held
+
+    def release(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _holder(self) -> str:
+        """The kernel says whose the socket is."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+            asking.settimeout(0)
+            try:
+                asking.connect(self._address)
+                credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            except OSError:
+                return "another process"
+        process, user, _ = struct.unpack("3i", credentials)
+        return f"process {process} of user {_name_of(user)}" if process else f"a process of user {_name_of(user)}"
+
+
+class EverybodysFileLock:
+    """A locked file in a folder where every user may write, for systems without such sockets."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._lock = FileLock(folder / name, mode=0o666, timeout=0)
+        self._folder = folder
+
+    def acquire(self) -> None:
+        try:
+            self._folder.mkdir(exist_ok=True)
+            with suppress(PermissionError):  # it is another user's, who has done it
+                self._folder.chmod(0o777)  # whatever the umask
+            self._lock.acquire()
+        except Timeout:
+            raise HeldError("another process, of you or of another user of this computer") from None
+        except OSError:
+            return
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+def everybodys_folder() -> Path:
+    """Below the folder that the system keeps for files of all users; temporary folders are often each user's own."""
+    public = os.environ.get("PUBLIC") if os.name == "nt" else None
+    return Path(public or "/tmp") / f"{PREFIX}-locks"  # noqa: S108  # no secret is in it, and links are not followed
+
+
+def _name_of(user: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)

@@ -5,33 +5,15 @@ API no more than one of 50.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from batch_offboard.devices import normal_name, same_name
+from batch_offboard.facts import Caution, DeviceFacts
 from batch_offboard.platforms import Platforms
 from batch_offboard.protocol import Machine, MachineAction
 
 RECENT = 7 * 86_400.0  # seconds; a device that reports daily is called inactive after seven days (machine)
-
-
-class Caution(StrEnum):
-    """What an operator should know of a device that is going to be offboarded; no reason to refuse it."""
-
-    SEEN_RECENTLY = "seen_recently"
-    INACTIVE = "inactive"
-    DEFENDER_FOR_CLOUD = "defender_for_cloud"
-    OFFBOARDED_BEFORE = "offboarded_before"
-
-
-# Each follows a number of devices.
-CAUTIONS: Mapping[Caution, str] = {
-    Caution.SEEN_RECENTLY: "were seen in the last 7 days and may still be in use",
-    Caution.INACTIVE: "are inactive: their actions wait until they connect, or expire",
-    Caution.DEFENDER_FOR_CLOUD: "are virtual machines that Defender for Cloud may onboard again",
-    Caution.OFFBOARDED_BEFORE: "have an earlier offboard action that succeeded",
-}
 
 
 class Fleet:
@@ -85,6 +67,11 @@ class Fleet:
     def open_action(self, device_id: str) -> MachineAction | None:
         """An offboard action of this device, anybody's, that is not final."""
         return self._open.get(device_id)
+
+    def facts(self, machine: Machine) -> DeviceFacts:
+        """What a row keeps of this machine."""
+        cautions = self.cautions(machine)
+        return DeviceFacts(machine.platform, machine.group, machine.tags, machine.last_seen, cautions)
 
     def cautions(self, machine: Machine) -> tuple[Caution, ...]:
         recently = machine.last_seen is not None and self.at - machine.last_seen <= RECENT

@@ -6,18 +6,18 @@ it at the end.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from batch_offboard.devices import Refusal, judge_id, normal_name, same_name, shown, trimmed
-from batch_offboard.fleet import Caution, Fleet, is_onboarded
+from batch_offboard.facts import DeviceFacts
+from batch_offboard.fleet import Fleet, is_onboarded
 from batch_offboard.platforms import why_unsupported
 from batch_offboard.protected import Protected
 from batch_offboard.protocol import Machine
 from batch_offboard.rows import SourceRow
 
 CANDIDATES_SHOWN = 5
-EXAMPLES_KEPT = 3
 
 
 class Reason(StrEnum):
@@ -53,7 +53,8 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRow:
-    """One row of the plan; `reason` is None for a device to be offboarded. `first_row` is set for a duplicate."""
+    """One row of the plan; `reason` is None for a device to be offboarded. `first_row` is set for a duplicate, `facts`
+    for a device that the tenant knows."""
 
     row: int
     device_id: str
@@ -62,6 +63,7 @@ class PlannedRow:
     detail: str
     first_row: int | None
     cells: tuple[str, ...]
+    facts: DeviceFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,27 +83,12 @@ class Decision:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class CautionCount:
-    """How many of the devices to be offboarded an operator should know something of, with the first rows."""
-
-    devices: int
-    rows: tuple[int, ...]
-
-
 @dataclass(slots=True)
 class _Seen:
     row: int
     name: str  # the fullest of the names that agree
     named_in: int
     disputed: bool = False
-    cautions: tuple[Caution, ...] = ()
-
-
-@dataclass(slots=True)
-class _Cautioned:
-    devices: int = 0
-    rows: list[int] = field(default_factory=list)
 
 
 class Planner:
@@ -117,7 +104,6 @@ class Planner:
         self.matched = 0  # devices of the sheet that the tenant has a record of
         self._seen: dict[str, _Seen] = {}
         self._amendments: list[Amendment] = []
-        self._cautioned = {caution: _Cautioned() for caution in Caution}
 
     def decide(self, source: SourceRow) -> PlannedRow:
         """The decision on the next row."""
@@ -131,14 +117,6 @@ class Planner:
     def amendments(self) -> Iterator[Amendment]:
         """Decisions that must be taken back; ask when all rows are in."""
         return iter(self._amendments)
-
-    def cautions(self) -> dict[Caution, CautionCount]:
-        """What is worth knowing of the devices to be offboarded; ask when all rows are in."""
-        return {
-            caution: CautionCount(found.devices, tuple(found.rows))
-            for caution, found in self._cautioned.items()
-            if found.devices
-        }
 
     def _without_id(self, source: SourceRow, refusal: Refusal) -> PlannedRow:
         """A name stands for an ID only where the cell is blank; a formula without a value, say, is not."""
@@ -161,10 +139,11 @@ class Planner:
         self.matched += machine is not None
         self._seen[device_id] = _Seen(source.number, source.device_name, source.number)
         decision = self._first(source, device_id, machine)
-        if decision is None and machine is not None:
-            self._caution(source.number, device_id, machine)
         name = source.device_name or (machine.name if machine else "")
-        return _row(source, device_id, decision, name=name)
+        return _row(source, device_id, decision, name=name, facts=self._facts(machine))
+
+    def _facts(self, machine: Machine | None) -> DeviceFacts | None:
+        return None if self._fleet is None or machine is None else self._fleet.facts(machine)
 
     def _first(self, source: SourceRow, device_id: str, machine: Machine | None) -> Decision | None:
         """The decision on a device that no earlier row holds."""
@@ -183,15 +162,6 @@ class Planner:
             return Decision(Reason.NOT_FOUND, f"The tenant has no device {device_id}.")
         return judge_machine(machine, self._fleet)
 
-    def _caution(self, row: int, device_id: str, machine: Machine) -> None:
-        cautions = self._fleet.cautions(machine) if self._fleet else ()
-        self._seen[device_id].cautions = cautions
-        for caution in cautions:
-            found = self._cautioned[caution]
-            found.devices += 1
-            if len(found.rows) < EXAMPLES_KEPT:
-                found.rows.append(row)
-
     def _again(self, source: SourceRow, device_id: str, seen: _Seen) -> PlannedRow:
         machine = self._fleet.find(device_id) if self._fleet else None
         misnamed = _misnamed(source.device_name, machine) if machine else None
@@ -202,14 +172,15 @@ class Planner:
         if not seen.name or (not seen.disputed and "." in normal_name(source.device_name)):
             seen.name, seen.named_in = source.device_name, source.number
         if misnamed is not None:
-            return _row(source, device_id, misnamed)
+            return _row(source, device_id, misnamed, facts=self._facts(machine))
         if seen.disputed:
             detail = (
                 f"Row {seen.named_in} gives the same device ID another name ({shown(seen.name)}); correct one of them."
             )
-            return _row(source, device_id, Decision(Reason.NAME_MISMATCH, detail))
+            return _row(source, device_id, Decision(Reason.NAME_MISMATCH, detail), facts=self._facts(machine))
         detail = f"Row {seen.row} holds the same device and is the one that counts."
-        return _row(source, device_id, Decision(Reason.DUPLICATE, detail), first_row=seen.row)
+        duplicate = Decision(Reason.DUPLICATE, detail)
+        return _row(source, device_id, duplicate, first_row=seen.row, facts=self._facts(machine))
 
     def _dispute(self, source: SourceRow, seen: _Seen) -> None:
         if not seen.disputed:
@@ -218,9 +189,6 @@ class Planner:
                 "correct one of them."
             )
             self._amendments.append(Amendment(seen.row, Reason.NAME_MISMATCH, detail))
-            for found in (self._cautioned[caution] for caution in seen.cautions):
-                found.devices -= 1
-                found.rows = [row for row in found.rows if row != seen.row]
         seen.disputed = True
 
 
@@ -290,10 +258,17 @@ def _candidate(machine: Machine) -> str:
 
 
 def _row(
-    source: SourceRow, device_id: str, decision: Decision | None, *, first_row: int | None = None, name: str = ""
+    source: SourceRow,
+    device_id: str,
+    decision: Decision | None,
+    *,
+    first_row: int | None = None,
+    name: str = "",
+    facts: DeviceFacts | None = None,
 ) -> PlannedRow:
     reason, detail = (decision.reason, decision.detail) if decision else (None, "")
-    return PlannedRow(source.number, device_id, name or source.device_name, reason, detail, first_row, source.cells)
+    name = name or source.device_name
+    return PlannedRow(source.number, device_id, name, reason, detail, first_row, source.cells, facts)
 
 
 _NOT_LOOKED_UP = (

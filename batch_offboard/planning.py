@@ -132,11 +132,8 @@ def _findings(planner: Planner, fleet: Fleet | None, why_not: str) -> dict[str, 
     """What the look-up told beside the decisions, as it is kept with the batch."""
     if fleet is None:
         return {"not_looked_up": why_not} if why_not else {}
-    cautions = {
-        caution: {"devices": found.devices, "rows": list(found.rows)} for caution, found in planner.cautions().items()
-    }
     tenant = {**fleet.as_json(), "in_sheet": planner.matched}
-    return {"tenant": tenant, "cautions": cautions, "actions_not_read": fleet.no_actions}
+    return {"tenant": tenant, "actions_not_read": fleet.no_actions}
 
 
 def _storable(source: Source) -> Source:

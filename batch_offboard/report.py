@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from batch_offboard.clock import iso_utc
+from batch_offboard.facts import DeviceFacts
 from batch_offboard.history import History
 
 REPORT_COLUMNS = (
@@ -64,7 +65,7 @@ class ReportRow:
     """One input row as the report shows it.
 
     For a skipped row `error_code` is the reason and `error_message` its detail. Times are seconds since the
-    epoch. `cells` are the input's own, one for each of the batch's columns.
+    epoch. `cells` are the input's own, one for each of the batch's columns; `facts` are what the look-up said.
     """
 
     row: int
@@ -80,6 +81,7 @@ class ReportRow:
     submitted_at: float | None
     finished_at: float | None
     cells: tuple[str, ...]
+    facts: DeviceFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

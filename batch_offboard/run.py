@@ -5,7 +5,7 @@ Nothing here prints or asks; what people see and answer comes in from the comman
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from batch_offboard.clearing import cleared_to_go_on, cleared_to_send, note_over
 from batch_offboard.desk import Desk, lock_folder
 from batch_offboard.devices import shown
 from batch_offboard.errors import BusyError, ExitCode, UsageError
+from batch_offboard.facts import Caution, CautionCount
 from batch_offboard.fleet import Fleet
 from batch_offboard.gate import Gate, Standing
 from batch_offboard.guards import Clearance, Refusal
@@ -28,6 +29,7 @@ from batch_offboard.journal.reading import (
     Example,
     Owner,
     call_history,
+    cautions,
     count,
     examples,
     newest_unfinished,
@@ -67,6 +69,7 @@ class PlanView:
     notes: Sequence[str]
     expected: float
     max_devices: int | None
+    cautions: Mapping[Caution, CautionCount] = field(default_factory=dict)
     refusals: Sequence[Refusal] = ()
     lifted_to: int | None = None
     selection: Selection | None = None
@@ -157,12 +160,16 @@ def view_plan(
     desk: Desk,
     batch: Batch,
     notes: Sequence[str] = (),
-    counts: Counts | None = None,
     selection: Selection | None = None,
+    *,
+    failed: bool = False,
 ) -> PlanView:
-    """A saved plan as people see it; `counts` if it is to be seen as something else than it stands, `selection` if not
-    everything pending is to be sent."""
-    counts = counts or count(desk.journal, batch.key)
+    """A saved plan as people see it: all that is pending is to be sent, or the `selection` of it, or the `failed` rows
+    and nothing else."""
+    counts = count(desk.journal, batch.key)
+    state = JobState.FAILED if failed else JobState.PENDING
+    if failed:
+        counts = Counts({JobState.PENDING: counts.of(state)}, {})
     devices = counts.of(JobState.PENDING) if selection is None else len(selection.rows)
     limits = desk.limits()
     gate = gate_of(desk, batch.scope, limits)
@@ -175,6 +182,7 @@ def view_plan(
         expected=gate.time_for(devices, TYPICAL_LATENCY, workers),
         max_devices=desk.guard_limits().max_devices,
         selection=selection,
+        cautions=cautions(desk.journal, batch.key, [state], selection.rows if selection else None),
         refusals=refusals(desk, batch, devices),
         lifted_to=desk.options.max_devices,
     )
@@ -246,8 +254,7 @@ def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView
         )
     pending = counts.of(JobState.PENDING)
     rest = f"{rows_text(pending)} of the batch stay pending; `resume` sends them." if pending else ""
-    failed = Counts({JobState.PENDING: counts.of(JobState.FAILED)}, {})
-    clearance = _cleared(desk, view_plan(desk, batch, [rest] if rest else [], counts=failed), talk)
+    clearance = _cleared(desk, view_plan(desk, batch, [rest] if rest else [], failed=True), talk)
 
     def choose() -> Selection:
         return Selection(desk.journal.retry_failed(batch.key, desk.clock.now().wall), "the failed rows")

@@ -11,7 +11,7 @@ from pathlib import Path
 from batch_offboard.clock import local_time
 from batch_offboard.devices import shown
 from batch_offboard.errors import GuardError
-from batch_offboard.fleet import CAUTIONS
+from batch_offboard.facts import caution_words
 from batch_offboard.folding import display_width
 from batch_offboard.gate import Standing
 from batch_offboard.guards import WHOLE_TENANT_GUARD
@@ -116,7 +116,7 @@ def plan_text(view: PlanView, *, and_then: bool = True) -> str:
         ]
         unnamed = number - len(view.examples.get(reason, ()))
         lines += [f"             and {unnamed} more"] if unnamed > 0 else []
-    lines += _caution_lines(batch)
+    lines += _caution_lines(view)
     lines += ["", f"  expected duration: {_duration(view.expected)}"]
     if view.refusals:
         lines += ["", "  `run` will refuse this plan:", *(f"    {each.why}" for each in view.refusals)]
@@ -149,14 +149,13 @@ def _tenant_lines(batch: Batch) -> list[str]:
     return [named]
 
 
-def _caution_lines(batch: Batch) -> list[str]:
+def _caution_lines(view: PlanView) -> list[str]:
     """What to know of the devices to be offboarded; no reason to refuse them."""
-    found = batch.findings.get("cautions") or {}
     return [
-        f"  {found[caution]['devices']:>7}  of these {words} (row {', '.join(map(str, found[caution]['rows']))}"
-        + (", …)" if found[caution]["devices"] > len(found[caution]["rows"]) else ")")
-        for caution, words in CAUTIONS.items()
-        if caution in found
+        f"  {found.devices:>7}  of these {caution_words(caution, found.devices)} "
+        f"({'row' if found.devices == 1 else 'rows'} {', '.join(map(str, found.rows))}"
+        + (", …)" if found.devices > len(found.rows) else ")")
+        for caution, found in view.cautions.items()
     ]
 
 

@@ -39,7 +39,10 @@ def plan_json(view: PlanView) -> str:
             "looked_up_at": moment(view.batch.looked_up_at),
             "not_looked_up": view.batch.findings.get("not_looked_up"),
             "actions_not_read": view.batch.findings.get("actions_not_read") or None,
-            "cautions": view.batch.findings.get("cautions", {}),
+            "cautions": {
+                caution: {"devices": found.devices, "rows": list(found.rows)}
+                for caution, found in view.cautions.items()
+            },
             "expected_seconds": round(view.expected, 1),
             "max_devices": view.max_devices,
             "refusals": [{"guard": each.guard, "reason": each.why} for each in view.refusals],

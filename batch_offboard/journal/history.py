@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from batch_offboard.fleet import CAUTIONS
+from batch_offboard.facts import caution_words
 from batch_offboard.history import Actions, History, LookUp, options_typed
 from batch_offboard.jobs import Verdict
-from batch_offboard.journal.reading import CALLS_IN_FLIGHT, Batch
+from batch_offboard.journal.reading import CALLS_IN_FLIGHT, Batch, cautions
 from batch_offboard.journal.schema import calls
 from batch_offboard.journal.settlements import open_count, status_counts
 from batch_offboard.journal.store import ROWS_AT_A_TIME, Journal
@@ -30,17 +30,16 @@ def history_of(journal: Journal, batch: Batch) -> History:
         started_at=batch.started_at,
         ended_at=batch.ended_at,
         halted_because=batch.halted_because,
-        lookup=_lookup(batch),
+        lookup=_lookup(journal, batch),
         runs=chronicle.runs(),
         timeline=chronicle.timeline(),
         actions=_actions(journal, batch),
     )
 
 
-def _lookup(batch: Batch) -> LookUp:
+def _lookup(journal: Journal, batch: Batch) -> LookUp:
     found = batch.findings
     tenant = found.get("tenant") or {}
-    cautions = found.get("cautions") or {}
     return LookUp(
         at=batch.looked_up_at,
         devices=tenant.get("devices"),
@@ -48,7 +47,8 @@ def _lookup(batch: Batch) -> LookUp:
         why_not=found.get("not_looked_up", ""),
         no_actions=found.get("actions_not_read", ""),
         cautions=tuple(
-            f"{cautions[caution]['devices']} {words}" for caution, words in CAUTIONS.items() if caution in cautions
+            f"{found.devices} {caution_words(caution, found.devices)}"
+            for caution, found in cautions(journal, batch.key).items()
         ),
     )
 

@@ -102,6 +102,7 @@ def row_values(batch: int, row: PlannedRow) -> dict[str, Any]:
         "detail": row.detail,
         "first_row": row.first_row,
         "cells": json.dumps(row.cells),
+        "facts": None if row.facts is None else json.dumps(row.facts.as_json(), ensure_ascii=False),
     }
 
 

@@ -1,18 +1,19 @@
 """What is read from the journal: batches, their counts, the report's rows, the quota's memory, one device's life."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 
 from batch_offboard.clock import Moment, iso_utc
+from batch_offboard.facts import Caution, CautionCount, DeviceFacts, count_cautions
 from batch_offboard.gate import CallHistory
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.plans import tenant_of
 from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes, tenants, throttles
-from batch_offboard.journal.store import Journal
+from batch_offboard.journal.store import ROWS_AT_A_TIME, Journal
 from batch_offboard.plan import Known, Reason
 from batch_offboard.protocol import FINAL_STATUSES, UNSUCCESSFUL, ApiName, comment_with_token, correlation_token
 
@@ -294,6 +295,30 @@ def examples(journal: Journal, batch: int, reason: Reason, limit: int) -> list[E
     )
     with journal.reading() as connection:
         return [Example(*line) for line in connection.execute(statement)]
+
+
+def cautions(
+    journal: Journal, batch: int, states: Collection[JobState] = tuple(JobState), among: Collection[int] | None = None
+) -> Mapping[Caution, CautionCount]:
+    """What is worth knowing of the batch's devices in these states, or of those `among` them with these rows."""
+    statement = (
+        select(jobs.c.row, rows.c.facts)
+        .join(rows, and_(rows.c.batch == jobs.c.batch, rows.c.row == jobs.c.row))
+        .where(jobs.c.batch == batch, jobs.c.state.in_(list(states)), rows.c.facts.not_like("%[]]"))
+        .order_by(jobs.c.row)
+    )
+    with journal.reading() as connection:
+        found = connection.execution_options(yield_per=ROWS_AT_A_TIME).execute(statement)
+        return count_cautions(
+            (row, facts.cautions)
+            for row, text in found
+            if (among is None or row in among) and (facts := facts_of(text)) is not None
+        )
+
+
+def facts_of(text: str | None) -> DeviceFacts | None:
+    """What a row keeps of the look-up."""
+    return None if text is None else DeviceFacts.from_json(json.loads(text))
 
 
 def devices_of(journal: Journal, batch: int) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from sqlalchemy import Row, Select, and_, func, select
 
 from batch_offboard.audit import START, Anchor
 from batch_offboard.jobs import JobState
-from batch_offboard.journal.reading import Batch
+from batch_offboard.journal.reading import Batch, facts_of
 from batch_offboard.journal.schema import jobs, rows
 from batch_offboard.journal.store import ROWS_AT_A_TIME, Journal
 from batch_offboard.report import Outcome, ReportHead, ReportRow
@@ -63,6 +63,7 @@ def report_statement(batch: int) -> Select[Any]:
             rows.c.detail,
             rows.c.first_row,
             rows.c.cells,
+            rows.c.facts,
             jobs.c.state,
             func.coalesce(jobs.c.action_id, first.c.action_id, "").label("action_id"),
             func.coalesce(jobs.c.action_status, first.c.action_status, "").label("action_status"),
@@ -109,4 +110,5 @@ def report_row(line: Row[Any]) -> ReportRow:
         submitted_at=line.submitted_at,
         finished_at=line.finished_at,
         cells=tuple(json.loads(line.cells)),
+        facts=facts_of(line.facts),
     )

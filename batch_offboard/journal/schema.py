@@ -99,6 +99,7 @@ rows = Table(
     Column("detail", Text, nullable=False),
     Column("first_row", Integer),
     Column("cells", Text, nullable=False),  # JSON array
+    Column("facts", Text),  # JSON array: what the look-up said of the device, if the tenant knows it
     CheckConstraint(f"reason IS NULL OR {_one_of('reason', Reason)}", name="known_reason"),
     CheckConstraint("(first_row IS NULL) OR (reason IS NOT NULL)", name="only_a_skipped_row_points_to_another"),
     sqlite_with_rowid=False,

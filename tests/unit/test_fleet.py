@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_offboard.devices import same_name
-from batch_offboard.fleet import Caution, Fleet, is_onboarded
+from batch_offboard.facts import Caution
+from batch_offboard.fleet import Fleet, is_onboarded
 from batch_offboard.platforms import Platforms
 from batch_offboard.protocol import Machine, MachineAction
 from batch_offboard.protocol.machines import machine_of

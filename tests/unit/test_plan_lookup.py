@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_offboard.devices import same_name
-from batch_offboard.fleet import Caution, Fleet
-from batch_offboard.plan import CautionCount, Decision, Known, PlannedRow, Planner, Reason, judge_machine
+from batch_offboard.facts import Caution, CautionCount, DeviceFacts, count_cautions
+from batch_offboard.fleet import Fleet
+from batch_offboard.plan import Decision, Known, PlannedRow, Planner, Reason, judge_machine
 from batch_offboard.platforms import Platforms
 from batch_offboard.protocol import Machine, MachineAction
 from batch_offboard.protocol.machines import machine_of
@@ -38,6 +39,12 @@ def planned(
 ) -> tuple[list[PlannedRow], Planner]:
     planner = Planner(known or {}, tenant)
     return [planner.decide(SourceRow(n, device, name, (name,))) for n, (device, name) in enumerate(rows, 2)], planner
+
+
+def cautions(rows: list[PlannedRow], planner: Planner) -> dict[Caution, CautionCount]:
+    """Those of the rows that become jobs."""
+    sent = jobs(rows, planner)
+    return count_cautions((row.row, row.facts.cautions) for row in rows if row.row in sent and row.facts)
 
 
 def decided(tenant: Fleet, device: Cell, name: str = "", **more: Any) -> tuple[Reason | None, str, str]:
@@ -306,28 +313,37 @@ LIVELY = {"lastSeen": "2026-11-24T08:00:00Z"}
 def test_what_is_worth_knowing_is_counted_once_for_each_device_with_the_first_rows() -> None:
     machines = [machine(f"{number + 1:039x}a", f"lt-{number}", **LIVELY) for number in range(5)]
     rows = [(each.device_id, "") for each in machines]
-    _, planner = planned(fleet(*machines), *rows, *rows)
-    assert planner.cautions() == {Caution.SEEN_RECENTLY: CautionCount(5, (2, 3, 4))}
+    assert cautions(*planned(fleet(*machines), *rows, *rows)) == {Caution.SEEN_RECENTLY: CautionCount(5, (2, 3, 4))}
 
 
 def test_a_device_that_is_refused_is_not_counted() -> None:
     tenant = fleet(machine(mergedIntoMachineId=TWO, **LIVELY), machine(TWO, "lt-2", **LIVELY))
-    _, planner = planned(tenant, (ONE, ""), (TWO, "lt-9"))
-    assert planner.cautions() == {}
+    assert cautions(*planned(tenant, (ONE, ""), (TWO, "lt-9"))) == {}
 
 
 def test_every_caution_of_a_device_is_counted() -> None:
     device = machine(healthStatus="Inactive", vmMetadata={"vmId": "1"}, **LIVELY)
-    _, planner = planned(fleet(device, actions=(action("Succeeded"),)), (ONE, ""))
-    assert planner.cautions() == {caution: CautionCount(1, (2,)) for caution in Caution}
+    assert cautions(*planned(fleet(device, actions=(action("Succeeded"),)), (ONE, ""))) == {
+        caution: CautionCount(1, (2,)) for caution in Caution
+    }
+
+
+def test_every_row_of_a_known_device_keeps_what_the_tenant_says_of_it() -> None:
+    known = machine(
+        osPlatform="Windows11", rbacGroupName="Sales", machineTags=["a", "b"], lastSeen="2026-11-24T08:00:00Z"
+    )
+    rows, _ = planned(fleet(known), (ONE, ""), (ONE, ""), (ONE, "lt-9"), (TWO, ""), ("x", ""))
+    facts = DeviceFacts("Windows11", "Sales", ("a", "b"), NOW - 1800, (Caution.SEEN_RECENTLY,))
+    assert [row.facts for row in rows] == [facts, facts, facts, None, None]
+    assert DeviceFacts.from_json(facts.as_json()) == facts
 
 
 def test_a_decision_that_is_taken_back_takes_its_cautions_back_once() -> None:
     tenant = fleet(machine(**LIVELY), machine(TWO, "lt-2", **LIVELY))
-    _, planner = planned(tenant, (ONE, ""), (TWO, ""), (ONE, "lt-8"), (ONE, "lt-9"))
-    assert planner.cautions() == {Caution.SEEN_RECENTLY: CautionCount(1, (3,))}
-    _, planner = planned(fleet(machine(**LIVELY)), (ONE, ""), (ONE, "lt-9"))
-    assert planner.cautions() == {}
+    assert cautions(*planned(tenant, (ONE, ""), (TWO, ""), (ONE, "lt-8"), (ONE, "lt-9"))) == {
+        Caution.SEEN_RECENTLY: CautionCount(1, (3,))
+    }
+    assert cautions(*planned(fleet(machine(**LIVELY)), (ONE, ""), (ONE, "lt-9"))) == {}
 
 
 # -- whatever the sheet and the tenant --
@@ -398,7 +414,7 @@ def test_cautions_are_those_of_the_planned_devices(tenant: Fleet, cells: list[tu
         )
         for caution in Caution
     }
-    counted = planner.cautions()
+    counted = cautions(rows, planner)
     assert {caution: found.devices for caution, found in counted.items()} == {
         caution: number for caution, number in expected.items() if number
     }

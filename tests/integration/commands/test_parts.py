@@ -9,6 +9,7 @@ import pytest
 from batch_offboard import run
 from batch_offboard.audit import Kind
 from batch_offboard.errors import ExitCode, GuardError, UsageError
+from batch_offboard.facts import Caution, CautionCount
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.audited import records
 from batch_offboard.nightly.order import nightly
@@ -89,6 +90,22 @@ def test_an_unattended_run_leaves_the_rest_alone_even_if_the_part_was_interrupte
         nightly(desk, office.inbox, office.ears.talk)
     assert len(office.called()) == before
     assert any("waits for a person" in said and "--limit 8" in said for said in office.ears.said_so_far)
+
+
+def test_what_is_known_of_the_devices_is_told_of_those_that_are_sent_alone(make_office: MakeOffice) -> None:
+    office = make_office()
+    ended = run_part(office, Choice(limit=3))
+    resumed(office)
+    with office.desk() as desk:
+        finished = run.view_plan(desk, desk.batch(ended.batch.batch_id))
+        with desk.journal.writing() as connection:
+            connection.exec_driver_sql("UPDATE jobs SET state = 'failed', action_id = '' WHERE row IN (5, 7)")
+        run.retry(desk, ended.batch.batch_id, (), office.ears.talk)
+    told = [asked.cautions.get(Caution.SEEN_RECENTLY) for asked in [*office.ears.asked, finished]]
+    assert told == [
+        CautionCount(3, (2, 3, 4)), CautionCount(9, (5, 6, 7)), CautionCount(2, (5, 7)), None
+    ]  # fmt: skip
+    assert [asked.to_send for asked in office.ears.asked] == [3, 9, 2]
 
 
 def test_rows_that_the_batch_does_not_have_refuse_the_run(make_office: MakeOffice) -> None:

@@ -11,6 +11,7 @@ import pytest
 from batch_offboard import run
 from batch_offboard.jobs import CallOutcome, Verdict
 from batch_offboard.journal.attempts import End, Start
+from batch_offboard.journal.reading import cautions
 from batch_offboard.planning import Reading
 from batch_offboard.platforms import Platforms
 from batch_offboard.simulator import generate_fleet
@@ -199,8 +200,8 @@ async def test_what_is_worth_knowing_of_the_devices_is_counted(
         "defender_for_cloud": sum(machine["vmMetadata"] is not None for machine in sent),
         "offboarded_before": sum(machine["id"] in done for machine in sent),
     }
-    findings = world.batch(batch).findings
-    assert {caution: each["devices"] for caution, each in findings["cautions"].items()} == counted
+    findings, key = world.batch(batch).findings, world.batch(batch).key
+    assert {caution: each.devices for caution, each in cautions(world.journal, key).items()} == counted
     assert min(counted.values()) > 0
     assert findings["tenant"]["devices"] == DEVICES
     onboarded = [each for each in fleet if each["onboardingStatus"] == "Onboarded" and not each["mergedIntoMachineId"]]

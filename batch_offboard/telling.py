@@ -10,14 +10,15 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from batch_offboard.cancelling import CancelView
 from batch_offboard.clock import SystemClock
 from batch_offboard.config import Config, load_config
 from batch_offboard.config.loading import is_configured
 from batch_offboard.desk import Options
-from batch_offboard.errors import BatchOffboardError, ExitCode
+from batch_offboard.errors import BatchOffboardError, BusyError, ExitCode, UsageError
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.reading import Counts
-from batch_offboard.nightly.views import Fate, NightView
+from batch_offboard.nightly.views import Fate, NightView, meaning_at_night
 from batch_offboard.notices.notice import Happening, Notice
 from batch_offboard.run import RunView
 from batch_offboard.target import connection_of
@@ -49,11 +50,48 @@ def notice_of_run(view: RunView | TrackView) -> Notice:
         reports=tuple(view.reports),
         next_command=_next_command(view),
         simulated=view.batch.simulated,
+        sheets=(view.batch.source_name,),
     )
 
 
-def notice_of_refusal(error: Exception, *, simulated: bool = False) -> Notice:
-    """What there is to tell of a run that did not get as far as a report."""
+def has_sent(view: RunView | TrackView) -> bool:
+    """Whether any call was made for the batch, accepted or not."""
+    sent = (JobState.SENDING, JobState.SUBMITTED, JobState.FAILED, JobState.IN_DOUBT, JobState.CANCELLED)
+    return view.counts.of(*sent) > 0
+
+
+def notice_of_cancellation(view: CancelView) -> Notice:
+    """What there is to tell of a cancellation that began."""
+    refused = f" {len(view.refused)} could not be cancelled." if view.refused else ""
+    reason = f" Stopped: {view.halt.reason}" if view.halt is not None else ""
+    actions = "machine action" if view.asked == 1 else "machine actions"
+    return Notice(
+        happening=Happening.STOPPED if view.halt is not None else Happening.FINISHED,
+        headline=f"Batch {view.batch.batch_id}: {view.cancelled} of {view.asked} {actions} cancelled.{refused}{reason}",
+        exit_code=view.exit_code,
+        at=time.time(),
+        machine=socket.gethostname(),
+        tenant=view.batch.scope,
+        batches=(view.batch.batch_id,),
+        reports=tuple(view.reports),
+        next_command=f"batch-offboard show {view.batch.batch_id}" if view.refused else "",
+        simulated=view.batch.simulated,
+        sheets=(view.batch.source_name,),
+        deed="cancelled machine actions",
+    )
+
+
+def is_worth_telling(error: Exception, *, nightly: bool) -> bool:
+    """Whether people who are not there have to hear of it: a run that nobody watches was to send and did not. What was
+    mistyped, and a run that found another at work, concern whoever typed; a scheduler's command is typed by nobody."""
+    return not isinstance(error, BusyError) and (nightly or not isinstance(error, UsageError))
+
+
+def notice_of_refusal(
+    error: Exception, *, simulated: bool = False, tenant: str = "", sheet: str = "", next_command: str = ""
+) -> Notice:
+    """What there is to tell of a run that did not get as far as a report. `next_command` is what to type when the cause
+    is gone."""
     known = isinstance(error, BatchOffboardError)
     return Notice(
         happening=Happening.STOPPED,
@@ -61,6 +99,9 @@ def notice_of_refusal(error: Exception, *, simulated: bool = False) -> Notice:
         exit_code=error.exit_code if isinstance(error, BatchOffboardError) else ExitCode.UNFINISHED,
         at=time.time(),
         machine=socket.gethostname(),
+        tenant=tenant,
+        sheets=(sheet,) if sheet else (),
+        next_command=next_command,
         simulated=simulated,
     )
 
@@ -98,6 +139,8 @@ def notice_of_night(view: NightView) -> Notice:
         counts=outcomes_of_night(view),
         reports=tuple(path for sheet in view.sheets for path in sheet.reports),
         next_command=_next_of_night(view),
+        sheets=tuple(dict.fromkeys(sheet.name for sheet in view.sheets)),
+        exit_meaning=meaning_at_night(view.exit_code),
     )
 
 
@@ -150,6 +193,12 @@ def tell_people(options: Options, notice: Notice) -> "list[Delivery]":
         return [Delivery("any way", "interrupted")]
 
 
+def tenant_named(options: Options) -> str:
+    """TENANT/APPLICATION as the command's configuration names them, as far as it does."""
+    config = _configuration(options)
+    return f"{config.tenant_id or ''}/{config.client_id or ''}".strip("/") if config is not None else ""
+
+
 def _configuration(options: Options) -> Config | None:
     """A rehearsal tells nobody unless its configuration was named; what is wrong with one was said by the command."""
     if options.simulate and options.config is None:
@@ -162,7 +211,7 @@ def _configuration(options: Options) -> Config | None:
 
 
 def _next_command(view: RunView | TrackView) -> str:
-    if view.counts.of(JobState.PENDING):
+    if view.counts.of(JobState.PENDING, JobState.IN_DOUBT):
         return f"batch-offboard resume {view.batch.batch_id}"
     if view.counts.of(JobState.FAILED):
         return f"batch-offboard retry {view.batch.batch_id}"

@@ -85,7 +85,8 @@ def run_(
         )
     reports = report_paths(chosen, sending.report)
     how, choice = reading_of(reading), choice_of(part)
-    with working(chosen, reports, output.yes, output.quiet, create=path.exists()) as (desk, talk):
+    sends = ("run", file_or_batch)
+    with working(chosen, reports, output.yes, output.quiet, create=path.exists(), sends=sends) as (desk, talk):
         if path.exists():
             view = run.run_sheet(desk, path, how, reports, talk, choice)
         else:
@@ -115,7 +116,8 @@ def resume(
 
     chosen = options_of(where, sending=sending, batch=batch)
     reports = report_paths(chosen, sending.report)
-    with working(chosen, reports, output.yes, output.quiet) as (desk, talk):
+    sends = ("resume", *([batch] if batch else []))
+    with working(chosen, reports, output.yes, output.quiet, sends=sends) as (desk, talk):
         found = desk.batch(batch) if batch else None
         view = run.resume(desk, found, reports, talk)
         ending = tracked(desk, view, reports, talk) if sending.track else view
@@ -130,7 +132,7 @@ def retry(batch: given.BatchName, *, where: given.Where, sending: given.Sending,
 
     chosen = options_of(where, sending=sending, batch=batch)
     reports = report_paths(chosen, sending.report)
-    with working(chosen, reports, output.yes, output.quiet) as (desk, talk):
+    with working(chosen, reports, output.yes, output.quiet, sends=("retry", batch)) as (desk, talk):
         view = run.retry(desk, batch, reports, talk)
         ending = tracked(desk, view, reports, talk) if sending.track else view
     return end_of_run(ending, chosen, output)

@@ -14,7 +14,7 @@ from batch_offboard.cli import options as given
 from batch_offboard.cli.app import app
 from batch_offboard.cli.groups import grouped
 from batch_offboard.cli.times import deadline
-from batch_offboard.cli.working import options_of, report_paths, working
+from batch_offboard.cli.working import options_of, report_paths, show_told, working
 from batch_offboard.errors import ExitCode
 
 
@@ -86,7 +86,7 @@ def cancel(
     output: given.Output,
 ) -> int:
     """Cancel this batch's machine actions that are not final yet, never anybody else's."""
-    from batch_offboard import cancelling, screens, screens_following
+    from batch_offboard import cancelling, screens, screens_following, telling
 
     chosen = options_of(where, rehearsal=rehearsal, comment=comment, batch=batch)
     confirm = screens_following.confirm_cancel(yes=output.yes, quiet=output.quiet)
@@ -96,6 +96,7 @@ def cancel(
         screens.show(screens_following.cancel_json(view))
     elif not output.quiet:
         screens.show(screens_following.cancel_text(view), prose=True)
+    show_told(telling.tell_people(chosen, telling.notice_of_cancellation(view)), quiet=output.quiet)
     return view.exit_code
 
 

@@ -33,8 +33,9 @@ def nightly(
     from batch_offboard.signals import signals_like_ctrl_c
 
     chosen = options_of(where, stop_file=stop_file, unattended=True)
+    sends = ("nightly", "--inbox", str(inbox))
     with signals_like_ctrl_c():
-        with working(chosen, [], yes=True, quiet=output.quiet, create=True) as (desk, talk):
+        with working(chosen, [], yes=True, quiet=output.quiet, create=True, sends=sends) as (desk, talk):
             view = order.nightly(desk, inbox, talk, reading_of_inbox(reading, desk.inbox_keys()))
         text = screens_nightly.night_json(view) if output.json else screens_nightly.night_text(view)
         screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)

@@ -1,8 +1,9 @@
 """What the commands have in common: options gathered, a desk to work at, the end of a run shown."""
 
 import os
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,8 +30,10 @@ def working(
     quiet: bool,
     *,
     create: bool = False,
+    sends: Sequence[str] = (),
 ) -> Iterator[tuple["Desk", "Talk"]]:
-    """A desk to work at, and a voice. A report that nobody can write is refused before anything is sent."""
+    """A desk to work at, and a voice. A report that nobody can write is refused before anything is sent. `sends`: the
+    command and its argument, if it sends devices; if nobody watches it, people are told that it did not come to it."""
     from batch_offboard import logs, run, screens
     from batch_offboard.desk import Desk
     from batch_offboard.progress import observer_for
@@ -49,7 +52,8 @@ def working(
     except Exception as error:
         known = isinstance(error, BatchOffboardError)
         logs.warning("command stopped", error=type(error).__name__, reason=str(error) if known else "")
-        _tell_of_refusal(chosen, error, quiet=quiet)
+        if sends and _is_unattended(chosen, yes=yes):
+            _tell_of_refusal(chosen, error, sends, quiet=quiet)
         raise
 
 
@@ -66,7 +70,7 @@ def tracked(desk: "Desk", view: "RunView", reports: list[Path], talk: "Talk") ->
 
 def end_of_run(view: "RunView | TrackView", chosen: "Options", output: given.Output) -> int:
     from batch_offboard import screens, screens_following, screens_json
-    from batch_offboard.telling import notice_of_run, tell_people
+    from batch_offboard.telling import has_sent, notice_of_run, tell_people
     from batch_offboard.tracking import TrackView
 
     if isinstance(view, TrackView):
@@ -77,17 +81,29 @@ def end_of_run(view: "RunView | TrackView", chosen: "Options", output: given.Out
     elif not output.quiet:
         screens.voice(quiet=output.quiet)(screens.run_text(view))
         screens.show(screens.paths_text(view.reports))
-    show_told(tell_people(chosen, notice_of_run(view)), quiet=output.quiet)
+    if has_sent(view) or _is_unattended(chosen, yes=output.yes):
+        show_told(tell_people(chosen, notice_of_run(view)), quiet=output.quiet)
     return view.exit_code
 
 
-def _tell_of_refusal(chosen: "Options", error: Exception, *, quiet: bool) -> None:
-    """Where a person sits at the terminal, the sentence there is enough."""
-    if sys.stdin is not None and sys.stdin.isatty():
-        return
-    from batch_offboard.telling import notice_of_refusal, tell_people
+def _is_unattended(chosen: "Options", *, yes: bool) -> bool:
+    """Whether a scheduler or a script has started the command, with leave to send: no person reads what it says."""
+    at_terminal = sys.stdin is not None and sys.stdin.isatty()
+    return chosen.unattended or (yes and not at_terminal)
 
-    show_told(tell_people(chosen, notice_of_refusal(error, simulated=chosen.simulate)), quiet=quiet)
+
+def _tell_of_refusal(chosen: "Options", error: Exception, sends: Sequence[str], *, quiet: bool) -> None:
+    from batch_offboard.telling import is_worth_telling, notice_of_refusal, tell_people, tenant_named
+
+    if is_worth_telling(error, nightly=chosen.unattended):
+        notice = notice_of_refusal(
+            error,
+            simulated=chosen.simulate,
+            tenant=tenant_named(chosen),
+            sheet=Path(sends[-1]).name if (chosen.cwd / sends[-1]).is_file() else "",
+            next_command=shlex.join(["batch-offboard", *sends]),
+        )
+        show_told(tell_people(chosen, notice), quiet=quiet)
 
 
 def show_told(deliveries: "list[Delivery]", *, quiet: bool) -> None:

@@ -23,7 +23,8 @@ class Notice:
     """One thing to tell.
 
     `headline` is a sentence. `counts` are rows by outcome, in the report's words. `started` and `at` are seconds since
-    the epoch, `at` being when it ended or was noticed. `tenant` is TENANT/APPLICATION. Nothing here is a secret.
+    the epoch, `at` being when it ended or was noticed. `tenant` is TENANT/APPLICATION, `sheets` are the names of those
+    that it is about. Nothing here is a secret.
     """
 
     happening: Happening
@@ -38,6 +39,13 @@ class Notice:
     reports: tuple[Path, ...] = ()
     next_command: str = ""
     simulated: bool = False
+    sheets: tuple[str, ...] = ()
+    deed: str = ""  # what was done, in the past tense, if it was no run
+    exit_meaning: str = ""  # of the exit code, where it is not the usual one
+
+    @property
+    def meaning(self) -> str:
+        return self.exit_meaning or self.exit_code.meaning
 
     @property
     def is_well(self) -> bool:

@@ -30,7 +30,9 @@ _SHOWN_AS_CODE = frozenset({"Report", "Next"})
 
 def title(notice: Notice) -> str:
     """The notice in a few words, and on which machine."""
-    if notice.happening is Happening.FINISHED:
+    if notice.deed:
+        what = notice.deed
+    elif notice.happening is Happening.FINISHED:
         what = _ENDINGS.get(notice.exit_code, "finished")
     else:
         what = "stopped" if notice.happening is Happening.STOPPED else "missed a night"
@@ -42,9 +44,10 @@ def facts(notice: Notice) -> list[tuple[str, str]]:
     """What else there is to know, each with its label."""
     counts = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in notice.counts.items() if number)
     pairs = [
+        *_named("Sheet", notice.sheets),
         *_named("Batch", notice.batches),
         ("Rows", counts),
-        ("Exit code", f"{notice.exit_code.value}: {notice.exit_code.meaning}"),
+        ("Exit code", f"{notice.exit_code.value}: {notice.meaning}"),
         ("Tenant", notice.tenant),
         ("Started", local_time(notice.started) if notice.started is not None else ""),
         ("Missed" if notice.happening is Happening.MISSED_NIGHT else "Ended", local_time(notice.at)),
@@ -64,10 +67,11 @@ def as_json(notice: Notice) -> bytes:
             "headline": one_line(notice.headline),
             "machine": notice.machine,
             "tenant": notice.tenant or None,
+            "sheets": list(notice.sheets),
             "batches": list(notice.batches),
             "counts": dict(notice.counts),
             "exit_code": notice.exit_code.value,
-            "exit_meaning": notice.exit_code.meaning,
+            "exit_meaning": notice.meaning,
             "reports": [str(path) for path in notice.reports],
             "next": notice.next_command or None,
             "started_at": None if notice.started is None else iso_utc(notice.started),

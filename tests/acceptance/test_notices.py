@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.acceptance.conftest import CLIENT_ID
+
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Office, Tenant
 
@@ -71,7 +73,33 @@ def test_a_refused_run_is_told_where_nobody_sits(office: Office, tenant: Tenant,
     (message,) = hook.messages
     assert (message["event"], message["exit_code"]) == ("stopped", 4)
     assert "guards.max_devices allows 1" in message["headline"]
+    assert message["sheets"] == ["devices.csv"]
+    assert message["tenant"].endswith(CLIENT_ID)
+    assert message["next"] == "batch-offboard run devices.csv"
     assert tenant.called(devices) == []
+
+
+def test_what_was_mistyped_or_sends_nothing_is_told_to_nobody_and_a_cancellation_is(
+    office: Office, tenant: Tenant, hook: Hook
+) -> None:
+    office.configure(tenant, notices=WAY)
+    (office.folder / "notes.docx").write_bytes(b"PK no workbook")
+    for arguments in (
+        ["run", "notes.docx"],
+        ["run", "nowhere.csv", "--yes"],
+        ["cancel", "nothing", "--yes"],
+        ["resume", "--yes"],
+        ["run", office.sheet(tenant.take(1), "unasked.csv")],
+    ):
+        assert office.run(*arguments, HOOK_URL=hook.url).code != 0
+    assert hook.messages == []
+    ended = office.run("run", office.sheet(tenant.take(2)), "--yes", "--json", HOOK_URL=hook.url)
+    batch = ended.json["batch"]
+    assert office.run("cancel", batch, "--row", "99", "--yes", HOOK_URL=hook.url).code == 2
+    assert office.run("cancel", batch, "--yes", HOOK_URL=hook.url).code == 0
+    ran, cancelled = hook.messages
+    assert (ran["event"], ran["sheets"]) == ("finished", ["devices.csv"])
+    assert cancelled["headline"] == f"Batch {batch}: 2 of 2 machine actions cancelled."
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,37 @@ from typing import Any
 import pytest
 
 from batch_offboard.brakes import Halt
-from batch_offboard.errors import ExitCode, GuardError
+from batch_offboard.cancelling import CancelView
+from batch_offboard.errors import BusyError, ExitCode, GuardError, InputError, SignInError, UsageError
 from batch_offboard.jobs import JobState
 from batch_offboard.journal.reading import Batch, Counts
 from batch_offboard.nightly.views import Fate, NightView, SheetView
 from batch_offboard.notices.notice import Happening
+from batch_offboard.notices.rendering import title
 from batch_offboard.plan import Reason
 from batch_offboard.run import RunView
-from batch_offboard.telling import notice_of_missed_night, notice_of_night, notice_of_refusal, notice_of_run, outcomes
+from batch_offboard.telling import (
+    has_sent,
+    is_worth_telling,
+    notice_of_cancellation,
+    notice_of_missed_night,
+    notice_of_night,
+    notice_of_refusal,
+    notice_of_run,
+    outcomes,
+)
 
 
 def make_view(**changes: Any) -> RunView:
     fields = dict.fromkeys(Batch.__dataclass_fields__)
-    known = {"batch_id": "b-1", "scope": "t/a", "simulated": False, "started_at": 100.0, "ended_at": 200.0}
+    known = {
+        "batch_id": "b-1",
+        "scope": "t/a",
+        "simulated": False,
+        "source_name": "leavers.csv",
+        "started_at": 100.0,
+        "ended_at": 200.0,
+    }
     batch = Batch(**{**fields, **known})  # type: ignore[arg-type]  # the others are nobody's concern here
     view = RunView(batch, Counts({JobState.SUBMITTED: 2}, {}), {}, None, [Path("r.csv")], ExitCode.OK)
     return replace(view, **changes)
@@ -57,11 +75,51 @@ def test_rows_are_counted_by_the_reports_outcomes() -> None:
     [
         ({JobState.PENDING: 1, JobState.FAILED: 1}, "batch-offboard resume b-1"),
         ({JobState.FAILED: 1}, "batch-offboard retry b-1"),
-        ({JobState.IN_DOUBT: 1}, ""),
+        ({JobState.IN_DOUBT: 1, JobState.FAILED: 1}, "batch-offboard resume b-1"),
     ],
 )
 def test_the_next_command_is_the_one_that_goes_on(jobs: dict[JobState, int], command: str) -> None:
     assert notice_of_run(make_view(counts=Counts(jobs, {}))).next_command == command
+
+
+@pytest.mark.parametrize(
+    ("error", "by_hand", "at_night"),
+    [
+        (GuardError("Too many."), True, True),
+        (InputError("It cannot be read."), True, True),
+        (SignInError("No token."), True, True),
+        (RuntimeError("unforeseen"), True, True),
+        (UsageError("There is no batch."), False, True),
+        (BusyError("Already at work."), False, False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_was_mistyped_and_what_found_another_run_at_work_is_told_to_nobody_else(
+    error: Exception, by_hand: bool, at_night: bool
+) -> None:
+    assert is_worth_telling(error, nightly=False) is by_hand
+    assert is_worth_telling(error, nightly=True) is at_night
+
+
+@pytest.mark.parametrize(
+    ("jobs", "sent"),
+    [
+        ({JobState.SUBMITTED: 1}, True),
+        ({JobState.IN_DOUBT: 1, JobState.PENDING: 2}, True),
+        ({JobState.PENDING: 2, JobState.SKIPPED: 1}, False),
+        ({}, False),
+    ],
+)
+def test_a_run_has_sent_if_any_call_was_made(jobs: dict[JobState, int], sent: bool) -> None:
+    assert has_sent(make_view(counts=Counts(jobs, {}))) is sent
+
+
+def test_a_cancellation_is_told_with_what_it_cancelled() -> None:
+    view = CancelView(make_view().batch, 3, 2, {4: "ActionIsFinal"}, None, [Path("r.csv")], ExitCode.ROWS_FAILED)
+    notice = notice_of_cancellation(view)
+    assert notice.headline == "Batch b-1: 2 of 3 machine actions cancelled. 1 could not be cancelled."
+    assert (notice.tenant, notice.sheets, notice.next_command) == ("t/a", ("leavers.csv",), "batch-offboard show b-1")
+    assert title(notice) == f"batch-offboard cancelled machine actions on {notice.machine}"
 
 
 def test_a_run_that_stopped_says_why() -> None:

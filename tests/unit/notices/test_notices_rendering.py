@@ -100,6 +100,7 @@ def test_json_has_every_fact_under_a_name_that_stays(notice: Make) -> None:
         "headline": "Batch 20261124-0815-kqzt: 39 submitted, 1 failed.",
         "machine": "ops-1",
         "tenant": "contoso/app",
+        "sheets": [],
         "batches": ["20261124-0815-kqzt"],
         "counts": {"submitted": 39, "failed": 1, "skipped": 0, "in_doubt": 0, "pending": 0, "cancelled": 0},
         "exit_code": 1,

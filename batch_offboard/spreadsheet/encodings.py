@@ -19,6 +19,8 @@ MARKS: Final = (
 
 _USUAL = ("cp932", "euc_jp", "gb18030", "big5", "euc_kr", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254")
 _LATIN = ("cp1252", "cp1250", "cp1254")
+_SHIFTED = ("iso2022_jp", "iso2022_jp_ext", "iso2022_jp_2004", "iso2022_kr")  # 7 bits, tables changed by escapes
+_SHIFT = re.compile(rb"\x1b(?:\$[@AB]|\$[()][A-Z]|\([BIJ])")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _EVIDENCE = 128 << 10  # bytes of lines with other than ASCII characters
 _SHOWN: Final = {
@@ -32,6 +34,10 @@ _SHOWN: Final = {
     "gb18030": "GB18030",
     "big5": "Big5",
     "euc_kr": "EUC-KR",
+    "iso2022_jp": "ISO-2022-JP",
+    "iso2022_jp_ext": "ISO-2022-JP",
+    "iso2022_jp_2004": "ISO-2022-JP",
+    "iso2022_kr": "ISO-2022-KR",
 }
 
 
@@ -46,6 +52,21 @@ def mark_of(start: bytes) -> tuple[str | None, int]:
 def shown_encoding(encoding: str) -> str:
     """The encoding's name as people write it."""
     return _SHOWN.get(encoding, encoding.replace("cp", "Windows-"))
+
+
+def shifted_encoding(path: Path, name: str) -> str | None:
+    """The encoding of a file of 7-bit characters and escapes, as Japanese mail programs and mainframes write it.
+
+    None if the escapes are not those of such an encoding; raises InputError if they are and none of them fits.
+    """
+    with path.open("rb") as opened:
+        shifts = any(_SHIFT.search(line) for line in opened)
+    if not shifts:
+        return None
+    for encoding in _SHIFTED:
+        if _decodes(path, encoding):
+            return encoding
+    raise InputError(f"{name} is not text in ISO-2022-JP or a related encoding; save it again as CSV (UTF-8).")
 
 
 def older_encoding(path: Path, name: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from batch_offboard.errors import InputError
-from batch_offboard.spreadsheet.encodings import mark_of, older_encoding
+from batch_offboard.spreadsheet.encodings import mark_of, older_encoding, shifted_encoding
 from batch_offboard.spreadsheet.intake import InputFile, changed, unreadable
 
 LONGEST_FIELD: Final = 32 << 10  # characters; what a spreadsheet cell can hold
@@ -54,6 +54,8 @@ def _surveyed(file: InputFile) -> Survey:
     if watch is None:
         raise changed(file)
     encoding = watch.encoding or older_encoding(file.path, file.name)
+    if watch.has_escapes:
+        encoding = shifted_encoding(file.path, file.name) or encoding
     file.refuse_changed()
     text = start[watch.mark_length :].decode(encoding, "ignore")
     whole = len(start) == file.size
@@ -68,10 +70,12 @@ class _Watch:
     def __init__(self, name: str, encoding: str | None, mark_length: int) -> None:
         self.mark_length = mark_length
         self.needs_field_checks = False
+        self.has_escapes = False  # in a file of 7-bit characters
         self._name = name
         self._marked = encoding
         self._decoder = codecs.getincrementaldecoder(encoding or "utf-8")()
         self._is_utf8 = True
+        self._is_ascii = True
         self._wide = encoding is not None and encoding != "utf-8"
 
     @property
@@ -87,6 +91,8 @@ class _Watch:
             return
         if b"\0" in piece:
             raise InputError(f"{self._name} holds NUL bytes and is not a text file; save the list again as CSV.")
+        self._is_ascii = self._is_ascii and piece.isascii()
+        self.has_escapes = self._is_ascii and (self.has_escapes or b"\x1b" in piece)
         ends = (b"\n", b"\r")
         if len(piece) == _PIECE and not any(end in piece for end in ends):
             raise self._endless()

@@ -1,6 +1,7 @@
 """The headers by which columns are known: as people write them in several languages, in every width and decoration."""
 
 import unicodedata
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,8 @@ from batch_offboard.spreadsheet.aliases import (
 )
 from batch_offboard.spreadsheet.columns import HeadRow, find_layout
 
+Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
+FORMS: tuple[Form, ...] = ("NFC", "NFD", "NFKC", "NFKD")
 AN_ID = "a" * 39 + "b"
 
 
@@ -68,8 +71,8 @@ def test_numbers_of_things_and_ids_of_other_systems_are_no_device_ids() -> None:
 @given(
     header=st.sampled_from(["PC名", "コンピューター名", "Gerätename", "Nom d'hôte", "Nombre de máquina", "Device ID"]),
     around=st.text(" \u3000\u00a0\n*:※_-", max_size=3),
-    form=st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]),
+    form=st.sampled_from(FORMS),
 )
-def test_width_accents_case_and_decoration_do_not_change_a_header(header: str, around: str, form: str) -> None:
+def test_width_accents_case_and_decoration_do_not_change_a_header(header: str, around: str, form: Form) -> None:
     written = around + unicodedata.normalize(form, header.upper()) + around[::-1]
     assert header_key(written) == header_key(header)

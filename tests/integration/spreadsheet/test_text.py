@@ -43,6 +43,9 @@ def test_a_clean_file_gives_its_rows_with_the_numbers_a_spreadsheet_shows(
         ("cp932", "山田 太郎 大阪支社", "Shift-JIS"),
         ("cp932", "ﾃﾞﾊﾞｲｽ ﾊﾟｿｺﾝ", "Shift-JIS"),
         ("cp932", "①㈱髙橋", "Shift-JIS"),
+        ("iso2022_jp", "大阪、がせ", "ISO-2022-JP"),  # whose bytes are those of a quotation mark, a comma, a semicolon
+        ("iso2022_jp_ext", "ﾃﾞﾊﾞｲｽ 端末", "ISO-2022-JP"),
+        ("iso2022_kr", "서울 지사", "ISO-2022-KR"),
         ("euc_jp", "山田太郎の端末です", "EUC-JP"),
         ("gb18030", "张伟的设备在上海办公室", "GB18030"),
         ("cp1250", "Łukasz Wiśniewski – urządzenie", "Windows-1250"),
@@ -57,6 +60,27 @@ def test_an_encoding_is_found_on_a_small_file(
     table = opened(written(f"{mark}Device ID;Note\r\n{lines}".encode(encoding)))
     assert table.source.kind == f"CSV ({shown}, semicolon)"
     assert {row.cells[1] for row in table.rows} == {text}
+
+
+def test_a_list_in_iso_2022_jp_is_read_whole_with_names_that_are_looked_up(
+    opened: Opened, written: Written, an_id: AnId
+) -> None:
+    lines = ["PC名,デバイスID,備考", *(f"lt-{n},{an_id(n)},がせ、「{n}」" for n in range(30_000)), ",,"]
+    table = opened(written("\r\n".join(lines).encode("iso2022_jp")))
+    rows = list(table.rows)
+    assert (table.id_column, table.name_column) == ("デバイスID", "PC名")
+    assert [row.cells for row in rows] == [(f"lt-{n}", an_id(n), f"がせ、「{n}」") for n in range(30_000)]
+
+
+def test_escapes_that_no_such_encoding_explains_are_refused(refusal: Refusal, written: Written, an_id: AnId) -> None:
+    broken = b"Device ID,Note\n" + an_id(1).encode() + b",\x1b$B\x7f\x7f\x1b(B\n"
+    assert "is not text in ISO-2022-JP or a related encoding; save it again as CSV" in refusal(written(broken))
+
+
+def test_colours_of_a_terminal_are_no_encoding(opened: Opened, written: Written, an_id: AnId) -> None:
+    table = opened(written(f"Device ID,Note\n{an_id(1)},\x1b[31mred\x1b[0m\n"))
+    assert table.source.kind == "CSV (UTF-8, comma)"
+    assert next(iter(table.rows)).cells[1] == "\x1b[31mred\x1b[0m"
 
 
 def test_one_accent_in_a_long_file_is_read_right(taken: Taken, written: Written, an_id: AnId) -> None:

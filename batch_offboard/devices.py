@@ -46,6 +46,8 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,' ][0-9]+)*")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*|[0-9]{1,2}[./][0-9]{1,2}[./][0-9]{2,4}.*")
 _URL = re.compile(r"(?:https?://|www\.|[\w.-]+/machines/)", re.IGNORECASE)
 _NAME = re.compile(r"(?=.{1,253}$)[0-9A-Za-z_][0-9A-Za-z_.-]*\$?")
+_MAY_BE_NAME = re.compile(r"(?=.{1,253}$)\w[\w.-]*\$?")
+_MAY_BE_ID = re.compile(rf"[0-9A-Fa-f]{{16,}}|{_GUID.pattern}|{_DAMAGED.pattern}", re.IGNORECASE)
 _WRAPPERS = "'\"`<>[](){}«»‘’“”„‚"
 _NOTHING_WORDS = frozenset(
     ["null", "none", "nan", "nil", "n/a", "na", "-", "--", "—", "–", "?", "tbd", "unknown", "undefined"]
@@ -95,6 +97,22 @@ def is_id(cell: str | NotText) -> bool:
 def is_guid(cell: str | NotText) -> bool:
     """True if the cell holds a GUID, with or without braces."""
     return isinstance(cell, str) and _GUID.fullmatch(trimmed(cell)) is not None
+
+
+def may_be_id(text: str) -> bool:
+    """True if the text is, or was before it was damaged, an ID: hexadecimal digits, a GUID, a mangled number."""
+    return _MAY_BE_ID.fullmatch(trimmed(text)) is not None
+
+
+def holds_id(cell: str | NotText) -> bool:
+    """True if the cell is an ID in whatever state, or a text that holds a whole one."""
+    text = cell.shown if isinstance(cell, NotText) else cell
+    return may_be_id(text) or _ID_INSIDE.search(text) is not None
+
+
+def may_be_name(text: str) -> bool:
+    """True if the text could name a computer: letters of any script, digits, `_`, `-` and `.`, and no blank."""
+    return _MAY_BE_NAME.fullmatch(trimmed(text)) is not None
 
 
 def trimmed(text: str) -> str:

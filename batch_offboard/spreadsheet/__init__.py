@@ -15,7 +15,8 @@ from batch_offboard.errors import InputError
 from batch_offboard.report import REPORT_COLUMNS
 from batch_offboard.rows import Source, SourceRow, Table
 from batch_offboard.spreadsheet.book import Book, Sheet
-from batch_offboard.spreadsheet.columns import HeadRow, Layout, find_layout
+from batch_offboard.spreadsheet.columns import Layout, find_layout
+from batch_offboard.spreadsheet.head import HeadRow
 from batch_offboard.spreadsheet.intake import (
     FileKind,
     InputFile,
@@ -93,7 +94,7 @@ def _text_table(file: InputFile, request: _Request) -> Table:
     head = table.head()
     layout, is_report = _layout(head, request, file.name)
     layout = within_header(layout, head, file.name)
-    rows = table.rows(layout, multiline_text=request.multiline_text or is_report)
+    rows = table.rows(layout, head, multiline_text=request.multiline_text or is_report)
     if is_report:
         rows = input_rows(rows, request.only, neutralised=True)
     return _table(_source(file, table.survey.sha256, table.kind), layout, rows, is_report=is_report)

@@ -27,9 +27,10 @@ from python_calamine import (
 from batch_offboard.devices import shown, trimmed
 from batch_offboard.errors import InputError
 from batch_offboard.rows import CellKind, NotText, SourceRow
-from batch_offboard.spreadsheet.columns import HEAD_ROWS, HeadRow, Layout, refuse_too_wide
+from batch_offboard.spreadsheet.columns import Layout, refuse_too_wide
 from batch_offboard.spreadsheet.companions import Companion, companion_for
 from batch_offboard.spreadsheet.encryption import encrypted
+from batch_offboard.spreadsheet.head import HEAD_ROWS, HeadRow
 from batch_offboard.spreadsheet.sheet_facts import SheetFacts
 
 Value = int | float | str | bool | dt.time | dt.date | dt.datetime | dt.timedelta

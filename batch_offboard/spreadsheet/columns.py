@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from batch_offboard.devices import is_guid, is_id, shown, trimmed
+from batch_offboard.devices import is_guid, may_be_name, shown, trimmed
 from batch_offboard.errors import InputError
 from batch_offboard.rows import NotText
 from batch_offboard.spreadsheet.aliases import (
@@ -20,28 +20,20 @@ from batch_offboard.spreadsheet.aliases import (
     WEAK_NAME_HEADERS,
     header_key,
 )
+from batch_offboard.spreadsheet.head import (
+    Header,
+    HeadRow,
+    NamedColumn,
+    column_letters,
+    columns_of_ids,
+    find_header,
+    id_option,
+    lines_above,
+    name_option,
+    sample,
+)
 
 MOST_COLUMNS: Final = 200
-HEAD_ROWS: Final = 1100  # rows that are looked at before the columns are decided
-_SAMPLE = 1000  # non-empty cells of a column that decide by content
-_HEADER_SEARCH = 20  # rows in which a header below title lines is looked for
-
-
-@dataclass(frozen=True, slots=True)
-class HeadRow:
-    """One of the table's first rows: its number in the sheet, and its cells with their types."""
-
-    number: int
-    cells: Sequence[str | NotText]
-
-    def cell(self, index: int) -> str | NotText:
-        """The cell, empty beyond the row's end."""
-        return self.cells[index] if index < len(self.cells) else ""
-
-    def key(self, index: int) -> str:
-        """The cell as a header is compared; empty for a cell that is not text."""
-        cell = self.cell(index)
-        return "" if isinstance(cell, NotText) else header_key(cell)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +47,6 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
-def column_letters(index: int) -> str:
-    """`0` is A, `26` is AA, as spreadsheet programs count."""
-    letters = ""
-    index += 1
-    while index:
-        index, rest = divmod(index - 1, 26)
-        letters = chr(ord("A") + rest) + letters
-    return letters
-
-
-def column_index(letters: str) -> int:
-    """The opposite of `column_letters`, in any case."""
-    index = 0
-    for letter in letters.upper():
-        index = index * 26 + ord(letter) - ord("A") + 1
-    return index - 1
-
-
 def find_layout(head: Sequence[HeadRow], *, id_column: str | None = None, name_column: str | None = None) -> Layout:
     """Decide the layout from the table's first non-blank rows (at least one).
 
@@ -80,16 +54,19 @@ def find_layout(head: Sequence[HeadRow], *, id_column: str | None = None, name_c
     """
     width = max(len(row.cells) for row in head)
     refuse_too_wide(width)
-    header = _header_row(head, width, id_column, name_column)
-    body = [row for row in head if header is None or row.number > header.number]
-    search = _Search(header, body, _column_names(header, width))
-    id_index = search.named(id_column, "--id-column") if id_column else search.id_index()
-    name_index = search.named(name_column, "--name-column") if name_column else search.name_index(id_index)
+    ids, names = id_option(id_column), name_option(name_column)
+    header = find_header(head, width, ids, names)
+    search = _Search(header, head, width)
+    id_index = search.named(ids) if id_column else search.id_index()
+    name_index = search.named(names) if name_column else search.name_index(id_index)
     if id_index is None and name_index is None:
         raise InputError(search.nothing_found())
-    if id_index is not None:
-        search.refuse_guids(id_index)
-    number = header.number if header else None
+    if id_index is not None and search.all_guids(id_index):
+        search.refuse_guids(id_index, by_name=bool(name_column) and not id_column)
+        id_index = None
+    number = header.row.number if header else None
+    if id_index is None and name_index is not None:
+        search.refuse_names_above(name_index)
     return Layout(search.columns, id_index, name_index, number, tuple(search.notes(id_index, name_index)))
 
 
@@ -99,93 +76,10 @@ def refuse_too_wide(width: int) -> None:
         raise InputError(f"The table has {width} columns in use; at most {MOST_COLUMNS} are read, so remove some.")
 
 
-def _header_row(head: Sequence[HeadRow], width: int, id_column: str | None, name_column: str | None) -> HeadRow | None:
-    """The header row, or None if the first row is a device already.
-
-    A row that might be a device is never taken for a header: better one refused row than a lost one.
-    """
-    mapped = _mapped_header(head[:_HEADER_SEARCH], id_column, name_column)
-    if mapped is not None:
-        return mapped
-    first = head[0]
-    if any(first.key(index) in _KNOWN_HEADERS for index in range(width)):
-        return first
-    if any(is_id(cell) or is_guid(cell) for cell in first.cells):
-        return None
-    place = _place(id_column)
-    if place is None:
-        _refuse_lower_header(head[1:_HEADER_SEARCH], width)
-        place = next(iter(_columns_of_ids(head, width)), None)
-    if place is None:
-        return None if _place(name_column) is not None else first
-    return first if _is_wording(first.cell(place)) else None
-
-
-def _mapped_header(head: Sequence[HeadRow], id_column: str | None, name_column: str | None) -> HeadRow | None:
-    """The first row with the header that the operator names, or with a known one in the column named."""
-    for option, known in ((id_column, _ID_KEYS), (name_column, _NAME_KEYS)):
-        if option is None:
-            continue
-        key, place = header_key(option), _place(option)
-        for row in head:
-            if any(row.key(index) == key for index in range(len(row.cells))):
-                return row
-            if place is not None and row.key(place) in known:
-                return row
-    return None
-
-
-def _refuse_lower_header(rows: Sequence[HeadRow], width: int) -> None:
-    for row in rows:
-        for index in range(width):
-            if row.key(index) in ID_HEADERS:
-                name = shown(trimmed(str(row.cell(index))))
-                raise InputError(
-                    f"The header '{name}' stands in row {row.number}, below other lines; "
-                    f"remove the lines above it, or confirm it with --id-column '{name}'."
-                )
-
-
-def _is_wording(cell: str | NotText) -> bool:
-    """True for a cell that cannot be a damaged ID or a name with a number: text without any digit."""
-    return isinstance(cell, str) and not any(char.isdigit() for char in cell)
-
-
-def _place(option: str | None) -> int | None:
-    """The column that a letter or a number from 1 names; None for other words."""
-    option = trimmed(option or "")
-    if re.fullmatch(r"[A-Za-z]{1,3}", option):
-        return column_index(option)
-    if re.fullmatch(r"[1-9][0-9]{0,3}", option):
-        return int(option) - 1
-    return None
-
-
 def _column_names(header: HeadRow | None, width: int) -> tuple[str, ...]:
     """Header texts as they are; a column without one is called by its letters."""
-    names = [_header_text(header, index) for index in range(width)]
+    names = [header.text(index) if header else "" for index in range(width)]
     return tuple(name or f"Column {column_letters(index)}" for index, name in enumerate(names))
-
-
-def _header_text(header: HeadRow | None, index: int) -> str:
-    if header is None:
-        return ""
-    cell = header.cell(index)
-    return cell.shown if isinstance(cell, NotText) else trimmed(cell)
-
-
-def _columns_of_ids(rows: Sequence[HeadRow], width: int) -> list[int]:
-    """The columns in whose first non-empty cells most are device IDs."""
-    return [index for index in range(width) if _mostly_ids(_sample(rows, index))]
-
-
-def _sample(rows: Sequence[HeadRow], index: int) -> list[str | NotText]:
-    cells = (row.cell(index) for row in rows)
-    return [cell for cell in cells if isinstance(cell, NotText) or trimmed(cell)][:_SAMPLE]
-
-
-def _mostly_ids(cells: Sequence[str | NotText]) -> bool:
-    return sum(map(is_id, cells)) * 2 > len(cells)
 
 
 def _long_enough_for_id(cell: str | NotText) -> bool:
@@ -197,25 +91,31 @@ def _long_enough_for_id(cell: str | NotText) -> bool:
 class _Search:
     """The search for columns below one header row."""
 
-    def __init__(self, header: HeadRow | None, body: Sequence[HeadRow], columns: tuple[str, ...]) -> None:
-        self.columns = columns
-        self._body = body
-        self._keys = [header.key(index) if header else "" for index in range(len(columns))]
+    def __init__(self, header: Header | None, head: Sequence[HeadRow], width: int) -> None:
+        row = header.row if header else None
+        self.columns = _column_names(row, width)
+        self._header = header
+        self._head = head
+        self._body = [other for other in head if row is None or other.number > row.number]
+        self._keys = [row.key(index) if row else "" for index in range(width)]
         self._by_content = False
+        self._unused: int | None = None  # a column of Entra or Intune IDs
 
-    def named(self, option: str, flag: str) -> int:
+    def named(self, option: NamedColumn) -> int:
         """The column that the operator names by its header, its letters or its number."""
-        key = header_key(option)
+        flag, typed = option.flag, option.typed or ""
+        key = header_key(typed)
         found = [index for index, other in enumerate(self._keys) if key and other == key]
         if len(found) > 1:
             raise InputError(
-                f"{flag} '{shown(option)}': {len(found)} columns have this header ({self._list(found)}); "
+                f"{flag} '{shown(typed)}': {len(found)} columns have this header ({self._list(found)}); "
                 "name one by its letter."
             )
-        place = found[0] if found else _place(option)
+        place = found[0] if found else option.place
         if place is None or place >= len(self.columns):
             raise InputError(
-                f"{flag} '{shown(option)}' names no column; there are {self._list(range(len(self.columns)))}."
+                f"{flag} '{shown(typed)}' names no column; there are {self._list_all()}. Name one by its header or "
+                "its letter."
             )
         return place
 
@@ -223,10 +123,10 @@ class _Search:
         strong = self._with_key(ID_HEADERS)
         if strong:
             return self._only(strong, "device IDs", "--id-column")
-        weak = [i for i in self._with_key(WEAK_ID_HEADERS) if any(map(_long_enough_for_id, _sample(self._body, i)))]
+        weak = [i for i in self._with_key(WEAK_ID_HEADERS) if any(map(_long_enough_for_id, sample(self._body, i)))]
         if weak:
             return self._only(weak, "device IDs", "--id-column")
-        found = _columns_of_ids(self._body, len(self.columns))
+        found = columns_of_ids(self._body, len(self.columns))
         found = [index for index in found if self._keys[index] not in HASH_HEADERS]
         self._by_content = bool(found)
         return self._only(found, "device IDs", "--id-column") if found else None
@@ -238,37 +138,67 @@ class _Search:
                 return self._only(found, "device names", "--name-column")
         return None
 
-    def refuse_guids(self, id_index: int) -> None:
-        cells = _sample(self._body, id_index)
-        if cells and all(map(is_guid, cells)):
+    def all_guids(self, index: int) -> bool:
+        """True if every filled cell below the header is a GUID."""
+        return _all_guids(sample(self._body, index))
+
+    def refuse_guids(self, id_index: int, *, by_name: bool) -> None:
+        """Raise InputError for a column of GUIDs, unless the operator has the devices looked up by name."""
+        self._unused = id_index
+        if not by_name:
             raise InputError(
-                f"Column '{shown(self.columns[id_index])}' holds only GUIDs: these are Entra or Intune IDs, "
-                "not Defender device IDs; take the 40-digit IDs from the Defender portal's device export."
+                f"Column '{shown(self.columns[id_index])}' holds only GUIDs: these are Entra or Intune IDs, not "
+                "Defender device IDs; take the 40-digit IDs from the Defender portal's device export, or have the "
+                "devices looked up by name with --name-column."
             )
 
+    def refuse_names_above(self, name_index: int) -> None:
+        """Raise InputError for a line above the header that may be a device of a list of names."""
+        for row in lines_above(self._head, self._header.row.number if self._header else None):
+            if may_be_name(row.text(name_index)):
+                raise InputError(
+                    f"Row {row.number} ('{shown(row.text(name_index))}') stands above the header and may be a device; "
+                    "move it below the header, or remove it."
+                )
+
     def nothing_found(self) -> str:
-        guids = [index for index in range(len(self.columns)) if self._all_guids(index)]
-        hint = f" Column {self._list(guids)} holds Entra or Intune IDs, which Defender does not take." if guids else ""
+        guids = [index for index in range(len(self.columns)) if _all_guids(sample(self._head[1:], index))]
+        letters = ", ".join(map(column_letters, guids))
+        hint = f" Column {letters} holds Entra or Intune IDs, which Defender does not take." if guids else ""
         return (
-            f"No column is known to hold device IDs or device names; the columns are "
-            f"{self._list(range(len(self.columns)))}. Name one with --id-column or --name-column.{hint}"
+            f"Could not find a column with device IDs or device names; the columns are {self._list_all()}. Name one "
+            f"with --id-column or --name-column, by its letter if the first row is a device, too.{hint}"
         )
 
     def notes(self, id_index: int | None, name_index: int | None) -> list[str]:
         """What was decided, in words."""
         lines = []
-        if id_index is None:
-            lines.append("There is no column of device IDs; devices are looked up by name.")
-        else:
+        if id_index is not None:
             how = ", recognised by its content" if self._by_content else ""
             lines.append(f"Device IDs: column {self._list([id_index])}{how}.")
+        elif self._unused is not None:
+            lines.append(
+                f"Column {self._list([self._unused])} holds Entra or Intune IDs and is not used; devices are looked up "
+                "by name."
+            )
+        else:
+            lines.append("There is no column of device IDs; devices are looked up by name.")
         if name_index is not None:
             lines.append(f"Device names: column {self._list([name_index])}.")
-        return lines
+        return [*lines, *self._header_notes()]
 
-    def _all_guids(self, index: int) -> bool:
-        cells = _sample(self._body, index)
-        return bool(cells) and all(map(is_guid, cells))
+    def _header_notes(self) -> list[str]:
+        """What is no row of the plan although it holds something, unless its headers are known ones in row 1."""
+        if self._header is None:
+            return []
+        row = self._header.row
+        above = list(lines_above(self._head, row.number))
+        notes = [] if self._header.is_known else [f"Row {row.number} is taken as the header: {_cells(row)}."]
+        if above:
+            listed = ", ".join(f"row {other.number} {_cells(other)}" for other in above[:5])
+            more = f" and {len(above) - 5} more" if len(above) > 5 else ""
+            notes.append(f"Ignored above the header in row {row.number}: {listed}{more}.")
+        return notes
 
     def _with_key(self, headers: frozenset[str]) -> list[int]:
         return [index for index, key in enumerate(self._keys) if key in headers]
@@ -282,7 +212,19 @@ class _Search:
         names = [f"{column_letters(index)} '{shown(self.columns[index])}'" for index in indexes]
         return ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
 
+    def _list_all(self) -> str:
+        """The columns by letter, with the first row's texts where no row is known as the header."""
+        first = self._header.row if self._header else self._head[0]
+        width = len(self.columns)
+        names = [f"{column_letters(index)} '{shown(text)}'" for index, text in enumerate(_column_names(first, width))]
+        return ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
 
-_ID_KEYS: Final = ID_HEADERS | WEAK_ID_HEADERS
-_NAME_KEYS: Final = NAME_HEADERS | WEAK_NAME_HEADERS
-_KNOWN_HEADERS: Final = _ID_KEYS | _NAME_KEYS | HASH_HEADERS
+
+def _all_guids(cells: Sequence[str | NotText]) -> bool:
+    return bool(cells) and all(map(is_guid, cells))
+
+
+def _cells(row: HeadRow) -> str:
+    """The row's filled cells in quotation marks, the first few of them."""
+    texts = [f"'{shown(text, 30)}'" for index in range(len(row.cells)) if (text := row.text(index))]
+    return ", ".join(texts[:4]) + (", …" if len(texts) > 4 else "")

@@ -8,7 +8,8 @@ from batch_offboard.errors import InputError
 from batch_offboard.report import FAILED_SHEET, REPORT_COLUMNS, Outcome
 from batch_offboard.rows import NotText, SourceRow
 from batch_offboard.safe_text import unguarded
-from batch_offboard.spreadsheet.columns import HeadRow, Layout
+from batch_offboard.spreadsheet.columns import Layout
+from batch_offboard.spreadsheet.head import HeadRow
 
 OUTCOMES: Final = tuple(outcome.value for outcome in Outcome)
 

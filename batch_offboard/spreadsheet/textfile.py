@@ -7,8 +7,8 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
@@ -17,16 +17,17 @@ import pandas as pd
 from batch_offboard.devices import shown, trimmed
 from batch_offboard.errors import InputError
 from batch_offboard.rows import CellKind, NotText, SourceRow
-from batch_offboard.spreadsheet.columns import HEAD_ROWS, HeadRow, Layout
+from batch_offboard.spreadsheet.columns import Layout
 from batch_offboard.spreadsheet.dialect import Dialect, find_dialect, records
 from batch_offboard.spreadsheet.encodings import shown_encoding
+from batch_offboard.spreadsheet.head import HEAD_ROWS, HeadRow
 from batch_offboard.spreadsheet.intake import InputFile, changed, unreadable
 from batch_offboard.spreadsheet.survey import LONGEST_FIELD, Survey, survey_text
+from batch_offboard.spreadsheet.swallowed import LINE_END, RowLook, row_look
 
 _CHUNK: Final = 10_000  # rows
 _LARGEST_CHUNK: Final = 256 << 20  # bytes
 _SURELY_FILLED: Final = 4  # characters, blanks aside: a row with such an ID cell is not blank
-_ID_INSIDE = re.compile(r"[0-9A-Fa-f]{40}")
 
 
 class TextTable:
@@ -38,8 +39,8 @@ class TextTable:
         self.dialect: Dialect = find_dialect(self.survey.sample)
         self.kind = f"CSV ({shown_encoding(self.survey.encoding)}, {self.dialect.name})"
         self._skipped = int(self.dialect.has_sep_line)
+        self._widths: list[int] = []  # of the first records that hold something and are one line each
         self._widest = 1
-        self._multiline_text = False
 
     def head(self) -> list[HeadRow]:
         """The first non-blank rows, each as wide as it is in the file (empty cells at its end left out)."""
@@ -47,27 +48,36 @@ class TextTable:
         numbered = list(enumerate(listed, 1))[self._skipped :]
         for number, cells in numbered:
             self._widest = max(self._widest, len(cells))
-            for cell in cells:
-                self._check_length(number, cell)
+            self._refuse_long(number, [[cell] for cell in cells])
         filled = [HeadRow(number, cells) for number, cells in numbered if any(map(trimmed, cells))]
+        texts = [(len(cells), "".join(cells)) for _, cells in numbered]
+        self._widths = [width for width, text in texts if trimmed(text) and not _has_break(text)]
+        if not self._widths:  # every record is several lines; what they are by themselves is all there is
+            lines = LINE_END.split(self.survey.sample)[self._skipped : HEAD_ROWS]
+            self._widths = [len(line.split(self.dialect.delimiter)) for line in lines if trimmed(line)]
         return [*filled[:1], *map(_without_end, filled[1:HEAD_ROWS])]
 
-    def rows(self, layout: Layout, *, multiline_text: bool) -> Iterator[SourceRow]:
+    def rows(self, layout: Layout, head: Sequence[HeadRow], *, multiline_text: bool) -> Iterator[SourceRow]:
         """All rows below the header that are not blank, streamed; raises InputError on the way.
 
         `multiline_text`: whatever a cell holds below a line break is text, even what looks like rows.
         """
-        self._multiline_text = multiline_text
-        lengths = _RowLengths(self.survey, self.dialect)
+        records = _Records(self.survey, self.dialect)
+        look = row_look(self.dialect.delimiter, layout, self._widths, head)
+        check = None if multiline_text else _LineCheck(self._name, look, records.again())
         first = (layout.header_number or self._skipped) + 1
         for number, columns, spare in self._blocks(len(layout.columns)):
+            if self.survey.needs_field_checks:
+                self._refuse_long(number, [*columns, *spare])
+                if check is not None:
+                    check.block(number, [*columns, *spare])
             for cells in spare:
                 self._refuse_wider(number, first, cells)
             above = max(first - number, 0)
             if above:
                 columns = [column[above:] for column in columns]  # noqa: PLW2901 - the lines above the rows go
             if columns[0]:
-                yield from _rows_of(max(number, first), columns, layout, lengths)
+                yield from _rows_of(max(number, first), columns, layout, records)
 
     def _blocks(self, width: int) -> Iterator[tuple[int, list[list[str]], list[list[str]]]]:
         """The file in blocks: number of the first record, the columns, and the columns beyond."""
@@ -76,8 +86,6 @@ class TextTable:
             for chunk in self._chunks(raw, max(width, self._widest) + 1):
                 raw.since_chunk = 0
                 columns = [chunk[index].tolist() for index in chunk]
-                if self.survey.needs_field_checks:
-                    self._check_fields(number, columns)
                 yield number, columns[:width], columns[width:]
                 number += len(chunk)
             if raw.hexdigest() != self.survey.sha256:
@@ -134,33 +142,58 @@ class TextTable:
                     "put quotation marks around the cell that holds the delimiter."
                 )
 
-    def _check_fields(self, first: int, columns: Sequence[Sequence[str]]) -> None:
+    def _refuse_long(self, first: int, columns: Iterable[Sequence[str]]) -> None:
+        """Raise InputError for a cell that is longer than any in a workbook."""
         for column in columns:
-            for number, cell in enumerate(column, first):
-                if len(cell) > 40:
-                    self._check_field(number, cell)
-
-    def _check_length(self, number: int, cell: str) -> None:
-        if len(cell) > LONGEST_FIELD:
-            raise InputError(
-                f"{self._name}, row {number}: a cell holds {len(cell)} characters, which no sheet can; shorten it."
-            )
-
-    def _check_field(self, number: int, cell: str) -> None:
-        """Raise InputError for a field that is too long, or in which a quotation mark has swallowed rows."""
-        self._check_length(number, cell)
-        if not self._multiline_text and ("\n" in cell or "\r" in cell) and self._swallowed(cell):
-            raise InputError(
-                f"{self._name}, row {number}: a quotation mark has swallowed the lines that follow; repair the row."
-            )
-
-    def _swallowed(self, cell: str) -> bool:
-        lines = cell.splitlines()
-        whole = (line for line in lines if self.dialect.delimiter in line)
-        return any(_ID_INSIDE.search(line) for line in whole)
+            lengths = list(map(len, column))
+            longest = max(lengths, default=0)
+            if longest > LONGEST_FIELD:
+                raise InputError(
+                    f"{self._name}, row {first + lengths.index(longest)}: a cell holds {longest} characters, which no "
+                    "sheet can; shorten it."
+                )
 
 
-def _rows_of(number: int, columns: Sequence[list[str]], layout: Layout, lengths: "_RowLengths") -> Iterator[SourceRow]:
+class _LineCheck:
+    """Looks at every record that is more than one line, in rising order."""
+
+    def __init__(self, name: str, look: RowLook, records: "_Records") -> None:
+        self._name = name
+        self._look = look
+        self._records = records
+
+    def block(self, first: int, columns: Sequence[Sequence[str]]) -> None:
+        """Raise InputError for a record of the block in which a quotation mark has swallowed rows."""
+        broken = [column for column in columns if _has_break("".join(column))]
+        numbers = {at for column in broken for at, cell in enumerate(column) if _has_break(cell)}
+        for at in sorted(numbers):
+            number = first + at
+            record = self._records.of(number)
+            cells = [column[at] for column in columns]
+            if record is None or _filled(record.cells) != _filled(cells):
+                raise InputError(
+                    f"{self._name}, row {number}: the quotation marks can be read in more than one way; repair the row."
+                )
+            if self._look.swallowed(record.lines, record.cells):
+                raise InputError(
+                    f"{self._name}, row {number}: a quotation mark has swallowed the lines that follow; repair the "
+                    "row, or say --multiline-text if they are text in a cell."
+                )
+
+
+def _has_break(text: str) -> bool:
+    return "\n" in text or "\r" in text
+
+
+def _filled(cells: Sequence[str]) -> list[str]:
+    """The cells up to the last one that is not empty."""
+    end = len(cells)
+    while end and not cells[end - 1]:
+        end -= 1
+    return list(cells[:end])
+
+
+def _rows_of(number: int, columns: Sequence[list[str]], layout: Layout, records: "_Records") -> Iterator[SourceRow]:
     """The rows of one block; the usual block, in which every ID cell is filled, takes the short way."""
     count = len(columns[0])
     names = [""] * count if layout.name_index is None else columns[layout.name_index]
@@ -168,46 +201,73 @@ def _rows_of(number: int, columns: Sequence[list[str]], layout: Layout, lengths:
     rows = map(SourceRow, range(number, number + count), ids, names, zip(*columns, strict=True))
     if min(map(len, map(str.strip, ids))) > _SURELY_FILLED:
         return rows
-    return _less_usual(rows, layout.id_index, lengths)
+    return _less_usual(rows, layout.id_index, records)
 
 
-def _less_usual(rows: Iterator[SourceRow], id_index: int | None, lengths: "_RowLengths") -> Iterator[SourceRow]:
+def _less_usual(rows: Iterator[SourceRow], id_index: int | None, records: "_Records") -> Iterator[SourceRow]:
     """The rows without the blank ones; a row that ends before its ID is told from one with an empty ID."""
     for row in rows:
         if not trimmed("".join(row.cells)):
             continue
-        if id_index is not None and not row.device_id and lengths.of(row.number) <= id_index:
+        if id_index is not None and not row.device_id and records.width_of(row.number) <= id_index:
             yield replace(row, device_id=NotText(CellKind.MISSING, ""))
         else:
             yield row
 
 
-class _RowLengths:
-    """How many cells a row really has: asked only for rows whose ID seems empty, in rising order.
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """One record as it stands in the file: its lines with their ends, and the cells that it really has."""
 
-    A second reader follows the file up to the row in question; most files never need it.
+    lines: Sequence[str]
+    cells: Sequence[str]
+
+
+class _Records:
+    """The file's records one by one: asked only for some of them, in rising order.
+
+    A second reader follows the file up to the record in question; most files never need it.
     """
 
     def __init__(self, survey: Survey, dialect: Dialect) -> None:
         self._survey = survey
         self._dialect = dialect
-        self._reader: Iterator[list[str]] | None = None
+        self._reader: Iterator[_Record] | None = None
         self._next = 1
 
-    def of(self, number: int) -> int:
+    def again(self) -> "_Records":
+        """Another reader, from the beginning."""
+        return _Records(self._survey, self._dialect)
+
+    def of(self, number: int) -> _Record | None:
+        """The record with this number, or None if there is none that can be read."""
         if self._reader is None:
             self._reader = self._opened()
         ahead = number - self._next
         self._next = number + 1
         try:
-            return len(next(islice(self._reader, ahead, None), []))
+            return next(islice(self._reader, ahead, None), None)
         except (csv.Error, UnicodeDecodeError):
-            return 0
+            return None
 
-    def _opened(self) -> Iterator[list[str]]:
+    def width_of(self, number: int) -> int:
+        """How many cells the record really has."""
+        record = self.of(number)
+        return 0 if record is None else len(record.cells)
+
+    def _opened(self) -> Iterator[_Record]:
         with _HashedFile(self._survey.file, self._survey.mark_length) as raw:
             text = io.TextIOWrapper(io.BufferedReader(raw), self._survey.encoding, newline="")
-            yield from csv.reader(text, delimiter=self._dialect.delimiter)
+            lines: list[str] = []
+            for cells in csv.reader(_noted(text, lines), delimiter=self._dialect.delimiter):
+                yield _Record(tuple(lines), cells)
+                lines.clear()
+
+
+def _noted(text: Iterable[str], lines: list[str]) -> Iterator[str]:
+    for line in text:
+        lines.append(line)
+        yield line
 
 
 class _HashedFile(io.RawIOBase):

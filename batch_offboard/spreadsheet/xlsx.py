@@ -9,7 +9,8 @@ import re
 
 from batch_offboard.rows import CellKind
 from batch_offboard.spreadsheet.archive import Archive
-from batch_offboard.spreadsheet.columns import MOST_COLUMNS, column_index
+from batch_offboard.spreadsheet.columns import MOST_COLUMNS
+from batch_offboard.spreadsheet.head import column_index
 from batch_offboard.spreadsheet.package import relation_targets
 from batch_offboard.spreadsheet.sheet_facts import (
     LAST_ROW,

@@ -16,7 +16,8 @@ from batch_offboard.spreadsheet.aliases import (
     WEAK_NAME_HEADERS,
     header_key,
 )
-from batch_offboard.spreadsheet.columns import HeadRow, find_layout
+from batch_offboard.spreadsheet.columns import find_layout
+from batch_offboard.spreadsheet.head import HeadRow
 
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 FORMS: tuple[Form, ...] = ("NFC", "NFD", "NFKC", "NFKD")

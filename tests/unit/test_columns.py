@@ -10,13 +10,8 @@ from hypothesis import strategies as st
 from batch_offboard.errors import InputError
 from batch_offboard.rows import CellKind, NotText
 from batch_offboard.spreadsheet.aliases import ID_HEADERS, NAME_HEADERS, header_key
-from batch_offboard.spreadsheet.columns import (
-    HeadRow,
-    Layout,
-    column_index,
-    column_letters,
-    find_layout,
-)
+from batch_offboard.spreadsheet.columns import Layout, find_layout
+from batch_offboard.spreadsheet.head import HeadRow, column_index, column_letters
 
 GUID = "2f0a6b57-5f0c-4b37-9a35-1f9a4d1b7c5"
 
@@ -129,12 +124,12 @@ def test_content_decides_by_the_majority_of_filled_cells() -> None:
     mostly = [["Kennung"], [an_id(1)], [an_id(2)], [""], ["gone"]]
     assert places(find_layout(table(*mostly))) == (0, None, 1)
     half = [["Kennung"], [an_id(1)], ["gone"]]
-    assert "No column is known" in refused(table(*half))
+    assert "Could not find a column" in refused(table(*half))
 
 
 @pytest.mark.parametrize("header", ["SHA1", "Thumbprint", "File hash"])
 def test_a_column_of_hashes_is_not_taken_for_ids_by_its_content(header: str) -> None:
-    assert "No column is known" in refused(below(["Owner", header], "number", "id"))
+    assert "Could not find a column" in refused(below(["Owner", header], "number", "id"))
 
 
 def test_a_running_number_called_id_gives_way_to_the_column_that_holds_ids() -> None:

@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, NoReturn
 from urllib.parse import quote, unquote
 
@@ -158,8 +158,26 @@ def read_secret(named: SecretName, environ: Mapping[str, str]) -> Secret:
             return _usable(_keyring_entry(named), f"The keyring entry {named.name}", named.key)
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may read a file by its mode. `group` is the file's, `ours` are the process's. `sealed`: the file's mount is
+    read-only and nobody else can enter its folder, as systemd arranges it for credentials."""
+
+    mode: int
+    group: int
+    ours: frozenset[int]
+    sealed: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether others than this process may read or change it. A group of the process may read: Kubernetes hands
+        secrets to a container as root's, readable by `fsGroup`."""
+        granted = stat.S_IRGRP if self.group in self.ours else 0
+        return not self.sealed and bool(self.mode & (stat.S_IRWXG | stat.S_IRWXO) & ~granted)
+
+
 def read_private_file(path: Path, key: str) -> bytes:
-    """The bytes of a file that only its owner may read, such as a secret or a certificate with its key.
+    """The bytes of a file that nobody else may read, such as a secret or a certificate with its key.
 
     `key` is the configuration key that named it. On Windows the mode says nothing about other users,
     so there the folder's own protection has to do.
@@ -184,7 +202,8 @@ def _bytes_of_file(path: Path, key: str, check: Callable[[IO[bytes], Path, str],
             data = file.read(MAX_SECRET_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no such name"
-        raise ConfigError(f"The file {path} ({key}) cannot be read ({reason}); check its name.") from None
+        remedy = f"let {_this_user()} read it" if isinstance(error, PermissionError) else "check its name"
+        raise ConfigError(f"The file {path} ({key}) cannot be read ({reason}); {remedy}.") from None
     if len(data) > MAX_SECRET_BYTES:
         raise ConfigError(f"The file {path} ({key}) is larger than 64 KiB; name the right file.")
     return data
@@ -192,9 +211,43 @@ def _bytes_of_file(path: Path, key: str, check: Callable[[IO[bytes], Path, str],
 
 def _refuse_shared(file: IO[bytes], path: Path, key: str) -> None:
     """Looks at the open file rather than the name, so that nobody can exchange it in between."""
-    if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-        command = f"chmod 600 {shlex.quote(str(path))}"
-        raise ConfigError(f"The file {path} ({key}) is open to other users of this computer; type: {command}")
+    if os.name != "posix":
+        return
+    facts = os.fstat(file.fileno())
+    read_only = bool(os.fstatvfs(file.fileno()).f_flag & os.ST_RDONLY)
+    folder = path.resolve().parent
+    ours = frozenset({os.getegid(), *os.getgroups()})
+    access = Access(facts.st_mode, facts.st_gid, ours, sealed=read_only and _is_closed(folder.stat(), ours))
+    if access.is_open:
+        remedy = remedy_at(path, folder, os.geteuid(), own=facts.st_uid == os.geteuid(), read_only=read_only)
+        raise ConfigError(f"The file {path} ({key}) is open to other users of this computer; {remedy}")
+
+
+def _is_closed(folder: os.stat_result, ours: frozenset[int]) -> bool:
+    """Whether nobody else can enter the folder. Where a list of users stands beside the mode (an ACL, as systemd
+    makes one), the group's bits are the list's."""
+    for_us = folder.st_gid == 0 or folder.st_gid in ours
+    return not folder.st_mode & stat.S_IRWXO and (for_us or not folder.st_mode & stat.S_IRWXG)
+
+
+def remedy_at(path: PurePath, folder: PurePath, user: int, *, own: bool, read_only: bool) -> str:
+    """What to do with a file that others may read, at the place where it is. `folder` is the one that it really lies
+    in; `own`: it belongs to this process's user, whose number is `user`."""
+    if folder.name.startswith(".."):  # Kubernetes writes a volume into a folder with a date, and links to it
+        return "set defaultMode: 0440 for its volume, and securityContext.fsGroup, in the manifest of the pod."
+    if path.is_relative_to("/run/secrets"):  # Docker and Podman
+        return (
+            f"give the secret mode 0400 and uid {user} where it is mounted (Compose: mode and uid of the service's "
+            f"secret; Podman: --secret NAME,uid={user},mode=0400)."
+        )
+    if read_only:
+        return f"its mount is read-only, so give it mode 0400 and the owner {user} where it is mounted from."
+    name = shlex.quote(str(path))
+    return f"type: chmod 600 {name}" if own else f"type as root: chown {user} {name} && chmod 600 {name}"
+
+
+def _this_user() -> str:
+    return f"user {os.geteuid()}" if os.name == "posix" else "the account that this runs as"
 
 
 def _text_of_file(named: SecretName) -> str:

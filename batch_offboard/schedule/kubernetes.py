@@ -17,9 +17,23 @@ CONFIG = PurePosixPath("/etc/batch-offboard/config.yaml")
 USER_ID = 10001  # whoever the image's user is, it is not root
 
 
+SECRET_MODE = 0o440  # of secret files, which Kubernetes makes root's, with fsGroup as their group; its default is 0644
+
+
+class _Mode(int):
+    """A file's mode, written as people write it."""
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+_Dumper.add_representer(_Mode, lambda dumper, mode: dumper.represent_scalar("tag:yaml.org,2002:int", f"0{mode:o}"))
+
+
 def render(job: Job, *, config: str, data: str) -> Rendered:
     """The manifest, and the command that applies it. `config` is the file, `data` the folder of the volume."""
-    manifest = yaml.safe_dump(_cron_job(job, config, data), sort_keys=False, allow_unicode=True, width=1000)
+    manifest = yaml.dump(_cron_job(job, config, data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
     file = f"{job.name}.yaml"
     text = f"# {WRITTEN_BY}; `schedule remove --kind kubernetes` takes it away again.\n{manifest}"
     return Rendered((File(file, text),), (Command(("kubectl", "apply", "-f", file)),), _notes(job, config, data))
@@ -84,7 +98,7 @@ def _pod(job: Job, config: str, data: str) -> dict[str, Any]:
         "containers": [_container(job, config, data)],
         "volumes": [
             {"name": "data", "persistentVolumeClaim": {"claimName": job.name}},
-            {"name": "config", "secret": {"secretName": f"{job.name}-config"}},
+            {"name": "config", "secret": {"secretName": f"{job.name}-config", "defaultMode": _Mode(SECRET_MODE)}},
             {"name": "tmp", "emptyDir": {}},
         ],
     }
@@ -127,6 +141,7 @@ def _notes(job: Job, config: str, data: str) -> tuple[str, ...]:
     notes = [
         f"The image {job.image} must hold this program, and `{job.interpreter}` must start its Python.",
         f"The secret with the configuration: `{make}-config --from-file={PurePosixPath(config).name}`",
+        f"Add a certificate to it with one more --from-file, and name it {PurePosixPath(config).parent}/NAME.",
         f"A PersistentVolumeClaim {job.name} becomes {data}, with inbox, journal and locks; a disk, not NFS (SQLite).",
     ]
     if job.env_file:

@@ -359,7 +359,7 @@ def test_a_secret_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 @posix_only
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o620, 0o644, 0o777])
+@pytest.mark.parametrize("mode", [0o604, 0o660, 0o620, 0o644, 0o777])
 def test_a_secret_file_open_to_others_is_refused_with_the_command_to_type(tmp_path: Path, mode: int) -> None:
     path = private(tmp_path, CANARY.encode())
     path.chmod(mode)
@@ -369,9 +369,10 @@ def test_a_secret_file_open_to_others_is_refused_with_the_command_to_type(tmp_pa
 
 
 @posix_only
-@pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
-def test_a_file_of_its_owner_alone_is_read_as_bytes(tmp_path: Path, mode: int) -> None:
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o700, 0o440, 0o640])
+def test_a_file_that_nobody_but_its_owner_or_our_group_may_read_is_read_as_bytes(tmp_path: Path, mode: int) -> None:
     path = private(tmp_path, b"\x00key")
+    os.chown(path, -1, os.getegid())
     path.chmod(mode)
     assert read_private_file(path, "credential.certificate_file") == b"\x00key"
 
@@ -382,3 +383,20 @@ def test_a_link_to_an_open_file_is_refused(tmp_path: Path) -> None:
     path.chmod(0o644)
     (tmp_path / "link").symlink_to(path)
     assert "chmod 600" in refusal(lambda: read_secret(named(tmp_path / "link"), {}))
+
+
+@posix_only
+def test_a_volume_of_kubernetes_that_is_too_open_is_refused_with_its_own_remedy(tmp_path: Path) -> None:
+    """Kubernetes writes a volume's files into a folder with a date, and links to it (`..data`)."""
+    dated = tmp_path / "..2026_11_24_08_15_31.1234"
+    dated.mkdir()
+    path = private(dated, CANARY.encode())
+    path.chmod(0o644)
+    (tmp_path / "..data").symlink_to(dated.name)
+    (tmp_path / "secret").symlink_to("..data/my secret")
+    message = refusal(lambda: read_secret(named(tmp_path / "secret"), {}))
+    assert "set defaultMode: 0440 for its volume" in message
+    assert "chmod" not in message
+    path.chmod(0o440)
+    os.chown(path, -1, os.getegid())
+    assert read_secret(named(tmp_path / "secret"), {}).reveal() == CANARY

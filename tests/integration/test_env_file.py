@@ -68,7 +68,7 @@ def test_a_file_of_the_owners_alone_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the mode says nothing about other users here")
-@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+@pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])
 def test_a_file_open_to_other_users_is_refused_with_the_remedy(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "secrets.env"
     path.write_text(f"SECRET={CANARY}\n", encoding="utf-8")

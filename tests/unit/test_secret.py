@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from batch_offboard.config import AccessToken, Certificate, ClientSecret, Secret, SecretName, SecretPlace, read_secret
 from batch_offboard.config import secret as secrets
+from batch_offboard.config.secret import Access, remedy_at
 from batch_offboard.desk import Options
 from batch_offboard.errors import ConfigError
 
@@ -214,3 +215,64 @@ def test_what_is_no_secret_stays_readable(name: str, value: str) -> None:
 @given(st.dictionaries(st.sampled_from(["HTTPS_PROXY", "MY_SECRET", "X"]), st.text() | st.just("\udcff://\udc80@:")))
 def test_no_environment_is_too_odd_to_be_masked(environ: dict[str, str]) -> None:
     assert re.fullmatch(r"(.|\n)*", masked("Nothing of it. " * 2, environ))
+
+
+# -- who may read a file --
+
+OURS = frozenset({10001, 20})
+MODES = st.integers(0, 0o777)
+
+
+@pytest.mark.parametrize(
+    ("place", "access"),
+    [
+        ("its owner's alone", Access(0o600, 0, OURS)),
+        ("Kubernetes with fsGroup", Access(0o440, 10001, OURS)),
+        ("LoadCredential", Access(0o440, 0, OURS, sealed=True)),
+        ("LoadCredential of an older systemd", Access(0o400, 0, OURS)),
+    ],
+)
+def test_files_as_they_are_mounted_for_this_process_alone_are_taken(place: str, access: Access) -> None:
+    assert not access.is_open, place
+
+
+@pytest.mark.parametrize(
+    ("place", "access"),
+    [
+        ("Kubernetes without defaultMode", Access(0o644, 10001, OURS)),
+        ("Docker without a mode", Access(0o444, 0, OURS)),
+        ("another group's", Access(0o640, 100, OURS)),
+        ("our group may write", Access(0o660, 10001, OURS)),
+    ],
+)
+def test_files_that_others_may_read_or_change_are_open(place: str, access: Access) -> None:
+    assert access.is_open, place
+
+
+@given(mode=MODES, more=MODES, group=st.sampled_from([0, 20, 100, 10001]), sealed=st.booleans())
+def test_less_permission_never_opens_a_file(mode: int, more: int, group: int, sealed: bool) -> None:
+    if Access(mode, group, OURS, sealed).is_open:
+        assert Access(mode | more, group, OURS, sealed).is_open
+    if mode & 0o037 and not sealed:
+        assert Access(mode, group, OURS, sealed).is_open
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "read_only", "words"),
+    [
+        ("/etc/bo/cert.pem", "/etc/bo/..2026_11_24", True, "defaultMode: 0440"),
+        ("/run/secrets/bo", "/run/secrets", True, "uid=10001,mode=0400"),
+        ("/run/secrets/bo", "/run/secrets", False, "uid=10001,mode=0400"),
+        ("/mnt/bo", "/mnt", True, "where it is mounted from"),
+        ("/srv/a b", "/srv", False, "type: chmod 600 '/srv/a b'"),
+    ],
+)
+def test_the_remedy_is_that_of_the_place(path: str, folder: str, read_only: bool, words: str) -> None:
+    remedy = remedy_at(PurePosixPath(path), PurePosixPath(folder), 10001, own=True, read_only=read_only)
+    assert words in remedy
+    assert ("chmod" in remedy) == (not read_only and path.startswith("/srv"))
+
+
+def test_a_file_of_somebody_else_is_not_closed_to_its_reader() -> None:
+    remedy = remedy_at(PurePosixPath("/srv/secret"), PurePosixPath("/srv"), 10001, own=False, read_only=False)
+    assert remedy == "type as root: chown 10001 /srv/secret && chmod 600 /srv/secret"

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from hypothesis import given
 
+from batch_offboard.config.secret import Access
 from batch_offboard.errors import UsageError
 from batch_offboard.schedule.job import Job, Start
 from batch_offboard.schedule.kubernetes import data_folder, is_ours, render
@@ -53,6 +54,22 @@ def test_a_start_is_late_for_longer_if_it_is_to_be_made_up_for(
     assert manifest_of(job(catch_up=catch_up))["spec"]["startingDeadlineSeconds"] == seconds
 
 
+def test_a_secret_file_of_the_pod_is_one_that_the_program_reads(job: Callable[..., Job]) -> None:
+    """Kubernetes makes the files of a secret root's, with fsGroup as their group and readable by it."""
+    pod = pod_of(job())
+    security = pod["securityContext"]
+    ours = frozenset({security["runAsGroup"], security["fsGroup"]})
+    secrets = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
+    assert secrets
+    for secret in secrets:
+        assert not Access(secret["defaultMode"] | 0o440, security["fsGroup"], ours).is_open
+
+
+def test_the_mode_of_secret_files_is_written_as_people_write_it(job: Callable[..., Job]) -> None:
+    (file,) = render(job(), config="/etc/batch-offboard/config.yaml", data="/data").files
+    assert b"defaultMode: 0440\n" in file.data
+
+
 def test_the_pod_is_nobody_in_particular_and_can_write_to_its_volume_alone(job: Callable[..., Job]) -> None:
     pod = pod_of(job(stop_seconds=212))
     assert pod["restartPolicy"] == "Never"
@@ -72,7 +89,7 @@ def test_the_pod_is_nobody_in_particular_and_can_write_to_its_volume_alone(job: 
     assert mounts["config"] == {"name": "config", "mountPath": "/etc/batch-offboard", "readOnly": True}
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     assert volumes["data"]["persistentVolumeClaim"] == {"claimName": "nightly-test"}
-    assert volumes["config"]["secret"] == {"secretName": "nightly-test-config"}
+    assert volumes["config"]["secret"] == {"secretName": "nightly-test-config", "defaultMode": 0o440}
     assert set(mounts) == set(volumes)
 
 

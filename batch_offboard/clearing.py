@@ -124,6 +124,9 @@ def _overrides(desk: Desk, batch: Batch) -> list[str]:
     hidden = batch.reading.get("hidden")
     said = {
         "--no-lookup: the tenant was not asked": not (options.lookup and batch.lookup_wanted),
+        "--offboard-again: devices that were offboarded before were taken as well": batch.findings.get(
+            "offboard_again", False
+        ),
         "--include-hidden: hidden rows were taken as well": hidden == HiddenRows.INCLUDE,
         "--visible-only: hidden rows were left out": hidden == HiddenRows.VISIBLE_ONLY,
         "--multiline-text: lines inside cells were taken as text": batch.reading.get("multiline_text", False),

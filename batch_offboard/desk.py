@@ -64,6 +64,7 @@ class Options:
     comment: str | None = None
     max_devices: int | None = None
     lookup: bool = True
+    offboard_again: bool = False
     stop_file: Path | None = None
     unattended: bool = False
     tell: Callable[[str], None] = field(default=lambda _text: None, repr=False)

@@ -19,6 +19,7 @@ class Caution(StrEnum):
     INACTIVE = "inactive"
     DEFENDER_FOR_CLOUD = "defender_for_cloud"
     OFFBOARDED_BEFORE = "offboarded_before"
+    SENT_AGAIN = "sent_again"
 
 
 # What follows a number of devices: of one, and of several.
@@ -39,6 +40,7 @@ CAUTIONS: Mapping[Caution, tuple[str, str]] = {
         "has an earlier offboard action that succeeded",
         "have an earlier offboard action that succeeded",
     ),
+    Caution.SENT_AGAIN: ("was sent before and is sent again", "were sent before and are sent again"),
 }
 
 

@@ -15,6 +15,10 @@ from batch_offboard.protocol import Machine, MachineAction
 
 RECENT = 7 * 86_400.0  # seconds; a device that reports daily is called inactive after seven days (machine)
 
+# A device that reports takes its action at once, and isolation is tried for three days (respond-machine-alerts): an
+# action that a reporting device has not taken after a week is not going to be taken.
+LONG_OPEN = 7 * 86_400.0  # seconds
+
 
 class Fleet:
     """What the tenant said. `at` is the moment of the look-up in seconds since the epoch; `no_actions` says why the
@@ -36,7 +40,9 @@ class Fleet:
         self._succeeded: set[str] = set()
         for action in actions:
             if not action.is_final:
-                self._open[action.machine_id] = action
+                other = self._open.get(action.machine_id)
+                if other is None or (action.created or 0.0) >= (other.created or 0.0):
+                    self._open[action.machine_id] = action
             elif not action.came_to_nothing:
                 self._succeeded.add(action.machine_id)
 
@@ -65,13 +71,20 @@ class Fleet:
         return [machine for machine in self._by_label.get(_label(name), ()) if same_name(name, machine.name)]
 
     def open_action(self, device_id: str) -> MachineAction | None:
-        """An offboard action of this device, anybody's, that is not final."""
+        """The newest offboard action of this device, anybody's, that is not final."""
         return self._open.get(device_id)
 
     def facts(self, machine: Machine) -> DeviceFacts:
         """What a row keeps of this machine."""
         cautions = self.cautions(machine)
         return DeviceFacts(machine.platform, machine.group, machine.tags, machine.last_seen, cautions)
+
+    def overdue_action(self, machine: Machine) -> MachineAction | None:
+        """The open action that this machine should have taken long ago: it has reported since."""
+        action = self._open.get(machine.device_id)
+        if action is None or action.created is None or machine.last_seen is None:
+            return None
+        return action if machine.last_seen > action.created + LONG_OPEN else None
 
     def cautions(self, machine: Machine) -> tuple[Caution, ...]:
         recently = machine.last_seen is not None and self.at - machine.last_seen <= RECENT
@@ -81,7 +94,7 @@ class Fleet:
             Caution.DEFENDER_FOR_CLOUD: machine.cloud_managed,
             Caution.OFFBOARDED_BEFORE: machine.device_id in self._succeeded,
         }
-        return tuple(caution for caution in Caution if holds[caution])
+        return tuple(caution for caution, known in holds.items() if known)
 
 
 def is_onboarded(machine: Machine) -> bool:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from batch_offboard.clock import iso_utc
 from batch_offboard.devices import Refusal, judge_id, normal_name, same_name, shown, trimmed
-from batch_offboard.facts import DeviceFacts
-from batch_offboard.fleet import Fleet, is_onboarded
+from batch_offboard.facts import Caution, DeviceFacts
+from batch_offboard.fleet import LONG_OPEN, Fleet, is_onboarded
 from batch_offboard.platforms import why_unsupported
 from batch_offboard.protected import Protected
 from batch_offboard.protocol import Machine
@@ -34,6 +35,7 @@ class Reason(StrEnum):
     PROTECTED = "protected"
     ALREADY_PENDING = "already_pending"
     ALREADY_OFFBOARDED = "already_offboarded"
+    OFFBOARDED_BEFORE = "offboarded_before"  # and nobody can tell whether it came back
 
     @property
     def is_well(self) -> bool:
@@ -43,18 +45,21 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the journal knows of a device from another batch."""
+    """What the journal knows of a device from another batch. Times are seconds since the epoch: `accepted_at` by our
+    clock, `ended_at`, when the action succeeded, by the server's; None if it is not known."""
 
     reason: Reason  # ALREADY_OFFBOARDED or ALREADY_PENDING
     batch_id: str
     row: int
     action_id: str = ""
+    accepted_at: float | None = None
+    ended_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRow:
-    """One row of the plan; `reason` is None for a device to be offboarded. `first_row` is set for a duplicate, `facts`
-    for a device that the tenant knows."""
+    """One row of the plan; `reason` is None for a device to be offboarded, and `detail` then what to know of it.
+    `first_row` is set for a duplicate, `facts` for a device that the tenant knows or that is sent again."""
 
     row: int
     device_id: str
@@ -93,12 +98,19 @@ class _Seen:
 
 class Planner:
     """Decides the rows of one sheet. `known` maps device IDs to what other batches did or still do with them;
-    `fleet` is what the tenant says, and None if it could not or should not be asked; `protected` is never sent."""
+    `fleet` is what the tenant says, and None if it could not or should not be asked; `protected` is never sent.
+    `offboard_again`: devices that were offboarded before are sent again where nobody can tell whether they came back.
+    """
 
     def __init__(
-        self, known: Mapping[str, Known], fleet: Fleet | None = None, protected: Protected | None = None
+        self,
+        known: Mapping[str, Known],
+        fleet: Fleet | None = None,
+        protected: Protected | None = None,
+        *,
+        offboard_again: bool = False,
     ) -> None:
-        self._known = known
+        self._known, self._offboard_again = known, offboard_again
         self._fleet = fleet
         self._protected = protected or Protected()
         self.matched = 0  # devices of the sheet that the tenant has a record of
@@ -139,11 +151,18 @@ class Planner:
         self.matched += machine is not None
         self._seen[device_id] = _Seen(source.number, source.device_name, source.number)
         decision = self._first(source, device_id, machine)
+        note = self._why_again(device_id, machine) if decision is None else ""
         name = source.device_name or (machine.name if machine else "")
-        return _row(source, device_id, decision, name=name, facts=self._facts(machine))
+        return _row(source, device_id, decision, name=name, note=note, facts=self._facts(machine, again=bool(note)))
 
-    def _facts(self, machine: Machine | None) -> DeviceFacts | None:
-        return None if self._fleet is None or machine is None else self._fleet.facts(machine)
+    def _facts(self, machine: Machine | None, *, again: bool = False) -> DeviceFacts | None:
+        facts = None if self._fleet is None or machine is None else self._fleet.facts(machine)
+        if not again:
+            return facts
+        facts = facts or DeviceFacts("", "", (), None)
+        # That it is sent again says more than that there was an action.
+        kept = (each for each in facts.cautions if each is not Caution.OFFBOARDED_BEFORE)
+        return replace(facts, cautions=(*kept, Caution.SENT_AGAIN))
 
     def _first(self, source: SourceRow, device_id: str, machine: Machine | None) -> Decision | None:
         """The decision on a device that no earlier row holds."""
@@ -153,14 +172,48 @@ class Planner:
         misnamed = _misnamed(source.device_name, machine) if machine else None
         if misnamed is not None:
             return misnamed
-        known = self._known.get(device_id)
-        if known is not None:
-            return Decision(known.reason, _known_detail(known))
-        if self._fleet is None:
-            return None
+        known = self._judge_known(device_id, machine)
+        if known is not None or self._fleet is None:
+            return known
         if machine is None:
             return Decision(Reason.NOT_FOUND, f"The tenant has no device {device_id}.")
         return judge_machine(machine, self._fleet)
+
+    def _judge_known(self, device_id: str, machine: Machine | None) -> Decision | None:
+        """Why what another batch did speaks against the device. What the tenant says of it now comes first: a policy or
+        an extension may have onboarded it again."""
+        known = self._known.get(device_id)
+        if known is None:
+            return None
+        if known.reason is Reason.ALREADY_PENDING:
+            detail = f"Not settled yet in batch {known.batch_id}, row {known.row}; resume that batch first."
+            return Decision(Reason.ALREADY_PENDING, detail)
+        is_back = came_back(known, machine) if self._fleet else None
+        if is_back is False:
+            return Decision(Reason.ALREADY_OFFBOARDED, _accepted_earlier(known))
+        if is_back is None and not self._offboard_again:
+            detail = (
+                f"{_accepted_earlier(known)} Whether the device came back is not known; add --offboard-again to send "
+                "it again."
+            )
+            return Decision(Reason.OFFBOARDED_BEFORE, detail)
+        return None
+
+    def _why_again(self, device_id: str, machine: Machine | None) -> str:
+        """What to know of a device that is sent although it was before; nothing of any other."""
+        known = self._known.get(device_id)
+        seen = "" if machine is None or machine.last_seen is None else _day(machine.last_seen)
+        if known is not None:
+            is_back = machine is not None and came_back(known, machine)
+            because = f"back since {seen} at the latest; sent again" if is_back else "sent again with --offboard-again"
+            return f"{_sent_before(known)} (batch {known.batch_id}, row {known.row}), {because}."
+        overdue = self._fleet.overdue_action(machine) if self._fleet and machine else None
+        if overdue is None or overdue.created is None:
+            return ""
+        return (
+            f"Machine action {overdue.id} is {overdue.status or 'open'} since {_day(overdue.created)}, and the device "
+            f"reported on {seen}; sent again."
+        )
 
     def _again(self, source: SourceRow, device_id: str, seen: _Seen) -> PlannedRow:
         machine = self._fleet.find(device_id) if self._fleet else None
@@ -200,6 +253,19 @@ def why_protected(protected: Protected, device_id: str, name: str, machine: Mach
     return Decision(Reason.PROTECTED, f"The protected list names this device ('{shown(rule)}').")
 
 
+def came_back(known: Known, machine: Machine | None) -> bool | None:
+    """Whether the tenant shows a device onboarded and seen after it was offboarded; None if it does not tell. `known`
+    says that it was accepted; `machine` is the tenant's record, None if it has none."""
+    if machine is None or not is_onboarded(machine):
+        return False
+    if machine.last_seen is None:
+        return False if machine.health.lower() == "inactive" else None
+    if known.ended_at is not None:
+        return machine.last_seen > known.ended_at
+    # An action may be open, and its device seen, for some days; later it has come to its end, or to nothing.
+    return None if known.accepted_at is None else machine.last_seen > known.accepted_at + LONG_OPEN
+
+
 def judge_machine(machine: Machine, fleet: Fleet) -> Decision | None:
     """Why the tenant's own words speak against offboarding this machine, or None."""
     return next((decision for rule in _RULES if (decision := rule(machine, fleet)) is not None), None)
@@ -224,7 +290,7 @@ def _unsupported(machine: Machine, fleet: Fleet) -> Decision | None:
 
 def _open_action(machine: Machine, fleet: Fleet) -> Decision | None:
     action = fleet.open_action(machine.device_id)
-    if action is None:
+    if action is None or action is fleet.overdue_action(machine):
         return None
     whose = f" by {shown(action.requestor)}" if action.requestor else ""
     detail = (
@@ -264,9 +330,10 @@ def _row(
     *,
     first_row: int | None = None,
     name: str = "",
+    note: str = "",
     facts: DeviceFacts | None = None,
 ) -> PlannedRow:
-    reason, detail = (decision.reason, decision.detail) if decision else (None, "")
+    reason, detail = (decision.reason, decision.detail) if decision else (None, note)
     name = name or source.device_name
     return PlannedRow(source.number, device_id, name, reason, detail, first_row, source.cells, facts)
 
@@ -277,8 +344,16 @@ _NOT_LOOKED_UP = (
 )
 
 
-def _known_detail(known: Known) -> str:
-    where = f"batch {known.batch_id}, row {known.row}"
-    if known.reason is Reason.ALREADY_OFFBOARDED:
-        return f"Accepted earlier in {where}, machine action {known.action_id}."
-    return f"Not settled yet in {where}; resume that batch first."
+def _accepted_earlier(known: Known) -> str:
+    return f"Accepted earlier in batch {known.batch_id}, row {known.row}, machine action {known.action_id}."
+
+
+def _sent_before(known: Known) -> str:
+    if known.ended_at is not None:
+        return f"Offboarded on {_day(known.ended_at)}"
+    return "Sent before" if known.accepted_at is None else f"Sent on {_day(known.accepted_at)}"
+
+
+def _day(at: float) -> str:
+    """The day in UTC, since the sentence stands in files."""
+    return iso_utc(at)[:10]

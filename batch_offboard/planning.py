@@ -70,6 +70,7 @@ class Purpose:
     comment: str | None
     simulated: bool
     lookup: bool = True  # ask the tenant before anything is sent
+    offboard_again: bool = False  # devices that were offboarded before, where nobody can tell whether they came back
 
 
 def read_sheet(path: Path, reading: Reading) -> Table:
@@ -100,7 +101,8 @@ def save_plan(
     `fleet` is what the tenant says of its devices; without it, `why_not` says why it was not asked. What `protected`
     names is not sent.
     """
-    planner = Planner(known_devices(journal, tenant_of(purpose.scope)), fleet, protected)
+    memory = known_devices(journal, tenant_of(purpose.scope))
+    planner = Planner(memory.devices, fleet, protected, offboard_again=purpose.offboard_again)
     new = NewBatch(
         batch_id=purpose.batch_id,
         scope=purpose.scope,
@@ -114,8 +116,9 @@ def save_plan(
         tool_version=__version__,
         lookup_wanted=purpose.lookup,
         looked_up_at=fleet.at if fleet else None,
+        last_call_known=memory.last_call,
     )
-    findings = lambda: _findings(planner, fleet, why_not)  # noqa: E731  # asked for when the rows are through
+    findings = lambda: _findings(planner, fleet, why_not, purpose)  # noqa: E731  # asked for when the rows are through
     journal.add_batch(new, _decisions(planner, table), planner.amendments, findings)
     batch = find_batch(journal, purpose.batch_id)
     if batch is None:
@@ -128,12 +131,13 @@ def comment_without_reason(source_name: str) -> str:
     return f"Offboarded with {source_name}"
 
 
-def _findings(planner: Planner, fleet: Fleet | None, why_not: str) -> dict[str, Any]:
+def _findings(planner: Planner, fleet: Fleet | None, why_not: str, purpose: Purpose) -> dict[str, Any]:
     """What the look-up told beside the decisions, as it is kept with the batch."""
+    found: dict[str, Any] = {"offboard_again": True} if purpose.offboard_again else {}
     if fleet is None:
-        return {"not_looked_up": why_not} if why_not else {}
+        return found | ({"not_looked_up": why_not} if why_not else {})
     tenant = {**fleet.as_json(), "in_sheet": planner.matched}
-    return {"tenant": tenant, "actions_not_read": fleet.no_actions}
+    return found | {"tenant": tenant, "actions_not_read": fleet.no_actions}
 
 
 def _storable(source: Source) -> Source:

@@ -199,6 +199,9 @@ _ADVICE: Mapping[Outcome, Mapping[str, str]] = {
         "protected": "Leave the device alone, or have it taken off the protected list by whoever keeps that.",
         "already_pending": "Nothing to send: an offboard action of this device is open, wait for its end.",
         "already_offboarded": "Nothing to do: the API accepted this device earlier.",
+        "offboarded_before": (
+            "Find out in the portal whether the device came back; if it did, plan it again with `--offboard-again`."
+        ),
     },
     Outcome.IN_DOUBT: {
         "nottheapi": f"Check proxy and api_url, since something else answered in the API's place; {_LOOK}",

@@ -70,6 +70,7 @@ class PlanView:
     expected: float
     max_devices: int | None
     cautions: Mapping[Caution, CautionCount] = field(default_factory=dict)
+    sent_again: Sequence[Example] = ()  # devices that were sent before
     refusals: Sequence[Refusal] = ()
     lifted_to: int | None = None
     selection: Selection | None = None
@@ -103,13 +104,13 @@ class Talk:
     say: Callable[[str], None]
 
 
-def plan(desk: Desk, sheet: Path, reading: Reading, comment: str | None = None) -> PlanView:
-    """Read and check a sheet, look its devices up, and save it as a batch; nothing is sent. `comment` is that of the
-    plan it replaces."""
+def plan(desk: Desk, sheet: Path, reading: Reading, replaced: Batch | None = None) -> PlanView:
+    """Read and check a sheet, look its devices up, and save it as a batch; nothing is sent. `replaced` is the plan that
+    is made again."""
     now = desk.clock.now()
     stamp = datetime.fromtimestamp(now.wall, UTC).strftime("%Y%m%d-%H%M")
     batch_id = new_batch_id(stamp, simulated=desk.options.simulate)
-    purpose = _purpose(desk, batch_id, comment)
+    purpose = _purpose(desk, batch_id, replaced)
     protected = desk.protected()
     table = read_sheet(desk.options.cwd / sheet, reading)
     fleet, why_not = _fleet(desk, purpose, desk.options.cwd / sheet, reading)
@@ -178,6 +179,7 @@ def view_plan(
         batch=batch,
         counts=counts,
         examples={reason: examples(desk.journal, batch.key, reason, EXAMPLES) for reason in counts.skipped},
+        sent_again=examples(desk.journal, batch.key, None, EXAMPLES),
         notes=notes,
         expected=gate.time_for(devices, TYPICAL_LATENCY, workers),
         max_devices=desk.guard_limits().max_devices,
@@ -213,7 +215,7 @@ def fresh_plan(desk: Desk, name: str, say: Callable[[str], None]) -> PlanView:
     if stale is None:
         return view_plan(desk, batch)
     say(f"{batch.source_name} is planned again: {stale}.")
-    return plan(desk, Path(batch.source_path), Reading.from_json(batch.reading), batch.comment)
+    return plan(desk, Path(batch.source_path), Reading.from_json(batch.reading), batch)
 
 
 def resume(desk: Desk, batch: Batch | None, reports: Sequence[Path], talk: Talk) -> RunView:
@@ -304,17 +306,26 @@ def default_reports(cwd: Path, batch: Batch, formats: Sequence[str] = USUAL_FORM
     return [cwd / "reports" / f"{batch.batch_id}.{suffix}" for suffix in formats]
 
 
-def _purpose(desk: Desk, batch_id: str, comment: str | None) -> Purpose:
+def _purpose(desk: Desk, batch_id: str, replaced: Batch | None) -> Purpose:
     """For whom a new batch is: the configured tenant, or an embedded one of its own."""
     options = desk.options
-    comment = options.comment or comment
+    comment = options.comment or (replaced.comment if replaced else None)
+    again = options.offboard_again or (replaced is not None and replaced.findings.get("offboard_again", False))
     if options.simulate:
         comment = comment or (desk.config.comment if desk.config else None)
-        scope = f"simulated {batch_id}/rehearsal"
-        return Purpose(batch_id, scope, REHEARSAL_URL, comment, simulated=True, lookup=options.lookup)
-    target = desk.target()
-    comment = comment or target.comment
-    return Purpose(batch_id, target.scope, target.api_url, comment, simulated=False, lookup=options.lookup)
+        scope, api_url = f"simulated {batch_id}/rehearsal", REHEARSAL_URL
+    else:
+        target = desk.target()
+        comment, scope, api_url = comment or target.comment, target.scope, target.api_url
+    return Purpose(
+        batch_id,
+        scope,
+        api_url,
+        comment,
+        simulated=options.simulate,
+        lookup=options.lookup,
+        offboard_again=again,
+    )
 
 
 def _confirmed_run(

@@ -11,7 +11,7 @@ from pathlib import Path
 from batch_offboard.clock import local_time
 from batch_offboard.devices import shown
 from batch_offboard.errors import GuardError
-from batch_offboard.facts import caution_words
+from batch_offboard.facts import Caution, caution_words
 from batch_offboard.folding import display_width
 from batch_offboard.gate import Standing
 from batch_offboard.guards import WHOLE_TENANT_GUARD
@@ -151,12 +151,14 @@ def _tenant_lines(batch: Batch) -> list[str]:
 
 def _caution_lines(view: PlanView) -> list[str]:
     """What to know of the devices to be offboarded; no reason to refuse them."""
-    return [
-        f"  {found.devices:>7}  of these {caution_words(caution, found.devices)} "
-        f"({'row' if found.devices == 1 else 'rows'} {', '.join(map(str, found.rows))}"
-        + (", …)" if found.devices > len(found.rows) else ")")
-        for caution, found in view.cautions.items()
-    ]
+    lines = []
+    for caution, found in view.cautions.items():
+        rows = f"{'row' if found.devices == 1 else 'rows'} {', '.join(map(str, found.rows))}"
+        more = ", …" if found.devices > len(found.rows) else ""
+        lines.append(f"  {found.devices:>7}  of these {caution_words(caution, found.devices)} ({rows}{more})")
+        again = view.sent_again if caution is Caution.SENT_AGAIN else ()
+        lines += [f"             row {each.row}: {each.detail}" for each in again]
+    return lines
 
 
 def run_text(view: RunView) -> str:

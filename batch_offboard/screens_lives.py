@@ -63,7 +63,7 @@ def _line(when: str, sentence: str) -> str:
 def _planned(batch: Batch, life: Life) -> str:
     source = shown(batch.source_name)
     if not life.reason:
-        return f"The plan took it from {source}, to be offboarded."
+        return f"The plan took it from {source}, to be offboarded.{f' {life.note}' if life.note else ''}"
     why = life.report_row.error_message or "no more is known."
     return f"The plan left it out of {source} as {life.reason}: {why}"
 

@@ -36,6 +36,7 @@ def plan(
     reading: given.Reading,
     max_devices: given.MaxDevices = None,
     no_lookup: given.NoLookup = False,
+    offboard_again: given.OffboardAgain = False,
     where: given.Where,
     output: given.Output,
 ) -> int:
@@ -43,7 +44,9 @@ def plan(
     from batch_offboard import run, screens, screens_json
     from batch_offboard.desk import Desk
 
-    chosen = options_of(where, comment=comment, max_devices=max_devices, lookup=not no_lookup)
+    chosen = options_of(
+        where, comment=comment, max_devices=max_devices, lookup=not no_lookup, offboard_again=offboard_again
+    )
     how = reading_of(reading)
     with Desk(chosen, create=True) as desk:
         view = run.plan(desk, file, how)
@@ -66,6 +69,7 @@ def run_(
     *,
     comment: given.Comment = None,
     reading: given.Reading,
+    offboard_again: given.OffboardAgain = False,
     part: given.Part,
     sending: given.Sending,
     where: given.Where,
@@ -74,14 +78,14 @@ def run_(
     """The main job: plan (if a file), confirm, submit, report."""
     from batch_offboard import run
 
-    chosen = options_of(where, sending=sending, comment=comment, batch=file_or_batch)
+    chosen = options_of(where, sending=sending, comment=comment, batch=file_or_batch, offboard_again=offboard_again)
     path = chosen.cwd / file_or_batch
     if not path.exists() and any(sign in file_or_batch for sign in "./\\"):
         raise UsageError(f"There is no file {path}; check the name and the folder.")
-    if not path.exists() and (comment or reading != given.Reading()):
+    if not path.exists() and (comment or offboard_again or reading != given.Reading()):
         raise UsageError(
-            f"There is no file {path}, and a batch keeps the comment and the reading that it was planned with; "
-            "check the name, or leave these options out."
+            f"There is no file {path}, and a batch keeps the comment, the reading and --offboard-again that it was "
+            "planned with; check the name, or leave these options out."
         )
     reports = report_paths(chosen, sending.report)
     how, choice = reading_of(reading), choice_of(part)

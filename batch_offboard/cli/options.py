@@ -102,6 +102,13 @@ NoLookup = Annotated[
     bool,
     typer.Option("--no-lookup", help="Do not ask the tenant which of the devices may be offboarded."),
 ]
+OffboardAgain = Annotated[
+    bool,
+    typer.Option(
+        "--offboard-again",
+        help="Where the tenant cannot be asked, send devices that were offboarded before once more.",
+    ),
+]
 Track = Annotated[
     bool, typer.Option("--track", help="Afterwards follow the machine actions, as `track` does, until each is final.")
 ]

@@ -127,6 +127,7 @@ def options_of(
     comment: str | None = None,
     lookup: bool = True,
     max_devices: int | None = None,
+    offboard_again: bool = False,
     stop_file: Path | None = None,
     unattended: bool = False,
 ) -> "Options":
@@ -155,6 +156,7 @@ def options_of(
         comment=comment,
         max_devices=max_devices,
         lookup=lookup,
+        offboard_again=offboard_again,
         stop_file=stop_file,
         unattended=unattended,
         tell=screens.voice(quiet=False),  # a person who has to sign in is told so by every command

@@ -28,13 +28,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One row of a batch, what was decided about it, and every call that was made for it."""
+    """One row of a batch, what was decided about it, and every call that was made for it. `note` is what the plan had
+    to say of a device that it took."""
 
     report_row: ReportRow
     reason: str
     first_row: int | None
     calls: tuple[Call, ...]
     settlements: tuple[Settlement, ...] = ()
+    note: str = ""
 
 
 def life_of(journal: Journal, batch: int, row: int) -> Life | None:
@@ -60,7 +62,8 @@ def life_of(journal: Journal, batch: int, row: int) -> Life | None:
         )
         lives = tuple(Call(*each[:4], each[4] or "", each[5], *(text or "" for text in each[6:])) for each in made)
         settled = tuple(settlements_of(connection, batch, row))
-    return Life(report_row(line), line.reason or "", line.first_row, lives, settled)
+    note = "" if line.reason else line.detail
+    return Life(report_row(line), line.reason or "", line.first_row, lives, settled, note)
 
 
 def rows_of_device(journal: Journal, batch: int, device: str) -> list[int]:

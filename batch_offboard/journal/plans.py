@@ -30,6 +30,7 @@ class NewBatch:
     tool_version: str
     lookup_wanted: bool = True
     looked_up_at: float | None = None
+    last_call_known: int = 0  # what later calls have sent is not sent again
 
 
 def scope_key(connection: Connection, name: str) -> int:
@@ -89,6 +90,7 @@ def batch_values(new: NewBatch, scope: int) -> dict[str, Any]:
         "tool_version": new.tool_version,
         "lookup_wanted": new.lookup_wanted,
         "looked_up_at": new.looked_up_at,
+        "last_call_known": new.last_call_known,
     }
 
 

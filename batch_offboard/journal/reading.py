@@ -258,10 +258,27 @@ def skipped_jobs(journal: Journal, batch: int) -> Mapping[Reason, int]:
         return {Reason(code): number for code, number in connection.execute(statement)}
 
 
-def known_devices(journal: Journal, tenant: str) -> dict[str, Known]:
-    """The devices that a new plan must leave alone, with the batch that has them."""
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the journal remembers of a tenant's devices, by their IDs. `last_call` is the last one that it knew then."""
+
+    devices: Mapping[str, Known]
+    last_call: int
+
+
+def known_devices(journal: Journal, tenant: str) -> Memory:
+    """The devices that other batches have sent or are sending, each with the batch that did so last."""
     statement = (
-        select(jobs.c.device_id, jobs.c.state, jobs.c.row, jobs.c.action_id, batches.c.name)
+        select(
+            jobs.c.device_id,
+            jobs.c.state,
+            jobs.c.row,
+            jobs.c.action_id,
+            jobs.c.action_status,
+            jobs.c.action_at,
+            jobs.c.submitted_at,
+            batches.c.name,
+        )
         .join(batches, batches.c.id == jobs.c.batch)
         .join(tenants, tenants.c.id == jobs.c.tenant)
         .where(
@@ -271,25 +288,30 @@ def known_devices(journal: Journal, tenant: str) -> dict[str, Known]:
                 and_(jobs.c.state == JobState.SUBMITTED, func.lower(jobs.c.action_status).not_in(UNSUCCESSFUL)),
             ),
         )
-        .order_by(jobs.c.batch)
+        # What is not settled comes last, and before it what was accepted last: the last of a device counts.
+        .order_by(jobs.c.state != JobState.SUBMITTED, jobs.c.submitted_at, jobs.c.batch)
     )
     with journal.reading() as connection:
-        return {
-            device: Known(
-                Reason.ALREADY_OFFBOARDED if state == JobState.SUBMITTED else Reason.ALREADY_PENDING,
-                name,
-                row,
-                action,
+        devices = {
+            line.device_id: Known(
+                Reason.ALREADY_OFFBOARDED if line.state == JobState.SUBMITTED else Reason.ALREADY_PENDING,
+                line.name,
+                line.row,
+                line.action_id,
+                accepted_at=line.submitted_at,
+                ended_at=line.action_at if line.action_status.lower() in FINAL_STATUSES else None,
             )
-            for device, state, row, action, name in connection.execute(statement)
+            for line in connection.execute(statement)
         }
+        return Memory(devices, connection.execute(select(func.max(calls.c.id))).scalar() or 0)
 
 
-def examples(journal: Journal, batch: int, reason: Reason, limit: int) -> list[Example]:
-    """The first rows that were skipped for a reason."""
+def examples(journal: Journal, batch: int, reason: Reason | None, limit: int) -> list[Example]:
+    """The first rows that were skipped for a reason, or, for None, those to be offboarded that the plan has something
+    to say of."""
     statement = (
         select(rows.c.row, rows.c.device_id, rows.c.device_name, rows.c.detail)
-        .where(rows.c.batch == batch, rows.c.reason == reason)
+        .where(rows.c.batch == batch, rows.c.reason == reason, rows.c.detail != "")
         .order_by(rows.c.row)
         .limit(limit)
     )

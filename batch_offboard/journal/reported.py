@@ -104,7 +104,7 @@ def report_row(line: Row[Any]) -> ReportRow:
         machine_action_id=line.action_id,
         action_status=line.action_status,
         error_code=line.error_code if has_job else line.reason,
-        error_message=line.error_message if has_job else line.detail,
+        error_message=(line.error_message if has_job else "") or line.detail,
         http_status=line.http_status,
         attempts=line.attempts,
         submitted_at=line.submitted_at,

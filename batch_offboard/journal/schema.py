@@ -82,6 +82,7 @@ batches = Table(
     Column("simulated", _flag("simulated"), nullable=False),
     Column("tool_version", String(40), nullable=False),
     Column("lookup_wanted", _flag("lookup_wanted"), nullable=False),
+    Column("last_call_known", Key, nullable=False, server_default=text("0")),  # by the plan, of any batch's calls
     Column("looked_up_at", Float),  # when the tenant was last asked which of the devices may be offboarded
     Column("findings", Text, nullable=False, server_default=text("'{}'")),  # JSON object: what the look-ups told
     # `planning` while its rows are being written: such a batch does not exist yet for anybody.

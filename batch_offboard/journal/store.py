@@ -365,12 +365,22 @@ def _interrupted(now: Moment, message: str) -> dict[str, Any]:
 
 
 def _skip_known(connection: Connection, batch: int, now: Moment) -> None:
-    """What another batch has sent since the plan was made is not sent again."""
+    """What another batch has sent since the plan was made is not sent again. What was sent before that the plan knew,
+    and it decided to send the device all the same."""
     move(JobState.PENDING, JobState.SKIPPED)
     if not _has_others(connection, batch):
         return
     other = jobs.alias("other")
-    accepted = and_(other.c.state == JobState.SUBMITTED, func.lower(other.c.action_status).not_in(UNSUCCESSFUL))
+    last_known = select(batches.c.last_call_known).where(batches.c.id == batch).scalar_subquery()
+    since = select(calls.c.id).where(
+        calls.c.batch == other.c.batch,
+        calls.c.row == other.c.row,
+        calls.c.api == ApiName.OFFBOARD,
+        calls.c.id > last_known,
+    )
+    accepted = and_(
+        other.c.state == JobState.SUBMITTED, func.lower(other.c.action_status).not_in(UNSUCCESSFUL), since.exists()
+    )
     for condition, reason, message in (
         (accepted, Reason.ALREADY_OFFBOARDED, "Another batch submitted the device after this plan was made."),
         (

@@ -175,7 +175,7 @@ def test_another_application_of_the_tenant_knows_the_devices_too(journal: Journa
     for number, outcome in ((2, ACCEPTED), (3, CallOutcome(Verdict.IN_DOUBT))):
         start(journal, one, number)
         end(journal, one, number, outcome)
-    assert len(reading.known_devices(journal, "tenant")) == 2
+    assert len(reading.known_devices(journal, "tenant").devices) == 2
     journal.prepare(two.key, two.scope_key, at(9))
     assert reading.skipped_jobs(journal, two.key) == {Reason.ALREADY_PENDING: 1}
     assert reading.call_history(journal, "tenant/app-2", ApiName.OFFBOARD, 10, at(9)).ended == []
@@ -319,12 +319,12 @@ def test_a_new_plan_is_told_of_accepted_and_doubtful_devices_only(journal: Journ
     for number, outcome in ((2, ACCEPTED), (3, REFUSED), (4, CallOutcome(Verdict.IN_DOUBT))):
         start(journal, batch, number)
         end(journal, batch, number, outcome)
-    known = reading.known_devices(journal, "tenant")
+    known = reading.known_devices(journal, "tenant").devices
     assert {each: known[each].reason for each in known} == {
         device(2): Reason.ALREADY_OFFBOARDED,
         device(4): Reason.ALREADY_PENDING,
     }
-    assert reading.known_devices(journal, "other") == {}
+    assert reading.known_devices(journal, "other").devices == {}
 
 
 def test_retry_makes_failed_rows_pending_and_nothing_else(journal: Journal) -> None:

@@ -312,7 +312,7 @@ def test_a_cancellation_that_was_seen_to_come_true_stays_so_whatever_its_answer_
 
 def test_a_cancelled_device_is_free_for_another_batch(world: World, batch: reading.Batch) -> None:
     call(world, batch, 2, CANCELLED, api=ApiName.CANCEL)
-    assert device(0) not in reading.known_devices(world.journal, tenant_of(SCOPE))
+    assert device(0) not in reading.known_devices(world.journal, tenant_of(SCOPE)).devices
     again = world.add([0], "again")
     world.journal.prepare(again.key, again.scope_key, at(9))
     assert reading.count(world.journal, again.key).of(JobState.PENDING) == 1

@@ -162,7 +162,7 @@ def test_an_action_that_names_no_device_is_nobodys() -> None:
 
 
 def test_cautions_go_by_the_words_that_a_batch_keeps() -> None:
-    assert [*Caution] == ["seen_recently", "inactive", "defender_for_cloud", "offboarded_before"]
+    assert [*Caution] == ["seen_recently", "inactive", "defender_for_cloud", "offboarded_before", "sent_again"]
 
 
 SEEN_NOW, SEEN_LONG_AGO = "2026-11-24T08:00:00Z", "2026-10-01T08:00:00Z"

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch_offboard.facts import Caution, DeviceFacts
 from batch_offboard.plan import Known, PlannedRow, Planner, Reason
 from batch_offboard.rows import CellKind, NotText, SourceRow
 
@@ -121,11 +122,30 @@ def test_a_row_with_only_a_name_is_refused_with_the_remedy() -> None:
     )
 
 
-def test_a_device_that_was_accepted_earlier_is_left_alone() -> None:
-    known = {ONE: Known(Reason.ALREADY_OFFBOARDED, "20261101-0800-abcd", 7, "action-1")}
-    rows, _ = planned((ONE, ""), (TWO, ""), known=known)
-    assert [row.reason for row in rows] == [Reason.ALREADY_OFFBOARDED, None]
-    assert "batch 20261101-0800-abcd, row 7, machine action action-1" in rows[0].detail
+BEFORE = {ONE: Known(Reason.ALREADY_OFFBOARDED, "20261101-0800-abcd", 7, "action-1", 1_793_520_000.0, 1_793_606_400.0)}
+
+
+def test_a_device_that_was_accepted_earlier_needs_attention_where_the_tenant_cannot_be_asked() -> None:
+    rows, _ = planned((ONE, ""), (TWO, ""), known=BEFORE)
+    assert [row.reason for row in rows] == [Reason.OFFBOARDED_BEFORE, None]
+    assert rows[0].detail == (
+        "Accepted earlier in batch 20261101-0800-abcd, row 7, machine action action-1. Whether the device came back is "
+        "not known; add --offboard-again to send it again."
+    )
+
+
+def test_a_device_that_was_accepted_earlier_is_sent_again_on_request_and_says_so() -> None:
+    planner = Planner(BEFORE, offboard_again=True)
+    rows = [planner.decide(SourceRow(number, each, "", ("",))) for number, each in enumerate([ONE, TWO, ONE], 2)]
+    assert [row.reason for row in rows] == [None, None, Reason.DUPLICATE]
+    note = "Offboarded on 2026-11-02 (batch 20261101-0800-abcd, row 7), sent again with --offboard-again."
+    assert [row.detail for row in rows[:2]] == [note, ""]
+    assert [row.facts for row in rows] == [DeviceFacts("", "", (), None, (Caution.SENT_AGAIN,)), None, None]
+
+
+def test_what_is_in_doubt_elsewhere_is_not_sent_again_on_request() -> None:
+    planner = Planner({ONE: Known(Reason.ALREADY_PENDING, "20261101-0800-abcd", 7)}, offboard_again=True)
+    assert planner.decide(SourceRow(2, ONE, "", ("",))).reason is Reason.ALREADY_PENDING
 
 
 def test_a_device_in_doubt_elsewhere_is_left_alone() -> None:
@@ -147,7 +167,7 @@ def test_nothing_is_worth_knowing_of_devices_that_were_not_looked_up() -> None:
 def test_reasons_go_by_the_words_of_the_report() -> None:
     assert [*Reason] == [
         "duplicate", "invalid_id", "not_found", "ambiguous_name", "name_mismatch", "unsupported_os", "not_onboarded",
-        "merged", "protected", "already_pending", "already_offboarded",
+        "merged", "protected", "already_pending", "already_offboarded", "offboarded_before",
     ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What becomes of each row by what the tenant says of its device."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from batch_offboard.devices import same_name
 from batch_offboard.facts import Caution, CautionCount, DeviceFacts, count_cautions
 from batch_offboard.fleet import Fleet
-from batch_offboard.plan import Decision, Known, PlannedRow, Planner, Reason, judge_machine
+from batch_offboard.plan import Decision, Known, PlannedRow, Planner, Reason, came_back, judge_machine
 from batch_offboard.platforms import Platforms
 from batch_offboard.protocol import Machine, MachineAction
 from batch_offboard.protocol.machines import machine_of
@@ -18,7 +19,10 @@ from batch_offboard.rows import CellKind, NotText, SourceRow
 ONE, TWO = "a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0", "b3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0"
 THREE = "c3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0"
 NOW = 1_795_509_000.0  # 2026-11-24 08:30:00 UTC
-EARLIER = {ONE: Known(Reason.ALREADY_OFFBOARDED, "20261101-0800-abcd", 7, "action-1")}
+DAY = 86_400.0
+ACCEPTED, ENDED = NOW - 20 * DAY, NOW - 19 * DAY  # 2026-11-04 and 2026-11-05, 08:30:00 UTC
+EARLIER = {ONE: Known(Reason.ALREADY_OFFBOARDED, "20261101-0800-abcd", 7, "action-1", ACCEPTED, ENDED)}
+UNSEEN = {"lastSeen": "2026-11-05T08:29:59Z"}  # since the action ended
 
 Cell = str | NotText
 
@@ -163,7 +167,7 @@ def test_the_order_in_which_reasons_are_looked_for() -> None:
     found = []
     for _, remedy in [*WRONGS, (None, {})]:
         shown = {key: state[key] for key in ("mergedIntoMachineId", "onboardingStatus", "osPlatform")}
-        tenant = fleet(machine(name=state["name"], **shown), actions=(action(state["status"]),))
+        tenant = fleet(machine(name=state["name"], **UNSEEN, **shown), actions=(action(state["status"]),))
         found.append(decided(tenant, ONE, "lt-1", known=state["known"])[0])
         state |= remedy
     assert found == [*(reason for reason, _ in WRONGS), None]
@@ -175,6 +179,84 @@ def test_what_the_journal_knows_is_said_even_of_a_device_that_the_tenant_does_no
         "Accepted earlier in batch 20261101-0800-abcd, row 7, machine action action-1.",
         ONE,
     )
+
+
+# -- devices that came back --
+
+SEEN = {"lastSeen": "2026-11-24T08:00:00Z"}  # long since
+PENDING_EARLIER = {ONE: replace(EARLIER[ONE], ended_at=None)}
+
+
+def test_a_device_that_was_seen_since_it_was_offboarded_is_sent_again_with_a_warning() -> None:
+    rows, planner = planned(fleet(machine(**SEEN), actions=(action("Succeeded"),)), (ONE, ""), known=EARLIER)
+    note = (
+        "Offboarded on 2026-11-05 (batch 20261101-0800-abcd, row 7), back since 2026-11-24 at the latest; sent again."
+    )
+    assert (rows[0].reason, rows[0].detail) == (None, note)
+    assert cautions(rows, planner).keys() == {Caution.SEEN_RECENTLY, Caution.SENT_AGAIN}
+
+
+@pytest.mark.parametrize(
+    ("known", "shown", "reason"),
+    [
+        pytest.param(EARLIER, UNSEEN, Reason.ALREADY_OFFBOARDED, id="not seen since"),
+        pytest.param(EARLIER, {"lastSeen": "2026-11-05T08:30:00Z"}, Reason.ALREADY_OFFBOARDED, id="seen as it ended"),
+        pytest.param(EARLIER, {"lastSeen": "2026-11-05T08:30:00.5Z"}, None, id="seen just after it ended"),
+        pytest.param(EARLIER, SEEN | {"healthStatus": "Inactive"}, None, id="seen since, and silent by now"),
+        pytest.param(EARLIER, SEEN | {"onboardingStatus": "CanBeOnboarded"}, Reason.ALREADY_OFFBOARDED, id="no sensor"),
+        pytest.param(EARLIER, SEEN | {"mergedIntoMachineId": TWO}, Reason.MERGED, id="back, and merged"),
+        pytest.param(EARLIER, SEEN | {"osPlatform": "Windows7"}, Reason.UNSUPPORTED_OS, id="back, and not supported"),
+        pytest.param(EARLIER, {}, Reason.OFFBOARDED_BEFORE, id="the tenant does not say when it was seen"),
+        pytest.param(EARLIER, {"healthStatus": "Inactive"}, Reason.ALREADY_OFFBOARDED, id="silent since whenever"),
+        pytest.param(PENDING_EARLIER, SEEN, None, id="its action's end is unknown, and seen weeks after it"),
+        pytest.param(
+            PENDING_EARLIER, {"lastSeen": "2026-11-10T08:00:00Z"}, Reason.ALREADY_OFFBOARDED, id="seen days after it"
+        ),
+    ],
+)
+def test_what_the_tenant_says_now_decides(
+    known: dict[str, Known], shown: dict[str, Any], reason: Reason | None
+) -> None:
+    assert decided(fleet(machine(**shown)), ONE, known=known)[0] is reason
+
+
+@pytest.mark.parametrize("known", [{}, PENDING_EARLIER])
+def test_an_action_that_a_reporting_device_has_not_taken_for_weeks_does_not_stand_in_the_way(
+    known: dict[str, Known],
+) -> None:
+    old = replace(action(), created=ACCEPTED)
+    row = planned(fleet(machine(**SEEN), actions=(old,)), (ONE, ""), known=known)[0][0]
+    assert row.reason is None
+    assert ("back since" if known else "Machine action x-1 is Pending since 2026-11-04") in row.detail
+    assert row.detail.endswith("sent again.")
+
+
+@pytest.mark.parametrize("shown", [{"lastSeen": "2026-11-10T08:00:00Z"}, {}])
+def test_an_old_action_of_a_device_that_has_not_reported_waits_for_it(shown: dict[str, Any]) -> None:
+    old = replace(action(), created=ACCEPTED)
+    assert decided(fleet(machine(**shown), actions=(old,)), ONE)[0] is Reason.ALREADY_PENDING
+
+
+def test_of_two_open_actions_the_newer_one_counts() -> None:
+    old, new = replace(action(), created=ACCEPTED), replace(action(), id="x-2", created=NOW - DAY)
+    for actions in ((old, new), (new, old)):
+        assert decided(fleet(machine(**SEEN), actions=actions), ONE)[0] is Reason.ALREADY_PENDING
+
+
+@given(
+    st.floats(0, 60 * DAY),
+    st.floats(0.001, 30 * DAY),
+    st.sampled_from(["Active", "Inactive", "Unknown", ""]),
+    st.sampled_from(["Onboarded", "onboarded", None]),
+)
+def test_a_device_that_is_onboarded_and_was_seen_after_its_action_ended_is_never_already_offboarded(
+    ago: float, later: float, health: str, onboarding: str | None
+) -> None:
+    ended = NOW - ago
+    seen = replace(machine(healthStatus=health, onboardingStatus=onboarding), last_seen=ended + later)
+    known = {ONE: replace(EARLIER[ONE], accepted_at=ended - DAY, ended_at=ended)}
+    reason, detail, _ = decided(fleet(seen), ONE, known=known)
+    assert (reason, "back since" in detail) == (None, True)
 
 
 # -- names --
@@ -189,7 +271,7 @@ def test_a_name_stands_for_the_one_device_that_has_it(name: str) -> None:
 
 def test_the_device_that_a_name_stands_for_is_judged_like_any_other() -> None:
     assert decided(fleet(machine(mergedIntoMachineId=TWO)), "", "lt-1")[0] is Reason.MERGED
-    assert decided(fleet(machine()), "", "lt-1", known=EARLIER)[0] is Reason.ALREADY_OFFBOARDED
+    assert decided(fleet(machine(**UNSEEN)), "", "lt-1", known=EARLIER)[0] is Reason.ALREADY_OFFBOARDED
 
 
 @pytest.mark.parametrize("name", ["lt-9", "lt", "lt-1.fabrikam.example", "."])
@@ -324,7 +406,7 @@ def test_a_device_that_is_refused_is_not_counted() -> None:
 def test_every_caution_of_a_device_is_counted() -> None:
     device = machine(healthStatus="Inactive", vmMetadata={"vmId": "1"}, **LIVELY)
     assert cautions(*planned(fleet(device, actions=(action("Succeeded"),)), (ONE, ""))) == {
-        caution: CautionCount(1, (2,)) for caution in Caution
+        caution: CautionCount(1, (2,)) for caution in Caution if caution is not Caution.SENT_AGAIN
     }
 
 
@@ -357,13 +439,23 @@ MACHINES = st.builds(
     onboardingStatus=st.sampled_from(["Onboarded", "Onboarded", None, "CanBeOnboarded"]),
     mergedIntoMachineId=st.sampled_from([None, None, None, TWO]),
     osPlatform=st.sampled_from(["Windows11", "Windows11", "Windows7", "Linux"]),
-    lastSeen=st.sampled_from([None, "2026-11-24T08:00:00Z"]),
+    healthStatus=st.sampled_from(["Active", "Active", "Inactive"]),
+    lastSeen=st.sampled_from([None, "2026-11-24T08:00:00Z", "2026-11-05T08:30:00Z", "2026-10-05T08:30:00Z"]),
 )
 ACTIONS = st.builds(action, st.sampled_from(["Pending", "Succeeded", "Failed"]), st.sampled_from(IDS))
 FLEETS = st.builds(Fleet, st.lists(MACHINES, max_size=6), st.lists(ACTIONS, max_size=2), st.just(NOW))
 CELLS = st.sampled_from([*IDS, *IDS, ONE.upper(), "", "", "", "x", NotText(CellKind.FORMULA, ONE)])
 ROWS = st.lists(st.tuples(CELLS, st.sampled_from(NAMES)), max_size=8)
-KNOWN = st.dictionaries(st.sampled_from(IDS), st.just(EARLIER[ONE]), max_size=1)
+MEMORIES = st.builds(
+    Known,
+    st.sampled_from([Reason.ALREADY_OFFBOARDED, Reason.ALREADY_OFFBOARDED, Reason.ALREADY_PENDING]),
+    st.just("20261101-0800-abcd"),
+    st.just(7),
+    st.just("action-1"),
+    st.sampled_from([None, ACCEPTED, NOW - DAY]),
+    st.sampled_from([None, ENDED, NOW]),
+)
+KNOWN = st.dictionaries(st.sampled_from(IDS), MEMORIES, max_size=2)
 
 
 def jobs(rows: list[PlannedRow], planner: Planner) -> dict[int, str]:
@@ -384,14 +476,15 @@ def test_every_row_gets_one_decision_and_only_what_nothing_speaks_against_is_pla
         assert found is not None
         assert judge_machine(found, tenant) is None
         assert device in IDS or device == "d" * 39 + "e"
-        assert device not in known
+        assert device not in known or came_back(known[device], found)
         of_it = [each for each in rows if each.device_id == device and each.reason is not Reason.INVALID_ID]
         names = [cells[each.row - 2][1] for each in of_it]
         assert row in [each.row for each in of_it]
         assert all(same_name(name, found.name) for name in names if name)
     for each in rows:
         assert (each.first_row is not None) == (each.reason is Reason.DUPLICATE)
-        assert bool(each.detail) == (each.reason is not None)
+        again = each.device_id in known or tenant.overdue_action(tenant.find(each.device_id) or machine()) is not None
+        assert bool(each.detail) == (each.reason is not None or again)
 
 
 @given(FLEETS, ROWS, KNOWN, st.randoms(use_true_random=False))
@@ -408,17 +501,13 @@ def test_the_order_of_the_rows_decides_no_device(
 def test_cautions_are_those_of_the_planned_devices(tenant: Fleet, cells: list[tuple[Cell, str]]) -> None:
     rows, planner = planned(tenant, *cells)
     planned_jobs = jobs(rows, planner)
-    expected = {
-        caution: sum(
-            caution in tenant.cautions(found) for device in planned_jobs.values() if (found := tenant.find(device))
-        )
-        for caution in Caution
-    }
+    found = [found for device in planned_jobs.values() if (found := tenant.find(device))]
+    expected = {caution: sum(caution in tenant.cautions(each) for each in found) for caution in Caution}
     counted = cautions(rows, planner)
-    assert {caution: found.devices for caution, found in counted.items()} == {
+    assert {caution: each.devices for caution, each in counted.items()} == {
         caution: number for caution, number in expected.items() if number
     }
-    assert all(set(found.rows) <= set(planned_jobs) and len(found.rows) <= 3 for found in counted.values())
+    assert all(set(each.rows) <= set(planned_jobs) and len(each.rows) <= 3 for each in counted.values())
 
 
 def test_a_machine_that_nothing_speaks_against_is_judged_so() -> None:

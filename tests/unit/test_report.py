@@ -51,7 +51,7 @@ NEVER_SENT = ReportRow(3, "lt-99", "", Outcome.SKIPPED, "", "", "invalid_id", "N
 
 SKIP_REASONS = [
     "duplicate", "invalid_id", "not_found", "ambiguous_name", "name_mismatch", "unsupported_os", "not_onboarded",
-    "merged", "protected", "already_pending", "already_offboarded",
+    "merged", "protected", "already_pending", "already_offboarded", "offboarded_before",
 ]  # fmt: skip
 API_CODES = [
     "BadRequest", "ODataError", "InvalidInput", "InvalidRequestBody", "MaximumBatchSizeExceeded",

@@ -219,6 +219,13 @@ def batches_of_content(journal: Journal, tenant: str, sha256: str) -> list[Batch
         return [_batch(line) for line in connection.execute(statement.order_by(batches.c.id.desc()))]
 
 
+def was_called(journal: Journal, batch: int) -> bool:
+    """Whether the batch has made a call for any of its rows, whatever that came to."""
+    called = select(jobs.c.row).where(jobs.c.batch == batch, jobs.c.attempts > 0).limit(1)
+    with journal.reading() as connection:
+        return connection.execute(called).first() is not None
+
+
 def latest_time(journal: Journal) -> float:
     """The latest moment that the journal speaks of, in seconds since the epoch; 0 if it is empty."""
     times = (

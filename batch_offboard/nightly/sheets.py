@@ -8,7 +8,7 @@ from batch_offboard.desk import Desk
 from batch_offboard.errors import BatchOffboardError, ExitCode, GuardError, InputError, UsageError
 from batch_offboard.inbox import Inbox, sha256_of
 from batch_offboard.journal.plans import tenant_of
-from batch_offboard.journal.reading import Batch, batches_of_content, count, skipped_jobs
+from batch_offboard.journal.reading import Batch, batches_of_content, count, skipped_jobs, was_called
 from batch_offboard.nightly.placing import Placing, is_of, renew
 from batch_offboard.nightly.views import SheetView, for_nights
 from batch_offboard.planning import Reading, staleness
@@ -51,13 +51,14 @@ class Worker:
             self._ran(view, sheet)
 
     def work(self, sheet: Path) -> None:
-        """Plan and run a sheet that was taken; the same content is never worked twice, whoever has begun it."""
+        """Plan and run a sheet that was taken. The same content is never worked twice, whoever has begun it; but rows
+        that were all skipped, as by a setting that was wrong, were not worked at all."""
         try:
             known = self._batches_of(sheet)
         except InputError as error:
             self.worked.append(self._placing.unreadable(sheet, str(error)))
             return
-        begun = next((batch for batch in known if batch.started_at is not None), None)
+        begun = next((batch for batch in known if self._was_worked(batch, sheet)), None)
         if begun is not None:
             self._was_begun(begun, sheet)
             return
@@ -67,6 +68,13 @@ class Worker:
         batch = next((each for each in own if self._was_looked_up(each)), None) or self._planned(sheet)
         if batch is not None:
             self._run(batch, sheet)
+
+    def _was_worked(self, batch: Batch, sheet: Path) -> bool:
+        """Whether a batch of this content stands for the sheet: it has sent something or is not through, or it is the
+        sheet's own."""
+        if batch.started_at is None:
+            return False
+        return batch.state != "finished" or is_of(batch, sheet) or was_called(self._desk.journal, batch.key)
 
     def _was_looked_up(self, batch: Batch) -> bool:
         """A tenant that may not be read never will be; one that could not be reached is asked again."""

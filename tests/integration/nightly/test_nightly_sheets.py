@@ -328,6 +328,33 @@ def test_the_same_content_is_not_worked_twice_whatever_it_is_called(make_office:
     assert "from leavers.csv, is finished" in said
 
 
+def test_a_sheet_whose_rows_were_all_skipped_is_worked_when_it_comes_again(make_office: MakeOffice) -> None:
+    office = make_office(guards={"protected": "protected.txt"})
+    mistaken = office.folder / "protected.txt"
+    mistaken.write_text("".join(f"{device(number)}\n" for number in range(5)), encoding="utf-8")
+    office.settled((range(5), "leavers.csv"))
+    view = office.night()
+    assert [(sheet.fate, sheet.exit_code) for sheet in view.sheets] == [(Fate.DONE, ExitCode.ROWS_FAILED)]
+    assert office.called() == []
+
+    mistaken.write_text("dc-*\n", encoding="utf-8")
+    office.settled((range(5), "leavers.csv"))
+    assert [sheet.fate for sheet in office.night().sheets] == [Fate.DONE]
+    assert office.called() == list(range(5))
+    office.settled((range(5), "leavers.csv"))
+    assert [sheet.fate for sheet in office.night().sheets] == [Fate.REPEATED]
+    assert office.called() == list(range(5))
+
+
+def test_a_sheet_of_which_one_row_was_sent_is_not_worked_again(make_office: MakeOffice) -> None:
+    office = make_office(guards={"protected": "protected.txt"})
+    (office.folder / "protected.txt").write_text("".join(f"{device(n)}\n" for n in range(1, 5)), encoding="utf-8")
+    for fate in (Fate.DONE, Fate.REPEATED):
+        office.settled((range(5), "leavers.csv"))
+        assert [sheet.fate for sheet in office.night().sheets] == [fate]
+    assert office.called() == [0]
+
+
 def test_what_somebody_has_begun_by_hand_is_not_worked_again(make_office: MakeOffice) -> None:
     office = make_office()
     with office.desk() as desk:

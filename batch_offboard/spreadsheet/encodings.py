@@ -1,4 +1,4 @@
-"""Which encoding a text file has: by its mark, as strict UTF-8, or as one of the usual older ones."""
+"""Which encoding a text file has: by its mark, by its NUL bytes or escapes, as UTF-8, or as a usual older one."""
 
 import codecs
 import io
@@ -16,6 +16,10 @@ MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+
+_UNMARKED = (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2))
+_END_OF_FILE = "\x1a\r\n"  # Ctrl-Z, which old programs put behind the text, and line ends around it
+_TAIL: Final = 256  # bytes
 
 _USUAL = ("cp932", "euc_jp", "gb18030", "big5", "euc_kr", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254")
 _LATIN = ("cp1252", "cp1250", "cp1254")
@@ -47,6 +51,52 @@ def mark_of(start: bytes) -> tuple[str | None, int]:
         if start.startswith(mark):
             return encoding, len(mark)
     return None, 0
+
+
+def unmarked(start: bytes) -> str | None:
+    """UTF-16 or UTF-32 that has no mark, by the NUL bytes beside its ASCII characters; None for any other text."""
+    if b"\0" not in start:
+        return None
+    for encoding, width in _UNMARKED:
+        try:
+            text = codecs.getincrementaldecoder(encoding)().decode(start[: len(start) // width * width])
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text and sum(map(str.isascii, text)) * 4 > len(text):
+            return encoding
+    return None
+
+
+def length_of_end(tail: bytes, encoding: str) -> int:
+    """How many bytes at the file's end are no text: an old end-of-file mark (Ctrl-Z) with the line ends around it.
+
+    `tail` is the end of the file, cut between two characters.
+    """
+    width = next((width for name, width in _UNMARKED if name == encoding), 1)
+    text = tail.decode(encoding if width > 1 else "latin-1", "replace")
+    end = text[len(text.rstrip(_END_OF_FILE)) :]
+    return len(end) * width if "\x1a" in end else 0
+
+
+def tail_of(path: Path) -> bytes:
+    """The last bytes of a file, an even number of characters whatever their width."""
+    with path.open("rb") as opened:
+        size = opened.seek(0, io.SEEK_END)
+        opened.seek(max(0, (size - _TAIL) // 4 * 4) if size > _TAIL else 0)
+        return opened.read()
+
+
+def line_of_nul(path: Path, encoding: str | None) -> tuple[int, bool]:
+    """The line, from 1, of the first NUL character, and whether nothing else follows; there must be one."""
+    line = 1
+    with path.open(encoding=encoding or "latin-1", errors="replace") as opened:
+        while text := opened.read(1 << 20):
+            before, nul, after = text.partition("\0")
+            line += before.count("\n")
+            if nul:
+                rest = iter([after, *iter(lambda: opened.read(1 << 20), "")])
+                return line, not any(piece.strip("\0\n") for piece in rest)
+    return line, False
 
 
 def shown_encoding(encoding: str) -> str:
@@ -88,7 +138,7 @@ def _lines_beyond_ascii(path: Path) -> bytes:
     with path.open("rb") as opened:
         for line in opened:
             if not line.isascii():
-                lines.append(line[:4096])
+                lines.append(line[:4096].rstrip(b"\x1a"))
                 size += len(line)
                 if size > _EVIDENCE:
                     break

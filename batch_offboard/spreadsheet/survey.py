@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from batch_offboard.errors import InputError
-from batch_offboard.spreadsheet.encodings import mark_of, older_encoding, shifted_encoding
+from batch_offboard.spreadsheet.encodings import (
+    length_of_end,
+    line_of_nul,
+    mark_of,
+    older_encoding,
+    shifted_encoding,
+    tail_of,
+    unmarked,
+)
 from batch_offboard.spreadsheet.intake import InputFile, changed, unreadable
 
 LONGEST_FIELD: Final = 32 << 10  # characters; what a spreadsheet cell can hold
@@ -27,6 +35,7 @@ class Survey:
     sha256: str
     encoding: str
     mark_length: int  # bytes of the byte order mark
+    length: int  # bytes of the text between that mark and an end-of-file mark
     sample: str  # the beginning, up to the last complete line
     is_whole: bool  # the sample is the whole file
     needs_field_checks: bool  # quotation marks or long lines: fields may be long or hold line breaks
@@ -49,29 +58,37 @@ def _surveyed(file: InputFile) -> Survey:
             digest.update(piece)
             if watch is None:
                 start = piece
-                watch = _Watch(file.name, *mark_of(piece))
+                watch = _Watch(file, *_encoding_at(piece))
             watch.feed(piece)
     if watch is None:
         raise changed(file)
     encoding = watch.encoding or older_encoding(file.path, file.name)
     if watch.has_escapes:
         encoding = shifted_encoding(file.path, file.name) or encoding
+    length = file.size - watch.mark_length - length_of_end(tail_of(file.path), encoding)
     file.refuse_changed()
-    text = start[watch.mark_length :].decode(encoding, "ignore")
+    text = start[watch.mark_length :][:length].decode(encoding, "ignore")
     whole = len(start) == file.size
     if not whole:
         text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1]
-    return Survey(file, digest.hexdigest(), encoding, watch.mark_length, text, whole, watch.needs_field_checks)
+    return Survey(file, digest.hexdigest(), encoding, watch.mark_length, length, text, whole, watch.needs_field_checks)
+
+
+def _encoding_at(start: bytes) -> tuple[str | None, int]:
+    """The encoding that the file's beginning shows, and the length of its mark; None if it shows none."""
+    encoding, length = mark_of(start)
+    return encoding or unmarked(start), length
 
 
 class _Watch:
     """Looks at every piece of the file once."""
 
-    def __init__(self, name: str, encoding: str | None, mark_length: int) -> None:
+    def __init__(self, file: InputFile, encoding: str | None, mark_length: int) -> None:
         self.mark_length = mark_length
         self.needs_field_checks = False
         self.has_escapes = False  # in a file of 7-bit characters
-        self._name = name
+        self._file = file
+        self._name = file.name
         self._marked = encoding
         self._decoder = codecs.getincrementaldecoder(encoding or "utf-8")()
         self._is_utf8 = True
@@ -90,7 +107,7 @@ class _Watch:
             self.needs_field_checks = True
             return
         if b"\0" in piece:
-            raise InputError(f"{self._name} holds NUL bytes and is not a text file; save the list again as CSV.")
+            raise self._nul()
         self._is_ascii = self._is_ascii and piece.isascii()
         self.has_escapes = self._is_ascii and (self.has_escapes or b"\x1b" in piece)
         ends = (b"\n", b"\r")
@@ -113,9 +130,18 @@ class _Watch:
             self._is_utf8 = False
             return
         if self._wide and "\0" in text:
-            raise InputError(f"{self._name} holds NUL characters; save the list again as CSV.")
+            raise self._nul()
         if self._wide and len(piece) == _PIECE and "\n" not in text and "\r" not in text:
             raise self._endless()
+
+    def _nul(self) -> InputError:
+        line, is_end = line_of_nul(self._file.path, self._marked if self._wide else None)
+        if is_end:
+            return InputError(
+                f"{self._name} ends with NUL bytes from line {line} on, as after a copy that failed, and rows may be "
+                "missing; save the list again as CSV."
+            )
+        return InputError(f"{self._name}, line {line}: the line holds NUL bytes; save the list again as CSV.")
 
     def _endless(self) -> InputError:
         return InputError(

@@ -81,7 +81,7 @@ class TextTable:
 
     def _blocks(self, width: int) -> Iterator[tuple[int, list[list[str]], list[list[str]]]]:
         """The file in blocks: number of the first record, the columns, and the columns beyond."""
-        with _HashedFile(self.survey.file, self.survey.mark_length) as raw:
+        with _HashedFile(self.survey) as raw:
             number = 1 + self._skipped
             for chunk in self._chunks(raw, max(width, self._widest) + 1):
                 raw.since_chunk = 0
@@ -256,7 +256,7 @@ class _Records:
         return 0 if record is None else len(record.cells)
 
     def _opened(self) -> Iterator[_Record]:
-        with _HashedFile(self._survey.file, self._survey.mark_length) as raw:
+        with _HashedFile(self._survey) as raw:
             text = io.TextIOWrapper(io.BufferedReader(raw), self._survey.encoding, newline="")
             lines: list[str] = []
             for cells in csv.reader(_noted(text, lines), delimiter=self._dialect.delimiter):
@@ -271,21 +271,26 @@ def _noted(text: Iterable[str], lines: list[str]) -> Iterator[str]:
 
 
 class _HashedFile(io.RawIOBase):
-    """The file's bytes for a parser, without the byte order mark, hashed as they pass."""
+    """The bytes of the file's text for a parser, without the marks at its ends, hashed as they pass."""
 
-    def __init__(self, file: InputFile, mark_length: int) -> None:
+    def __init__(self, survey: Survey) -> None:
         super().__init__()
         self.since_chunk = 0
-        self._file = file
+        self._file = survey.file
+        self._left = survey.length
         self._digest = hashlib.sha256()
-        self._opened = file.path.open("rb", buffering=0)
-        self._digest.update(self._opened.read(mark_length))
+        self._opened = survey.file.path.open("rb", buffering=0)
+        self._digest.update(self._opened.read(survey.mark_length))
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override] # narrower on purpose
-        count = self._opened.readinto(buffer)
+        if self._left == 0:
+            self._digest.update(self._opened.read())  # the end-of-file mark, or what somebody has appended meanwhile
+            return 0
+        count = self._opened.readinto(memoryview(buffer)[: self._left])
+        self._left -= count
         self._digest.update(memoryview(buffer)[:count])
         self.since_chunk += count
         if self.since_chunk > _LARGEST_CHUNK:

@@ -1,5 +1,6 @@
 """CSV, other separated text and plain lists: encodings, delimiters, damage, and rows of unequal width."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,13 +107,46 @@ def test_two_encodings_in_one_file_are_refused(refusal: Refusal, written: Writte
     assert "mixes UTF-8 with an older encoding" in refusal(written(b"Device ID,Owner\n" + b"".join(lines)))
 
 
-@pytest.mark.parametrize("content", [b"Device ID\n\0\n", "Device ID\n".encode("utf-16-le")])
-def test_nul_bytes_are_refused(refusal: Refusal, written: Written, content: bytes) -> None:
-    assert "NUL bytes" in refusal(written(content))
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "cp1252"])
+def test_nul_characters_are_refused_with_their_line(refusal: Refusal, written: Written, encoding: str) -> None:
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    path = written(f"{mark}Device ID,Note\r\n\r\nx,Jürgen\0\r\ny,z\r\n".encode(encoding))
+    assert "line 3: the line holds NUL bytes" in refusal(path)
 
 
-def test_nul_characters_in_utf_16_are_refused(refusal: Refusal, written: Written) -> None:
-    assert "NUL characters" in refusal(written("Device ID\n\0\n".encode("utf-16")))
+@pytest.mark.parametrize("ending", ["\n", ""])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_nul_bytes_behind_the_last_row_are_refused_because_rows_may_be_missing(
+    refusal: Refusal, written: Written, an_id: AnId, encoding: str, ending: str
+) -> None:
+    path = written((f"Device ID\n{an_id(1)}{ending}" + "\0" * 3000).encode(encoding))
+    assert f"ends with NUL bytes from line {3 if ending else 2} on" in refusal(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_wide_encoding_without_a_mark_is_read(opened: Opened, written: Written, an_id: AnId, encoding: str) -> None:
+    text = "Device ID,Note\r\n" + "".join(f"{an_id(number)},端末 {number}\r\n" for number in (1, 2, 3))
+    table = opened(written(text.encode(encoding)))
+    assert table.source.kind == f"CSV ({encoding[:6].upper()}, comma)"
+    assert [(row.device_id, row.cells[1]) for row in table.rows] == [(an_id(n), f"端末 {n}") for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "cp932"])
+@pytest.mark.parametrize("end", ["\r\n\x1a", "\x1a", "\r\n\x1a\x1a\r\n"])
+def test_an_old_end_of_file_mark_is_no_row(
+    opened: Opened, written: Written, an_id: AnId, encoding: str, end: str
+) -> None:
+    owner = "山田太郎" if encoding == "cp932" else "Jürgen Groß"
+    lines = "\r\n".join(f"{an_id(number)},{owner}" for number in (1, 2, 3))
+    path = written(f"Device ID,Owner\r\n{lines}{end}".encode(encoding))
+    table = opened(path)
+    assert [row.cells for row in table.rows] == [(an_id(number), owner) for number in (1, 2, 3)]
+    assert table.source.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_an_end_of_file_mark_with_rows_behind_it_ends_nothing(taken: Taken, written: Written, an_id: AnId) -> None:
+    rows = taken(written(f"Device ID,Owner\n{an_id(1)},x\x1a\n{an_id(2)},y\n"))
+    assert [row.device_id for row in rows] == [an_id(1), an_id(2)]
 
 
 @pytest.mark.parametrize(("delimiter", "word"), [(",", "comma"), (";", "semicolon"), ("\t", "tab"), ("|", "bar")])

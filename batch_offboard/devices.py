@@ -39,6 +39,8 @@ EXAMPLE_IDS: Final = frozenset(
 
 _ID = re.compile(r"[0-9a-f]{40}")
 _ANY_CASE_ID = re.compile(r"[0-9A-Fa-f]{40}")
+# Japanese input methods write digits and letters in full width; they are the same ones.
+_FULL_WIDTH = str.maketrans({ord(char) + 0xFEE0: char for char in "0123456789abcdefABCDEF"})
 _ID_INSIDE = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{40}(?![0-9A-Za-z])")
 _GUID = re.compile(r"\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}?", re.IGNORECASE)
 _DAMAGED = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?e[+-]?[0-9]+", re.IGNORECASE)
@@ -67,13 +69,14 @@ class Refusal:
 def judge_id(cell: str | NotText) -> str | Refusal:
     """Return the device ID in lower case, or the reason why the cell holds none.
 
-    Blanks and invisible characters at both ends are not part of the value; one inside is a refusal.
+    Digits and letters in full width are read as what they are. Blanks and invisible characters at both ends are not
+    part of the value; one inside is a refusal.
     Never raises, whatever the text.
     """
     if isinstance(cell, NotText):
         return Refusal(_NOT_TEXT[cell.kind].format(f" ('{shown(cell.shown)}')" if cell.shown else ""))
     if _ID.fullmatch(cell) is None:
-        value = trimmed(cell)
+        value = _narrow(trimmed(cell))
         if _ANY_CASE_ID.fullmatch(value) is None:
             return Refusal(_why_not(value))
         cell = value.lower()
@@ -101,7 +104,7 @@ def is_guid(cell: str | NotText) -> bool:
 
 def may_be_id(text: str) -> bool:
     """True if the text is, or was before it was damaged, an ID: hexadecimal digits, a GUID, a mangled number."""
-    return _MAY_BE_ID.fullmatch(trimmed(text)) is not None
+    return _MAY_BE_ID.fullmatch(_narrow(trimmed(text))) is not None
 
 
 def holds_id(cell: str | NotText) -> bool:
@@ -113,6 +116,12 @@ def holds_id(cell: str | NotText) -> bool:
 def may_be_name(text: str) -> bool:
     """True if the text could name a computer: letters of any script, digits, `_`, `-` and `.`, and no blank."""
     return _MAY_BE_NAME.fullmatch(trimmed(text)) is not None
+
+
+def is_wide_id(cell: str) -> bool:
+    """True if the cell is an ID some or all of whose characters are written in full width."""
+    value = trimmed(cell)
+    return not value.isascii() and _narrow(value) != value
 
 
 def trimmed(text: str) -> str:
@@ -147,6 +156,14 @@ def same_name(one: str, other: str) -> bool:
     if "." in first and "." in second:
         return first == second
     return first.partition(".")[0] == second.partition(".")[0]
+
+
+def _narrow(value: str) -> str:
+    """An ID in full width as it is usually written; any other text as it is."""
+    if value.isascii():
+        return value
+    narrow = value.translate(_FULL_WIDTH)
+    return narrow if _ANY_CASE_ID.fullmatch(narrow) else value
 
 
 def _passed_through_a_number(digits: str) -> bool:

@@ -3,7 +3,7 @@
 The types live apart from the readers so that the core can judge a row without knowing any file format.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -72,3 +72,4 @@ class Table:
     name_column: str | None
     notes: tuple[str, ...]  # what was decided about the file, for the operator
     rows: Iterable[SourceRow]
+    closing_notes: Sequence[str] = ()  # what shows only on the way through the rows; complete when all are taken

@@ -115,7 +115,7 @@ def plan(desk: Desk, sheet: Path, reading: Reading, replaced: Batch | None = Non
     table = read_sheet(desk.options.cwd / sheet, reading)
     fleet, why_not = _fleet(desk, purpose, desk.options.cwd / sheet, reading)
     batch = save_plan(desk.journal, table, reading, purpose, now, fleet, why_not, protected)
-    view = view_plan(desk, batch, [*table.notes, *age_notes(table.source, now.wall)])
+    view = view_plan(desk, batch, [*table.notes, *table.closing_notes, *age_notes(table.source, now.wall)])
     logs.info(
         "planned",
         batch=batch.batch_id,

@@ -16,6 +16,7 @@ from batch_offboard.report import REPORT_COLUMNS
 from batch_offboard.rows import Source, SourceRow, Table
 from batch_offboard.spreadsheet.book import Book, Sheet
 from batch_offboard.spreadsheet.columns import Layout, find_layout
+from batch_offboard.spreadsheet.ending import Ending
 from batch_offboard.spreadsheet.head import HeadRow
 from batch_offboard.spreadsheet.intake import (
     FileKind,
@@ -239,7 +240,9 @@ def _source(file: InputFile, sha256: str, kind: str) -> Source:
 
 
 def _table(source: Source, layout: Layout, rows: Iterator[SourceRow], *, is_report: bool) -> Table:
-    """The table, once its first row is known to exist."""
+    """The table, once its first row is known to exist; a report has no row that sums it up."""
+    ending = Ending(rows)
+    rows = rows if is_report else iter(ending)
     first = next(rows, None)
     if first is None:
         raise InputError(f"{shown(source.name)} holds no devices; there is no row to take.")
@@ -250,4 +253,5 @@ def _table(source: Source, layout: Layout, rows: Iterator[SourceRow], *, is_repo
         name_column=None if layout.name_index is None else layout.columns[layout.name_index],
         notes=layout.notes,
         rows=chain((first,), rows),
+        closing_notes=ending.notes,
     )

@@ -222,11 +222,6 @@ def test_a_table_that_does_not_begin_in_a1_keeps_its_letters_and_numbers(
     assert list(table.rows) == [SourceRow(6, an_id(1), "lt-1", ("", "", an_id(1), "lt-1", "y"))]
 
 
-def test_a_totals_row_at_the_end_is_a_row(taken: Taken, workbook: Workbook, an_id: AnId) -> None:
-    rows = taken(workbook([HEADER, (an_id(1), "x", "y"), ("Total", 1, "")]))
-    assert ids(rows) == [an_id(1), "Total"]
-
-
 def test_thousands_of_rows_mixed_with_bad_ones_keep_their_numbers(
     taken: Taken, workbook: Workbook, an_id: AnId
 ) -> None:

@@ -3,14 +3,17 @@
 The machine's own service has the token, so nothing of this ever leaves the machine, nor passes a proxy.
 """
 
+import os
 from collections.abc import Iterable
 
 import msal
+import requests
+from msal.managed_identity import ManagedIdentityError
 
 from batch_offboard.connection import Connection
 from batch_offboard.errors import SignInError
 from batch_offboard.safe_text import one_line
-from batch_offboard.signin.refusals import Asked, TransientSignInError, quoted
+from batch_offboard.signin.refusals import LONGEST_QUOTE, Asked, TransientSignInError, quoted
 from batch_offboard.signin.renewal import Grant
 from batch_offboard.signin.session import Answer, Line, SignInSession, ask
 
@@ -45,10 +48,45 @@ class ManagedMachine:
 
         def question(session: SignInSession) -> Answer:
             client = msal.ManagedIdentityClient(identity, http_client=session, http_cache=self._line.http_cache)
-            answer: Answer = client.acquire_token_for_client(resource=self._line.asked.audience)
+            try:
+                answer: Answer = client.acquire_token_for_client(resource=self._line.asked.audience)
+            except requests.RequestException:  # an OSError, too
+                raise
+            except OSError as error:
+                raise _unread_key(error) from None
+            except ManagedIdentityError as error:
+                raise _unmet(str(error), self._client_id) from None
             return answer
 
         return ask(self._line, question)
+
+
+def _unread_key(error: OSError) -> SignInError:
+    """Azure Arc proves who asks by a file that only its agent's group can read; msal reads it by itself.
+
+    Groups: https://learn.microsoft.com/azure/azure-arc/servers/managed-identity-authentication
+    """
+    file, reason = one_line(str(error.filename or "of its agent")), error.strerror or type(error).__name__
+    if isinstance(error, FileNotFoundError):
+        return TransientSignInError(
+            f"Azure Arc's key file {file} is not there ({reason}); check with `azcmagent show` that its agent runs."
+        )
+    group = "'Hybrid agent extension applications'" if os.name == "nt" else "himds"
+    return SignInError(
+        f"Azure Arc's key file {file} cannot be read ({reason}); add the account that this program runs as to the "
+        f"group {group}."
+    )
+
+
+def _unmet(said: str, client_id: str | None) -> SignInError:
+    """What msal itself objects to in the way that a machine's service works; its words say what."""
+    words = one_line(said)[:LONGEST_QUOTE].strip(" .;")
+    if client_id and "user-assigned" in said:
+        return SignInError(
+            f"Azure Arc gives no token of identity {client_id} ({words}); leave client_id out to sign in as the "
+            "machine's own identity, or bring its agent up to date."
+        )
+    return SignInError(f"{HOST} cannot be used ({words}); {REMEDY}.")
 
 
 def _refusal(answer: Answer, status: int | None, asked: Asked, hidden: Iterable[str]) -> SignInError:
@@ -58,5 +96,5 @@ def _refusal(answer: Answer, status: int | None, asked: Asked, hidden: Iterable[
         return TransientSignInError(f"{HOST} is not ready (HTTP {status}, {reason}); try again later.")
     return SignInError(
         f"{HOST} gives no token for {asked.application} ({reason}); assign the identity to this machine, or correct "
-        "client_id and audience."
+        "client_id (leave it out for the machine's own identity) and audience."
     )

@@ -35,7 +35,7 @@ class Asked:
     remedy: str = "check the network, network.proxy, cloud and sign_in_url"
 
 
-# {code} is the AADSTS number or OAuth's word; the other names are those of `Asked`.
+# {code} is the AADSTS number or OAuth's word, and the service's own words; the other names are those of `Asked`.
 _EXPIRED = (
     "The secret of application {application} has expired ({code}); make a new one under Certificates & secrets of its "
     "app registration and put it into {place}."
@@ -183,19 +183,23 @@ _PASSING_SENTENCES = frozenset({_OUT_OF_TIME})
 
 
 def refusal(answer: Mapping[str, object], status: int | None, asked: Asked, hidden: Iterable[str] = ()) -> SignInError:
-    """The sentence for an answer without a token, as the service's JSON has it.
+    """The sentence for an answer without a token, as the service's JSON has it, with the service's own words in it.
 
     `hidden` are the secrets that were sent: no answer, however wrong, shows them again.
     """
     key, code = _code(answer)
+    said = quoted(answer, hidden)
     if key in _PASSING or (status is not None and (status == 429 or status >= 500)):
         shown = f"HTTP {status}" if status is not None and status >= 400 else code
-        return TransientSignInError(f"{asked.host} is in trouble or too busy ({shown}); try again later.")
+        return TransientSignInError(f"{asked.host} is in trouble or too busy ({_with(said, shown)}); try again later.")
     sentence = _SENTENCES.get(key)
     if sentence is None:
-        return SignInError(_unknown(answer, code, asked, hidden))
+        return SignInError(
+            f"{asked.host} does not sign in application {asked.application} of tenant {asked.tenant} "
+            f"({_with(said, code)}); look the code up in Microsoft's list of error codes."
+        )
     text = sentence.format(
-        code=code,
+        code=_with(said, code),
         host=asked.host,
         tenant=asked.tenant,
         application=asked.application,
@@ -241,13 +245,8 @@ def _code(answer: Mapping[str, object]) -> tuple[str, str]:
     return word, word
 
 
-def _unknown(answer: Mapping[str, object], code: str, asked: Asked, hidden: Iterable[str]) -> str:
-    said = quoted(answer, hidden)
-    reason = f"{code}: {said}" if said else code
-    return (
-        f"{asked.host} does not sign in application {asked.application} of tenant {asked.tenant} ({reason}); look the "
-        "code up in Microsoft's list of error codes."
-    )
+def _with(said: str, code: str) -> str:
+    return f"{code}: {said}" if said else code
 
 
 def quoted(answer: Mapping[str, object], hidden: Iterable[str] = ()) -> str:

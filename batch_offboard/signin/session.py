@@ -195,11 +195,6 @@ def _odd_answer(error: Exception, line: Line, hidden: Iterable[str]) -> SignInEr
     """For what msal could make nothing of; its own text quotes the answer, so it is not shown."""
     if line.refused or line.status == 429 or isinstance(error, msal.exceptions.MsalServiceError):
         return line.refuse(line.refused, line.status, line.asked, hidden)
-    reason = getattr(error, "strerror", None)
-    if isinstance(error, OSError) and reason:  # a file that msal reads by itself, such as a key of Azure Arc
-        return TransientSignInError(
-            f"A file of the sign-in cannot be read ({one_line(str(reason))[:200]}); check who may read it."
-        )
     detail = "no JSON" if isinstance(error, ValueError) else type(error).__name__
     return unreadable(line.status, detail, line.asked)
 

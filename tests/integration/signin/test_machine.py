@@ -1,6 +1,10 @@
-"""A managed identity, through msal and its own environment variables: a virtual machine and App Service."""
+"""A managed identity, through msal and its own environment variables: a virtual machine, App Service and Azure Arc."""
 
+import errno
+import os
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -165,3 +169,81 @@ async def test_no_log_shows_the_machines_header_or_token(
         as_machine().sign_in()
     shown = "".join([everything_logged.text, *capfd.readouterr(), *entra.told])
     assert [word for word in (machine.header, "canary-answer", *machine.tokens) if word in shown] == []
+
+
+# -- Azure Arc --
+
+
+@pytest.fixture
+def arc(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Machine]:
+    """A machine that Azure Arc knows, with its keys in a folder of the test's."""
+    machine.key = tmp_path / "tokens" / "one.key"
+    machine.key.parent.mkdir()
+    machine.key.write_text("canary-arc-key", encoding="ascii")
+    folders = {sys.platform: str(machine.key.parent)}
+    monkeypatch.setattr("msal.managed_identity._supported_arc_platforms_and_their_prefixes", folders)
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    with serving(machine.answer) as served:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"{served.url}/arc/token")
+        monkeypatch.setenv("IMDS_ENDPOINT", served.url)
+        yield machine
+
+
+def on_arc(sign_in_as: "SignInAs", **keys: str) -> TokenSource:
+    return sign_in_as(**{"tenant_id": "null", "client_id": "null", "credential__type": "managed_identity"} | keys)
+
+
+@pytest.mark.parametrize(("keys", "identity"), [({}, SYSTEM), ({"client_id": CLIENT}, CLIENT)])
+@pytest.mark.usefixtures("arc")
+def test_a_machine_of_azure_arc_gets_a_token(sign_in_as: "SignInAs", keys: dict[str, str], identity: str) -> None:
+    assert on_arc(sign_in_as, **keys).sign_in().application == identity
+
+
+def test_an_agent_that_takes_no_client_id_is_told_from_a_broken_answer(sign_in_as: "SignInAs", arc: Machine) -> None:
+    arc.knows_users = False
+    with pytest.raises(SignInError) as raised:
+        on_arc(sign_in_as, client_id=CLIENT).sign_in()
+    assert str(raised.value).startswith(f"Azure Arc gives no token of identity {CLIENT} (Azure Arc did not confirm")
+    assert "; leave client_id out" in str(raised.value)
+    assert arc.tokens[0] not in str(raised.value)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the groups are named for each system")
+def test_a_key_that_may_not_be_read_is_named_with_the_group_that_may(
+    sign_in_as: "SignInAs", arc: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(file: str, *_more: object, **_named: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), file)  # root may read everything
+
+    monkeypatch.setattr("msal.managed_identity.open", closed, raising=False)
+    with pytest.raises(SignInError) as raised:
+        on_arc(sign_in_as).sign_in()
+    assert str(raised.value) == (
+        f"Azure Arc's key file {arc.key} cannot be read (Permission denied); add the account that this program runs as "
+        "to the group himds."
+    )
+    assert not isinstance(raised.value, TransientSignInError)
+
+
+def test_a_key_that_is_not_there_yet_is_asked_for_again(sign_in_as: "SignInAs", arc: Machine) -> None:
+    assert arc.key is not None
+    arc.key.unlink()
+    source = on_arc(sign_in_as)
+    with pytest.raises(TransientSignInError, match=r"key file .*one\.key is not there \(.+\); check with"):
+        source.sign_in()
+    arc.key.write_text("canary-arc-key", encoding="ascii")
+    assert source.sign_in().application == SYSTEM
+
+
+def test_the_words_of_azure_arc_stay_in_the_sentence(sign_in_as: "SignInAs", arc: Machine) -> None:
+    words = "User assigned identities are not supported on this machine."
+    arc.disorders.append(Reply(400, {"error": "invalid_request", "error_description": words}))
+    with pytest.raises(SignInError, match=r"User assigned identities are not supported.*\(leave it out"):
+        on_arc(sign_in_as, client_id=CLIENT).sign_in()
+
+
+def test_a_challenge_that_nobody_understands_is_a_sentence(sign_in_as: "SignInAs", arc: Machine) -> None:
+    arc.disorders.append(Reply(401, {}, {"WWW-Authenticate": "Negotiate"}))
+    with pytest.raises(SignInError, match=r"identity service cannot be used \(Unrecognizable WWW-Authenticate"):
+        on_arc(sign_in_as).sign_in()

@@ -58,7 +58,7 @@ def test_each_refusal_is_a_sentence_with_its_code(
 
 def test_an_ended_secret_is_told_from_a_wrong_one(entra: Office, with_secret: TokenSource) -> None:
     entra.tenant.registrations[CLIENT].secrets[SECRET] = True
-    assert "has expired (AADSTS7000222)" in sentence(with_secret)
+    assert "has expired (AADSTS7000222: " in sentence(with_secret)
 
 
 def test_an_unknown_application_is_named(entra: Office, sign_in_as: "SignInAs") -> None:
@@ -68,7 +68,7 @@ def test_an_unknown_application_is_named(entra: Office, sign_in_as: "SignInAs") 
         credential__type="client_secret",
         credential__secret_env="MY_SECRET",
     )
-    assert f"no application {OTHER_CLIENT} in tenant {TENANT} (AADSTS700016)" in sentence(source)
+    assert f"no application {OTHER_CLIENT} in tenant {TENANT} (AADSTS700016: " in sentence(source)
 
 
 def test_an_unknown_tenant_is_named_before_the_secret_leaves(entra: Office, sign_in_as: "SignInAs") -> None:
@@ -78,7 +78,7 @@ def test_an_unknown_tenant_is_named_before_the_secret_leaves(entra: Office, sign
         credential__type="client_secret",
         credential__secret_env="MY_SECRET",
     )
-    assert f"knows no tenant {OTHER_CLIENT} (AADSTS90002)" in sentence(source)
+    assert f"knows no tenant {OTHER_CLIENT} (AADSTS90002: " in sentence(source)
     assert entra.asked == []
 
 
@@ -89,7 +89,7 @@ def test_an_unknown_audience_is_named(entra: Office, sign_in_as: "SignInAs") -> 
         credential__type="client_secret",
         credential__secret_env="MY_SECRET",
     )
-    assert "https://elsewhere.example (AADSTS500011)" in sentence(source)
+    assert "https://elsewhere.example (AADSTS500011: " in sentence(source)
 
 
 def test_a_refusal_that_quotes_the_secret_is_shown_without_it(entra: Office, with_secret: TokenSource) -> None:

@@ -5,14 +5,17 @@ waits longer than the deadline, never takes in more than the request's largest a
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from batch_offboard import names
 from batch_offboard.connection import Connection
 from batch_offboard.errors import ConfigError
 from batch_offboard.gate import Slot
@@ -25,6 +28,31 @@ CONNECT_TIMEOUT = 15.0  # seconds
 KEEP_ALIVE = 15.0  # seconds
 
 
+class Names(AbstractResolver):
+    """Resolves names for aiohttp within a time; `pending` are those that are being resolved. Without it aiohttp has the
+    event loop's executor do it, whose threads are waited for at the program's end."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = min(names.PATIENCE, seconds)
+        self.pending: set[str] = set()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        self.pending.add(host)
+        try:
+            found = await names.looked_up(host, port, self.seconds, family)
+        finally:
+            self.pending.discard(host)
+        flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            ResolveResult(hostname=host, host=each.ip, port=port, family=each.family, proto=each.protocol, flags=flags)
+            for each in found
+        ]
+
+    async def close(self) -> None: ...
+
+
 class ApiClient:
     """Sends requests with a bearer token. `token` gives the value to use now."""
 
@@ -35,12 +63,14 @@ class ApiClient:
         token: Callable[[], Awaitable[str]],
         way: Way,
         seconds: float,
+        resolver: Names,
     ) -> None:
         self._session = session
         self._origin = origin
         self._token = token
         self._way = way
         self._seconds = seconds
+        self._names = resolver
 
     async def send(self, request: Request, slot: Slot) -> Answer | NoAnswer:
         """One request on the wire for one slot of the quota, and what came back."""
@@ -66,7 +96,7 @@ class ApiClient:
             ) as response:
                 return await _answer(response, request.largest_answer)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return _no_answer(error, self._way.proxy, sent=slot.sent)
+            return _no_answer(error, self._way.proxy, self._names, sent=slot.sent)
 
 
 @asynccontextmanager
@@ -74,9 +104,13 @@ async def api_client(
     api_url: str, token: Callable[[], Awaitable[str]], connection: Connection
 ) -> AsyncIterator[ApiClient]:
     """A client for one API host, open as long as the block lasts."""
+    resolver = Names(connection.timeout)
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            ssl=tls_context(connection.ca_file), limit=connection.workers + 1, keepalive_timeout=KEEP_ALIVE
+            ssl=tls_context(connection.ca_file),
+            limit=connection.workers + 1,
+            keepalive_timeout=KEEP_ALIVE,
+            resolver=resolver,
         ),
         trace_configs=[_watch_for_first_byte()],
         middlewares=[_once],
@@ -90,7 +124,7 @@ async def api_client(
     )
     origin = URL(api_url).origin()
     async with session:
-        yield ApiClient(session, origin, token, way_to(origin, connection), connection.timeout)
+        yield ApiClient(session, origin, token, way_to(origin, connection), connection.timeout, resolver)
         # aiohttp closes TLS connections a turn of the loop later (docs.aiohttp.org, graceful shutdown).
         await asyncio.sleep(0)
 
@@ -141,9 +175,11 @@ async def _answer(response: aiohttp.ClientResponse, largest: int) -> Answer:
     return Answer(response.status, headers, bytes(body[:largest]), complete)
 
 
-def _no_answer(error: BaseException, proxy: URL | None, *, sent: bool) -> NoAnswer:
+def _no_answer(error: BaseException, proxy: URL | None, resolver: Names, *, sent: bool) -> NoAnswer:
     """Before the first byte the call has certainly not been made; after it, nobody knows."""
     words = _words(error)
+    if isinstance(error, TimeoutError) and resolver.pending:  # the call's deadline, a moment before the name's
+        words = names.silence(min(resolver.pending), resolver.seconds)
     if sent:
         why = "no answer came in time" if isinstance(error, TimeoutError) else "the connection broke before an answer"
         return NoAnswer(Fault.LOST, f"{why.capitalize()} ({words}); the call may have been carried out.")

@@ -1,9 +1,7 @@
 """Hands a notice to a mail server, encrypted unless the server is this computer."""
 
-import asyncio
 import smtplib
 import ssl
-import threading
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from batch_offboard.addresses import is_loopback
+from batch_offboard.background import in_background
 from batch_offboard.config import Secret
 from batch_offboard.notices.attempts import NotDelivered, Temporary, within
 from batch_offboard.safe_text import one_line
@@ -85,7 +84,7 @@ async def send(letter: Letter, server: Server, context: Callable[[], ssl.SSLCont
 
     async def attempt() -> None:
         try:
-            await _in_daemon(partial(_hand_over, letter, server, context, deadline))
+            await in_background(partial(_hand_over, letter, server, context, deadline))
         except (OSError, smtplib.SMTPException) as error:
             raise _verdict(error) from None
 
@@ -186,29 +185,3 @@ def _by_code(what: str, code: int) -> NotDelivered | Temporary:
     if 400 <= code < 500:
         return Temporary(f"the server refused {what} for now ({code})")
     return NotDelivered(f"the server refused {what} ({code})")
-
-
-async def _in_daemon(work: Callable[[], None]) -> None:
-    """Not `asyncio.to_thread`: its threads are waited for at the program's end, however long a server drips."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    def settle(error: BaseException | None) -> None:
-        if done.done():  # nobody waits any more
-            return
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
-
-    def run() -> None:
-        error: BaseException | None = None
-        try:
-            work()
-        except BaseException as raised:  # noqa: BLE001  # it is raised where it is waited for
-            error = raised
-        with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(settle, error)
-
-    threading.Thread(target=run, daemon=True).start()
-    await done

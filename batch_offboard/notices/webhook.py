@@ -12,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from batch_offboard.addresses import is_loopback
-from batch_offboard.client import is_of_proxy
+from batch_offboard.client import Names, is_of_proxy
 from batch_offboard.clock import Clock
 from batch_offboard.config import Secret
 from batch_offboard.connection import Connection
@@ -45,7 +45,9 @@ def _address(text: str) -> URL:
 
 def _session(connection: Connection) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=tls_context(connection.ca_file), force_close=True),
+        connector=aiohttp.TCPConnector(
+            ssl=tls_context(connection.ca_file), force_close=True, resolver=Names(connection.timeout)
+        ),
         timeout=aiohttp.ClientTimeout(total=None),  # the deadline is of all attempts together
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -5,21 +5,18 @@ new one, and the service is then asked again now and then, not with every call.
 """
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from batch_offboard import logs
+from batch_offboard.background import in_background
 from batch_offboard.clock import Clock, Moment, local_time
 from batch_offboard.config import Secret
 from batch_offboard.errors import BatchOffboardError, SignInError
 from batch_offboard.safe_text import one_line
 from batch_offboard.signin.claims import Claims, claims_of, lifetime
 from batch_offboard.signin.refusals import TransientSignInError
-
-T = TypeVar("T")
 
 EARLIEST_RENEWAL = 300.0  # seconds before the end; of a short token, a quarter of its life
 LAST_CALL = 30.0  # seconds before the end from which on a call waits for the new token; of a short one, an eighth
@@ -68,32 +65,6 @@ class _Held:
     end: float
 
 
-async def in_a_thread(work: Callable[[], T]) -> T:
-    """What `work` returns or raises. Its thread never keeps the program from ending, unlike one of an executor."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(outcome: T | None, error: BaseException | None) -> None:
-        if future.done():  # nobody waits any more
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(outcome)  # type: ignore[arg-type]  # without an error it is a T
-
-    def run() -> None:
-        outcome, error = None, None
-        try:
-            outcome = work()
-        except BaseException as problem:  # noqa: BLE001  # whoever waits is told
-            error = problem
-        with suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(settle, outcome, error)
-
-    threading.Thread(target=run, name="sign-in", daemon=True).start()
-    return await future
-
-
 class KeptToken:
     """The `TokenSource` of everybody who signs in.
 
@@ -105,7 +76,7 @@ class KeptToken:
         applicant: Callable[[], Applicant],
         expected: Expected,
         clock: Clock,
-        run: Callable[[Callable[[], Grant]], Awaitable[Grant]] = in_a_thread,
+        run: Callable[[Callable[[], Grant]], Awaitable[Grant]] = in_background,
     ) -> None:
         self._new_applicant, self._expected, self._clock, self._run = applicant, expected, clock, run
         self._applicant: Applicant | None = None

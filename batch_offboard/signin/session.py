@@ -7,6 +7,7 @@ calls are, and by the same proxy. No answer is waited for without end or taken i
 import io
 import json
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,12 +18,14 @@ from urllib.parse import urlsplit
 
 import msal
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from yarl import URL
 
 from batch_offboard.config import Secret
 from batch_offboard.connection import Connection
 from batch_offboard.errors import BatchOffboardError, SignInError
+from batch_offboard.names import UnresolvedError, look_up
 from batch_offboard.safe_text import one_line
 from batch_offboard.signin.refusals import Asked, TransientSignInError, redirected, refusal, sent_elsewhere, unreadable
 from batch_offboard.signin.renewal import Grant
@@ -107,6 +110,42 @@ class SignInSession(requests.Session):
             raise sent_elsewhere(str(URL(url).origin()), self._line.asked)
 
 
+class _PlainConnection(urllib3.connection.HTTPConnection):
+    """One whose host's name is resolved within its time to connect, which urllib3 begins to count only afterwards."""
+
+    def _new_conn(self) -> socket.socket:
+        """The first address that takes the connection. The name stays what TLS checks."""
+        name, last = self._dns_host, None
+        seconds = self.timeout if isinstance(self.timeout, (int, float)) else CONNECT_TIMEOUT
+        try:
+            for address in look_up(name, self.port, seconds):
+                self._dns_host = address.ip
+                try:
+                    return super()._new_conn()
+                except urllib3.exceptions.HTTPError as error:
+                    last = error
+        except UnresolvedError as error:
+            raise urllib3.exceptions.NewConnectionError(self, str(error.strerror)) from error
+        finally:
+            self._dns_host = name
+        raise last or urllib3.exceptions.NewConnectionError(self, f"{name} has no address")
+
+
+class _TlsConnection(_PlainConnection, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+_POOLS = {"http": _PlainPool, "https": _TlsPool}
+
+
 class _Adapter(HTTPAdapter):
     """Trusts whom our TLS context trusts, and nobody else."""
 
@@ -116,9 +155,12 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, ssl_context=self._tls, proxy_ssl_context=self._tls, **kwargs)
+        manager = super().proxy_manager_for(proxy, ssl_context=self._tls, proxy_ssl_context=self._tls, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:  # noqa: ARG002  # the URL holds no password
         return dict(self._passport)

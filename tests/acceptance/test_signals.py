@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -76,3 +76,50 @@ def test_ctrl_c_while_a_sheet_is_planned_saves_nothing(office: Office) -> None:
         ended = program.ended()
     assert (ended.code, ended.sentence) == (3, "batch-offboard: stopped; nothing more is sent.")
     assert office.run("list", "--simulate", "--journal", "journal.db", "--json").json == []
+
+
+SILENT_NAME_SERVER = """
+import socket, sys, threading
+real = socket.getaddrinfo
+def getaddrinfo(host, *arguments, **named):
+    if str(host).endswith(".invalid"):
+        print("asked for", host, file=sys.stderr, flush=True)
+        threading.Event().wait()
+    return real(host, *arguments, **named)
+socket.getaddrinfo = getaddrinfo
+"""
+
+
+@pytest.mark.fault(16, "Also where a name server says nothing.")
+@pytest.mark.parametrize(
+    ("arguments", "keys", "signals"),
+    [
+        (("run", "devices.csv", "--yes", "--no-lookup"), {}, 2),
+        (("plan", "devices.csv"), {}, 1),
+        (
+            ("check",),
+            {
+                "credential": {"type": "client_secret", "secret_env": "OFFBOARD_TOKEN"},
+                "sign_in_url": "https://login.example.invalid",
+            },
+            1,
+        ),
+    ],
+    ids=["run", "plan", "check"],
+)
+def test_ctrl_c_ends_a_program_whose_name_server_never_answers(
+    office: Office, arguments: tuple[str, ...], keys: dict[str, Any], signals: int
+) -> None:
+    office.configure("https://api.example.invalid", **keys)
+    office.sheet([f"{number:040x}" for number in range(0xA0000, 0xA0003)])
+    (office.folder / "silence").mkdir()
+    (office.folder / "silence" / "sitecustomize.py").write_text(SILENT_NAME_SERVER, encoding="utf-8")
+    with office.start(*arguments, PYTHONPATH=str(office.folder / "silence")) as program:
+        program.until(lambda: "asked for" in program.said(), "a name is asked for")
+        program.signal(signal.SIGINT)
+        if signals == 2:
+            program.until(lambda: "once more stops at once" in program.said(), "the first signal's answer")
+            program.signal(signal.SIGINT)
+        ended = program.ended()
+    assert ended.code == 3
+    assert "Traceback" not in ended.err

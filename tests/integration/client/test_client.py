@@ -5,17 +5,20 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from batch_offboard import names
 from batch_offboard.client import ApiClient
 from batch_offboard.clock import Moment
 from batch_offboard.connection import Connection
 from batch_offboard.errors import BatchOffboardError, ConfigError
 from batch_offboard.gate import Slot
 from batch_offboard.jobs import Verdict
-from batch_offboard.protocol import MAX_BODY, Answer, Fault, Request, machines_request, offboard_request
+from batch_offboard.protocol import MAX_BODY, Answer, Fault, NoAnswer, Request, machines_request, offboard_request
+from tests.hanging_names import name_server
 
 if TYPE_CHECKING:
     from tests.integration.client.conftest import Caller, Handler, Serve
@@ -61,18 +64,38 @@ async def test_a_refused_connection_is_certainly_not_sent(call: "Caller") -> Non
     assert (outcome.verdict, outcome.code) == (Verdict.NOT_SENT, "Unreachable")
 
 
-@pytest.mark.fault(90, "Not sent, pending.")
+@pytest.mark.fault(90, "Not sent, pending; the name is named.")
 async def test_a_name_that_does_not_resolve_is_certainly_not_sent(
     call: "Caller", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def unknown(*_arguments: object, **_options: object) -> object:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    # The question must not leave this machine, so the loop's own resolver is what stands in.
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
-    outcome = await call("https://api.example.invalid")
+    with name_server(monkeypatch, {}):
+        outcome = await call("https://api.example.invalid")
     assert (outcome.verdict, outcome.code) == (Verdict.NOT_SENT, "Unreachable")
-    assert "not known" in outcome.message
+    assert outcome.message == "the name api.example.invalid is not resolved: Name or service not known; check DNS"
+
+
+@pytest.mark.fault(90, "A name server that says nothing: not sent, within the call's time.")
+@pytest.mark.parametrize("proxy", [None, "http://proxy.example.invalid:8080"])
+async def test_a_name_server_that_says_nothing_is_waited_for_no_longer_than_for_a_call(
+    call: "Caller", monkeypatch: pytest.MonkeyPatch, proxy: str | None
+) -> None:
+    with name_server(monkeypatch, {}, silent=True):
+        outcome = await call("https://api.example.invalid", proxy=proxy, timeout=0.2)
+    of_proxy = "the proxy proxy.example.invalid:8080 gives no connection: " if proxy else ""
+    name = "proxy.example.invalid" if proxy else "api.example.invalid"
+    assert (outcome.verdict, outcome.code) == (Verdict.NOT_SENT, "Unreachable")
+    assert outcome.message == f"{of_proxy}the name {name} was not resolved in 0.2 s; check DNS"
+
+
+async def test_a_page_has_more_time_to_come_but_not_to_find_its_server(
+    call: "Caller", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call.connection = Connection(timeout=0.2)
+    request = replace(machines_request("https://api.example.invalid"), patience=1e6)
+    with name_server(monkeypatch, {}, silent=True):
+        async with call.client("https://api.example.invalid") as client:
+            answer = await client.send(request, Slot(Moment(0, 0, "")))
+    assert answer == NoAnswer(Fault.UNREACHABLE, "the name api.example.invalid was not resolved in 0.2 s; check DNS")
 
 
 @pytest.mark.fault(91, "Not sent, pending.")
@@ -109,11 +132,10 @@ async def test_an_address_that_leads_nowhere_is_passed_over_for_one_that_works(
                 each.setblocking(False)
                 each.connect_ex(deaf.getsockname())
 
-            async def both(*_arguments: object, **_options: object) -> object:
-                kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
-                return [(*kind, ("127.0.0.2", port)), (*kind, ("127.0.0.1", port))]
+            async def both(*_arguments: object) -> list[names.Address]:
+                return [names.Address(socket.AF_INET, socket.IPPROTO_TCP, ip) for ip in ("127.0.0.2", "127.0.0.1")]
 
-            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
+            monkeypatch.setattr(names, "looked_up", both)
             outcome = await call(f"http://localhost:{port}")
             for each in waiting:
                 each.close()
@@ -369,7 +391,7 @@ async def test_a_token_that_cannot_be_a_header_is_not_sent_and_not_shown(
         return f"{TOKEN}\r\nX-Injected: yes"
 
     async with serve(accept_all) as server, call.client(server.url) as good:
-        client = ApiClient(good._session, good._origin, token, good._way, good._seconds)
+        client = ApiClient(good._session, good._origin, token, good._way, good._seconds, good._names)
         answer = await client.send(Request("POST", f"{server.url}/api/x", b"{}", {}), Slot(Moment(0, 0, "")))
     assert server.requests == []
     assert TOKEN not in repr(answer)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from batch_offboard.errors import ConfigError
 from batch_offboard.jobs import Alarm, Verdict
 from batch_offboard.transport import tls_context
+from tests.hanging_names import name_server
 
 if TYPE_CHECKING:
     from tests.integration.client.conftest import Authority, Caller, Handler, Serve
@@ -54,6 +55,23 @@ async def test_a_certificate_that_proves_nothing_ends_the_run_before_a_request(
     assert (outcome.verdict, outcome.code, outcome.alarm) == (Verdict.NOT_SENT, "NoTrust", Alarm.NO_TRUST)
     assert "certificate" in outcome.message.lower()
     assert server.requests == []
+
+
+@pytest.mark.parametrize(("host", "trusted"), [("api.example", True), ("elsewhere.example", False)])
+async def test_a_certificate_is_compared_with_the_name_and_not_with_the_address(
+    serve: "Serve",
+    call: "Caller",
+    accept_all: "Handler",
+    authority: "Authority",
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    trusted: bool,
+) -> None:
+    with name_server(monkeypatch, {"api.example": "127.0.0.1"}):
+        async with serve(accept_all, tls=authority.server(host)) as server:
+            url = server.url.replace("127.0.0.1", "api.example")
+            outcome = await call(url, ca_file=authority.ca_file)
+    assert outcome.verdict is (Verdict.SUBMITTED if trusted else Verdict.NOT_SENT)
 
 
 async def test_a_server_that_speaks_no_tls_is_not_sent_anything(call: "Caller", authority: "Authority") -> None:

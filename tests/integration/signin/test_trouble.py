@@ -15,6 +15,7 @@ from batch_offboard.signin import TokenSource, TransientSignInError, session
 from tests.entra.office import Office, identity, server_side
 from tests.entra.tenant import refusal
 from tests.entra.wire import Reply, Request, serving
+from tests.hanging_names import name_server
 from tests.tokens import CLIENT, OTHER_CLIENT, TENANT
 from tests.tunnel_proxy import surroundings, tunnel_proxy
 
@@ -351,6 +352,73 @@ async def test_passwords_of_netrc_are_not_sent(
     monkeypatch.setenv("NETRC", str(netrc))
     with_secret.sign_in()
     assert all("authorization" not in request.headers for request in entra.served.requests)
+
+
+# -- names --
+
+
+def by_name(entra: Office, sign_in_as: "SignInAs", host: str, **keys: str) -> tuple[TokenSource, str]:
+    """The sign-in with the service's address by this name, and the address."""
+    place = f"{host}:{entra.served.url.rpartition(':')[2]}"
+    source = sign_in_as(
+        {"MY_SECRET": SECRET},
+        sign_in_url=f"https://{place}",
+        credential__type="client_secret",
+        credential__secret_env="MY_SECRET",
+        **keys,
+    )
+    return source, place
+
+
+@pytest.mark.parametrize(("host", "words"), [("login.example", ""), ("elsewhere.example", "is not trusted")])
+def test_a_certificate_is_compared_with_the_name_and_not_with_the_address(
+    entra: Office, sign_in_as: "SignInAs", monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str, words: str
+) -> None:
+    authority = trustme.CA()
+    roots = tmp_path / "other-roots.pem"
+    authority.cert_pem.write_to_path(roots)
+    known = {"login.example": "127.0.0.1", "elsewhere.example": "127.0.0.1"}
+    with (
+        name_server(monkeypatch, known),
+        serving(
+            lambda _request: Reply(400, {"error": "invalid_tenant"}), server_side(authority, "login.example")
+        ) as stranger,
+    ):
+        source = sign_in_as(
+            {"MY_SECRET": SECRET},
+            sign_in_url=stranger.url.replace("127.0.0.1", host),
+            network__ca_file=str(roots),
+            credential__type="client_secret",
+            credential__secret_env="MY_SECRET",
+        )
+        assert words in sentence(source)
+    assert bool(stranger.requests) == (not words)
+
+
+@pytest.mark.fault(90, "The sign-in says which name.")
+def test_a_name_that_nobody_knows_is_named(
+    entra: Office, sign_in_as: "SignInAs", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, place = by_name(entra, sign_in_as, "login.example")
+    with name_server(monkeypatch, {}):
+        message = sentence(source)
+    assert message.startswith(
+        f"{place} cannot be reached (the name login.example is not resolved: Name or service not known; check DNS);"
+    )
+
+
+@pytest.mark.fault(90, "A name server that says nothing: one sentence, within the sign-in's time.")
+@pytest.mark.parametrize("proxy", ["null", "http://proxy.example:8080"])
+def test_a_name_server_that_says_nothing_is_not_waited_for(
+    entra: Office, sign_in_as: "SignInAs", monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setattr(session, "PATIENCE", 0.2)
+    source, place = by_name(entra, sign_in_as, "login.example", network__proxy=proxy)
+    with name_server(monkeypatch, {}, silent=True):
+        message = sentence(source)
+    name = "login.example" if proxy == "null" else "proxy.example"
+    begins = f"{place} cannot be reached" if proxy == "null" else f"The proxy on the way to {place} opens no connection"
+    assert message.startswith(f"{begins} (the name {name} was not resolved in 0.2 s; check DNS);")
 
 
 # -- what nobody may see --

@@ -175,7 +175,7 @@ async def test_sixteen_who_ask_at_once_make_one_request(counter: Counter, clock:
     source = KeptToken(lambda: counter, NOBODY, clock)
     assert await asyncio.gather(*(source.token() for _ in range(16))) == ["token 1"] * 16
     assert counter.asked == 1
-    assert counter.by_thread == ["sign-in"]
+    assert counter.by_thread == ["background"]
 
 
 async def test_the_event_loop_goes_on_while_a_token_is_asked_for(counter: Counter, clock: "HandClock") -> None:

@@ -139,6 +139,15 @@ class Gate:
         taken = [(self._log.used(window, now), window.calls) for window in self.limits.windows]
         return Standing(taken[0], taken[1], name, until)
 
+    def held(self) -> tuple[float, str]:
+        """For how many seconds from now the server or the hour's quota lets nobody call, and which of them it is. The
+        minute's quota is no reason here, since it is the pace of the calls."""
+        now = self._clock.now().ticks
+        hour = self._log.free_at(now, self.limits.hour)
+        if self._holds.until >= hour:
+            return max(0.0, self._holds.until - now), "The API"
+        return max(0.0, hour - now), "The hour's quota"
+
     def time_for(self, calls: int, latency: float, workers: int) -> float:
         """Seconds until the last of so many further calls will have ended, as things stand."""
         now = self._clock.now().ticks

@@ -22,9 +22,10 @@ from batch_offboard.protected import Protected
 from batch_offboard.settling import Difference, Doubt, Found, differences, not_accepted, settle
 from batch_offboard.tenancy import (
     HURRIED,
-    PATIENCE,
+    PATIENT,
     CannotReadError,
     EmptyTenantError,
+    Patience,
     Reader,
     ReadError,
     StrangeListError,
@@ -53,7 +54,7 @@ class LookBack:
     listed: Collection[str] = frozenset()  # the actions that the list had
 
 
-async def look_up(tenancy: Tenancy, *, patience: float = PATIENCE) -> Fleet:
+async def look_up(tenancy: Tenancy, *, patience: Patience = PATIENT) -> Fleet:
     """The whole tenant: its machines and its offboard actions; the journal learns what became of its own. Machines
     whose actions may not be read are looked up all the same.
 
@@ -191,7 +192,7 @@ def _told(found: Sequence[Difference]) -> list[dict[str, Any]]:
 
 
 async def look_back(
-    tenancy: Tenancy, batch: Batch, *, patience: float = PATIENCE, resend: bool = True, open_only: bool = False
+    tenancy: Tenancy, batch: Batch, *, patience: Patience = PATIENT, resend: bool = True, open_only: bool = False
 ) -> LookBack:
     """Compare the tenant's offboard actions with the journal. `resend`: doubts may also end as not accepted, which
     only whoever holds the batch's lock may decide. `open_only`: look no further back than the oldest action that is

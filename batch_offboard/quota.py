@@ -112,9 +112,10 @@ class CallLog:
     def full(self, now: float) -> bool:
         return any(self.used(window, now) >= window.calls for window in self._windows)
 
-    def free_at(self, now: float) -> float:
-        """When a slot of every window is free: now, later, or never (inf) before an open call ends."""
-        return max(self._window_free_at(window, now) for window in self._windows)
+    def free_at(self, now: float, *windows: Window) -> float:
+        """When a slot of each of these windows, by default of every one, is free: now, later, or never (inf) before an
+        open call ends."""
+        return max(self._window_free_at(window, now) for window in windows or self._windows)
 
     def blocking(self, now: float) -> Window | None:
         """The window that keeps the next call waiting longest, if any does."""

@@ -135,10 +135,12 @@ def _fleet(desk: Desk, purpose: Purpose, sheet: Path, reading: Reading) -> tuple
     if not desk.options.lookup:
         return None, "--no-lookup was given"
     from batch_offboard.lookup import look_up
-    from batch_offboard.tenancy import HURRIED, CannotReadError, ReadError
+    from batch_offboard.tenancy import HURRIED, PATIENT, CannotReadError, ReadError
+
+    patience = PATIENT if desk.options.unattended else HURRIED
 
     async def look(tenancy: Tenancy) -> Fleet:
-        return await look_up(tenancy, patience=HURRIED)
+        return await look_up(tenancy, patience=patience)
 
     try:
         if not purpose.simulated:

@@ -45,12 +45,23 @@ from batch_offboard.target import Target
 if TYPE_CHECKING:  # the HTTP library is loaded when a tenant is opened: a list of batches needs none
     from batch_offboard.client import ApiClient
 
-PATIENCE = 30.0  # seconds for which a read that goes wrong is tried again
-HURRIED = 5.0  # seconds, where the work is done, or somebody waits for an answer
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 16.0  # seconds between two tries
 
 TURN_PATIENCE = 300.0  # seconds; another process reads pages for as long, not longer
 TURN_POLL = 0.5  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a reader waits for one answer, in seconds: `trouble` is for how long a call that goes wrong is made again,
+    `asked` for how long it waits in all because the API says so or the hour's quota is used up."""
+
+    trouble: float
+    asked: float
+
+
+PATIENT = Patience(trouble=30.0, asked=600.0)
+HURRIED = Patience(trouble=5.0, asked=5.0)  # where the work is done, or somebody waits for an answer
 
 
 class Unreadable(Flag):
@@ -102,7 +113,7 @@ class Tenancy:
     say: Callable[[str], None] = field(default=lambda _text: None)
 
     @asynccontextmanager
-    async def reader(self, patience: float = PATIENCE) -> AsyncIterator["Reader"]:
+    async def reader(self, patience: Patience = PATIENT) -> AsyncIterator["Reader"]:
         """The right to read the tenant, for the length of the block; BusyError if others read for too long."""
         async with self._turn():
             now = self.clock.now()
@@ -156,7 +167,7 @@ async def open_tenancy(
 class Reader:
     """Reads machines and machine actions; every call takes a slot of the reads' quota and is kept in the call log."""
 
-    def __init__(self, tenancy: Tenancy, gate: Gate, patience: float) -> None:
+    def __init__(self, tenancy: Tenancy, gate: Gate, patience: Patience) -> None:
         self._tenancy, self._gate, self._patience = tenancy, gate, patience
         self._renewed = False
         self.server_time: tuple[float, float] | None = None  # the server's clock and ours, at the last answer
@@ -215,9 +226,9 @@ class Reader:
 
     async def _call(self, request: Request, what: Unreadable, *, single: bool = False) -> Read:
         """One answer that says something, after as many calls as that takes. A refusal means `what`."""
-        began = self._tenancy.clock.now()
-        pause = FIRST_PAUSE
+        waits = _Waits(self._gate, self._tenancy, self._patience)
         while True:
+            waits.begin()
             read = await self._attempt(request, single=single)
             match read.kind:
                 case ReadKind.PAGE | ReadKind.EMPTY:
@@ -228,14 +239,11 @@ class Reader:
                 case ReadKind.UNAUTHORIZED:
                     await self._renew(read)
                 case ReadKind.THROTTLED:
-                    self._throttled(read)
+                    waits.throttled(read)
                 case ReadKind.REFUSED:
                     raise ReadError(_failed(read))
                 case ReadKind.AGAIN:
-                    if self._tenancy.clock.now().ticks - began.ticks >= self._patience:
-                        raise ReadError(_failed(read))
-                    self._gate.pause(max(pause, read.retry_after or 0.0))
-                    pause = min(2 * pause, LONGEST_PAUSE)
+                    waits.failed(read)
 
     async def _attempt(self, request: Request, *, single: bool) -> Read:
         """One call: slot, durable intent, bytes, rules, durable outcome."""
@@ -268,18 +276,58 @@ class Reader:
             return self._gate.throttled(slot, min(read.retry_after, LONGEST_WAIT))
         return False
 
-    def _throttled(self, read: Read) -> None:
-        wait = read.retry_after or 0.0
-        if wait > LONGEST_WAIT:
-            raise ReadError(f"The API asks to wait {wait:.0f} s before the tenant is read; try again later.")
-        self._tenancy.say(f"The API asks to wait {wait:.0f} s before the tenant is read on.")
-
     async def _renew(self, read: Read) -> None:
         """Another token, once."""
         if self._renewed:
             raise SignInError(f"The API does not accept the token (401, {_said(read)}); renew it and try again.")
         self._renewed = True
         await self._tenancy.target.token.renew()
+
+
+class _Waits:
+    """The waits of one call: each is the gate's, and none is begun that would end after the patience."""
+
+    def __init__(self, gate: Gate, tenancy: Tenancy, patience: Patience) -> None:
+        self._gate, self._clock, self._say = gate, tenancy.clock, tenancy.say
+        self._began = self._now
+        self._patience = patience
+        self._asked = patience.asked  # seconds that are left of it
+        self._own = 0.0  # seconds of the wait at hand that nobody asked for
+        self._pause = FIRST_PAUSE
+
+    def begin(self) -> None:
+        """Before each try; ReadError if it would have to wait for too long."""
+        held, why = self._gate.held()
+        asked = max(0.0, held - self._own)
+        if asked > self._asked:
+            raise ReadError(f"{why} asks to wait {held:.0f} s before the tenant is read; try again later.")
+        if asked:
+            self._say(f"{why} asks to wait {held:.0f} s before the tenant is read on.")
+        self._asked -= asked
+        self._own = 0.0
+
+    def throttled(self, read: Read) -> None:
+        """After a 429, whose wait the gate knows."""
+        wait = read.retry_after or 0.0
+        if wait > LONGEST_WAIT or self._gone >= self._patience.trouble + self._patience.asked:
+            raise ReadError(f"The API asks to wait {wait:.0f} s before the tenant is read; try again later.")
+
+    def failed(self, read: Read) -> None:
+        """After a try that went wrong; ReadError if it was the last one."""
+        left = self._patience.trouble - self._gone
+        if left <= 0:
+            raise ReadError(_failed(read))
+        self._own = min(self._pause, left)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        self._gate.pause(max(self._own, read.retry_after or 0.0))
+
+    @property
+    def _now(self) -> float:
+        return self._clock.now().ticks
+
+    @property
+    def _gone(self) -> float:
+        return self._now - self._began
 
 
 def _log(request: Request, read: Read, outcome: CallOutcome) -> None:

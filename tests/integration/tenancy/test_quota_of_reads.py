@@ -10,6 +10,7 @@ from batch_offboard.journal import reading
 from batch_offboard.protocol import ApiName
 from batch_offboard.quota import QuotaLimits
 from batch_offboard.report import Outcome
+from batch_offboard.tenancy import Patience
 from tests.integration.inspection import fullest
 from tests.integration.world import ORIGIN, SCOPE, device
 
@@ -24,8 +25,8 @@ YEAR = 365 * 86_400.0
 
 
 async def read(tenancy: "Tenancy", times: int) -> None:
-    """So many calls on the wire."""
-    async with tenancy.reader() as reader:
+    """So many calls on the wire, by somebody who waits for an hour's quota if it takes that."""
+    async with tenancy.reader(Patience(trouble=30.0, asked=3700.0)) as reader:
         for _ in range(times):
             await reader.action("no-such-action")
 

@@ -5,7 +5,7 @@ goes on, and after every run, the tenant's machine actions are compared with the
 kept, differences told.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +19,17 @@ from batch_offboard.journal import settlements
 from batch_offboard.journal.reading import Batch, find_batch, pending_devices
 from batch_offboard.plan import Decision, Reason, judge_machine, why_protected
 from batch_offboard.protected import Protected
-from batch_offboard.settling import Difference, Doubt, Found, differences, not_accepted, settle
+from batch_offboard.protocol import MachineAction
+from batch_offboard.settling import (
+    CLOCKS_APART,
+    LIST_LAG,
+    Difference,
+    Doubt,
+    Found,
+    differences,
+    not_accepted,
+    settle,
+)
 from batch_offboard.tenancy import (
     HURRIED,
     PATIENT,
@@ -40,7 +50,8 @@ DIFFERENCES_SAID = 10
 
 # Actions are asked for from so long before the first call on: clocks differ, and an hour costs nothing. A calendar
 # that was set back must not hide what was made before, so `now` counts as a first call, too. An action that was open
-# when we called waits for its device since days perhaps, and is asked for without any limit.
+# when we called waits for its device since days perhaps, and is asked for without any limit. So is everything where
+# the calendar turns out to be, or to have been, further ahead than that.
 MARGIN = 3600.0  # seconds
 
 
@@ -199,16 +210,25 @@ async def look_back(
     not final, and compare nothing else. Raises as `look_up` does."""
     journal, writer, now = tenancy.journal, tenancy.writer, tenancy.clock.now()
     doubts = await writer.run(settlements.doubts, journal, batch.key, now)
+    accepted = await writer.run(settlements.open_actions, journal, batch.key)
     began = [doubt.began for doubt in doubts]
     if open_only:
-        began += (await writer.run(settlements.open_actions, journal, batch.key)).values()
+        began += accepted.values()
     else:
         began.append(batch.planned_at if batch.started_at is None else batch.started_at)
     met_open = any(doubt.met_open for doubt in doubts)
     since = None if met_open else max(0.0, min([now.wall, *began]) - MARGIN)
     async with tenancy.reader(patience) as reader:
         actions, whole = await reader.actions(since=since)
-        doubts = _by_their_clock(doubts, reader.server_time[0] if reader.server_time else now.wall)
+        server, ours = reader.server_time or (now.wall, now.wall)
+        doubts = _by_their_clock(doubts, server)
+        too_late = since is not None and (
+            ours - server > CLOCKS_APART
+            or any(doubt.began - CLOCKS_APART < since for doubt in doubts)
+            or _misses(actions, accepted, now.wall)
+        )
+        if too_late:
+            actions, whole = await reader.actions()
         settled = settle(doubts, actions, horizon=tenancy.target.horizon)
         left = _without(doubts, settled)
         more, again = await _end_old_doubts(tenancy, reader, left) if resend else ([], [])
@@ -255,6 +275,13 @@ async def _end_old_doubts(tenancy: Tenancy, reader: Reader, doubts: Sequence[Dou
         if not late and whole:
             again.append(candidate.doubt)
     return found, again
+
+
+def _misses(actions: Sequence[MachineAction], accepted: Mapping[str, float], now: float) -> bool:
+    """Whether a list of actions lacks one that was accepted long ago, or in the future: our calendar was set since, and
+    what the list was limited by is not what the server knows."""
+    listed = {action.id for action in actions}
+    return any(not 0 <= now - at <= LIST_LAG and action_id not in listed for action_id, at in accepted.items())
 
 
 def _by_their_clock(doubts: Sequence[Doubt], now: float) -> list[Doubt]:

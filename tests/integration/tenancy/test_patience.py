@@ -40,7 +40,7 @@ async def read(world: "World", patience: Patience, answers: Answering) -> tuple[
     loop = asyncio.get_running_loop()
     begun, words = loop.time(), ""
     async with world.tenant(1) as simulator, world.tenancy(simulator.url) as tenancy:
-        tenancy.client.send = send  # type: ignore[method-assign]  # answers that no server gives so often
+        tenancy.client.send = send  # type: ignore[assignment,method-assign]  # answers that no server gives so often
         async with tenancy.reader(patience) as reader:
             try:
                 await reader.actions()

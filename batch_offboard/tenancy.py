@@ -53,8 +53,8 @@ TURN_POLL = 0.5  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a reader waits for one answer, in seconds. A call that goes wrong is made again for `trouble`; `asked` is
-    for all waits that the API asks for or the hour's quota."""
+    """How long a reader waits for one answer, in seconds. A call that goes wrong is made again for `trouble`; `asked`
+    bounds all waits that the API asks for, or the hour's quota."""
 
     trouble: float
     asked: float

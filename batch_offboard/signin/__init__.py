@@ -79,7 +79,7 @@ def _applicant(
 
     if isinstance(way, (ClientSecret, Certificate, Federated)):
         read, place = entra.proof_of(way, environ, clock)
-        return entra.Application(read, line(place), authority, endpoints.scope)
+        return entra.Application(read, line(place), authority, endpoints.scope, clock)
     cache: Callable[[], object] = device.memory_cache
     if isinstance(way, DeviceCode) and way.token_cache == "encrypted":  # noqa: S105  # no secret
         cache = partial(device.encrypted_cache, tenant, application)

@@ -32,6 +32,8 @@ from batch_offboard.signin.session import Answer, Line, SignInSession, ask
 ASSERTION_KEY = "credential.assertion_file"
 CERTIFICATE_KEY = "credential.certificate_file"
 
+ASKED_AGAIN = 300.0  # seconds after which what was refused is asked again
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -47,28 +49,39 @@ class Proof:
         return hashlib.sha256("\0".join((*self.hidden, self.shown)).encode("utf-8", "surrogatepass")).digest()
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """The last refusal: of which proof, in which sentence, and when in ticks of the clock."""
+
+    digest: bytes
+    sentence: str
+    at: float
+
+
 class Application:
     """An `Applicant` that asks with whatever proof is there at the time."""
 
-    def __init__(self, read: Callable[[], Proof], line: Line, authority: str, scope: str) -> None:
-        self._read, self._line = read, line
+    def __init__(self, read: Callable[[], Proof], line: Line, authority: str, scope: str, clock: Clock) -> None:
+        self._read, self._line, self._clock = read, line, clock
         self._authority, self._scope = authority, scope
-        self._refused: tuple[bytes, str] | None = None
+        self._refused: _Refused | None = None
 
     def first(self) -> Grant:
         return self.another()
 
     def another(self) -> Grant:
-        """What was refused is not asked again with the same proof: that helps nobody, and looks like an attack."""
-        proof = self._read()
-        if self._refused is not None and self._refused[0] == proof.digest:
-            raise SignInError(self._refused[1])
+        """What was refused is not asked again at once with the same proof: that helps nobody, and looks like an attack.
+        It is after a while, since an administrator may have consented, enabled or registered the application."""
+        proof, now = self._read(), self._clock.now().ticks
+        refused = self._refused
+        if refused is not None and refused.digest == proof.digest and now - refused.at < ASKED_AGAIN:
+            raise SignInError(refused.sentence)
         try:
             return self._ask(proof)
         except TransientSignInError:
             raise
         except SignInError as error:
-            self._refused = (proof.digest, str(error))
+            self._refused = _Refused(proof.digest, str(error), now)
             raise
 
     def _ask(self, proof: Proof) -> Grant:

@@ -1,6 +1,7 @@
 """A bearer token that somebody else got, and renews if anybody does."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 from batch_offboard import logs
 from batch_offboard.clock import Clock, iso_utc, local_time
@@ -9,6 +10,49 @@ from batch_offboard.errors import ConfigError, SignInError
 from batch_offboard.safe_text import one_line
 from batch_offboard.signin.claims import Claims, claims_of
 from batch_offboard.signin.refusals import TransientSignInError
+
+# RFC 6750, 2.1: what can stand behind "Bearer " in a header.
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+
+_QUOTES = "\"'`´‘’‚“”„«»"  # as word processors make them
+_WORDS = frozenset({"null", "none", "undefined", "nil", "true", "false"})
+
+# What people put where a token should be, and the end of a sentence with the remedy. The first that holds counts.
+_OBJECTIONS: Sequence[tuple[Callable[[str], object], str]] = (
+    (
+        lambda text: text.strip(_QUOTES + " ").startswith(("System.Security.SecureString", "@{")),
+        "is the name of a PowerShell object and no token; convert it with `ConvertFrom-SecureString -AsPlainText`",
+    ),
+    (
+        lambda text: text.strip().startswith(("{", "[")),
+        "is JSON; put only the value of its accessToken there (`--query accessToken --output tsv` of the Azure CLI)",
+    ),
+    (
+        lambda text: text.strip()[:1] in _QUOTES or text.strip()[-1:] in _QUOTES,
+        "is in quotes; put it there without them",
+    ),
+    (
+        lambda text: re.match(r"\s*(?:authorization\s*:\s*)?bearer\b", text, re.IGNORECASE),
+        "begins with the word Bearer; put it there without that word",
+    ),
+    (
+        lambda text: any(character.isspace() for character in text),
+        "holds blanks; copy it again, in one piece",
+    ),
+    (
+        lambda text: text.lower() in _WORDS,
+        "is a word that a script prints when it has no token; look at what wrote it",
+    ),
+    (
+        lambda text: not _TOKEN.fullmatch(text),
+        "holds characters that no token has; copy it again",
+    ),
+)
+
+
+def objection_to(token: str) -> str | None:
+    """Why a text cannot be a bearer token, as the end of a sentence in which nothing of it stands; None if it can."""
+    return next((words for holds, words in _OBJECTIONS if holds(token)), None)
 
 
 class ReadyToken:
@@ -65,6 +109,9 @@ class ReadyToken:
 
     def _read(self) -> Secret:
         secret = read_secret(self._place, self._environ)
+        objection = objection_to(secret.reveal())
+        if objection is not None:
+            raise ConfigError(f"The access token ({self._named}) {objection}.")
         tenant = claims_of(secret).tenant.lower()
         if self._tenant and tenant and tenant != self._tenant:
             raise SignInError(

@@ -195,6 +195,16 @@ def test_a_token_whose_permissions_cannot_be_read_leaves_the_verdict_open(bench:
     assert view.verdict == "Not everything could be checked (permissions); a run may still be refused."
 
 
+@pytest.mark.parametrize("text", ['"opaque"', "Bearer opaque", "System.Security.SecureString", '{"accessToken": "a"}'])
+def test_a_text_that_is_no_token_fails_before_anything_is_sent(bench: Bench, text: str) -> None:
+    bench.environ["TOKEN"] = text
+    keys = {"credential__type": "access_token", "credential__token_env": "TOKEN", "api_url": bench.api.served.url}
+    variables = bench.entra.variables(**keys) | bench.environ
+    view = check(Options(environ=variables, cwd=bench.folder, journal=bench.folder / "journal.db"))
+    assert (one(view, "sign-in").grade, view.exit_code) == (Grade.FAILED, ExitCode.USAGE)
+    assert bench.api.served.requests == []
+
+
 def test_more_permissions_than_needed_are_pointed_out(bench: Bench) -> None:
     view = bench.ready_token(claims(roles=["Machine.Offboard", "Machine.Read.All", "Machine.Isolate"]))
     odd = [each for each in view.findings if each.grade is Grade.WARNING]

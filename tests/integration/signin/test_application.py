@@ -131,6 +131,24 @@ async def test_a_wrong_secret_is_asked_once_until_it_is_another(entra: Office, s
     assert len(entra.asked) == 2
 
 
+async def test_what_an_administrator_mends_later_helps_a_program_that_was_refused_before(
+    entra: Office, sign_in_as: "SignInAs", clock: "MovableClock"
+) -> None:
+    secrets = entra.tenant.registrations[CLIENT].secrets
+    secrets.clear()
+    source = sign_in_as({"MY_SECRET": SECRET}, credential__type="client_secret", credential__secret_env="MY_SECRET")
+    with pytest.raises(SignInError, match="AADSTS7000215"):
+        source.sign_in()
+    secrets[SECRET] = False
+    clock.pass_by(290)
+    with pytest.raises(SignInError, match="AADSTS7000215"):
+        await source.token()
+    assert len(entra.asked) == 1
+    clock.pass_by(20)
+    assert await source.token()
+    assert len(entra.asked) == 2
+
+
 def test_no_setting_of_the_environment_sends_the_secret_to_another_host(
     entra: Office, with_secret: TokenSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,13 +1,17 @@
 """A token from elsewhere: when it is refused before a call, when it is read again, and that it never shows."""
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batch_offboard.config import SecretName
 from batch_offboard.config.secret import SecretPlace
 from batch_offboard.errors import ConfigError, SignInError
 from batch_offboard.signin import ReadyToken, RehearsalToken
+from batch_offboard.signin.ready import objection_to
 from tests.tokens import OTHER_TENANT, TENANT, jwt
 
 if TYPE_CHECKING:
@@ -37,6 +41,62 @@ def test_a_token_that_has_ended_is_refused_with_its_place_and_time(source: Ready
     environ["TOKEN"] = jwt({"exp": NOW - 1})
     with pytest.raises(SignInError, match=r"credential\.token_env: TOKEN.*2026-11-24 06:59:59\+01:00"):
         source.sign_in()
+
+
+TOKEN = jwt({"tid": TENANT})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f'"{TOKEN}"', "is in quotes"),
+        (f"'{TOKEN}'", "is in quotes"),
+        (f"“{TOKEN}”", "is in quotes"),
+        (f'{TOKEN}"', "is in quotes"),
+        (f"Bearer {TOKEN}", "begins with the word Bearer"),
+        (f"bearer {TOKEN}", "begins with the word Bearer"),
+        (f"Authorization: Bearer {TOKEN}", "begins with the word Bearer"),
+        (f'"Bearer {TOKEN}"', "is in quotes"),
+        (f'{{"accessToken": "{TOKEN}"}}', "is JSON"),
+        (f' {{"accessToken": "{TOKEN}"}}', "is JSON"),
+        ("System.Security.SecureString", "ConvertFrom-SecureString"),
+        ('"System.Security.SecureString"', "ConvertFrom-SecureString"),
+        ("@{Token=System.Security.SecureString}", "ConvertFrom-SecureString"),
+        (f"{TOKEN[:20]} {TOKEN[20:]}", "holds blanks"),
+        (f" {TOKEN}", "holds blanks"),
+        (f"{TOKEN}\u00a0", "holds blanks"),
+        ("null", "is a word"),
+        ("None", "is a word"),
+        (f"<{TOKEN}>", "characters that no token has"),
+        (f"{TOKEN}\u200b", "characters that no token has"),
+        (f"{TOKEN}…", "characters that no token has"),
+    ],
+)
+async def test_what_is_no_token_is_refused_when_it_is_read_and_says_nothing_of_it(
+    source: ReadyToken, environ: dict[str, str], text: str, words: str
+) -> None:
+    environ["TOKEN"] = text
+    with pytest.raises(ConfigError) as raised:
+        source.sign_in()
+    assert str(raised.value).startswith("The access token (credential.token_env: TOKEN) ")
+    assert words in str(raised.value)
+    assert TOKEN[10:40] not in str(raised.value)
+    with pytest.raises(SignInError, match=words):
+        await source.token()
+
+
+@given(text=st.text(min_size=1, max_size=60))
+def test_whatever_is_taken_for_a_token_can_stand_in_a_header_as_it_is(text: str) -> None:
+    objection = objection_to(text)
+    if objection is None:
+        assert re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", text)
+    elif len(text) > 8 and not text.isalpha():
+        assert text not in objection
+
+
+@given(claims=st.dictionaries(st.text(max_size=5), st.text(max_size=20), max_size=4))
+def test_a_token_is_never_objected_to(claims: dict[str, str]) -> None:
+    assert objection_to(jwt(claims)) is None
 
 
 async def test_a_token_is_handed_out_as_it_is(source: ReadyToken, environ: dict[str, str]) -> None:

@@ -94,6 +94,11 @@ def readable_utc(wall: float) -> str:
     return _whole_second(wall, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
+def cell_time(wall: float) -> datetime:
+    """The same as a date of a spreadsheet program, which knows no zones."""
+    return _whole_second(wall, UTC).replace(tzinfo=None)
+
+
 def wall_of(iso: str) -> float:
     """Seconds since the epoch of a time that `iso_utc` wrote. ValueError if it is none."""
     return datetime.fromisoformat(iso).timestamp()

@@ -137,7 +137,12 @@ class _Shift:
     async def _note_expectation(self) -> None:
         """How long this run is going to take, for the report to compare with."""
         calls, seconds = self._monitor.expectation()
-        run = {"at": self._tenancy.clock.now().wall, "calls": calls, "expected": seconds}
+        run = {
+            "at": self._tenancy.clock.now().wall,
+            "calls": calls,
+            "expected": seconds,
+            "who": self._tenancy.journal.who,
+        }
         runs = [*self._batch.findings.get("runs", ()), run][-RUNS_KEPT:]
         await self._tenancy.writer.run(self._tenancy.journal.note_findings, self._batch.key, {"runs": runs})
 

@@ -69,6 +69,12 @@ class DeviceFacts:
         return cls(platform, group, tuple(tags), last_seen, tuple(map(Caution, cautions)))
 
 
+def remarks(facts: DeviceFacts) -> str:
+    """What is worth knowing of one device, but when it was seen, which stands beside it."""
+    told = [each for each in facts.cautions if each is not Caution.SEEN_RECENTLY]
+    return "; ".join(caution_words(each, 1) for each in told)
+
+
 @dataclass(frozen=True, slots=True)
 class CautionCount:
     """How many devices an operator should know something of, with the first rows."""

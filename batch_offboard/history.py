@@ -44,8 +44,6 @@ class History:
 
     source_kind: str = ""
     options: Sequence[str] = ()
-    started_at: float | None = None
-    ended_at: float | None = None
     halted_because: str = ""
     lookup: LookUp = field(default_factory=LookUp)
     runs: Sequence[Run] = ()

@@ -118,8 +118,8 @@ def save_plan(
         looked_up_at=fleet.at if fleet else None,
         last_call_known=memory.last_call,
     )
-    findings = lambda: _findings(planner, fleet, why_not, purpose)  # noqa: E731  # asked for when the rows are through
-    journal.add_batch(new, _decisions(planner, table), planner.amendments, findings)
+    found = lambda: _findings(planner, fleet, why_not, purpose) | {"planned_by": journal.who}  # noqa: E731  # the rows first
+    journal.add_batch(new, _decisions(planner, table), planner.amendments, found)
     batch = find_batch(journal, purpose.batch_id)
     if batch is None:
         raise InputError(f"The batch {purpose.batch_id} was not saved; this is a mistake in the program.")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from batch_offboard.clock import iso_utc
-from batch_offboard.facts import DeviceFacts
+from batch_offboard.facts import Caution, DeviceFacts
 from batch_offboard.history import History
 
 REPORT_COLUMNS = (
@@ -32,8 +32,9 @@ REPORT_COLUMNS = (
 FORMATS = ("csv", "xlsx", "json", "html")
 USUAL_FORMATS = ("csv", "xlsx", "html")  # written at the end of every run
 
-# The workbook's sheets: all rows, and those that failed once more, to be repaired and fed back.
-DEVICES_SHEET, FAILED_SHEET = "Devices", "Failed"
+# The workbook's sheets: all rows; those that failed once more, to be repaired and fed back; what the tenant said of
+# each device, without device IDs, so that nobody takes it for a list of devices; the counts.
+DEVICES_SHEET, FAILED_SHEET, LOOKUP_SHEET, SUMMARY_SHEET = "Devices", "Failed", "Look-up", "Summary"
 
 SIMULATED = "SIMULATED: "  # begins the advice of every row of a rehearsal; the columns are a contract and stay
 
@@ -106,6 +107,17 @@ class ReportHead:
     history: History = field(default_factory=History)
     beside: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()  # options that set a guard aside
+    started_at: float | None = None
+    ended_at: float | None = None
+    planned_by: str = ""
+    run_by: tuple[str, ...] = ()  # everybody who ran a part of it, such as ann@pc-7
+    expected: float | None = None  # seconds that a run of the plan takes
+    table: str = ""  # the file that can be fed back, as it is typed
+
+    @property
+    def is_plan(self) -> bool:
+        """Whether nothing of it was run yet."""
+        return self.state == "planned"
 
 
 def moment(seconds: float | None) -> str | None:
@@ -129,7 +141,7 @@ def record(row: ReportRow, head: ReportHead) -> list[str | int | None]:
         row.attempts,
         moment(row.submitted_at),
         moment(row.finished_at),
-        mark + advice(row, head.batch_id),
+        mark + advice(row, head.batch_id, is_plan=head.is_plan),
     ]
 
 
@@ -223,7 +235,7 @@ _ADVICE_OTHERWISE: Mapping[Outcome, str] = {
     Outcome.FAILED: f"Read the message, put right what it names, {_AGAIN}",
     Outcome.SKIPPED: "Not sent: the message says why.",
     Outcome.IN_DOUBT: f"The API may have accepted it: {_SETTLE}; {_NO_SECOND_CALL}.",
-    Outcome.PENDING: "Not sent yet: `batch-offboard resume {batch}` goes on.",
+    Outcome.PENDING: "Not sent yet: `batch-offboard {verb} {batch}` sends it.",
     Outcome.CANCELLED: "The action was cancelled: run the device again if it is to be offboarded after all.",
 }
 
@@ -236,16 +248,17 @@ _ADVICE_BY_STATUS: Mapping[str, str] = {
 }
 
 
-def advice(row: ReportRow, batch: str = "BATCH", number: str | None = None) -> str:
+def advice(row: ReportRow, batch: str = "BATCH", number: str | None = None, *, is_plan: bool = False) -> str:
     """One sentence that says what to do about the row; commands in it name the batch and the row, or `number` in the
-    row's place where several rows share the sentence."""
-    return _advised(row.outcome, row.error_code, row.action_status, batch, number or str(row.row))
+    row's place where several rows share the sentence. `is_plan`: the batch was never run."""
+    return _advised(row.outcome, row.error_code, row.action_status, batch, number or str(row.row), is_plan=is_plan)
 
 
-def _advised(outcome: Outcome, code: str, status: str, batch: str, row: str) -> str:
+def _advised(outcome: Outcome, code: str, status: str, batch: str, row: str, *, is_plan: bool) -> str:
     by_status = _ADVICE_BY_STATUS.get(status.lower()) if outcome is Outcome.SUBMITTED else None
     text = by_status or _ADVICE[outcome].get(code.lower()) or _ADVICE_OTHERWISE[outcome]
-    return text.replace("{batch}", batch).replace("{row}", row)
+    verb = "run" if is_plan else "resume"
+    return text.replace("{batch}", batch).replace("{row}", row).replace("{verb}", verb)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,22 +306,56 @@ class Summary:
     """The counts of one report.
 
     `outcomes` has every outcome; `reasons` has those that occur, by outcome and then the most frequent first.
+    `planned` counts the devices that a plan is going to offboard.
     """
 
     rows: int
     outcomes: Mapping[Outcome, int]
     reasons: tuple[ReasonCount, ...]
+    planned: "PlannedDevices | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDevices:
+    """The devices that lose their protection if a plan is run, counted by what the look-up said of them.
+
+    Each table has the most frequent first, that of times the latest; `known` devices are counted in
+    them, and `recent` of these were seen in the seven days before the look-up.
+    """
+
+    devices: int
+    known: int
+    recent: int
+    tables: Mapping[str, Mapping[str, int]]  # by a heading for people
+
+
+def planned_headline(planned: PlannedDevices) -> str:
+    """What a plan does, in a sentence."""
+    if not planned.devices:
+        return "No device loses its protection."
+    return f"{planned.devices:,} {'device loses its' if planned.devices == 1 else 'devices lose their'} protection."
+
+
+def recent_words(planned: PlannedDevices) -> str:
+    """How many of them may still be in use."""
+    recent = planned.recent
+    if not recent:
+        return "None of them was seen in the last 7 days."
+    return f"{recent:,} of them {'was' if recent == 1 else 'were'} seen in the last 7 days and may still be in use."
 
 
 class Tally:
     """Counts rows on their way into a file: a million of them are looked at once and never held."""
 
-    def __init__(self, batch: str) -> None:
-        self._batch = batch
+    def __init__(self, head: ReportHead) -> None:
+        self._head = head
         self._counts: Counter[tuple[Outcome, str]] = Counter()
+        self._planned = _PlannedTally(head.planned_at) if head.is_plan else None
 
     def add(self, row: ReportRow) -> None:
         self._counts[row.outcome, row.error_code] += 1
+        if self._planned is not None and row.outcome is Outcome.PENDING:
+            self._planned.add(row.facts)
 
     def counting(self, rows: Iterable[ReportRow]) -> Iterator[ReportRow]:
         """The same rows, counted as they are taken."""
@@ -321,11 +368,73 @@ class Tally:
         outcomes = dict.fromkeys(Outcome, 0)
         for (outcome, _), rows in self._counts.items():
             outcomes[outcome] += rows
-        return Summary(self._counts.total(), outcomes, tuple(self._reasons()))
+        planned = None if self._planned is None else self._planned.devices()
+        return Summary(self._counts.total(), outcomes, tuple(self._reasons()), planned)
 
     def _reasons(self) -> Iterator[ReasonCount]:
         order = list(Outcome)
         for (outcome, code), rows in sorted(
             self._counts.items(), key=lambda item: (order.index(item[0][0]), -item[1], item[0][1])
         ):
-            yield ReasonCount(outcome, code, rows, _advised(outcome, code, "", self._batch, "ROW"))
+            remedy = _advised(outcome, code, "", self._head.batch_id, "ROW", is_plan=self._head.is_plan)
+            yield ReasonCount(outcome, code, rows, remedy)
+
+
+DAY = 86_400.0  # seconds
+_AGES = ((DAY, "in the last 24 hours"), (7 * DAY, "2 to 7 days ago"), (30 * DAY, "8 to 30 days ago"))
+_OLDER, _NEVER = "more than 30 days ago", "not known"
+_AGES_IN_ORDER = (*(words for _, words in _AGES), _OLDER, _NEVER)
+LAST_SEEN = "Last seen"
+ENTRIES_COUNTED = 500  # of a table: a tag for each device must not be held a million times
+ENTRIES_SHOWN = 12
+OTHERS = "others"
+
+
+class _PlannedTally:
+    """Counts the devices of a plan."""
+
+    def __init__(self, planned_at: float) -> None:
+        self._now = planned_at
+        self._devices = self._known = self._recent = 0
+        self._tables: dict[str, Counter[str]] = {
+            name: Counter() for name in (LAST_SEEN, "Platform", "Device group", "Tag")
+        }
+
+    def add(self, facts: DeviceFacts | None) -> None:
+        self._devices += 1
+        if facts is None:
+            return
+        self._known += 1
+        self._recent += Caution.SEEN_RECENTLY in facts.cautions
+        self._count(LAST_SEEN, _age(facts.last_seen, self._now))
+        self._count("Platform", facts.platform or _NEVER)
+        self._count("Device group", facts.group or "none")
+        for tag in facts.tags or ("none",):
+            self._count("Tag", tag)
+
+    def devices(self) -> PlannedDevices:
+        ages = self._tables[LAST_SEEN]
+        tables: dict[str, Mapping[str, int]] = {
+            LAST_SEEN: {words: ages[words] for words in _AGES_IN_ORDER if ages[words]},
+            **{name: _shown(counts) for name, counts in self._tables.items() if name != LAST_SEEN},
+        }
+        tables = {name: counts for name, counts in tables.items() if counts}
+        return PlannedDevices(self._devices, self._known, self._recent, tables)
+
+    def _count(self, table: str, entry: str) -> None:
+        counts = self._tables[table]
+        counts[entry if entry in counts or len(counts) < ENTRIES_COUNTED else OTHERS] += 1
+
+
+def _age(last_seen: float | None, now: float) -> str:
+    if last_seen is None:
+        return _NEVER
+    return next((words for limit, words in _AGES if now - last_seen <= limit), _OLDER)
+
+
+def _shown(counts: Counter[str]) -> Mapping[str, int]:
+    """The most frequent entries, and the sum of the others."""
+    ordered = sorted(counts.items(), key=lambda item: (item[0] == OTHERS, -item[1], item[0]))
+    shown = dict(ordered[:ENTRIES_SHOWN])
+    rest = sum(number for _, number in ordered[ENTRIES_SHOWN:])
+    return shown | {OTHERS: rest + shown.get(OTHERS, 0)} if rest else shown

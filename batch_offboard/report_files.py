@@ -15,6 +15,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from batch_offboard.errors import ReportError, UsageError
+from batch_offboard.facts import DeviceFacts
 from batch_offboard.report import (
     REPORT_COLUMNS,
     ReportHead,
@@ -161,7 +162,7 @@ def _csv_cells(row: ReportRow, head: ReportHead) -> list[str | int | None]:
 
 def _write_json(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
     """One object; each row is a line of its own. The counts come last, since they are known last."""
-    tally = Tally(head.batch_id)
+    tally = Tally(head)
     text = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
     text.write(f'{{"batch": {safe_json(_head_facts(head))},\n"rows": [')
     text.writelines(_json_lines(head, tally.counting(rows)))
@@ -175,8 +176,22 @@ def _json_lines(head: ReportHead, rows: Iterable[ReportRow]) -> Iterator[str]:
     before = "\n"
     for row in rows:
         facts: dict[str, object] = dict(zip(REPORT_COLUMNS, record(row, head), strict=True))
-        yield before + safe_json(facts | {"input": dict(zip(names, row.cells, strict=False))})
+        told = {"input": dict(zip(names, row.cells, strict=False)), "tenant": _facts_json(row.facts)}
+        yield before + safe_json(facts | told)
         before = ",\n"
+
+
+def _facts_json(facts: DeviceFacts | None) -> dict[str, object] | None:
+    """What the look-up said of the device; None if it was not looked up or is not known."""
+    if facts is None:
+        return None
+    return {
+        "platform": facts.platform or None,
+        "group": facts.group or None,
+        "tags": list(facts.tags),
+        "last_seen": moment(facts.last_seen),
+        "cautions": list(facts.cautions),
+    }
 
 
 def _head_facts(head: ReportHead) -> dict[str, object]:
@@ -191,6 +206,11 @@ def _head_facts(head: ReportHead) -> dict[str, object]:
         "api_url": head.api_url,
         "comment": head.comment,
         "planned_at": moment(head.planned_at),
+        "planned_by": head.planned_by or None,
+        "started_at": moment(head.started_at),
+        "ended_at": moment(head.ended_at),
+        "run_by": list(head.run_by),
+        "expected_seconds": head.expected,
         "written_at": moment(head.written_at),
         "tool_version": head.tool_version,
         "audit": head.audit or None,

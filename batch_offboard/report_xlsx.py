@@ -1,13 +1,15 @@
-"""The report as a workbook: a sheet for people to filter, the failed rows to feed back, a summary to print.
+"""The report as a workbook: a summary to print, a sheet for people to filter, the failed rows to feed back, and what
+the tenant said of each device.
 
 Every text is typed as text, so no cell is ever a formula, whatever it begins with. Rows are written as they
 come and never held. Nothing here names a file.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, BinaryIO
 
 from openpyxl import Workbook
@@ -20,20 +22,28 @@ from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.utils import get_column_letter
 from openpyxl.utils.exceptions import WorkbookAlreadySaved
 
+from batch_offboard.clock import cell_time
+from batch_offboard.facts import DeviceFacts, remarks
 from batch_offboard.report import (
     DEVICES_SHEET,
     FAILED_SHEET,
+    LOOKUP_SHEET,
     REPORT_COLUMNS,
     SIGNS,
+    SUMMARY_SHEET,
     Outcome,
     ReportHead,
     ReportRow,
     Summary,
     Tally,
-    moment,
+    planned_headline,
+    recent_words,
     record,
 )
 from batch_offboard.safe_text import is_like_formula, visible
+from batch_offboard.standing import spoken_duration
+
+FIRST_YEAR = 1900  # of spreadsheet programs
 
 _Sheet = Any  # openpyxl's write-only sheet: its stubs lack nearly everything that is used here
 
@@ -60,6 +70,7 @@ _WIDTHS = {
     "advice": 84,
 }
 _OUTCOME_AT = REPORT_COLUMNS.index("outcome")
+_TIMES_AT = (REPORT_COLUMNS.index("submitted_at"), REPORT_COLUMNS.index("finished_at"))
 _COUNTS_AT = (REPORT_COLUMNS.index("row"), REPORT_COLUMNS.index("attempts"))  # a text follows closely
 
 _INK = "1F2937"
@@ -111,6 +122,10 @@ _HEADER_OF_COUNT = _Style(
     _font(bold=True, ink=_WHITE), _OWN_HEADER, Alignment(vertical="center", horizontal="right", indent=1)
 )
 _NUMBER = _Style(alignment=_RIGHT)
+# A real date, to be filtered and counted with. Spreadsheet programs know no zones: the Z says that it is UTC.
+_TIME_FORMAT = 'yyyy-mm-dd hh:mm:ss"Z"'
+_TIME = _Style(alignment=Alignment(vertical="top", horizontal="left"), number_format=_TIME_FORMAT)
+_FACT_TIME = _Style(_font(), None, Alignment(vertical="top", horizontal="left"), _LINE, _TIME_FORMAT)
 # The format shows the sign; the cell holds the word alone, by which it is filtered and read back.
 _BY_OUTCOME = {
     outcome: _Style(_FONTS[outcome], _FILLS[outcome], _TOP, number_format=f'"{SIGNS[outcome]} "@')
@@ -121,6 +136,7 @@ _SIMULATED = _Style(_font(bold=True, size=12, ink=_WHITE), _BANNER, _MIDDLE)
 _HEADING = _Style(_font(bold=True, size=13))
 _LABEL = _Style(_font(ink=_QUIET_INK), None, _TOP, _LINE)
 _PLAIN = _Style(_font(), None, _TOP, _LINE)
+_TEXT = _Style(_font())
 _SENTENCE = _Style(_font(), None, _WRAPPED, _LINE)
 _COUNT = _Style(_font(bold=True), None, _RIGHT, _LINE)
 
@@ -132,17 +148,22 @@ def write_workbook(
     book = Workbook(write_only=True)
     book.properties.creator = "batch-offboard"
     book.properties.title = f"Offboarding report {head.batch_id}"
-    tally = Tally(head.batch_id)
+    tally = Tally(head)
+    lookup = _LookupSheets(book, rows_of_a_sheet)
     devices = _RowSheets(book, head, DEVICES_SHEET, rows_of_a_sheet)
     failed = _RowSheets(book, head, FAILED_SHEET, rows_of_a_sheet)
     try:
         devices.begin()
         for row in tally.counting(rows):
             devices.add(row)
+            if row.facts is not None:
+                lookup.add(row, row.facts)
             if row.outcome is Outcome.FAILED:
                 failed.add(row)
-        _bring_together(book, [*devices.end(), *failed.end()])
+        titles = [*devices.end(), *failed.end(), *lookup.end()]
         _write_summary(book, head, tally.summary())
+        _bring_together(book, [SUMMARY_SHEET, *titles])
+        book.active = 0
         book.save(file)
     except BaseException:
         _discard(book)
@@ -202,6 +223,7 @@ class _RowSheets:
         # A write-only sheet is done with a cell once its row is appended: styled cells serve again.
         self._outcomes = {outcome: _cell(sheet, outcome.value, _BY_OUTCOME[outcome]) for outcome in Outcome}
         self._numbers = {at: _cell(sheet, None, _NUMBER) for at in _COUNTS_AT}
+        self._times = {at: _cell(sheet, None, _TIME) for at in _TIMES_AT}
         self._used = 1
 
     def end(self) -> list[str]:
@@ -223,8 +245,76 @@ class _RowSheets:
         for at, cell in self._numbers.items():
             cell.value = cells[at]
             cells[at] = cell
+        for (at, cell), wall in zip(self._times.items(), (row.submitted_at, row.finished_at), strict=True):
+            cell.value = _date(wall)
+            cells[at] = cell
         cells.extend(_text(sheet, cell) for cell in row.cells)
         return cells
+
+
+class _LookupSheets:
+    """Fills sheets with what the tenant said of each device, while there is something."""
+
+    _COLUMNS: Mapping[str, int] = {
+        "row": 8, "device": 34, "outcome": 14, "platform": 16, "device group": 26, "tags": 34, "last seen": 22,
+        "remark": 70,
+    }  # fmt: skip
+
+    def __init__(self, book: Workbook, rows_of_a_sheet: int) -> None:
+        self._book, self._capacity, self._used = book, rows_of_a_sheet, rows_of_a_sheet
+        self._sheets: list[_Sheet] = []
+
+    def add(self, row: ReportRow, facts: DeviceFacts) -> None:
+        if self._used == self._capacity:
+            self._begin()
+        sheet = self._sheets[-1]
+        self._number.value, self._time.value = row.row, _date(facts.last_seen)
+        sheet.append(
+            [
+                self._number,
+                _text(sheet, row.device_name),
+                self._outcomes[row.outcome],
+                *(_text(sheet, text) for text in (facts.platform, facts.group, ", ".join(facts.tags))),
+                self._time,
+                _text(sheet, remarks(facts)),
+            ]
+        )
+        self._used += 1
+
+    def end(self) -> list[str]:
+        """Done; returns the sheets' titles."""
+        self._close()
+        return [sheet.title for sheet in self._sheets]
+
+    def _begin(self) -> None:
+        self._close()
+        count = len(self._sheets)
+        sheet = _new_sheet(self._book, f"{LOOKUP_SHEET} {count + 1}" if count else LOOKUP_SHEET)
+        self._sheets.append(sheet)
+        sheet.freeze_panes = "A2"
+        sheet.print_title_rows = "1:1"
+        sheet.row_dimensions[1].height = 20
+        _set_widths(sheet, list(self._COLUMNS.values()))
+        sheet.append([_cell(sheet, name, _HEADER) for name in self._COLUMNS])
+        self._outcomes = {outcome: _cell(sheet, outcome.value, _BY_OUTCOME[outcome]) for outcome in Outcome}
+        self._number, self._time = _cell(sheet, None, _NUMBER), _cell(sheet, None, _TIME)
+        self._used = 1
+
+    def _close(self) -> None:
+        if self._sheets:
+            self._sheets[-1].auto_filter.ref = f"A1:{get_column_letter(len(self._COLUMNS))}{self._used}"
+            self._sheets[-1].close()
+
+
+def _date(wall: float | None) -> datetime | None:
+    """A time as a cell holds it; nothing of a time that no calendar has."""
+    if wall is None:
+        return None
+    try:
+        found = cell_time(wall)
+    except (OverflowError, ValueError, OSError):
+        return None
+    return found if found.year >= FIRST_YEAR else None
 
 
 def _new_sheet(book: Workbook, title: str, pages_wide: int = 1) -> _Sheet:
@@ -265,9 +355,9 @@ def _guarded(sheet: _Sheet, text: str) -> Any:
     return cell
 
 
-def _cell(sheet: _Sheet, value: str | int | None, style: _Style) -> Any:
+def _cell(sheet: _Sheet, value: str | int | datetime | None, style: _Style) -> Any:
     cell = WriteOnlyCell(sheet)
-    if isinstance(value, int):
+    if isinstance(value, int | datetime):
         cell.value = value
     elif value:  # a text cell without a text would not be valid
         cell.value = _cell_text(value)
@@ -307,10 +397,10 @@ _SUMMARY_WIDTHS = (20, 30, 12, 104)
 
 
 def _write_summary(book: Workbook, head: ReportHead, summary: Summary) -> None:
-    sheet = _new_sheet(book, "Summary")
+    sheet = _new_sheet(book, SUMMARY_SHEET)
     sheet.sheet_view.showGridLines = False
     _set_widths(sheet, _SUMMARY_WIDTHS)
-    asked = [*_title_lines(sheet, head), *_fact_lines(sheet, head)]
+    asked = [*_title_lines(sheet, head), *_planned_lines(sheet, head, summary), *_fact_lines(sheet, head)]
     lines = [*asked, *_outcome_lines(sheet, summary), *_reason_lines(sheet, summary)]
     for number, (height, cells) in enumerate(lines, 1):
         sheet.row_dimensions[number].height = height  # not every program fits it to wrapped text by itself
@@ -354,8 +444,29 @@ def _fact_lines(sheet: _Sheet, head: ReportHead) -> Iterator[_Line]:
     for label, fact in _facts(head):
         yield (
             _POINTS,
-            [_cell(sheet, label, _LABEL), *(_cell(sheet, text, _PLAIN) for text in (fact, None, None))],
+            [
+                _cell(sheet, label, _LABEL),
+                _cell(sheet, fact, _FACT_TIME if isinstance(fact, datetime) else _PLAIN),
+                *(_cell(sheet, None, _PLAIN) for _ in range(2)),
+            ],
         )
+
+
+def _planned_lines(sheet: _Sheet, head: ReportHead, summary: Summary) -> Iterator[_Line]:
+    """Of a plan: what is going to lose its protection, and how long that takes."""
+    planned = summary.planned
+    if planned is None:
+        return
+    yield from _heading(sheet, planned_headline(planned))
+    if planned.known:
+        yield _POINTS, [_cell(sheet, recent_words(planned), _TEXT)]
+    if head.expected is not None:
+        yield _POINTS, [_cell(sheet, f"A run takes about {spoken_duration(head.expected)}.", _TEXT)]
+    for name, counts in planned.tables.items():
+        yield _POINTS, []
+        yield 20, [_cell(sheet, name.lower(), _HEADER), _cell(sheet, "devices", _HEADER_OF_COUNT)]
+        for entry, devices in counts.items():
+            yield _POINTS, [_cell(sheet, entry, _LABEL), _cell(sheet, devices, _COUNT)]
 
 
 def _outcome_lines(sheet: _Sheet, summary: Summary) -> Iterator[_Line]:
@@ -388,7 +499,7 @@ def _lines_of(text: str) -> int:
     return 1 + len(text) // _SUMMARY_WIDTHS[-1]
 
 
-def _facts(head: ReportHead) -> Iterator[tuple[str, str]]:
+def _facts(head: ReportHead) -> Iterator[tuple[str, str | datetime]]:
     yield "batch", head.batch_id
     yield "state", head.state
     yield "spreadsheet", head.source_name
@@ -397,8 +508,23 @@ def _facts(head: ReportHead) -> Iterator[tuple[str, str]]:
     yield "API", head.api_url
     yield "comment", head.comment
     yield from (("overridden", each) for each in head.overrides)
-    yield "planned at", moment(head.planned_at) or ""
-    yield "report written at", moment(head.written_at) or ""
+    yield from _fact_of_time("planned at", head.planned_at)
+    yield from _fact_of_people("planned by", head.planned_by)
+    yield from _fact_of_time("started at", head.started_at)
+    yield from _fact_of_time("ended at", head.ended_at)
+    yield from _fact_of_people("run by", ", ".join(head.run_by))
+    yield from _fact_of_time("report written at", head.written_at)
     yield "batch-offboard", head.tool_version
     if head.audit:
         yield "audit record", head.audit
+
+
+def _fact_of_time(label: str, wall: float | None) -> Iterator[tuple[str, datetime]]:
+    date = _date(wall)
+    if date is not None:
+        yield label, date
+
+
+def _fact_of_people(label: str, names: str) -> Iterator[tuple[str, str]]:
+    if names:
+        yield label, names

@@ -271,10 +271,17 @@ def write_reports(desk: Desk, batch: Batch, paths: Sequence[Path]) -> list[Path]
     _spare_the_sheet(batch, paths)
     # A rehearsal's time runs ahead of ours.
     head = report_head(batch, max(desk.clock.now().wall, batch.ended_at or 0.0), last_anchor(desk.journal))
+    if head.is_plan:
+        head = replace(head, expected=view_plan(desk, batch).expected)
     written: dict[Path, Path] = {}
     for path in sorted(paths, key=_is_page):  # a page names the files beside it, whatever names these found free
         if _is_page(path):
-            head = replace(head, history=history_of(desk.journal, batch), beside=_names(written.values(), path.parent))
+            head = replace(
+                head,
+                history=history_of(desk.journal, batch),
+                beside=_names(written.values(), path.parent),
+                table=_typed(written.values(), desk.options.cwd),
+            )
         written[path] = write_report(path, head, report_rows(desk.journal, batch.key))
     logs.info("reports written", batch=batch.batch_id, paths=list(written.values()), audit=head.audit)
     return [written[path] for path in paths]
@@ -287,6 +294,16 @@ def _is_page(path: Path) -> bool:
 def _names(paths: Iterable[Path], folder: Path) -> tuple[str, ...]:
     """The files as somebody in this folder calls them."""
     return tuple(path.name if path.parent == folder else str(path) for path in paths if not _is_page(path))
+
+
+def _typed(paths: Iterable[Path], cwd: Path) -> str:
+    """The last of the tables, as it is typed in this folder."""
+    tables = [path for path in paths if path.suffix.lower() in {".csv", ".xlsx"}]
+    if not tables:
+        return ""
+    path = tables[-1]
+    typed = str(path.relative_to(cwd) if path.is_relative_to(cwd) else path)
+    return f'"{typed}"' if " " in typed else typed  # understood by every shell
 
 
 def usual_reports(desk: Desk, batch: Batch) -> list[Path]:

@@ -107,7 +107,7 @@ def _life_facts(batch: Batch, life: Life) -> dict[str, Any]:
         "error_message": row.error_message or None,
         "machine_action_id": row.machine_action_id or None,
         "action_status": row.action_status or None,
-        "advice": advice(row, batch.batch_id),
+        "advice": advice(row, batch.batch_id, is_plan=batch.state == "planned"),
         "attempts": [
             {
                 "call": call.api,

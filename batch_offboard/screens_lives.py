@@ -52,7 +52,7 @@ def _life_lines(batch: Batch, life: Life) -> list[str]:
     events = sorted([*_call_events(life.calls), *_settlement_events(life)])
     lines += [_line(local_time(at), sentence) for at, _, told in events for sentence in told]
     lines.append(_line("now", _standing(row)))
-    lines.append(_line("what to do", advice(row, batch.batch_id)))
+    lines.append(_line("what to do", advice(row, batch.batch_id, is_plan=batch.state == "planned")))
     return lines
 
 

@@ -27,8 +27,6 @@ def history_of(journal: Journal, batch: Batch) -> History:
     return History(
         source_kind=batch.source_kind,
         options=options_typed(batch.reading, lookup_wanted=batch.lookup_wanted),
-        started_at=batch.started_at,
-        ended_at=batch.ended_at,
         halted_because=batch.halted_because,
         lookup=_lookup(journal, batch),
         runs=chronicle.runs(),

@@ -31,6 +31,10 @@ def report_head(batch: Batch, written_at: float, anchor: Anchor = START) -> Repo
         tool_version=batch.tool_version,
         audit=str(anchor) if anchor.number else "",
         overrides=tuple(batch.findings.get("overrides", ())),
+        started_at=batch.started_at,
+        ended_at=batch.ended_at,
+        planned_by=batch.findings.get("planned_by", ""),
+        run_by=tuple(dict.fromkeys(each["who"] for each in batch.findings.get("runs", ()) if "who" in each)),
     )
 
 

@@ -10,7 +10,8 @@ from batch_offboard.plan import Reason
 from batch_offboard.protocol import UNSUCCESSFUL
 from batch_offboard.report import Outcome, ReportRow, advice
 
-ROWS_LISTED = 25
+ROWS_LISTED = 25  # of a group on a screen
+ROWS_PRINTED = 1000  # of a group on paper, where there is no table to search
 GROUPS = 40
 LONGEST_TEXT = 600  # characters of a message; the table has it whole
 
@@ -41,7 +42,20 @@ class Group:
     rows: list[Listed] = field(default_factory=list)
 
     @property
-    def left_out(self) -> int:
+    def on_screen(self) -> list[Listed]:
+        return self.rows[:ROWS_LISTED]
+
+    @property
+    def on_paper(self) -> list[Listed]:
+        """What a screen leaves to the table of all rows."""
+        return self.rows[ROWS_LISTED:]
+
+    @property
+    def not_on_screen(self) -> int:
+        return self.count - len(self.on_screen)
+
+    @property
+    def not_on_paper(self) -> int:
         return self.count - len(self.rows)
 
 
@@ -71,7 +85,7 @@ class Attention:
             key, remedy = (row.outcome, "other reasons"), "The table of all rows says what to do about each."
         group = self._groups.setdefault(key, Group(*key, remedy))
         group.count += 1
-        if len(group.rows) < ROWS_LISTED:
+        if len(group.rows) < ROWS_PRINTED:
             message = row.error_message[:LONGEST_TEXT]
             listed = Listed(row.row, row.device_id, row.device_name, message, row.http_status, row.attempts)
             group.rows.append(listed)

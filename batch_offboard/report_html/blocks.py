@@ -1,7 +1,8 @@
 """The rows as data for the page's own script: blocks of JSON that no text can break out of.
 
-A row is an array in the order of FIELDS. Texts that occur again and again (codes, advice) are written once, in a list
-of words, and a row names its place there; so a number stands for a word, and a string for itself.
+A row is an array in the order of FIELDS; what the look-up said is left out where it said nothing. Texts that occur
+again and again (codes, advice) are written once, in a list of words, and a row names its place there; so a number
+stands for a word, and a string for itself.
 """
 
 import json
@@ -11,14 +12,15 @@ from itertools import islice
 from math import floor
 from typing import Any
 
-from batch_offboard.report import Outcome, ReportRow, advice
+from batch_offboard.facts import DeviceFacts, remarks
+from batch_offboard.report import Outcome, ReportHead, ReportRow, advice
 from batch_offboard.safe_text import visible
 
 FIELDS = (
     "row", "id", "name", "outcome", "action", "status", "code", "message", "http", "attempts", "submitted", "finished",
-    "advice", "cells",
+    "advice", "cells", "platform", "group", "tags", "seen", "remark",
 )  # fmt: skip
-WORDED = ("status", "code", "message", "advice")
+WORDED = ("status", "code", "message", "advice", "platform", "group", "tags", "remark")
 
 ROWS_OF_A_BLOCK = 2000
 MOST_WORDS = 2000  # they are held until the page is whole
@@ -46,9 +48,9 @@ class Words:
         return list(self._places)
 
 
-def row_blocks(rows: Iterable[ReportRow], batch_id: str, words: Words) -> Iterator[str]:
+def row_blocks(rows: Iterable[ReportRow], head: ReportHead, words: Words) -> Iterator[str]:
     """The rows as JSON arrays of arrays, so many at a time."""
-    lines = (_line(row, batch_id, words) for row in rows)
+    lines = (_line(row, head, words) for row in rows)
     while block := list(islice(lines, ROWS_OF_A_BLOCK)):
         yield script_json(block)
 
@@ -59,7 +61,7 @@ def script_json(value: object) -> str:
     return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _line(row: ReportRow, batch_id: str, words: Words) -> Sequence[Any]:
+def _line(row: ReportRow, head: ReportHead, words: Words) -> Sequence[Any]:
     return (
         row.row,
         visible(row.device_id),
@@ -73,9 +75,19 @@ def _line(row: ReportRow, batch_id: str, words: Words) -> Sequence[Any]:
         row.attempts,
         _second(row.submitted_at),
         _second(row.finished_at),
-        words.place(advice(row, batch_id)),
+        words.place(advice(row, head.batch_id, is_plan=head.is_plan)),
         [visible(cell) for cell in row.cells],
+        *_facts(row.facts, words),
     )
+
+
+def _facts(facts: DeviceFacts | None, words: Words) -> Sequence[Any]:
+    """Platform, group, tags, last seen, and what else is worth knowing; nothing for a device that was not looked up."""
+    if facts is None:
+        return ()
+    texts = [facts.platform, facts.group, ", ".join(facts.tags), remarks(facts)]
+    platform, group, tags, remark = (words.place(visible(text)) for text in texts)
+    return platform, group, tags, None if facts.last_seen is None else _second(facts.last_seen), remark
 
 
 def _second(at: float | None) -> int | None:

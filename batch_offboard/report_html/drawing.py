@@ -206,13 +206,15 @@ def _step(plan: _Plan) -> int:
 
 
 def _breaks(plan: _Plan, bottom: int) -> Iterator[Markup]:
+    """A line where time is left out. Its length stands upright in the upper diagram, short enough for its height, so
+    that it crosses no title."""
     for at, silence in plan.breaks:
         middle = at + BREAK * plan.column / 2
-        words = f"{spoken_duration(silence)} without calls" if silence > 0 else "the clock was set back"
+        words = spoken_duration(silence) if silence > 0 else "clock set back"
         yield Markup(
             '<path class="break" d="M{0:.1f} {1}V{2}"/>'
             '<text class="silence" transform="translate({0:.1f} {3}) rotate(-90)" text-anchor="middle">{4}</text>'
-        ).format(middle, _TOP, bottom, (_TOP + bottom) / 2, words)
+        ).format(middle, _TOP, bottom, _TOP + _HIGH / 2, words)
 
 
 def _refusals(plan: _Plan) -> Iterator[Markup]:

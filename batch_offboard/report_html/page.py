@@ -23,10 +23,10 @@ ROWS_IN_MEMORY = 4 << 20  # bytes; a larger report goes through the disk
 
 def write_page(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
     """Writes the whole page as UTF-8; `rows` are taken once."""
-    words, tally, attention = Words(), Tally(head.batch_id), Attention(head.batch_id)
+    words, tally, attention = Words(), Tally(head), Attention(head.batch_id)
     with SpooledTemporaryFile(ROWS_IN_MEMORY, mode="w+", encoding="utf-8", newline="\n") as spool:
         seen = attention.watching(tally.counting(rows))
-        spool.writelines(f"{block}\n" for block in row_blocks(seen, head.batch_id, words))
+        spool.writelines(f"{block}\n" for block in row_blocks(seen, head, words))
         spool.seek(0)
         summary = tally.summary()
         page = page_of(head, summary, attention.groups())
@@ -83,6 +83,7 @@ def _for_script(head: ReportHead, summary: Summary, words: Words) -> dict[str, A
     return {
         "batch": head.batch_id,
         "rows": summary.rows,
+        "is_plan": head.is_plan,
         "columns": [visible(column) for column in head.columns],
         "outcomes": [[outcome.value, outcome_word(outcome), SIGNS[outcome]] for outcome in Outcome],
         "words": words.as_list(),

@@ -8,7 +8,18 @@ from markupsafe import Markup
 from batch_offboard.clock import readable_utc
 from batch_offboard.history import History
 from batch_offboard.plan import Reason
-from batch_offboard.report import SIGNS, Outcome, ReasonCount, ReportHead, Step, Summary, next_steps
+from batch_offboard.report import (
+    SIGNS,
+    Outcome,
+    PlannedDevices,
+    ReasonCount,
+    ReportHead,
+    Step,
+    Summary,
+    next_steps,
+    planned_headline,
+    recent_words,
+)
 from batch_offboard.report_html.attention import Group
 from batch_offboard.report_html.drawing import (
     LIMITS,
@@ -63,6 +74,7 @@ class Page:
     runs: Sequence[tuple[str, ...]]
     pictures: Sequence[Markup]
     timeline: str
+    expected: str
     times: Sequence[tuple[str, ...]]
     statuses: Sequence[tuple[str, int]]
     differences: Sequence[str]
@@ -78,7 +90,7 @@ def page_of(head: ReportHead, summary: Summary, groups: Sequence[Group]) -> Page
         history=history,
         summary=summary,
         state=_STATES.get(head.state, head.state),
-        headline=headline(summary, groups),
+        headline=headline(head, summary, groups),
         bar=outcome_bar(summary.outcomes),
         outcomes=[_counted(outcome, rows, summary.rows) for outcome, rows in summary.outcomes.items()],
         steps=list(_steps(head, summary)),
@@ -88,6 +100,7 @@ def page_of(head: ReportHead, summary: Summary, groups: Sequence[Group]) -> Page
         runs=list(_run_lines(head)),
         pictures=[timeline_picture(timeline, width) for width in (WIDE, NARROW)] if timeline.stretches else [],
         timeline=spoken_timeline(timeline),
+        expected=_expected(head),
         times=list(_times(timeline)),
         statuses=statuses,
         differences=list(_differences(history)),
@@ -95,16 +108,36 @@ def page_of(head: ReportHead, summary: Summary, groups: Sequence[Group]) -> Page
     )
 
 
-def headline(summary: Summary, groups: Sequence[Group]) -> str:
-    """How the rows ended in a sentence."""
+def headline(head: ReportHead, summary: Summary, groups: Sequence[Group]) -> str:
+    """How the rows ended, or what a plan is going to do, in a few sentences."""
     submitted, rows = summary.outcomes[Outcome.SUBMITTED], summary.rows
     troubled = sum(group.count for group in groups)
     if not rows:
         return "There are no rows."
+    if summary.planned is not None:
+        return " ".join(_plan_sentences(head, summary.planned, troubled))
     begin = f"All {rows:,} rows were submitted" if submitted == rows else f"{submitted:,} of {rows:,} rows submitted"
     if not troubled:
         return f"{begin}; none needs attention."
-    return f"{begin}; {troubled:,} {'needs' if troubled == 1 else 'need'} attention."
+    return f"{begin}; {troubled:,} {_needs(troubled)} attention."
+
+
+def _plan_sentences(head: ReportHead, planned: PlannedDevices, troubled: int) -> Iterator[str]:
+    yield planned_headline(planned)
+    if planned.known:
+        yield recent_words(planned)
+    if planned.devices and head.expected is not None:
+        yield f"A run takes about {_expected(head)}."
+    if troubled:
+        yield f"{troubled:,} {'row is' if troubled == 1 else 'rows are'} skipped and {_needs(troubled)} attention."
+
+
+def _expected(head: ReportHead) -> str:
+    return "" if head.expected is None else spoken_duration(head.expected)
+
+
+def _needs(number: int) -> str:
+    return "needs" if number == 1 else "need"
 
 
 def elsewhere(head: ReportHead) -> str:
@@ -139,15 +172,16 @@ def _steps(head: ReportHead, summary: Summary) -> Iterator[Step]:
     """What to type next; failed rows can also be repaired in a workbook and fed back."""
     count = summary.outcomes
     pending, failed, in_doubt = count[Outcome.PENDING], count[Outcome.FAILED], count[Outcome.IN_DOUBT]
-    tables = [name for name in head.beside if name.lower().endswith((".xlsx", ".csv"))]
     open_actions = head.history.actions.open
     for step in next_steps(
         head.batch_id, head.state, pending=pending, failed=failed, in_doubt=in_doubt, open_actions=open_actions
     ):
         yield step
-        if " retry " in step.command and tables:
+        if " retry " in step.command and head.table:
+            rehearsal = " --simulate" if head.simulated else ""
             yield Step(
-                f"batch-offboard run {tables[-1]} --only failed", "instead, when rows were repaired in that file"
+                f"batch-offboard run {head.table} --only failed{rehearsal}",
+                "instead, when rows were repaired in that file",
             )
 
 
@@ -164,8 +198,11 @@ def _facts(head: ReportHead) -> Iterator[tuple[str, str]]:
     yield "Planned", said_moment(head.planned_at)
     yield "Look-up", _lookup_words(head)
     yield "Of these devices", "; ".join(lookup.cautions)
-    yield "Started", said_moment(history.started_at)
-    yield "Ended", said_moment(history.ended_at)
+    yield "Planned by", head.planned_by
+    yield "Started", said_moment(head.started_at)
+    yield "Ended", said_moment(head.ended_at)
+    yield "Run by", ", ".join(head.run_by)
+    yield "Expected duration", _expected(head)
     yield "Stopped because", history.halted_because
     yield "Report written", said_moment(head.written_at)
     yield "Audit record", head.audit

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch_offboard.facts import DeviceFacts
 from batch_offboard.report import (
     REPORT_COLUMNS,
     Outcome,
@@ -116,7 +117,7 @@ def test_every_row_of_a_rehearsal_says_so(outcome: Outcome) -> None:
 
 def test_a_command_in_the_advice_names_the_batch() -> None:
     assert record(a_row(Outcome.PENDING), HEAD)[-1] == (
-        "Not sent yet: `batch-offboard resume 20261124-081531-7f3a` goes on."
+        "Not sent yet: `batch-offboard resume 20261124-081531-7f3a` sends it."
     )
 
 
@@ -169,7 +170,7 @@ def test_advice_is_one_sentence_whatever_the_api_invents(outcome: Outcome, code:
 
 
 def test_the_tally_counts_by_outcome_and_by_reason() -> None:
-    tally = Tally("B")
+    tally = Tally(replace(HEAD, batch_id="B"))
     rows = [
         a_row(Outcome.SUBMITTED),
         a_row(Outcome.FAILED, "Forbidden"),
@@ -197,17 +198,17 @@ def test_the_tally_counts_by_outcome_and_by_reason() -> None:
 
 
 def test_each_reason_comes_with_its_advice() -> None:
-    tally = Tally("B")
+    tally = Tally(replace(HEAD, batch_id="B"))
     tally.add(a_row(Outcome.PENDING))
 
     assert tally.summary().reasons == (
-        ReasonCount(Outcome.PENDING, "", 1, "Not sent yet: `batch-offboard resume B` goes on."),
+        ReasonCount(Outcome.PENDING, "", 1, "Not sent yet: `batch-offboard resume B` sends it."),
     )
 
 
 @given(st.lists(st.tuples(st.sampled_from(Outcome), st.sampled_from(["", "a", "b"]))))
 def test_no_row_is_lost_or_counted_twice(kinds: list[tuple[Outcome, str]]) -> None:
-    tally = Tally("B")
+    tally = Tally(replace(HEAD, batch_id="B"))
     for outcome, code in kinds:
         tally.add(a_row(outcome, code))
     summary = tally.summary()
@@ -224,3 +225,49 @@ def test_names_made_unique_are(columns: list[str]) -> None:
     names = unique_names(columns)
 
     assert len(set(names)) == len(names) == len(columns)
+
+
+def test_a_plan_says_run_where_a_batch_that_was_begun_says_resume() -> None:
+    row = a_row(Outcome.PENDING)
+
+    assert "batch-offboard run B" in advice(row, "B", is_plan=True)
+    assert "batch-offboard resume B" in advice(row, "B")
+    assert "batch-offboard run" in str(record(row, replace(HEAD, state="planned"))[-1])
+    tally = Tally(replace(HEAD, state="planned"))
+    tally.add(row)
+    assert "batch-offboard run" in tally.summary().reasons[0].advice
+
+
+@given(
+    st.lists(
+        st.none()
+        | st.tuples(st.sampled_from(["", "a", "b"]), st.sets(st.sampled_from("xyz")), st.none() | st.floats(0, 2e9))
+    )
+)
+def test_every_device_of_a_plan_is_counted_once_in_each_table(
+    devices: list[tuple[str, set[str], float | None] | None],
+) -> None:
+    tally = Tally(replace(HEAD, state="planned"))
+    for each in devices:
+        facts = DeviceFacts(each[0], each[0], tuple(sorted(each[1])), each[2], ()) if each else None
+        tally.add(replace(a_row(Outcome.PENDING), facts=facts))
+    tally.add(a_row(Outcome.SKIPPED, "not_found"))
+    planned = tally.summary().planned
+
+    known = [each for each in devices if each]
+    assert planned is not None
+    assert (planned.devices, planned.known, planned.recent) == (len(devices), len(known), 0)
+    for name in ("Last seen", "Platform", "Device group"):
+        assert sum(planned.tables.get(name, {}).values()) == len(known)
+    assert sum(planned.tables.get("Tag", {}).values()) == sum(max(1, len(each[1])) for each in known)
+
+
+def test_a_table_of_a_plan_stays_short_however_many_entries_there_are() -> None:
+    tally = Tally(replace(HEAD, state="planned"))
+    for number in range(2000):
+        tally.add(replace(a_row(Outcome.PENDING), facts=DeviceFacts("p", f"group {number}", (), None)))
+    planned = tally.summary().planned
+
+    assert planned is not None
+    groups = planned.tables["Device group"]
+    assert (len(groups), sum(groups.values()), list(groups)[-1]) == (13, 2000, "others")

@@ -2,7 +2,7 @@
 // The table of all rows: searched, filtered, sorted, and drawn only where it is looked at. Values are set as text alone.
 (() => {
   const ROW = 0, ID = 1, NAME = 2, OUTCOME = 3, ACTION = 4, STATUS = 5, CODE = 6, MESSAGE = 7, HTTP = 8, ATTEMPTS = 9,
-    SUBMITTED = 10, FINISHED = 11, ADVICE = 12, CELLS = 13;
+    SUBMITTED = 10, FINISHED = 11, ADVICE = 12, CELLS = 13, PLATFORM = 14, GROUP = 15, TAGS = 16, SEEN = 17, REMARK = 18;
   const TALLEST = 15e6; // pixels; browsers lay out little more
   const SLICE = 30; // milliseconds of work before the page may breathe
   const OVERSCAN = 8; // rows drawn beyond the edges
@@ -14,10 +14,10 @@
   const rows = [];
 
   // A number in place of a text is the text's place in the list of words.
-  const word = (value) => (typeof value === "number" ? known.words[value] : value);
+  const word = (value) => (typeof value === "number" ? known.words[value] : value ?? "");
   const why = (row) => word(row[CODE]) || word(row[STATUS]);
   const outcomeOf = (row) => known.outcomes[row[OUTCOME]];
-  const moment = (second) => (second === null ? "" : new Date(second * 1000).toISOString().slice(0, 19).replace("T", " ") + "Z");
+  const moment = (second) => (second === null || second === undefined ? "" : new Date(second * 1000).toISOString().slice(0, 19).replace("T", " ") + "Z");
   const counted = (count) => count.toLocaleString("en");
 
   function made(tag, className, text) {
@@ -34,8 +34,10 @@
     ["row", "Row", (row) => row[ROW]],
     ["device", "Device", (row) => lower(row[NAME] || row[ID])],
     ["outcome", "Outcome", (row) => row[OUTCOME]],
-    ["status", "Action status", (row) => lower(word(row[STATUS]))],
-    ["submitted", "Submitted", (row) => row[SUBMITTED] ?? Infinity],
+    // A plan has no actions yet: there it says which devices these are.
+    ...(known.is_plan
+      ? [["status", "Platform", (row) => lower(word(row[PLATFORM]))], ["submitted", "Last seen", (row) => row[SEEN] ?? Infinity]]
+      : [["status", "Action status", (row) => lower(word(row[STATUS]))], ["submitted", "Submitted", (row) => row[SUBMITTED] ?? Infinity]]),
     ["said", "Message, or advice", (row) => lower(word(row[MESSAGE]) || word(row[ADVICE]))],
   ];
   const ORDERS = [...COLUMNS, ["code", "Reason", (row) => lower(word(row[CODE]))], ["id", "Device ID", (row) => lower(row[ID])], ["attempts", "Calls", (row) => row[ATTEMPTS]]];
@@ -62,7 +64,7 @@
     if (haystacks[at] === undefined) {
       const row = rows[at];
       haystacks[at] = [row[ROW], row[ID], row[NAME], outcomeOf(row)[1], row[ACTION], word(row[STATUS]), word(row[CODE]),
-        word(row[MESSAGE]), row[HTTP] ?? "", ...row[CELLS]].join("\n").toLowerCase();
+        word(row[MESSAGE]), row[HTTP] ?? "", word(row[PLATFORM]), word(row[GROUP]), word(row[TAGS]), ...row[CELLS]].join("\n").toLowerCase();
     }
     return haystacks[at];
   }
@@ -185,8 +187,9 @@
     ended.append(chip);
     if (word(row[CODE])) ended.append(made("small", "", word(row[CODE])));
     const said = cell("td", "said", "said");
-    said.append(made("span", "", word(row[MESSAGE]) || word(row[ADVICE])));
-    line.append(head, device, ended, texted("status", word(row[STATUS])), texted("submitted", moment(row[SUBMITTED])), said);
+    said.append(made("span", "", word(row[MESSAGE]) || word(row[REMARK]) || word(row[ADVICE])));
+    line.append(head, device, ended, texted("status", word(row[known.is_plan ? PLATFORM : STATUS])),
+      texted("submitted", moment(row[known.is_plan ? SEEN : SUBMITTED])), said);
     return line;
   }
 
@@ -244,6 +247,8 @@
       ["Reason", word(row[CODE])], ["Message", word(row[MESSAGE])], ["HTTP status", row[HTTP] ?? ""], ["Calls", row[ATTEMPTS]],
       ["Machine action", row[ACTION]], ["Its status", word(row[STATUS])], ["Submitted", moment(row[SUBMITTED])],
       ["Finished", moment(row[FINISHED])], ["Its whole life", `batch-offboard explain ${known.batch} ${row[ROW]}`],
+      ["Platform", word(row[PLATFORM])], ["Device group", word(row[GROUP])], ["Tags", word(row[TAGS])],
+      ["Last seen before the run", moment(row[SEEN])], ["Remark", word(row[REMARK])],
       ...known.columns.map((column, at) => [`Sheet: ${column || `column ${at + 1}`}`, row[CELLS][at] ?? ""])];
     byId("detail-facts").replaceChildren(...facts.filter(([, text]) => text !== "").map(([name, text]) => {
       const line = made("div");

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from batch_offboard.facts import Caution, DeviceFacts
 from batch_offboard.report import Outcome, ReportHead, ReportRow
 
 # Everything that has ever become a formula, a command or a broken file somewhere.
@@ -30,6 +31,10 @@ HEAD = ReportHead(
     state="finished",
     tool_version="0.1.0",
     overrides=("--no-lookup: the tenant was not asked",),
+    started_at=1795508131.0,
+    ended_at=1795508191.0,
+    planned_by="ann@pc-7",
+    run_by=("ann@pc-7", "svc@srv-4"),
 )
 
 ROW = ReportRow(
@@ -46,6 +51,7 @@ ROW = ReportRow(
     submitted_at=1795508131.0,
     finished_at=1795508132.0,
     cells=("Ann", "IT", ""),
+    facts=DeviceFacts("Windows11", "", ("leaver",), 1795504531.0, (Caution.SEEN_RECENTLY,)),
 )
 SKIPPED = ReportRow(
     3,
@@ -91,7 +97,8 @@ def rows_with() -> Callable[[Iterable[str]], list[ReportRow]]:
     def build(texts: Iterable[str]) -> list[ReportRow]:
         return [
             replace(ROW, row=number, device_id=text, device_name=text, machine_action_id=text, action_status=text,
-                    error_code=text, error_message=text, cells=(text, text, text))
+                    error_code=text, error_message=text, cells=(text, text, text),
+                    facts=DeviceFacts(text, text, (text,), None))
             for number, text in enumerate(texts, 2)
         ]  # fmt: skip
 

@@ -30,6 +30,11 @@ def test_the_whole_report(tmp_path: Path, head: ReportHead, rows: list[ReportRow
             "api_url": "https://api.security.microsoft.com",
             "comment": "=CHG0042",
             "planned_at": "2026-11-24T08:15:31Z",
+            "planned_by": "ann@pc-7",
+            "started_at": "2026-11-24T08:15:31Z",
+            "ended_at": "2026-11-24T08:16:31Z",
+            "run_by": ["ann@pc-7", "svc@srv-4"],
+            "expected_seconds": None,
             "written_at": "2026-11-24T09:15:31Z",
             "tool_version": "0.1.0",
             "audit": None,
@@ -51,6 +56,13 @@ def test_the_whole_report(tmp_path: Path, head: ReportHead, rows: list[ReportRow
                 "finished_at": "2026-11-24T08:15:32Z",
                 "advice": ACCEPTED,
                 "input": {"Owner": "Ann", "Owner (2)": "IT", "=note": ""},
+                "tenant": {
+                    "platform": "Windows11",
+                    "group": None,
+                    "tags": ["leaver"],
+                    "last_seen": "2026-11-24T07:15:31Z",
+                    "cautions": ["seen_recently"],
+                },
             },
             {
                 "row": 3,
@@ -67,6 +79,7 @@ def test_the_whole_report(tmp_path: Path, head: ReportHead, rows: list[ReportRow
                 "finished_at": None,
                 "advice": "Correct the ID: copy it from the device's page in the portal, as text.",
                 "input": {"Owner": "Zoë", "Owner (2)": "=1+1", "=note": "\x1b[2J"},
+                "tenant": None,
             },
         ],
         "summary": {

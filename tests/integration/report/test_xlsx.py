@@ -7,6 +7,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def test_the_sheet_of_devices_cell_by_cell(head: ReportHead, rows: list[ReportRo
         [*REPORT_COLUMNS, "Owner", "Owner", "=note"],
         [2, "a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0", "lt-0417", "submitted",
          "0b0f6f0e-52a1-4f0c-9a63-3a5d6a1c7e90", "Pending", None, None, 201, 1,
-         "2026-11-24T08:15:31Z", "2026-11-24T08:15:32Z",
+         datetime(2026, 11, 24, 8, 15, 31), datetime(2026, 11, 24, 8, 15, 32),  # noqa: DTZ001 - UTC, as cells have it
          ACCEPTED, "Ann", "IT", None],
         [3, "=lt-99", "@name", "skipped", None, None, "invalid_id", "No ID.", None, 0, None, None,
          "Correct the ID: copy it from the device's page in the portal, as text.", "Zoë", "=1+1", "\\x1b[2J"],
@@ -55,7 +56,7 @@ def test_the_sheet_of_devices_cell_by_cell(head: ReportHead, rows: list[ReportRo
 def test_numbers_are_numbers_and_all_else_is_text(head: ReportHead, rows: list[ReportRow]) -> None:
     line = [cell.data_type for cell in opened(head, rows)["Devices"][2]]
 
-    assert line == ["n", "s", "s", "s", "s", "s", "n", "n", "n", "n", "s", "s", "s", "s", "s", "n"]
+    assert line == ["n", "s", "s", "s", "s", "s", "n", "n", "n", "n", "d", "d", "s", "s", "s", "n"]
 
 
 def test_no_cell_of_the_whole_workbook_is_a_formula_or_an_error(
@@ -64,7 +65,7 @@ def test_no_cell_of_the_whole_workbook_is_a_formula_or_an_error(
     file = workbook(replace(rehearsal, columns=tuple(nasty[:3]), source_name="=1"), rows_with(nasty))
     book = openpyxl.load_workbook(file)
 
-    assert {cell.data_type for sheet in book for line in sheet.iter_rows() for cell in line} == {"s", "n"}
+    assert {cell.data_type for sheet in book for line in sheet.iter_rows() for cell in line} == {"s", "n", "d"}
     with zipfile.ZipFile(file) as archive:
         sheets = [archive.read(name) for name in archive.namelist() if name.startswith("xl/worksheets/")]
     assert not any(re.search(rb"<(\w+:)?f[ />]", sheet) for sheet in sheets)
@@ -134,10 +135,10 @@ def test_rows_that_do_not_fit_a_sheet_go_on_in_the_next(head: ReportHead, rows: 
     many = [replace(rows[0], row=number) for number in range(2, 9)]
     book = opened(head, many, rows_of_a_sheet=4)
 
-    assert book.sheetnames == ["Devices", "Devices 2", "Devices 3", "Summary"]
-    numbers = [[line[0].value for line in book[name].iter_rows(min_row=2)] for name in book.sheetnames[:3]]
+    assert book.sheetnames == ["Summary", "Devices", "Devices 2", "Devices 3", "Look-up", "Look-up 2", "Look-up 3"]
+    numbers = [[line[0].value for line in book[name].iter_rows(min_row=2)] for name in book.sheetnames[1:4]]
     assert numbers == [[2, 3, 4], [5, 6, 7], [8]]
-    assert {book[name]["B1"].value for name in book.sheetnames[:3]} == {"device_id"}
+    assert {book[name]["B1"].value for name in book.sheetnames[1:4]} == {"device_id"}
     assert book["Devices 3"].auto_filter.ref == "A1:P2"
 
 
@@ -146,23 +147,25 @@ def test_the_failed_rows_stand_on_a_sheet_of_their_own_too(head: ReportHead, row
     book = opened(head, many)
     devices, failed = ([[cell.value for cell in line] for line in book[name]] for name in ("Devices", "Failed"))
 
-    assert book.sheetnames == ["Devices", "Failed", "Summary"]
+    assert book.sheetnames == ["Summary", "Devices", "Failed", "Look-up"]
     assert failed == [devices[0], devices[1], devices[3]]
     assert (book["Failed"].freeze_panes, book["Failed"].auto_filter.ref) == ("A2", "A1:P3")
 
 
 def test_without_failed_rows_there_is_no_sheet_for_them(head: ReportHead, rows: list[ReportRow]) -> None:
-    assert opened(head, rows).sheetnames == ["Devices", "Summary"]
+    assert opened(head, rows).sheetnames == ["Summary", "Devices", "Look-up"]
 
 
 def test_the_sheets_of_one_title_stand_together(head: ReportHead, rows: list[ReportRow]) -> None:
     many = [replace(rows[0], row=number, outcome=Outcome.FAILED) for number in range(2, 5)]
 
-    assert opened(head, many, rows_of_a_sheet=3).sheetnames == ["Devices", "Devices 2", "Failed", "Failed 2", "Summary"]
+    assert opened(head, many, rows_of_a_sheet=3).sheetnames == [
+        *("Summary", "Devices", "Devices 2", "Failed", "Failed 2", "Look-up", "Look-up 2")
+    ]
 
 
 def test_rows_that_just_fit_make_no_empty_sheet(head: ReportHead, rows: list[ReportRow]) -> None:
-    assert opened(head, rows, rows_of_a_sheet=3).sheetnames == ["Devices", "Summary"]
+    assert opened(head, rows, rows_of_a_sheet=3).sheetnames == ["Summary", "Devices", "Look-up"]
 
 
 def summary_of(head: ReportHead, rows: Iterable[ReportRow]) -> list[tuple[Any, ...]]:
@@ -183,8 +186,12 @@ def test_the_summary_says_what_was_asked_and_how_it_ended(head: ReportHead, rows
         ("API", "https://api.security.microsoft.com"),
         ("comment", "=CHG0042"),
         ("overridden", "--no-lookup: the tenant was not asked"),
-        ("planned at", "2026-11-24T08:15:31Z"),
-        ("report written at", "2026-11-24T09:15:31Z"),
+        ("planned at", datetime(2026, 11, 24, 8, 15, 31)),  # noqa: DTZ001 - UTC, as cells have it
+        ("planned by", "ann@pc-7"),
+        ("started at", datetime(2026, 11, 24, 8, 15, 31)),  # noqa: DTZ001 - likewise
+        ("ended at", datetime(2026, 11, 24, 8, 16, 31)),  # noqa: DTZ001 - likewise
+        ("run by", "ann@pc-7, svc@srv-4"),
+        ("report written at", datetime(2026, 11, 24, 9, 15, 31)),  # noqa: DTZ001 - likewise
         ("batch-offboard", "0.1.0"),
         (),
         ("How the rows ended",),
@@ -206,6 +213,47 @@ def test_the_summary_says_what_was_asked_and_how_it_ended(head: ReportHead, rows
         ),
         ("skipped", "invalid_id", 1, "Correct the ID: copy it from the device's page in the portal, as text."),
     ]
+
+
+def test_times_are_dates_that_say_that_they_are_utc(head: ReportHead, rows: list[ReportRow]) -> None:
+    book = opened(head, rows)
+    cells = [book["Devices"]["K2"], book["Devices"]["L2"], book["Look-up"]["G2"], book["Summary"]["B12"]]
+
+    assert {cell.data_type for cell in cells} == {"d"}
+    assert {cell.number_format for cell in cells} == {'yyyy-mm-dd hh:mm:ss"Z"'}
+
+
+def test_a_time_that_no_calendar_has_leaves_its_cell_empty(head: ReportHead, rows: list[ReportRow]) -> None:
+    sheet = opened(head, [replace(rows[0], submitted_at=-5e9, finished_at=-6e10)])["Devices"]
+
+    assert (sheet["K2"].value, sheet["L2"].value) == (None, None)
+
+
+def test_what_the_tenant_said_stands_on_a_sheet_of_its_own(head: ReportHead, rows: list[ReportRow]) -> None:
+    book = opened(head, rows)
+
+    assert [[cell.value for cell in line] for line in book["Look-up"].iter_rows()] == [
+        ["row", "device", "outcome", "platform", "device group", "tags", "last seen", "remark"],
+        [2, "lt-0417", "submitted", "Windows11", None, "leaver", datetime(2026, 11, 24, 7, 15, 31), None],  # noqa: DTZ001 - UTC
+    ]
+    assert (book["Look-up"].freeze_panes, book["Look-up"].auto_filter.ref) == ("A2", "A1:H2")
+    assert opened(head, [rows[1]]).sheetnames == ["Summary", "Devices"]
+
+
+def test_the_summary_of_a_plan_begins_with_what_it_does(head: ReportHead, rows: list[ReportRow]) -> None:
+    plan = replace(head, state="planned", expected=75.0, started_at=None, ended_at=None, run_by=())
+    pending = replace(rows[0], outcome=Outcome.PENDING, submitted_at=None, finished_at=None)
+    lines = summary_of(plan, [pending, rows[1]])
+
+    assert lines[2:8] == [
+        ("1 device loses its protection.",),
+        ("1 of them was seen in the last 7 days and may still be in use.",),
+        ("A run takes about 1 min 15 s.",),
+        (),
+        ("last seen", "devices"),
+        ("in the last 24 hours", 1),
+    ]
+    assert ("platform", "devices") in lines
 
 
 def test_the_summary_draws_the_counts_of_its_own_table(head: ReportHead, rows: list[ReportRow]) -> None:

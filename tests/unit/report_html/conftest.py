@@ -99,8 +99,6 @@ def a_history() -> History:
     return History(
         source_kind="XLSX, sheet 'Leavers'",
         options=("--sheet 'Leavers'",),
-        started_at=BEGAN,
-        ended_at=BEGAN + 100,
         lookup=LookUp(at=BEGAN - 60, devices=5000, onboarded=4800, cautions=("2 are inactive",)),
         runs=chronicle.runs(),
         timeline=chronicle.timeline(),
@@ -123,6 +121,11 @@ HEAD = ReportHead(
     tool_version="0.1.0",
     history=a_history(),
     beside=("b.csv", "b.xlsx"),
+    started_at=BEGAN,
+    ended_at=BEGAN + 100,
+    planned_by="ann@pc-7",
+    run_by=("ann@pc-7", "svc@srv-4"),
+    table="reports/b.xlsx",
 )
 
 ROW = ReportRow(

@@ -6,7 +6,7 @@ import pytest
 
 from batch_offboard.plan import Reason
 from batch_offboard.report import Outcome, ReportRow
-from batch_offboard.report_html.attention import GROUPS, ROWS_LISTED, Attention, Group, trouble_of
+from batch_offboard.report_html.attention import GROUPS, ROWS_LISTED, ROWS_PRINTED, Attention, Group, trouble_of
 
 BATCH = "20261124-081531-7f3a"
 
@@ -56,11 +56,19 @@ def test_the_advice_speaks_of_rows_in_general(row: ReportRow) -> None:
     assert f"`batch-offboard resolve {BATCH} ROW accepted`" in group.advice
 
 
-def test_only_the_first_rows_of_a_group_are_listed(failed: ReportRow) -> None:
+def test_only_the_first_rows_of_a_group_are_on_the_screen_and_all_on_paper(failed: ReportRow) -> None:
     (group,) = groups_of([replace(failed, row=number) for number in range(ROWS_LISTED + 3)])
 
-    assert [listed.row for listed in group.rows] == list(range(ROWS_LISTED))
-    assert (group.count, group.left_out) == (ROWS_LISTED + 3, 3)
+    assert [listed.row for listed in group.on_screen] == list(range(ROWS_LISTED))
+    assert [listed.row for listed in group.on_paper] == list(range(ROWS_LISTED, ROWS_LISTED + 3))
+    assert (group.not_on_screen, group.not_on_paper) == (3, 0)
+
+
+def test_paper_has_many_more_rows_of_a_group_and_an_end(failed: ReportRow) -> None:
+    (group,) = groups_of([replace(failed, row=number) for number in range(ROWS_PRINTED + 5)])
+
+    assert len(group.on_screen) + len(group.on_paper) == ROWS_PRINTED
+    assert (group.count, group.not_on_paper) == (ROWS_PRINTED + 5, 5)
 
 
 def test_of_very_many_codes_the_last_share_a_group(failed: ReportRow) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from dataclasses import replace
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batch_offboard.history import Actions, LookUp
+from batch_offboard.facts import Caution, DeviceFacts
+from batch_offboard.history import Actions, History, LookUp
 from batch_offboard.report import Outcome, ReportHead, ReportRow
 from batch_offboard.safe_text import visible
 from batch_offboard.standing import spoken_duration
@@ -154,8 +156,65 @@ def test_the_commands_to_type_name_the_batch_and_the_file(page: Page, head: Repo
     text = page(head, [failed]).text
 
     assert "batch-offboard retry 20261124-081531-7f3a when the cause is mended" in text
-    assert "batch-offboard run b.xlsx --only failed" in text
+    assert "batch-offboard run reports/b.xlsx --only failed instead" in text
     assert "batch-offboard track 20261124-081531-7f3a" in text
+
+
+def test_the_commands_of_a_rehearsal_are_rehearsals(page: Page, head: ReportHead, failed: ReportRow) -> None:
+    assert (
+        "batch-offboard run reports/b.xlsx --only failed --simulate"
+        in page(replace(head, simulated=True), [failed]).text
+    )
+
+
+def test_who_planned_and_ran_it_and_when_is_told(page: Page, head: ReportHead) -> None:
+    text = page(head, []).text
+
+    assert "Planned by ann@pc-7" in text
+    assert "Started 2026-11-24 08:15:31Z Ended 2026-11-24 08:17:11Z Run by ann@pc-7, svc@srv-4" in text
+
+
+FACTS = DeviceFacts("Windows11", "Sales", ("leaver",), 1_795_508_131.0 - 3600, (Caution.SEEN_RECENTLY,))
+
+
+def test_a_plan_says_who_loses_protection_what_is_in_use_and_how_long_it_takes(
+    page: Page, head: ReportHead, row: ReportRow
+) -> None:
+    plan = replace(head, state="planned", expected=75.0, started_at=None, ended_at=None, run_by=(), history=History())
+    pending = replace(row, outcome=Outcome.PENDING, machine_action_id="", action_status="", submitted_at=None)
+    idle = replace(FACTS, platform="Windows10", last_seen=None, cautions=(Caution.INACTIVE,))
+    rows = [replace(pending, row=2, facts=FACTS), replace(pending, row=3, facts=idle), replace(pending, row=4)]
+    skipped = replace(pending, row=5, outcome=Outcome.SKIPPED, error_code="not_found")
+    read = page(plan, [*rows, skipped])
+
+    assert (
+        "3 devices lose their protection. 1 of them was seen in the last 7 days and may still be in use. A run takes "
+        "about 1 min 15 s. 1 row is skipped and needs attention."
+    ) in read.text
+    assert "Last seen Last seen Devices in the last 24 hours 1 not known 1" in read.text
+    assert "Platform Platform Devices Windows10 1 Windows11 1" in read.text
+    assert "Device group Device group Devices Sales 2" in read.text
+    assert "Tag Tag Devices leaver 2" in read.text
+    assert "`batch-offboard run 20261124-081531-7f3a` sends it" in json.dumps(read.words, ensure_ascii=False)
+    assert "batch-offboard resume" not in read.source
+    assert "submitted; none needs attention" not in read.text
+    assert "Nothing was sent yet. A run takes about 1 min 15 s." in read.text
+    assert [each[17:18] for each in read.rows] == [[1_795_504_531], [None], [], []]
+
+
+@pytest.mark.parametrize("state", ["running", "stopped", "finished"])
+def test_only_a_plan_speaks_of_what_is_going_to_be(page: Page, head: ReportHead, row: ReportRow, state: str) -> None:
+    read = page(replace(head, state=state), [replace(row, outcome=Outcome.PENDING, facts=FACTS)])
+
+    assert "protection" not in read.text
+    assert "`batch-offboard resume 20261124-081531-7f3a` sends it" in json.dumps(read.words, ensure_ascii=False)
+
+
+def test_every_failure_is_printed(page: Page, head: ReportHead, failed: ReportRow) -> None:
+    read = page(head, [replace(failed, row=number, device_name=f"ws-{number}-end") for number in range(2, 69)])
+
+    assert [read.text.count(f"ws-{number}-end") for number in range(2, 69)] == [1] * 67
+    assert [attributes.get("class") for tag, attributes in read.tags if tag == "tr"].count("on-paper") == 42
 
 
 def test_what_was_asked_is_told(page: Page, head: ReportHead) -> None:

@@ -109,7 +109,12 @@ def _book_table(file: InputFile, request: _Request) -> Table:
     facts = sheet.facts(layout.id_index)
     hidden = frozenset(number for number in facts.hidden_rows if number > (layout.header_number or 0))
     struck = frozenset(number for number in facts.struck_rows if number > (layout.header_number or 0))
-    notes = [*book.notes, *_hidden_notes(hidden, request.hidden, sheet.name), *_filter_notes(facts, request, sheet)]
+    notes = [
+        *sheet.notes,
+        *book.notes,
+        *_hidden_notes(hidden, request.hidden, sheet.name),
+        *_filter_notes(facts, request, sheet),
+    ]
     for index, what in ((layout.id_index, "IDs"), (layout.name_index, "names")):
         if index in facts.hidden_columns:
             notes.append(f"The column of device {what} is hidden in the sheet.")

@@ -31,6 +31,7 @@ from batch_offboard.spreadsheet.columns import Layout, refuse_too_wide
 from batch_offboard.spreadsheet.companions import Companion, companion_for
 from batch_offboard.spreadsheet.encryption import encrypted
 from batch_offboard.spreadsheet.head import HEAD_ROWS, HeadRow
+from batch_offboard.spreadsheet.merged import folded_header
 from batch_offboard.spreadsheet.sheet_facts import SheetFacts
 
 Value = int | float | str | bool | dt.time | dt.date | dt.datetime | dt.timedelta
@@ -66,21 +67,26 @@ class Sheet:
         self.name = name
         self._content = content
         self._companion = companion
+        self.notes: tuple[str, ...] = ()  # about its header, once the first rows were looked at
         # The reader's rows begin at the first column in use; letters count from A.
         self._left = ("",) * (content.start[1] if content.start else 0)
         refuse_too_wide(len(self._left) + content.width)
 
     def head(self) -> list[HeadRow]:
-        """The first non-blank rows."""
+        """The first non-blank rows; a header of several lines is one of them."""
         used = ((number, row) for number, row in self._numbered(1) if row.count("") < len(row))
         typed = ((number, [_typed(value) for value in row]) for number, row in used)
         filled = (HeadRow(number, cells) for number, cells in typed if any(map(_is_filled, cells)))
-        return list(islice(filled, HEAD_ROWS))
+        head = list(islice(filled, HEAD_ROWS))
+        merged = self._content.merged_cell_ranges
+        folded, notes = folded_header(head, self._companion.facts(self.name, None).merged if merged is None else merged)
+        self.notes = tuple(notes)
+        return folded
 
     def facts(self, id_index: int | None) -> SheetFacts:
         """What is known beyond the values, merged cells over the ID column included."""
         facts = self._companion.facts(self.name, id_index)
-        for (top, left), (bottom, right) in self._content.merged_cell_ranges or ():
+        for (top, left), (bottom, right) in self._content.merged_cell_ranges or facts.merged:
             if id_index is not None and left <= id_index <= right:
                 facts.special.update(dict.fromkeys(range(top + 1, bottom + 2), CellKind.MERGED))
         return facts

@@ -135,14 +135,14 @@ def _header(head: Sequence[HeadRow], width: int, ids: NamedColumn, names: NamedC
     for option in (ids, names):
         typed = _row_with_text(head, option, width)
         if typed is not None:
-            return Header(typed, _has_own(typed))
+            return Header(typed, has_own_header(typed))
     first = head[0]
-    if _has_own(first):
+    if has_own_header(first):
         return Header(first, is_known=True)
     for option in (ids, names):
         placed = _row_with_known_at(head, option)
         if placed is not None:
-            return Header(placed, _has_own(placed))
+            return Header(placed, has_own_header(placed))
     if _holds_device(first):
         return None
     if _has_known(first, head) and not _may_be_named(first, head, names.place, strict=True):
@@ -151,6 +151,8 @@ def _header(head: Sequence[HeadRow], width: int, ids: NamedColumn, names: NamedC
     if place is None:
         _refuse_lower_header(head[1:_SEARCHED], width)
         place = next(iter(columns_of_ids(head[1:], width)), None)
+    if ids.typed is None and names.typed is None:
+        _refuse_lower_names(head)
     is_header = _heads_names(first, head, names.place) if place is None else _heads_ids(first, head, place, names)
     return Header(first, is_known=False) if is_header else None
 
@@ -194,24 +196,28 @@ def _row_with_known_at(head: Sequence[HeadRow], option: NamedColumn) -> HeadRow 
         names = option.known == _NAME_KEYS
         if any(_holds_device(other) or (names and may_be_name(other.text(place))) for other in above):
             continue
-        return None if _is_data(row, head) and not _has_own(row) else row
+        return None if _is_data(row, head) and not has_own_header(row) else row
     return None
 
 
 def _has_known(row: HeadRow, head: Sequence[HeadRow]) -> bool:
     """True if the row has a listed header, and is not a row of data that has such a word as a value."""
-    if _has_own(row):
+    if has_own_header(row):
         return True
     return any(row.key(index) in _KNOWN for index in range(len(row.cells))) and not _is_data(row, head)
 
 
-def _has_own(row: HeadRow) -> bool:
-    """True if the row has a listed header that nobody gives to a computer or writes into a cell: of several words,
-    or one for device IDs. "Computer", "Host" and "Device" are values, too."""
+def has_own_header(row: HeadRow) -> bool:
+    """True if the row has a listed header that nobody gives to a computer or writes into a cell: of several words, with
+    letters that computer names do not have, or one for device IDs. "Computer", "Host" and "Device" are values, too."""
     if _holds_device(row):
         return False
-    texts = (row.text(index) for index in range(len(row.cells)) if row.key(index) in _KNOWN)
-    return any(header_key(text) in ID_HEADERS or len(_WORD_ENDS.split(text)) > 1 for text in texts)
+    return any(_is_own(row.text(index), row.key(index)) for index in range(len(row.cells)))
+
+
+def _is_own(text: str, key: str) -> bool:
+    foreign = key in NAME_HEADERS and not text.isascii()
+    return key in ID_HEADERS or foreign or (key in _KNOWN and len(_WORD_ENDS.split(text)) > 1)
 
 
 def _is_data(row: HeadRow, head: Sequence[HeadRow]) -> bool:
@@ -293,11 +299,27 @@ def _refuse_lower_header(rows: Sequence[HeadRow], width: int) -> None:
     for row in rows:
         for index in range(width):
             if row.key(index) in ID_HEADERS:
-                name = shown(row.text(index))
-                raise InputError(
-                    f"The header '{name}' stands in row {row.number}, below other lines; "
-                    f"remove the lines above it, or confirm it with --id-column '{name}'."
-                )
+                raise _lower_header(row, index, "--id-column")
+
+
+def _refuse_lower_names(head: Sequence[HeadRow]) -> None:
+    """Raise InputError for the header of a list of names below other lines, none of which is a device."""
+    for at, row in enumerate(head[:_SEARCHED]):
+        if _holds_device(row):
+            return
+        index = next((index for index in range(len(row.cells)) if row.key(index) in NAME_HEADERS), None)
+        if at == 0 or index is None or _is_data(row, head):
+            continue
+        if not any(may_be_name(other.text(index)) for other in head[:at]):
+            raise _lower_header(row, index, "--name-column")
+
+
+def _lower_header(row: HeadRow, index: int, flag: str) -> InputError:
+    name = shown(row.text(index))
+    return InputError(
+        f"The header '{name}' stands in row {row.number}, below other lines; "
+        f"remove the lines above it, or confirm it with {flag} '{name}'."
+    )
 
 
 def _refuse_ids_above(head: Sequence[HeadRow], header: HeadRow) -> None:

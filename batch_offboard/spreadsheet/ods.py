@@ -153,6 +153,10 @@ class _Walk:
         filled = "value-type" in attributes or "formula" in attributes
         if self._id_index is not None and self._column <= self._id_index < self._column + repeat:
             self._kind = _kind(tag, attributes)
+        tall, wide = (number(attributes.get(f"number-{what}-spanned")) for what in ("rows", "columns"))
+        if tall > 1 or wide > 1:
+            last = (min(self._row + max(tall, 1), LAST_ROW) - 1, self._column + max(wide, 1) - 1)
+            self._facts.merged.append(((self._row, self._column), last))
         self._column += repeat
         if filled or self._kind is CellKind.MERGED:
             self._filled += repeat

@@ -6,6 +6,7 @@ from typing import Final
 from batch_offboard.errors import InputError
 from batch_offboard.rows import CellKind
 from batch_offboard.spreadsheet.columns import MOST_COLUMNS, refuse_too_wide
+from batch_offboard.spreadsheet.merged import Merged
 
 LAST_ROW: Final = 1_048_576
 FEW_CELLS: Final = 28_000_000  # all rows of 26 columns; the reader fills the rectangle, 32 bytes a cell
@@ -23,6 +24,7 @@ class SheetFacts:
     hidden_rows: set[int] = field(default_factory=set)  # only rows that hold something
     struck_rows: set[int] = field(default_factory=set)  # with something in them that is struck through
     special: dict[int, CellKind] = field(default_factory=dict)  # the ID column's cells, by row
+    merged: list[Merged] = field(default_factory=list)  # where the reader does not tell them itself
     hidden_columns: set[int] = field(default_factory=set)  # of the first MOST_COLUMNS
     filters: list[range] = field(default_factory=list)  # the rows under each filter that has conditions
     last_row: int = 0

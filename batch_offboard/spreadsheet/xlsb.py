@@ -28,6 +28,7 @@ _HIDDEN_COLUMNS = 0x01
 _PROPERTIES = 147
 _SUMMARY_BELOW = 0x40  # fRowSumsBelow, in the first byte of the sheet's properties
 _FILTER = 161
+_MERGED = 176
 _CONDITIONS = range(165, 176)  # what a column of a filter demands
 
 
@@ -76,6 +77,9 @@ class _Walk:
         elif kind == _FILTER and len(data) >= 8:
             first, last = struct.unpack_from("<2I", data)  # counted from 0, the first one being the header
             self._under = range(first + 2, min(last + 1, LAST_ROW) + 1)
+        elif kind == _MERGED and len(data) >= 16:
+            top, bottom, left, right = struct.unpack_from("<4I", data)
+            self._facts.merged.append(((top, left), (min(bottom, LAST_ROW), right)))
         elif kind in _CONDITIONS:
             self._facts.filters.append(self._under)
 

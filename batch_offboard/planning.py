@@ -101,6 +101,7 @@ def save_plan(
     `fleet` is what the tenant says of its devices; without it, `why_not` says why it was not asked. What `protected`
     names is not sent.
     """
+    _refuse_device_as_header(table, fleet)
     memory = known_devices(journal, tenant_of(purpose.scope))
     planner = Planner(memory.devices, fleet, protected, offboard_again=purpose.offboard_again)
     new = NewBatch(
@@ -124,6 +125,17 @@ def save_plan(
     if batch is None:
         raise InputError(f"The batch {purpose.batch_id} was not saved; this is a mistake in the program.")
     return batch
+
+
+def _refuse_device_as_header(table: Table, fleet: Fleet | None) -> None:
+    """Raise InputError if the header of a list of names is the name of a device of the tenant: "Computer" and "Host"
+    are both, and the first device would be lost."""
+    header = table.name_column
+    if fleet is not None and table.id_column is None and header is not None and fleet.named(header):
+        raise InputError(
+            f"The header '{one_line(header)}' of {one_line(table.source.name)} is the name of a device of the tenant "
+            "as well; put a row with 'Device name' above it if it is that device, or in its place if it is not."
+        )
 
 
 def comment_without_reason(source_name: str) -> str:

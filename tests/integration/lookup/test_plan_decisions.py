@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batch_offboard import run
+from batch_offboard.errors import InputError
 from batch_offboard.jobs import CallOutcome, Verdict
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.reading import cautions
@@ -177,6 +178,23 @@ async def test_a_sheet_with_every_reason_in_it_is_decided_right(
     assert all(each["id"] in report[12].error_message for each in twins)
     assert name[7] in report[7].error_message
     assert {call.method for call in simulator.tenant.calls} == {"GET"}
+
+
+@pytest.mark.parametrize("header", ["Computer", "Host"])
+async def test_a_header_that_is_a_device_of_the_tenant_refuses_a_list_of_names(
+    world: "World", desk_at: "Callable[..., VirtualDesk]", tmp_path: Path, header: str
+) -> None:
+    fleet = fleet_of_tenant(20)
+    fleet[0]["computerDnsName"] = "computer.contoso.example"
+    names = [[machine["computerDnsName"]] for machine in fleet[1:5]]
+    async with world.tenant(fleet) as simulator:
+        desk = desk_at(simulator.url)
+        sheet = rows_of(tmp_path / "names.csv", names, [header])
+        if header == "Host":
+            await decisions(world, desk, sheet)
+        else:
+            with pytest.raises(InputError, match=r"The header 'Computer' of .* is the name of a device"):
+                await decisions(world, desk, sheet)
 
 
 async def test_what_is_worth_knowing_of_the_devices_is_counted(

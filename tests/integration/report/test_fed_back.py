@@ -6,6 +6,8 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from batch_offboard.errors import InputError
 from batch_offboard.report import Outcome, ReportHead, ReportRow
@@ -127,3 +129,34 @@ def test_a_sheet_that_is_no_report_is_still_a_second_answer(edited: Callable[[Ed
             sheet.append(line)
 
     assert "more than one sheet holds devices ('Devices', 'Failed', 'More')" in sentence(edited(add))
+
+
+NOTE = st.text(st.sampled_from('ab1 ,;|\t"\n\r=+-@'), max_size=12)  # an apostrophe in front of a formula would go
+SWALLOWED = 'returned,"\r\nf3a1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0,lt-103.contoso.example,"\r\n'
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+def test_whatever_the_cells_hold_every_row_comes_back_as_it_was(
+    tmp_path: Path, head: ReportHead, rows: list[ReportRow], suffix: str
+) -> None:
+    path = tmp_path / f"report.{suffix}"
+
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+    @given(notes=st.lists(st.tuples(NOTE, NOTE, NOTE), min_size=1, max_size=4))
+    @example(notes=[(SWALLOWED, '"', '",'), ("lt-1\nlt-2", "f" * 40 + "\n" + "e" * 40, "")])
+    def feed_back(notes: list[tuple[str, str, str]]) -> None:
+        reported = [
+            replace(rows[0], row=number, device_id=f"{number:040x}".replace("0", "a"), cells=cells)
+            for number, cells in enumerate(notes, 2)
+        ]
+        write_report(path, head, reported)
+        again = list(open_table(path).rows)
+        assert [(row.device_id, row.device_name) for row in again] == [(r.device_id, r.device_name) for r in reported]
+        assert [tuple(map(_lines, row.cells)) for row in again] == [tuple(map(_lines, cells)) for cells in notes]
+
+    feed_back()
+
+
+def _lines(cell: str) -> list[str]:
+    """Line ends may change their kind in a workbook, and blanks at the end are nobody's."""
+    return cell.rstrip().splitlines()

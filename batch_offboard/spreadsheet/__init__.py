@@ -152,15 +152,20 @@ def _chosen_sheet(book: Book, request: _Request, name: str) -> tuple[Sheet, Layo
     if len(book.visible) == 1:
         sheet = book.sheet(book.visible[0])
         return (sheet, *_layout(sheet.head(), request, name))
-    found, problem = _usable_sheets(book, request, name)
+    found, problems = _usable_sheets(book, request, name)
     by_id = [entry for entry in found if entry[1].id_index is not None]
     usable = _without_repetitions(by_id or found, name)
     if len(usable) > 1:
         names = ", ".join(f"'{shown(sheet.name)}'" for sheet, _, _ in usable)
         raise InputError(f"{name}: more than one sheet holds devices ({names}); name one with --sheet.")
     if not usable:
-        raise problem
-    return usable[0]
+        raise next(iter(problems.values()), InputError(f"{name} holds no devices; all its sheets are blank."))
+    sheet, layout, is_report = usable[0]
+    unread = [other for other in (*(entry[0].name for entry in found), *problems) if other != sheet.name]
+    if is_report or not unread:
+        return usable[0]
+    listed = ", ".join(f"'{shown(other)}'" for other in sorted(unread, key=book.visible.index)[:20])
+    return sheet, replace(layout, notes=(*layout.notes, f"Sheets that were not read: {listed}.")), is_report
 
 
 def _without_repetitions(usable: list[tuple[Sheet, Layout, bool]], name: str) -> list[tuple[Sheet, Layout, bool]]:
@@ -182,10 +187,12 @@ def _failed_rows_on(entry: tuple[Sheet, Layout, bool]) -> frozenset[object]:
     return failed_rows(sheet.rows(layout, {}, frozenset()))
 
 
-def _usable_sheets(book: Book, request: _Request, name: str) -> tuple[list[tuple[Sheet, Layout, bool]], InputError]:
-    """The visible sheets whose columns are clear, and what is wrong with the first of the others."""
+def _usable_sheets(
+    book: Book, request: _Request, name: str
+) -> tuple[list[tuple[Sheet, Layout, bool]], dict[str, InputError]]:
+    """The visible sheets whose columns are clear, and what is wrong with each of the others that holds something."""
     found = []
-    problems = []
+    problems = {}
     for sheet_name in book.visible:
         sheet = book.sheet(sheet_name)
         head = sheet.head()
@@ -194,8 +201,8 @@ def _usable_sheets(book: Book, request: _Request, name: str) -> tuple[list[tuple
         try:
             found.append((sheet, *_layout(head, request, name)))
         except InputError as error:
-            problems.append(InputError(f"Sheet '{shown(sheet_name)}': {error}"))
-    return found, next(iter(problems), InputError(f"{name} holds no devices; all its sheets are blank."))
+            problems[sheet_name] = InputError(f"Sheet '{shown(sheet_name)}': {error}")
+    return found, problems
 
 
 def _named_sheet(book: Book, wanted: str, name: str) -> str:

@@ -195,10 +195,14 @@ def test_a_hidden_sheet_is_never_chosen(refusal: Refusal, workbook: Workbook, an
     assert "'Devices' is hidden" in refusal(path, sheet="Devices")
 
 
-def test_the_only_sheet_with_ids_is_taken(opened: Opened, workbook: Workbook, an_id: AnId) -> None:
+def test_the_only_sheet_with_ids_is_taken_and_the_others_are_named(
+    opened: Opened, workbook: Workbook, an_id: AnId
+) -> None:
     more = {"Read me": [("Text",), ("More text",)], "Names": [("Device name",), ("lt-1",)], "Blank": []}
     table = opened(workbook([HEADER, (an_id(1), "x", "y")], more=more))
     assert table.source.kind == "XLSX, sheet 'Devices'"
+    assert table.notes[-1] == "Sheets that were not read: 'Read me', 'Names'."
+    assert not [note for note in opened(workbook([HEADER, (an_id(1), "x", "y")])).notes if "not read" in note]
 
 
 def test_two_sheets_with_ids_are_a_question_that_a_name_or_a_number_answers(

@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import ssl
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from batch_offboard.errors import ConfigError
 from batch_offboard.jobs import Alarm, Verdict
 from batch_offboard.transport import tls_context
 from tests.hanging_names import name_server
+from tests.inspection_roots import OMISSIONS, check_as_python_3_13, inspection_root
 
 if TYPE_CHECKING:
     from tests.integration.client.conftest import Authority, Caller, Handler, Serve
@@ -55,6 +57,35 @@ async def test_a_certificate_that_proves_nothing_ends_the_run_before_a_request(
     assert (outcome.verdict, outcome.code, outcome.alarm) == (Verdict.NOT_SENT, "NoTrust", Alarm.NO_TRUST)
     assert "certificate" in outcome.message.lower()
     assert server.requests == []
+
+
+@pytest.mark.fault(101, "A root of a device that inspects TLS, named in network.ca_file, is trusted as it is.")
+@pytest.mark.parametrize("omission", OMISSIONS)
+async def test_a_root_that_is_named_is_trusted_though_it_is_not_made_by_the_book(
+    serve: "Serve",
+    call: "Caller",
+    accept_all: "Handler",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    omission: str,
+) -> None:
+    check_as_python_3_13(monkeypatch)
+    ca_file, tls = inspection_root(tmp_path, omission)
+    async with serve(accept_all, tls=tls) as server:
+        outcome = await call(server.url, ca_file=ca_file)
+    assert (outcome.verdict, outcome.message) == (Verdict.SUBMITTED, "")
+
+
+@pytest.mark.parametrize("issuer", ["named", "another"])
+async def test_an_authority_below_a_root_may_be_named_and_only_that_one_is_trusted(
+    serve: "Serve", call: "Caller", accept_all: "Handler", authority: "Authority", issuer: str
+) -> None:
+    named, another = authority.ca.create_child_ca(), authority.ca.create_child_ca()
+    named.cert_pem.write_to_path(authority.ca_file)
+    tls = replace(authority, ca=named if issuer == "named" else another).server()
+    async with serve(accept_all, tls=tls) as server:
+        outcome = await call(server.url, ca_file=authority.ca_file)
+    assert outcome.verdict is (Verdict.SUBMITTED if issuer == "named" else Verdict.NOT_SENT)
 
 
 @pytest.mark.parametrize(("host", "trusted"), [("api.example", True), ("elsewhere.example", False)])

@@ -16,6 +16,7 @@ from tests.entra.office import Office, identity, server_side
 from tests.entra.tenant import refusal
 from tests.entra.wire import Reply, Request, serving
 from tests.hanging_names import name_server
+from tests.inspection_roots import OMISSIONS, check_as_python_3_13, inspection_root
 from tests.tokens import CLIENT, OTHER_CLIENT, TENANT
 from tests.tunnel_proxy import surroundings, tunnel_proxy
 
@@ -191,6 +192,25 @@ def test_a_certificate_that_proves_nothing_gets_no_secret(
     assert "is not trusted" in message
     assert "certificate" in message
     assert stranger.requests == []
+
+
+@pytest.mark.fault(101, "Likewise for the sign-in.")
+@pytest.mark.parametrize("omission", OMISSIONS)
+def test_a_root_that_is_named_is_trusted_though_it_is_not_made_by_the_book(
+    entra: Office, sign_in_as: "SignInAs", tmp_path: Path, monkeypatch: pytest.MonkeyPatch, omission: str
+) -> None:
+    check_as_python_3_13(monkeypatch)
+    ca_file, tls = inspection_root(tmp_path, omission)
+    with serving(entra.tenant.answer, tls) as inspected:
+        entra.tenant.url = inspected.url
+        source = sign_in_as(
+            {"MY_SECRET": SECRET},
+            sign_in_url=inspected.url,
+            credential__type="client_secret",
+            credential__secret_env="MY_SECRET",
+            network__ca_file=str(ca_file),
+        )
+        assert source.sign_in().tenant == TENANT
 
 
 def test_the_systems_roots_do_not_come_in_beside_those_that_are_named(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from batch_offboard.errors import ExitCode
-from batch_offboard.jobs import Alarm, CallOutcome, Verdict
+from batch_offboard.jobs import SIGN_IN, Alarm, CallOutcome, Verdict
 
 FIRST_CALLS = 5
 UNCLEAR_IN_A_ROW = 3
@@ -102,7 +102,7 @@ class Brakes:
     def note(self, outcome: CallOutcome, now: float) -> Halt | None:
         """Count an outcome; a Halt if the run must stop. `now` in ticks."""
         if outcome.verdict is Verdict.NOT_SENT:
-            return self._alarm(outcome) or self._away(now, outcome.message)
+            return self._alarm(outcome) or self._away(now, outcome)
         self._away_since = None
         if outcome.verdict is Verdict.UNAUTHORIZED:
             return self._unauthorized(outcome)
@@ -134,12 +134,15 @@ class Brakes:
         reason = f"The API does not accept the token (401, {_said(outcome)}); renew it, then `resume`."
         return Halt(reason, ExitCode.SIGN_IN)
 
-    def _away(self, now: float, detail: str) -> Halt | None:
+    def _away(self, now: float, outcome: CallOutcome) -> Halt | None:
         since = self._away_since = now if self._away_since is None else self._away_since
         patience = PATIENCE_LATER if self._answered else PATIENCE_AT_FIRST
         if now - since < patience:
             return None
-        return Halt(f"The API cannot be reached ({detail}); when the network is back, `resume`.", ExitCode.UNFINISHED)
+        if outcome.code == SIGN_IN:
+            return Halt(f"{outcome.message} When there are tokens again, run `resume`.", ExitCode.SIGN_IN)
+        reason = f"The API cannot be reached ({outcome.message}); when the network is back, `resume`."
+        return Halt(reason, ExitCode.UNFINISHED)
 
     def _too_soon(self, outcome: CallOutcome) -> Halt | None:
         """The first calls show whether the sheet, the tenant and the permission fit together: all must be accepted."""

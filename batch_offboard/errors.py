@@ -90,3 +90,7 @@ class SignInError(BatchOffboardError):
     """No usable token, or a token that lacks the permission."""
 
     exit_code = ExitCode.SIGN_IN
+
+
+class TransientSignInError(SignInError):
+    """No answer to what was asked: the network, the service or a file is in trouble, and asking later may help."""

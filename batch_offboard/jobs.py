@@ -34,6 +34,9 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
 
 FINISHED = frozenset({JobState.SUBMITTED, JobState.FAILED, JobState.SKIPPED, JobState.CANCELLED})
 
+# The code of a call that was not made because there was no token for it.
+SIGN_IN = "SignIn"
+
 
 class IllegalMove(Exception):  # noqa: N818  # says what was tried, like KeyError says what was missing
     """A job was to be moved along no arrow of TRANSITIONS: a mistake of ours, never of the input."""

@@ -15,9 +15,9 @@ from typing import Any, Protocol, cast
 
 from batch_offboard.brakes import Brakes, Halt
 from batch_offboard.clock import Clock, Moment
-from batch_offboard.errors import BatchOffboardError, ExitCode, SignInError
+from batch_offboard.errors import BatchOffboardError, ExitCode, SignInError, TransientSignInError
 from batch_offboard.gate import Gate, Slot
-from batch_offboard.jobs import NEXT_STATE, CallOutcome, Job, JobState, Verdict
+from batch_offboard.jobs import NEXT_STATE, SIGN_IN, CallOutcome, Job, JobState, Verdict
 
 # After a connection that could not be made, everybody waits; each further failure doubles the wait.
 FIRST_PAUSE = 1.0  # seconds
@@ -244,9 +244,11 @@ class Pool:
                 return _STOPPED
             message = "The run was stopped while the call was under way; it may have been carried out."
             return CallOutcome(Verdict.IN_DOUBT, code="Interrupted", message=message)
+        except TransientSignInError as error:  # borne for as long as a network that is away
+            return CallOutcome(Verdict.NOT_SENT, code=SIGN_IN, message=str(error))
         except SignInError as error:
             self.drain(Halt(str(error), error.exit_code))
-            return CallOutcome(Verdict.NOT_SENT, code="SignIn", message=str(error))
+            return CallOutcome(Verdict.NOT_SENT, code=SIGN_IN, message=str(error))
         except Exception as error:  # noqa: BLE001  # how far the call got, only its slot can tell
             self._fail(error)
             verdict = Verdict.IN_DOUBT if slot.sent else Verdict.NOT_SENT
@@ -289,6 +291,8 @@ class Pool:
         try:
             with suppress(asyncio.CancelledError), self._given_up_by_stop():
                 await self._sender.renew_sign_in()
+        except TransientSignInError:
+            pass  # the next call finds no token, and waits for one
         except SignInError as error:
             self.drain(Halt(str(error), error.exit_code))
         finally:

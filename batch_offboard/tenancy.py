@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING
 
 from batch_offboard import logs
 from batch_offboard.clock import Clock, Moment
-from batch_offboard.errors import BatchOffboardError, BusyError, ConfigError, ExitCode, SignInError
+from batch_offboard.errors import (
+    BatchOffboardError,
+    BusyError,
+    ConfigError,
+    ExitCode,
+    SignInError,
+    TransientSignInError,
+)
 from batch_offboard.gate import Gate, Slot
 from batch_offboard.jobs import CallOutcome, Verdict
 from batch_offboard.journal.attempts import ReadEnd
@@ -229,21 +236,25 @@ class Reader:
         waits = _Waits(self._gate, self._tenancy, self._patience)
         while True:
             waits.begin()
-            read = await self._attempt(request, single=single)
+            try:
+                read = await self._attempt(request, single=single)
+                if read.kind is ReadKind.UNAUTHORIZED:
+                    await self._renew(read)
+            except TransientSignInError as error:
+                waits.failed(error)
+                continue
             match read.kind:
                 case ReadKind.PAGE | ReadKind.EMPTY:
                     return read
                 case ReadKind.FORBIDDEN | ReadKind.NOT_OFFERED:
                     self._tenancy.unreadable |= what
                     raise CannotReadError(_cannot(read, what, self._tenancy.target.token.claims.may_read))
-                case ReadKind.UNAUTHORIZED:
-                    await self._renew(read)
                 case ReadKind.THROTTLED:
                     waits.throttled(read)
                 case ReadKind.REFUSED:
                     raise ReadError(_failed(read))
                 case ReadKind.AGAIN:
-                    waits.failed(read)
+                    waits.failed(ReadError(_failed(read)), read.retry_after)
 
     async def _attempt(self, request: Request, *, single: bool) -> Read:
         """One call: slot, durable intent, bytes, rules, durable outcome."""
@@ -312,14 +323,15 @@ class _Waits:
         if wait > LONGEST_WAIT or self._gone >= self._patience.trouble + self._patience.asked:
             raise ReadError(f"The API asks to wait {wait:.0f} s before the tenant is read; try again later.")
 
-    def failed(self, read: Read) -> None:
-        """After a try that went wrong; ReadError if it was the last one."""
+    def failed(self, problem: BatchOffboardError, asked: float | None = None) -> None:
+        """After a try that went wrong, with how long the API asks to wait if it does; raises `problem` if it was the
+        last one."""
         left = self._patience.trouble - self._gone
         if left <= 0:
-            raise ReadError(_failed(read))
+            raise problem
         self._own = min(self._pause, left)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
-        self._gate.pause(max(self._own, read.retry_after or 0.0))
+        self._gate.pause(max(self._own, asked or 0.0))
 
     @property
     def _now(self) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from batch_offboard.brakes import Halt
 from batch_offboard.clock import local_time
 from batch_offboard.desk import Desk
-from batch_offboard.errors import BusyError, ExitCode, SignInError, UsageError
+from batch_offboard.errors import BusyError, ExitCode, SignInError, TransientSignInError, UsageError
 from batch_offboard.journal import settlements
 from batch_offboard.journal.reading import Batch, Counts, Owner, count, newest_tracked, skipped_jobs
 from batch_offboard.lookup import look_back
@@ -111,7 +111,7 @@ class _Rounds:
             try:
                 await _look(tenancy, self._batch)
             except (CannotReadError, ReadError, StrangeListError, SignInError, BusyError) as error:
-                if not isinstance(error, (ReadError, BusyError)) or self.made == 0:
+                if not isinstance(error, (ReadError, BusyError, TransientSignInError)) or self.made == 0:
                     self._halt = Halt(_sentence(error), error.exit_code)
                     return
                 self._talk.say(f"{error} The next round tries again.")

@@ -23,9 +23,10 @@ from batch_offboard.config import (
 )
 from batch_offboard.config.tree import ZERO_ID
 from batch_offboard.connection import Connection
+from batch_offboard.errors import TransientSignInError
 from batch_offboard.signin.claims import READ_PERMISSIONS, Claims, TokenKind, claims_of
 from batch_offboard.signin.ready import ReadyToken
-from batch_offboard.signin.refusals import Asked, TransientSignInError
+from batch_offboard.signin.refusals import Asked
 from batch_offboard.signin.renewal import Applicant, Expected, KeptToken
 from batch_offboard.signin.source import RehearsalToken, TokenSource
 

@@ -14,9 +14,8 @@ import msal
 import platformdirs
 
 from batch_offboard.clock import Clock, Moment, local_time
-from batch_offboard.errors import ConfigError, SignInError
+from batch_offboard.errors import ConfigError, SignInError, TransientSignInError
 from batch_offboard.safe_text import one_line
-from batch_offboard.signin.refusals import TransientSignInError
 from batch_offboard.signin.renewal import Grant
 from batch_offboard.signin.session import Answer, Line, SignInSession, answer_to, grant_in
 

@@ -24,8 +24,7 @@ from batch_offboard.config import (
     read_private_file,
     read_secret,
 )
-from batch_offboard.errors import ConfigError, SignInError
-from batch_offboard.signin.refusals import TransientSignInError
+from batch_offboard.errors import ConfigError, SignInError, TransientSignInError
 from batch_offboard.signin.renewal import Grant
 from batch_offboard.signin.session import Answer, Line, SignInSession, ask
 

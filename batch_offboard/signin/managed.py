@@ -11,9 +11,9 @@ import requests
 from msal.managed_identity import ManagedIdentityError
 
 from batch_offboard.connection import Connection
-from batch_offboard.errors import SignInError
+from batch_offboard.errors import SignInError, TransientSignInError
 from batch_offboard.safe_text import one_line
-from batch_offboard.signin.refusals import LONGEST_QUOTE, Asked, TransientSignInError, quoted
+from batch_offboard.signin.refusals import LONGEST_QUOTE, Asked, quoted
 from batch_offboard.signin.renewal import Grant
 from batch_offboard.signin.session import Answer, Line, SignInSession, ask
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from batch_offboard import logs
 from batch_offboard.clock import Clock, iso_utc, local_time
 from batch_offboard.config import Secret, SecretName, read_secret
-from batch_offboard.errors import ConfigError, SignInError
+from batch_offboard.errors import ConfigError, SignInError, TransientSignInError
 from batch_offboard.safe_text import one_line
 from batch_offboard.signin.claims import Claims, claims_of
-from batch_offboard.signin.refusals import TransientSignInError
 
 # RFC 6750, 2.1: what can stand behind "Bearer " in a header.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")

@@ -9,14 +9,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from batch_offboard.errors import SignInError
+from batch_offboard.errors import SignInError, TransientSignInError
 from batch_offboard.safe_text import one_line
 
 LONGEST_QUOTE = 300  # characters of the service's own words
-
-
-class TransientSignInError(SignInError):
-    """No answer to what was asked: the network, the service or a file is in trouble, and asking later may help."""
 
 
 @dataclass(frozen=True, slots=True)

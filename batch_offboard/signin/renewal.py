@@ -6,17 +6,16 @@ new one, and the service is then asked again now and then, not with every call.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from batch_offboard import logs
 from batch_offboard.background import in_background
 from batch_offboard.clock import Clock, Moment, local_time
 from batch_offboard.config import Secret
-from batch_offboard.errors import BatchOffboardError, SignInError
+from batch_offboard.errors import BatchOffboardError, SignInError, TransientSignInError
 from batch_offboard.safe_text import one_line
 from batch_offboard.signin.claims import Claims, claims_of, lifetime
-from batch_offboard.signin.refusals import TransientSignInError
 
 EARLIEST_RENEWAL = 300.0  # seconds before the end; of a short token, a quarter of its life
 LAST_CALL = 30.0  # seconds before the end from which on a call waits for the new token; of a short one, an eighth
@@ -112,9 +111,13 @@ class KeptToken:
         return held.token.reveal()
 
     async def renew(self) -> None:
+        """Another token, since the API refuses this one; until there is one, nobody is given the refused one again."""
         refused = self._held
         await asyncio.shield(self._renewing())
         if self._failure is not None:
+            if refused is not None and self._held is refused:
+                now = self._clock.now().ticks
+                self._held = replace(refused, renew_at=now, wait_at=now, end=now)
             raise _again(self._failure)
         if refused and self._held and refused.token.reveal() == self._held.token.reveal():
             raise SignInError(

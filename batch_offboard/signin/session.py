@@ -24,10 +24,10 @@ from yarl import URL
 
 from batch_offboard.config import Secret
 from batch_offboard.connection import Connection
-from batch_offboard.errors import BatchOffboardError, SignInError
+from batch_offboard.errors import BatchOffboardError, SignInError, TransientSignInError
 from batch_offboard.names import UnresolvedError, look_up
 from batch_offboard.safe_text import one_line
-from batch_offboard.signin.refusals import Asked, TransientSignInError, redirected, refusal, sent_elsewhere, unreadable
+from batch_offboard.signin.refusals import Asked, redirected, refusal, sent_elsewhere, unreadable
 from batch_offboard.signin.renewal import Grant
 from batch_offboard.transport import Way, tls_context, way_to
 

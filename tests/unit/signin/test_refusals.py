@@ -4,11 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.errors import SignInError
+from batch_offboard.errors import SignInError, TransientSignInError
 from batch_offboard.safe_text import one_line
 from batch_offboard.signin.refusals import (
     Asked,
-    TransientSignInError,
     quoted,
     redirected,
     refusal,

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from batch_offboard.clock import Moment
 from batch_offboard.config import Secret
-from batch_offboard.errors import ConfigError, SignInError
-from batch_offboard.signin.refusals import TransientSignInError
+from batch_offboard.errors import ConfigError, SignInError, TransientSignInError
 from batch_offboard.signin.renewal import Expected, Grant, KeptToken
 from tests.tokens import CLIENT, OTHER_CLIENT, OTHER_TENANT, TENANT, jwt
 
@@ -304,6 +303,22 @@ async def test_a_renewal_that_fails_is_told_at_once(source: KeptToken, counter: 
     counter.trouble = SignInError("No.")
     with pytest.raises(SignInError, match=r"^No\.$"):
         await source.renew()
+
+
+async def test_a_refused_token_is_not_used_again_while_the_service_is_away(
+    source: KeptToken, counter: Counter, clock: "HandClock"
+) -> None:
+    source.sign_in()
+    counter.trouble = TransientSignInError("Away.")
+    with pytest.raises(TransientSignInError):
+        await source.renew()
+    for _ in range(3):
+        with pytest.raises(TransientSignInError):
+            await source.token()
+        clock.pass_by(4)
+    counter.trouble = None
+    clock.pass_by(5)
+    assert await source.token() == f"token {counter.asked}"
 
 
 # -- whose token --

@@ -57,16 +57,24 @@ def cancel(
     _refuse_unknown(desk, batch, rows)
     with working_alone(desk, batch):
         desk.with_tenant_of(batch, lambda tenancy: _refresh(tenancy, batch), talk.say)
+    agreed = {
+        action.action_id: action.row
+        for action in settlements.own_open_actions(desk.journal, batch.key)
+        if not rows or action.row in rows
+    }
+    if not agreed:
+        raise UsageError(
+            f"Batch {batch.batch_id} has nothing to cancel{' in these rows' if rows else ''}: no action of its own "
+            f"is open; `batch-offboard show {batch.batch_id}` tells where it stands."
+        )
+    with refusals_recorded(desk, batch):
+        confirm(batch, len(agreed))  # a person may take hours, and meanwhile others may work
+    with working_alone(desk, batch):
         chosen = [
-            action for action in settlements.own_open_actions(desk.journal, batch.key) if not rows or action.row in rows
+            action
+            for action in settlements.own_open_actions(desk.journal, batch.key)
+            if action.action_id in agreed  # what was made meanwhile nobody was asked about
         ]
-        if not chosen:
-            raise UsageError(
-                f"Batch {batch.batch_id} has nothing to cancel{' in these rows' if rows else ''}: no action of its own "
-                f"is open; `batch-offboard show {batch.batch_id}` tells where it stands."
-            )
-        with refusals_recorded(desk, batch):
-            confirm(batch, len(chosen))
         _record(desk, Kind.STARTED, batch, {"who": desk.journal.who, "rows": len(chosen)})
         work = _Cancelling(batch, chosen, desk.options.comment or CANCEL_COMMENT, talk)
         halt = desk.with_tenant_of(batch, work.run, talk.say)
@@ -75,7 +83,7 @@ def cancel(
         written = write_reports(desk, batch, reports or usual_reports(desk, batch))
     taken_back = settlements.cancelled_rows(desk.journal, batch.key)
     open_rows = {action.row for action in chosen}
-    named = sorted(open_rows.union(rows))
+    named = sorted({*agreed.values(), *rows})
     refused = {row: work.words.get(row, "") if row in open_rows else NOT_OPEN for row in named if row not in taken_back}
     code = ExitCode.OK if not refused else halt.exit_code if halt else ExitCode.ROWS_FAILED
     return CancelView(batch, len(named), len(named) - len(refused), refused, halt, written, code)

@@ -363,3 +363,47 @@ async def test_somebody_who_follows_meanwhile_may_learn_of_a_cancellation_before
     assert (view.exit_code, view.cancelled, view.refused) == (ExitCode.OK, 8, {})
     assert {each.verdict for each in world.calls("cancel")} == {"cancelled"}
     assert world.outcomes(batch) == {Outcome.CANCELLED: 8}
+
+
+# -- while a person thinks --
+
+
+async def test_nobody_is_kept_from_work_while_a_person_is_asked(world: "World", desk_at: DeskAt) -> None:
+    async with world.tenant(6, pace=NEVER) as simulator:
+        batch = await submitted(world, simulator, 6)
+        desk, other = desk_at(simulator.url), desk_at(simulator.url)
+
+        def works_meanwhile(_batch: "Batch", _actions: int) -> None:
+            with run.working_alone(other, batch):
+                pass
+
+        view = await take_back(desk, batch, confirm=works_meanwhile)
+    assert (view.exit_code, view.cancelled) == (ExitCode.OK, 6)
+
+
+async def test_what_was_cancelled_while_a_person_was_asked_is_not_called_again(world: "World", desk_at: DeskAt) -> None:
+    async with world.tenant(6, pace=NEVER) as simulator:
+        batch = await submitted(world, simulator, 6)
+        desk, other = desk_at(simulator.url), desk_at(simulator.url)
+
+        def takes_some_back(_batch: "Batch", _actions: int) -> None:
+            cancelling.cancel(other, batch.batch_id, frozenset({2, 3}), [], other.talk, agree)
+
+        view = await take_back(desk, batch, confirm=takes_some_back)
+    assert (view.exit_code, view.asked, view.cancelled) == (ExitCode.OK, 6, 6)
+    assert sorted(cancelled(simulator)) == sorted(device(number) for number in range(6))
+
+
+async def test_an_action_that_was_made_while_a_person_was_asked_is_left_alone(world: "World", desk_at: DeskAt) -> None:
+    async with world.tenant(6, "400=BadRequest@6", pace=NEVER) as simulator:
+        batch = world.add(range(6))
+        await world.work(batch, simulator.url)
+        desk, other = desk_at(simulator.url), desk_at(simulator.url)
+
+        def sends_the_rest(_batch: "Batch", _actions: int) -> None:
+            run.retry(other, batch.batch_id, [], other.talk)
+
+        view = await take_back(desk, batch, confirm=sends_the_rest)
+        open_now = settlements.own_open_actions(world.journal, batch.key)
+    assert (view.exit_code, view.cancelled) == (ExitCode.OK, 5)
+    assert [action.row for action in open_now] == [7]

@@ -131,6 +131,17 @@ def test_everything_is_installed_by_hash_and_nothing_else_is_fetched(tasks: Modu
     ]
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/security.md"])
+def test_the_line_for_users_installs_as_the_tasks_do(tasks: ModuleType, page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    (line,) = re.findall(r"^ *python3 -m venv env && (.*)$", text, re.MULTILINE)
+    ours = tasks.install_commands(["env/bin/pip"], tasks.RUN_LOCK)
+    left_out = {"--quiet", "--disable-pip-version-check", "--editable"}
+    assert [command.split() for command in line.split(" && ")] == [
+        [word for word in command if word not in left_out] for command in ours
+    ]
+
+
 def test_no_command_chooses_an_index(tasks: ModuleType) -> None:
     commands = tasks.install_commands(["pip"], "x.lock") + tasks.lock_commands(["uv"], [])
     assert not [word for command in commands for word in command if "index" in word or "find-links" in word]

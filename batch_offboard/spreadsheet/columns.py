@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from batch_offboard.devices import is_guid, may_be_name, shown, trimmed
+from batch_offboard.devices import holds_id, is_guid, may_be_name, shown, trimmed
 from batch_offboard.errors import InputError
 from batch_offboard.rows import NotText
 from batch_offboard.spreadsheet.aliases import (
@@ -31,6 +31,7 @@ from batch_offboard.spreadsheet.head import (
     lines_above,
     name_option,
     sample,
+    shape,
 )
 
 MOST_COLUMNS: Final = 200
@@ -185,7 +186,28 @@ class _Search:
             lines.append("There is no column of device IDs; devices are looked up by name.")
         if name_index is not None:
             lines.append(f"Device names: column {self._list([name_index])}.")
+        elif id_index is not None:
+            lines += self._unused_names(id_index)
         return [*lines, *self._header_notes()]
+
+    def _unused_names(self, id_index: int) -> list[str]:
+        """Words about columns that look like names and are not used: a row's ID is then compared with nothing."""
+        indexes = [index for index in range(len(self.columns)) if index != id_index and self._looks_like_names(index)]
+        if not indexes:
+            return []
+        columns, are = ("Column", "is") if len(indexes) == 1 else ("Columns", "are")
+        note = (
+            f"{columns} {self._list(indexes)} may hold device names and {are} not used, so no ID is compared with its "
+            "device's name; if names stand there, add --name-column."
+        )
+        return [note]
+
+    def _looks_like_names(self, index: int) -> bool:
+        if self._keys[index] in HASH_HEADERS or _OTHER_NUMBERS.search(self._keys[index]):
+            return False
+        texts = [cell for cell in sample(self._body, index) if isinstance(cell, str)]
+        named = {text.casefold() for text in texts if _looks_like_name(text)}
+        return len(named) * 10 >= len(texts) * 8 > 0
 
     def _header_notes(self) -> list[str]:
         """What is no row of the plan although it holds something, unless its headers are known ones in row 1."""
@@ -218,6 +240,17 @@ class _Search:
         width = len(self.columns)
         names = [f"{column_letters(index)} '{shown(text)}'" for index, text in enumerate(_column_names(first, width))]
         return ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+
+
+# Headers of columns whose values look like computer names and are those of other things.
+_OTHER_NUMBERS = re.compile(
+    "serial|serie|asset|inventa|tag|number|nummer|numero|番号|ticket|change|version|build|model|機種|macadd|^mac$|^ip|user"
+)
+
+
+def _looks_like_name(text: str) -> bool:
+    """True for a text of letters and digits such as computers are called, which neither people nor places are."""
+    return may_be_name(text) and shape(text) is not None and any(map(str.isalpha, text)) and not holds_id(text)
 
 
 def _all_guids(cells: Sequence[str | NotText]) -> bool:

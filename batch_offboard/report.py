@@ -112,6 +112,7 @@ class ReportHead:
     planned_by: str = ""
     run_by: tuple[str, ...] = ()  # everybody who ran a part of it, such as ann@pc-7
     expected: float | None = None  # seconds that a run of the plan takes
+    refusals: tuple[str, ...] = ()  # why the guards refuse to run the plan
     table: str = ""  # the file that can be fed back, as it is typed
 
     @property

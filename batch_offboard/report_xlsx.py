@@ -462,6 +462,9 @@ def _planned_lines(sheet: _Sheet, head: ReportHead, summary: Summary) -> Iterato
         yield _POINTS, [_cell(sheet, recent_words(planned), _TEXT)]
     if head.expected is not None:
         yield _POINTS, [_cell(sheet, f"A run takes about {spoken_duration(head.expected)}.", _TEXT)]
+    if head.refusals:
+        yield _POINTS, [_cell(sheet, "`run` will refuse this plan:", _TEXT)]
+        yield from ((_POINTS, [_cell(sheet, why, _TEXT)]) for why in head.refusals)
     for name, counts in planned.tables.items():
         yield _POINTS, []
         yield 20, [_cell(sheet, name.lower(), _HEADER), _cell(sheet, "devices", _HEADER_OF_COUNT)]

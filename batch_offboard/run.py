@@ -272,7 +272,8 @@ def write_reports(desk: Desk, batch: Batch, paths: Sequence[Path]) -> list[Path]
     # A rehearsal's time runs ahead of ours.
     head = report_head(batch, max(desk.clock.now().wall, batch.ended_at or 0.0), last_anchor(desk.journal))
     if head.is_plan:
-        head = replace(head, expected=view_plan(desk, batch).expected)
+        view = view_plan(desk, batch)
+        head = replace(head, expected=view.expected, refusals=tuple(each.why for each in view.refusals))
     written: dict[Path, Path] = {}
     for path in sorted(paths, key=_is_page):  # a page names the files beside it, whatever names these found free
         if _is_page(path):

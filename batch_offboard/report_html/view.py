@@ -143,7 +143,9 @@ def _needs(number: int) -> str:
 def elsewhere(head: ReportHead) -> str:
     """Where all rows are for whoever cannot use the page's table."""
     if head.beside:
-        return f"All rows are also in {' and '.join(head.beside)}."
+        *others, last = head.beside
+        before = f"{', '.join(others)} and " if others else ""
+        return f"All rows are also in {before}{last}."
     return f"`batch-offboard report {head.batch_id} --format csv` writes all rows as a table."
 
 
@@ -171,6 +173,8 @@ def share_words(share: float) -> str:
 def _steps(head: ReportHead, summary: Summary) -> Iterator[Step]:
     """What to type next; failed rows can also be repaired in a workbook and fed back."""
     count = summary.outcomes
+    if head.refusals:
+        return
     pending, failed, in_doubt = count[Outcome.PENDING], count[Outcome.FAILED], count[Outcome.IN_DOUBT]
     open_actions = head.history.actions.open
     for step in next_steps(

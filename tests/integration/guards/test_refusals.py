@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 from functools import cache
 from pathlib import Path
@@ -162,6 +163,9 @@ def test_a_plan_names_every_guard_that_will_refuse_it_and_no_way_around_one(
     assert "--max-devices" not in text
     assert "batch-offboard run" not in text
     assert "next: Make a sheet that lists only the devices to be offboarded." in text
+    with office.desk(max_devices=max_devices) as desk:
+        (report,) = run.write_reports(desk, desk.batch(view.batch.batch_id), [office.folder / "plan.json"])
+    assert json.loads(report.read_text(encoding="utf-8"))["batch"]["refusals"] == [each.why for each in view.refusals]
     (office.folder / "STOP").unlink()
     with office.desk(max_devices=max_devices) as desk, pytest.raises(GuardError) as caught:
         run.run_batch(desk, view.batch.batch_id, (), office.ears.talk)

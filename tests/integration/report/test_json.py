@@ -35,6 +35,7 @@ def test_the_whole_report(tmp_path: Path, head: ReportHead, rows: list[ReportRow
             "ended_at": "2026-11-24T08:16:31Z",
             "run_by": ["ann@pc-7", "svc@srv-4"],
             "expected_seconds": None,
+            "refusals": [],
             "written_at": "2026-11-24T09:15:31Z",
             "tool_version": "0.1.0",
             "audit": None,

@@ -202,6 +202,18 @@ def test_a_plan_says_who_loses_protection_what_is_in_use_and_how_long_it_takes(
     assert [each[17:18] for each in read.rows] == [[1_795_504_531], [None], [], []]
 
 
+def test_a_plan_that_the_guards_refuse_says_why_and_names_no_command(
+    page: Page, head: ReportHead, row: ReportRow
+) -> None:
+    plan = replace(
+        head, state="planned", refusals=("It is too large.", "It is the whole inventory."), history=History()
+    )
+    text = page(plan, [replace(row, outcome=Outcome.PENDING)]).text
+
+    assert "run will refuse this plan: It is too large. It is the whole inventory." in text
+    assert "What to type next" not in text
+
+
 @pytest.mark.parametrize("state", ["running", "stopped", "finished"])
 def test_only_a_plan_speaks_of_what_is_going_to_be(page: Page, head: ReportHead, row: ReportRow, state: str) -> None:
     read = page(replace(head, state=state), [replace(row, outcome=Outcome.PENDING, facts=FACTS)])

@@ -193,8 +193,8 @@ class Planner:
             return Decision(Reason.ALREADY_OFFBOARDED, _accepted_earlier(known))
         if is_back is None and not self._offboard_again:
             detail = (
-                f"{_accepted_earlier(known)} Whether the device came back is not known; add --offboard-again to send "
-                "it again."
+                f"{_accepted_earlier(known)} Whether the device came back is not known; plan again when the tenant can "
+                "be asked, or add --offboard-again to send it again."
             )
             return Decision(Reason.OFFBOARDED_BEFORE, detail)
         return None

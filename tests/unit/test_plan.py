@@ -130,7 +130,7 @@ def test_a_device_that_was_accepted_earlier_needs_attention_where_the_tenant_can
     assert [row.reason for row in rows] == [Reason.OFFBOARDED_BEFORE, None]
     assert rows[0].detail == (
         "Accepted earlier in batch 20261101-0800-abcd, row 7, machine action action-1. Whether the device came back is "
-        "not known; add --offboard-again to send it again."
+        "not known; plan again when the tenant can be asked, or add --offboard-again to send it again."
     )
 
 

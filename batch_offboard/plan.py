@@ -46,7 +46,7 @@ class Reason(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Known:
     """What the journal knows of a device from another batch. Times are seconds since the epoch: `accepted_at` by our
-    clock, `ended_at`, when the action succeeded, by the server's; None if it is not known."""
+    clock, whatever it showed then, and `ended_at`, when the action succeeded, by the server's; None if not known."""
 
     reason: Reason  # ALREADY_OFFBOARDED or ALREADY_PENDING
     batch_id: str
@@ -188,7 +188,7 @@ class Planner:
         if known.reason is Reason.ALREADY_PENDING:
             detail = f"Not settled yet in batch {known.batch_id}, row {known.row}; resume that batch first."
             return Decision(Reason.ALREADY_PENDING, detail)
-        is_back = came_back(known, machine) if self._fleet else None
+        is_back = came_back(known, machine, self._fleet) if self._fleet else None
         if is_back is False:
             return Decision(Reason.ALREADY_OFFBOARDED, _accepted_earlier(known))
         if is_back is None and not self._offboard_again:
@@ -204,7 +204,7 @@ class Planner:
         known = self._known.get(device_id)
         seen = "" if machine is None or machine.last_seen is None else _day(machine.last_seen)
         if known is not None:
-            is_back = machine is not None and came_back(known, machine)
+            is_back = self._fleet is not None and came_back(known, machine, self._fleet)
             because = f"back since {seen} at the latest; sent again" if is_back else "sent again with --offboard-again"
             return f"{_sent_before(known)} (batch {known.batch_id}, row {known.row}), {because}."
         overdue = self._fleet.overdue_action(machine) if self._fleet and machine else None
@@ -253,17 +253,23 @@ def why_protected(protected: Protected, device_id: str, name: str, machine: Mach
     return Decision(Reason.PROTECTED, f"The protected list names this device ('{shown(rule)}').")
 
 
-def came_back(known: Known, machine: Machine | None) -> bool | None:
+def came_back(known: Known, machine: Machine | None, fleet: Fleet) -> bool | None:
     """Whether the tenant shows a device onboarded and seen after it was offboarded; None if it does not tell. `known`
-    says that it was accepted; `machine` is the tenant's record, None if it has none."""
+    says that it was accepted; `machine` is the tenant's record, None if it has none.
+
+    Only times of the server's clock prove that a device is back: ours may have been set by a year since.
+    """
     if machine is None or not is_onboarded(machine):
         return False
-    if machine.last_seen is None:
-        return False if machine.health.lower() == "inactive" else None
+    if machine.last_seen is None and machine.health.lower() == "inactive":
+        return False
     if known.ended_at is not None:
-        return machine.last_seen > known.ended_at
-    # An action may be open, and its device seen, for some days; later it has come to its end, or to nothing.
-    return None if known.accepted_at is None else machine.last_seen > known.accepted_at + LONG_OPEN
+        return None if machine.last_seen is None else machine.last_seen > known.ended_at
+    if fleet.open_action(machine.device_id) is not None:
+        return fleet.overdue_action(machine) is not None
+    # The list may be late, or unreadable, or not go back so far. What was sent just now is not asked about.
+    is_young = known.accepted_at is not None and 0 <= fleet.at - known.accepted_at <= LONG_OPEN
+    return False if is_young else None
 
 
 def judge_machine(machine: Machine, fleet: Fleet) -> Decision | None:

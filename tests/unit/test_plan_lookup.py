@@ -185,6 +185,7 @@ def test_what_the_journal_knows_is_said_even_of_a_device_that_the_tenant_does_no
 
 SEEN = {"lastSeen": "2026-11-24T08:00:00Z"}  # long since
 PENDING_EARLIER = {ONE: replace(EARLIER[ONE], ended_at=None)}
+PENDING_JUST_NOW = {ONE: replace(EARLIER[ONE], ended_at=None, accepted_at=NOW - DAY)}
 
 
 def test_a_device_that_was_seen_since_it_was_offboarded_is_sent_again_with_a_warning() -> None:
@@ -208,10 +209,8 @@ def test_a_device_that_was_seen_since_it_was_offboarded_is_sent_again_with_a_war
         pytest.param(EARLIER, SEEN | {"osPlatform": "Windows7"}, Reason.UNSUPPORTED_OS, id="back, and not supported"),
         pytest.param(EARLIER, {}, Reason.OFFBOARDED_BEFORE, id="the tenant does not say when it was seen"),
         pytest.param(EARLIER, {"healthStatus": "Inactive"}, Reason.ALREADY_OFFBOARDED, id="silent since whenever"),
-        pytest.param(PENDING_EARLIER, SEEN, None, id="its action's end is unknown, and seen weeks after it"),
-        pytest.param(
-            PENDING_EARLIER, {"lastSeen": "2026-11-10T08:00:00Z"}, Reason.ALREADY_OFFBOARDED, id="seen days after it"
-        ),
+        pytest.param(PENDING_EARLIER, SEEN, Reason.OFFBOARDED_BEFORE, id="its action's end is unknown"),
+        pytest.param(PENDING_JUST_NOW, SEEN, Reason.ALREADY_OFFBOARDED, id="sent just now, and not listed yet"),
     ],
 )
 def test_what_the_tenant_says_now_decides(
@@ -257,6 +256,22 @@ def test_a_device_that_is_onboarded_and_was_seen_after_its_action_ended_is_never
     known = {ONE: replace(EARLIER[ONE], accepted_at=ended - DAY, ended_at=ended)}
     reason, detail, _ = decided(fleet(seen), ONE, known=known)
     assert (reason, "back since" in detail) == (None, True)
+
+
+@given(
+    st.one_of(st.none(), st.floats(0, 2 * NOW)),
+    st.floats(0, 2 * NOW),
+    st.floats(0, 2 * NOW),
+    st.sampled_from([(), (action(),), (replace(action(), created=None),)]),
+)
+def test_no_calendar_of_ours_makes_a_device_one_that_came_back(
+    accepted: float | None, at: float, seen: float, actions: tuple[MachineAction, ...]
+) -> None:
+    """Ours may be set by years; without a time of the server's nothing is sent again."""
+    known = {ONE: replace(EARLIER[ONE], accepted_at=accepted, ended_at=None)}
+    tenant = Fleet([replace(machine(), last_seen=seen)], actions, at)
+    overdue = bool(actions) and actions[0].created is not None and seen > actions[0].created + 7 * DAY
+    assert (decided(tenant, ONE, known=known)[0] is None) == overdue
 
 
 # -- names --
@@ -476,7 +491,7 @@ def test_every_row_gets_one_decision_and_only_what_nothing_speaks_against_is_pla
         assert found is not None
         assert judge_machine(found, tenant) is None
         assert device in IDS or device == "d" * 39 + "e"
-        assert device not in known or came_back(known[device], found)
+        assert device not in known or came_back(known[device], found, tenant)
         of_it = [each for each in rows if each.device_id == device and each.reason is not Reason.INVALID_ID]
         names = [cells[each.row - 2][1] for each in of_it]
         assert row in [each.row for each in of_it]

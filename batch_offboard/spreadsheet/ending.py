@@ -49,8 +49,11 @@ class Ending:
     def _tell(self, totals: Sequence[SourceRow]) -> None:
         if self._wide:
             examples = ", ".join(map(str, self._wide[:_EXAMPLES])) + (", …" if len(self._wide) > _EXAMPLES else "")
-            ids = "1 device ID is" if len(self._wide) == 1 else f"{len(self._wide)} device IDs are"
-            self.notes.append(f"{ids} written in full-width characters and read as the same digits (row {examples}).")
+            one = len(self._wide) == 1
+            ids, rows = ("1 device ID is", "row") if one else (f"{len(self._wide)} device IDs are", "rows")
+            self.notes.append(
+                f"{ids} written in full-width characters and read as the same digits ({rows} {examples})."
+            )
         for row in totals:
             cells = ", ".join(f"'{shown(trimmed(cell), 30)}'" for cell in row.cells if trimmed(cell))
             self.notes.append(f"Ignored below the list: row {row.number} {cells}, a total.")

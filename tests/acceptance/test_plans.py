@@ -43,6 +43,17 @@ def test_a_plan_of_an_old_sheet_says_so(office: Office) -> None:
     assert (planned.code, planned.json["notes"][-1][:42]) == (0, "The sheet was last changed 45 days ago; is")
 
 
+def test_a_plan_names_every_line_that_it_does_not_take(office: Office) -> None:
+    lines = ["廃棄端末一覧,", "PC名,デバイスID", f"lt-1,{'c' * 39}d", "合計,1台"]
+    (office.folder / "list.csv").write_bytes("\r\n".join(lines).encode("iso2022_jp"))
+    planned = office.run("plan", "list.csv", "--id-column", "デバイスID", "--simulate", "--json")
+    assert (planned.code, planned.json["rows"]) == (0, 1), planned.err
+    assert planned.json["notes"][2:4] == [
+        "Ignored above the header in row 2: row 1 '廃棄端末一覧'.",
+        "Ignored below the list: row 4 '合計', '1台', a total.",
+    ]
+
+
 @pytest.mark.fault(121, "Another tenant is refused.")
 def test_a_plan_of_another_tenant_is_refused(office: Office, tenant: Tenant) -> None:
     devices = tenant.take(1)

@@ -118,7 +118,7 @@ def test_ids_in_full_width_are_read_as_the_same_digits_and_told(opened: Opened, 
     assert [judge_id(row.device_id) for row in taken] == [an_id(n) for n in (0, 7, 1, 2, 3, 4)]
     assert taken[0].cells[0] == wide[0]  # the report shows the cell as it was
     assert table.closing_notes == [
-        "5 device IDs are written in full-width characters and read as the same digits (row 2, 4, 5, …)."
+        "5 device IDs are written in full-width characters and read as the same digits (rows 2, 4, 5, …)."
     ]
 
 

@@ -98,6 +98,22 @@ def test_a_document_of_another_program_is_called_what_it_is(
     assert "is a Word document" in refusal(archive({"_rels/.rels": root, "word/document.xml": "<w:document/>"}))
 
 
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("leavers.csv", "is a ZIP archive, not a spreadsheet; unpack it and name the sheet in it."),
+        (
+            "Index/Document.iwa",
+            "is an Apple Numbers document, not a spreadsheet; export it from Numbers as Excel or CSV.",
+        ),
+    ],
+)
+def test_an_archive_without_a_workbook_is_named_with_what_to_do(
+    refusal: Refusal, archive: Archive, part: str, said: str
+) -> None:
+    assert refusal(archive({part: "x"}, name="leavers.zip")) == f"leavers.zip {said}"
+
+
 def test_hidden_rows_are_seen_in_a_package_that_is_written_anew(
     refusal: Refusal, archive: Archive, parts: dict[str, str], text_cell: Cell, an_id: AnId
 ) -> None:

@@ -18,7 +18,7 @@ from tests.messages import messages
 
 def test_nobody_is_told_at_night_to_resume_what_the_next_run_continues() -> None:
     advising = [each.text for each in messages() if re.search(r"`(batch-offboard )?resume", each.text)]
-    assert len(advising) > 5
+    assert advising
     assert [text for text in advising if "resume" in re.sub(r"\{[^{}]*\}", "", by_itself(text))] == []
 
 

@@ -74,13 +74,14 @@ def write_sheet(path: Path) -> None:
 def write_report(folder: Path) -> Path:
     """A rehearsal of that sheet, and its report as a page."""
     write_sheet(folder / "leavers.csv")
-    page = folder / "leavers.report.html"
-    command = [sys.executable, "-m", "batch_offboard", "run", str(folder / "leavers.csv"), "--simulate", "--quiet"]
-    command += ["--speed", "100", "--journal", str(folder / "journal.db"), "--comment", "Decommissioned, CHG0042"]
+    page = folder / "leavers-report.html"
+    command = [sys.executable, "-m", "batch_offboard", "run", "leavers.csv", "--simulate", "--quiet"]
+    command += ["--speed", "100", "--journal", "journal.db", "--comment", "Decommissioned, CHG0042"]
     command += [word for fault in FAULTS for word in ("--fault", fault)]
     for suffix in (".csv", ".xlsx", ".html"):
-        command += ["--report", str(page.with_suffix(suffix))]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603  # ours
+        command += ["--report", page.with_suffix(suffix).name]
+    # In that folder, so that no path of this machine is in the picture.
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder)  # noqa: S603  # ours
     if not page.is_file():
         raise PictureError(f"The rehearsal wrote no report: {done.stderr.strip()}")
     return page

@@ -20,7 +20,7 @@ from batch_offboard.connection import Connection
 from batch_offboard.errors import ConfigError
 from batch_offboard.gate import Slot
 from batch_offboard.protocol import Answer, Fault, NoAnswer, Request
-from batch_offboard.transport import Way, tls_context, way_to
+from batch_offboard.transport import Way, missing_root, tls_context, way_to
 
 CONNECT_TIMEOUT = 15.0  # seconds
 
@@ -62,14 +62,14 @@ class ApiClient:
         origin: URL,
         token: Callable[[], Awaitable[str]],
         way: Way,
-        seconds: float,
+        connection: Connection,
         resolver: Names,
     ) -> None:
         self._session = session
         self._origin = origin
         self._token = token
         self._way = way
-        self._seconds = seconds
+        self._connection = connection
         self._names = resolver
 
     async def send(self, request: Request, slot: Slot) -> Answer | NoAnswer:
@@ -91,12 +91,28 @@ class ApiClient:
                 allow_redirects=False,
                 proxy=self._way.proxy,
                 proxy_headers=self._way.passport,
-                timeout=_timeout(self._seconds * request.patience),
+                timeout=_timeout(self._connection.timeout * request.patience),
                 trace_request_ctx=slot,
             ) as response:
                 return await _answer(response, request.largest_answer)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return _no_answer(error, self._way.proxy, self._names, sent=slot.sent)
+            return self._no_answer(error, sent=slot.sent)
+
+    def _no_answer(self, error: BaseException, *, sent: bool) -> NoAnswer:
+        """Before the first byte the call has certainly not been made; after it, nobody knows."""
+        words, proxy = _words(error), self._way.proxy
+        if sent:
+            silent = isinstance(error, TimeoutError)
+            why = "no answer came in time" if silent else "the connection broke before an answer"
+            return NoAnswer(Fault.LOST, f"{why.capitalize()} ({words}); the call may have been carried out.")
+        if isinstance(error, TimeoutError) and self._names.pending:  # the call's deadline, a moment before the name's
+            words = names.silence(min(self._names.pending), self._names.seconds)
+        if proxy is not None and is_of_proxy(error, proxy):
+            words = f"the proxy {proxy.host}:{proxy.port} gives no connection: {words}"
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            words += missing_root(error.certificate_error, self._connection.ca_file)
+        untrusted = isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError))
+        return NoAnswer(Fault.NO_TRUST if untrusted else Fault.UNREACHABLE, words)
 
 
 @asynccontextmanager
@@ -124,7 +140,7 @@ async def api_client(
     )
     origin = URL(api_url).origin()
     async with session:
-        yield ApiClient(session, origin, token, way_to(origin, connection), connection.timeout, resolver)
+        yield ApiClient(session, origin, token, way_to(origin, connection), connection, resolver)
         # aiohttp closes TLS connections a turn of the loop later (docs.aiohttp.org, graceful shutdown).
         await asyncio.sleep(0)
 
@@ -173,21 +189,6 @@ async def _answer(response: aiohttp.ClientResponse, largest: int) -> Answer:
     for name, value in response.headers.items():
         headers[name.lower()] = (*headers.get(name.lower(), ()), value)
     return Answer(response.status, headers, bytes(body[:largest]), complete)
-
-
-def _no_answer(error: BaseException, proxy: URL | None, resolver: Names, *, sent: bool) -> NoAnswer:
-    """Before the first byte the call has certainly not been made; after it, nobody knows."""
-    words = _words(error)
-    if isinstance(error, TimeoutError) and resolver.pending:  # the call's deadline, a moment before the name's
-        words = names.silence(min(resolver.pending), resolver.seconds)
-    if sent:
-        why = "no answer came in time" if isinstance(error, TimeoutError) else "the connection broke before an answer"
-        return NoAnswer(Fault.LOST, f"{why.capitalize()} ({words}); the call may have been carried out.")
-    if proxy is not None and is_of_proxy(error, proxy):
-        words = f"the proxy {proxy.host}:{proxy.port} gives no connection: {words}"
-    if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
-        return NoAnswer(Fault.NO_TRUST, words)
-    return NoAnswer(Fault.UNREACHABLE, words)
 
 
 def is_of_proxy(error: BaseException, proxy: URL) -> bool:

@@ -290,6 +290,18 @@ class _Lines(logging.Formatter):
         raise NotImplementedError
 
 
+class _Stray(logging.Formatter):
+    """What libraries report on standard error, as asyncio does of an error that nobody has asked for."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        hide_environment(os.environ)
+        return visible(without_secrets(super().format(record)))
+
+
+if logging.lastResort is not None:
+    logging.lastResort.setFormatter(_Stray())
+
+
 class _Text(_Lines):
     """2026-11-24T08:15:31.250Z info    call ended  batch=20261124-0815-kqzt row=17 verdict=submitted"""
 

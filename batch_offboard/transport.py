@@ -17,6 +17,9 @@ from batch_offboard.addresses import Proxy, proxy_in
 from batch_offboard.connection import Connection
 from batch_offboard.errors import ConfigError
 
+# Of OpenSSL's verify(1): no issuer of a certificate, a self-signed one, or no issuer of the server's own is known.
+_ISSUER_UNKNOWN = frozenset({2, 18, 19, 20, 21})
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -64,6 +67,13 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
             ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def missing_root(error: BaseException, ca_file: Path | None) -> str:
+    """What to add to the words of a certificate's error: that `ca_file` was looked at, and has not what is wanted."""
+    if ca_file is None or getattr(error, "verify_code", None) not in _ISSUER_UNKNOWN:
+        return ""
+    return f"; network.ca_file {ca_file} does not hold its root"
 
 
 def _environment_proxy(origin: URL) -> Proxy | None:

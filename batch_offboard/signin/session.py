@@ -29,7 +29,7 @@ from batch_offboard.names import UnresolvedError, look_up
 from batch_offboard.safe_text import one_line
 from batch_offboard.signin.refusals import Asked, redirected, refusal, sent_elsewhere, unreadable
 from batch_offboard.signin.renewal import Grant
-from batch_offboard.transport import Way, tls_context, way_to
+from batch_offboard.transport import Way, missing_root, tls_context, way_to
 
 MAX_ANSWER = 256 * 1024  # bytes; Entra's are a few thousand
 PATIENCE = 30.0  # seconds for one answer
@@ -197,7 +197,7 @@ def answer_to(
     except BatchOffboardError:
         raise
     except requests.RequestException as error:
-        raise _network_trouble(error, line.asked) from None
+        raise _network_trouble(error, line) from None
     except Exception as error:  # noqa: BLE001  # msal raises what its parts raise, with answers in the text
         raise _odd_answer(error, line, hidden) from None
     if answer is not None and not isinstance(answer, dict):
@@ -241,8 +241,9 @@ def _odd_answer(error: Exception, line: Line, hidden: Iterable[str]) -> SignInEr
     return unreadable(line.status, detail, line.asked)
 
 
-def _network_trouble(error: requests.RequestException, asked: Asked) -> TransientSignInError:
-    said = _words(error)
+def _network_trouble(error: requests.RequestException, line: Line) -> TransientSignInError:
+    asked, cause = line.asked, _innermost(error)
+    said = _words(cause) + missing_root(cause, line.connection.ca_file)
     if isinstance(error, requests.exceptions.ProxyError):
         return TransientSignInError(
             f"The proxy on the way to {asked.host} opens no connection ({said}); check network.proxy, its user and "
@@ -258,13 +259,17 @@ def _network_trouble(error: requests.RequestException, asked: Asked) -> Transien
     return TransientSignInError(f"{asked.host} cannot be reached ({said}); {asked.remedy}.")
 
 
-def _words(error: BaseException) -> str:
-    """The innermost reason in one line; urllib3 wraps it several times over."""
+def _innermost(error: BaseException) -> BaseException:
+    """The reason; urllib3 wraps it several times over."""
     for _ in range(8):
         inner = (error.__cause__, getattr(error, "reason", None), getattr(error, "original_error", None), *error.args)
         deeper = next((each for each in inner if isinstance(each, BaseException)), None)
         if deeper is None:
             break
         error = deeper
+    return error
+
+
+def _words(error: BaseException) -> str:
     text = getattr(error, "verify_message", None) or getattr(error, "strerror", None) or str(error)
     return one_line(str(text))[:200] or type(error).__name__

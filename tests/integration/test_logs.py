@@ -415,3 +415,15 @@ def test_the_log_is_not_read_as_the_operators_code_page(opened: Opened) -> None:
     logs.info("event", name="Zoë 東京")
     assert "Zoë 東京".encode() in path.read_bytes()
     assert sys.getdefaultencoding() == "utf-8"
+
+
+def test_what_a_library_reports_on_standard_error_shows_no_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SOME_TOKEN", CANARY)
+    record = logging.LogRecord("asyncio", logging.ERROR, "", 0, "never retrieved: %s", (CANARY,), None)
+    record.exc_info = (RuntimeError, raised(f"with {CANARY}"), None)
+    assert logging.lastResort is not None
+    shown = logging.lastResort.format(record)
+    assert "never retrieved: ***" in shown
+    assert "RuntimeError: with ***" in shown

@@ -391,7 +391,7 @@ async def test_a_token_that_cannot_be_a_header_is_not_sent_and_not_shown(
         return f"{TOKEN}\r\nX-Injected: yes"
 
     async with serve(accept_all) as server, call.client(server.url) as good:
-        client = ApiClient(good._session, good._origin, token, good._way, good._seconds, good._names)
+        client = ApiClient(good._session, good._origin, token, good._way, good._connection, good._names)
         answer = await client.send(Request("POST", f"{server.url}/api/x", b"{}", {}), Slot(Moment(0, 0, "")))
     assert server.requests == []
     assert TOKEN not in repr(answer)

@@ -56,6 +56,8 @@ async def test_a_certificate_that_proves_nothing_ends_the_run_before_a_request(
         outcome = await call(server.url, ca_file=ca_file)
     assert (outcome.verdict, outcome.code, outcome.alarm) == (Verdict.NOT_SENT, "NoTrust", Alarm.NO_TRUST)
     assert "certificate" in outcome.message.lower()
+    is_missed = f"; network.ca_file {ca_file} does not hold its root" in outcome.message
+    assert is_missed == (fault in ("unknown authority", "self-signed"))
     assert server.requests == []
 
 

@@ -191,6 +191,7 @@ def test_a_certificate_that_proves_nothing_gets_no_secret(
         message = sentence(source)
     assert "is not trusted" in message
     assert "certificate" in message
+    assert (f"; network.ca_file {roots} does not hold its root" in message) == (fault == "unknown authority")
     assert stranger.requests == []
 
 

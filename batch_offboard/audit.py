@@ -28,6 +28,7 @@ class Kind(StrEnum):
     SETTLED = "settled"  # what an unclear call came to, by the tenant's list or by a person
     SKIPPED = "skipped"  # a row was taken out of a batch after it was planned
     RETRY = "retry"  # failed rows were made pending again
+    FORGOTTEN = "forgotten"  # a plan that was never run was deleted
 
 
 @dataclass(frozen=True, slots=True)

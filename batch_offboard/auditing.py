@@ -73,6 +73,16 @@ def chosen(desk: Desk, since: float | None, until: float | None, batch_id: str |
     return found if batch_id is None else (record for record in found if facts_of(record).get("batch") == batch_id)
 
 
+def batch_named(desk: Desk, name: str) -> str:
+    """The ID of the batch that a name means, also of a plan that is forgotten and of which only the record tells."""
+    try:
+        return desk.batch(name).batch_id
+    except UsageError:
+        if any(chosen(desk, None, None, name)):
+            return name
+        raise
+
+
 def time_of(record: Record) -> str:
     """ISO 8601 in UTC to the microsecond; empty if somebody has made it no time."""
     try:

@@ -11,16 +11,13 @@ from batch_offboard.clock import Moment, local_time
 from batch_offboard.errors import InputError
 from batch_offboard.fleet import Fleet
 from batch_offboard.journal.plans import NewBatch, tenant_of
-from batch_offboard.journal.reading import Batch, find_batch, known_devices
+from batch_offboard.journal.reading import PLAN_LIFE, Batch, find_batch, known_devices
 from batch_offboard.journal.store import Journal
 from batch_offboard.plan import PlannedRow, Planner
 from batch_offboard.protected import Protected
 from batch_offboard.rows import Source, Table
 from batch_offboard.safe_text import one_line, visible
 from batch_offboard.spreadsheet import HiddenRows, open_table
-
-# A plan is believed for this long; after that, or when its sheet has changed, it is made again.
-PLAN_LIFE = 24 * 3600.0  # seconds
 
 # Somebody's list of leavers from longer ago may not be tonight's; a clock may differ by a little.
 OLD_SHEET = 30 * 24 * 3600.0  # seconds

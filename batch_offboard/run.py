@@ -32,6 +32,7 @@ from batch_offboard.journal.reading import (
     cautions,
     count,
     examples,
+    find_batch,
     newest_unfinished,
     pending_devices,
     rows_between,
@@ -415,6 +416,7 @@ def _work(
     if target is not None:
         target.token.sign_in()  # before the lock: a person may take minutes
     with working_alone(desk, batch):
+        _refuse_forgotten(desk, batch)
         selection = choose()
         note_overrides(desk, batch)
         desk.journal.remember_reports(batch.key, [str(path) for path in reports])
@@ -426,6 +428,23 @@ def _work(
     left = open_count(desk.journal, batch.key)
     left_out = counts.of(JobState.PENDING) if selection is not None and halt is None else 0
     return RunView(batch, counts, skipped, halt, written, exit_code(counts, skipped, halt), left, left_out)
+
+
+def _refuse_forgotten(desk: Desk, batch: Batch) -> None:
+    """A plan may be forgotten while its number is being typed."""
+    if find_batch(desk.journal, batch.batch_id) is None:
+        raise UsageError(f"Batch {batch.batch_id} was forgotten meanwhile; nothing was sent. Plan its sheet again.")
+
+
+def forget(desk: Desk, name: str) -> Batch:
+    """Delete a plan that was never run; UsageError if it was begun: what may have been sent is never forgotten."""
+    batch = desk.batch(name)
+    with working_alone(desk, batch):
+        if not desk.journal.forget_plan(batch.key, batch.batch_id, desk.clock.now().wall):
+            raise UsageError(
+                f"Batch {batch.batch_id} was begun, so it is kept: only plans that were never run can be forgotten."
+            )
+    return batch
 
 
 def working_alone(desk: Desk, batch: Batch) -> AbstractContextManager[None]:

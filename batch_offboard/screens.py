@@ -200,16 +200,22 @@ def batch_text(batch: Batch, counts: Counts, skipped: Mapping[Reason, int], open
     return "\n".join(lines).rstrip()
 
 
-def list_text(batches: Sequence[tuple[Batch, Counts]], width: int | None = None) -> str:
-    """The batches as a table; as two lines each where a terminal of this width (columns) has no room for it."""
+def list_text(batches: Sequence[tuple[Batch, Counts]], width: int | None = None, *, chosen: bool = False) -> str:
+    """The batches as a table, all or those that were `chosen`; as two lines each where a terminal of this width
+    (columns) has no room for it."""
     if not batches:
-        return "No batches yet; begin with `batch-offboard plan FILE`."
+        return "No such batch." if chosen else "No batches yet; begin with `batch-offboard plan FILE`."
     table = _batch_table(batches)
     if width is None or max(map(display_width, table.split("\n"))) <= width:
         return table
     return "\n".join(
         f"{_briefly(batch)}\n    {shown(batch.source_name)}, {_counted(counts)}" for batch, counts in batches
     )
+
+
+def put_away_text(number: int) -> str:
+    plans = "1 plan that was never run is" if number == 1 else f"{number} plans that were never run are"
+    return f"{plans} not shown: older than a day, or planned again. `batch-offboard list --state planned` shows all."
 
 
 def _batch_table(batches: Sequence[tuple[Batch, Counts]]) -> str:

@@ -96,7 +96,7 @@ def export(
     chosen = options_of(where, batch=batch)
     written = form or (ExportFormat.CSV if output and output.suffix.lower() == ".csv" else ExportFormat.JSONL)
     with Desk(chosen) as desk:
-        found = auditing.chosen(desk, start, end, desk.batch(batch).batch_id if batch else None)
+        found = auditing.chosen(desk, start, end, auditing.batch_named(desk, batch) if batch else None)
         if output is None:
             auditing.write_export(sys.stdout, written, found)
             return ExitCode.OK

@@ -171,18 +171,53 @@ def report(
     return ExitCode.OK
 
 
-@app.command(name="list", epilog="Example: batch-offboard list --json")
+@app.command(name="list", epilog="Example: batch-offboard list --state stopped --limit 10")
 @grouped
-def list_(where: given.Where, output: given.Output) -> int:
-    """List the batches, the newest first."""
+def list_(
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="The newest N only.")] = None,
+    state: Annotated[
+        list[given.BatchState] | None,
+        typer.Option("--state", metavar="STATE", help=f"Only these: {', '.join(given.BatchState)}; repeatable."),
+    ] = None,
+    tenant: Annotated[
+        str, typer.Option("--tenant", metavar="TEXT", help="Only tenants and applications whose ID has this part.")
+    ] = "",
+    *,
+    where: given.Where,
+    output: given.Output,
+) -> int:
+    """List the batches, the newest first, without plans that were never run and are out of date."""
     from batch_offboard import screens, screens_json
     from batch_offboard.desk import Desk
-    from batch_offboard.journal.reading import count, list_batches
+    from batch_offboard.journal.reading import Wanted, count, count_put_away, list_batches
     from batch_offboard.terminal import width_of
 
+    states = tuple(each.value for each in state or ())
+    wanted = Wanted(states, tenant.strip().lower(), limit)
     with Desk(options_of(where), create=True) as desk:
-        batches = [(batch, count(desk.journal, batch.key)) for batch in list_batches(desk.journal)]
-    screens.show(screens_json.list_json(batches) if output.json else screens.list_text(batches, width_of(sys.stdout)))
+        now = None if given.BatchState.PLANNED in states else desk.clock.now().wall
+        batches = [(batch, count(desk.journal, batch.key)) for batch in list_batches(desk.journal, wanted, now)]
+        hidden = count_put_away(desk.journal, wanted, now) if now is not None else 0
+    table = screens.list_text(batches, width_of(sys.stdout), chosen=bool(hidden) or wanted != Wanted())
+    screens.show(screens_json.list_json(batches) if output.json else table)
+    if hidden and not output.json:
+        screens.voice(quiet=output.quiet)(screens.put_away_text(hidden))
+    return ExitCode.OK
+
+
+@app.command(epilog="Example: batch-offboard forget 20261124-0815-kqzt")
+@grouped
+def forget(batch: given.BatchName, *, where: given.Where, output: given.Output) -> int:
+    """Delete a plan that was never run; what was begun is never forgotten."""
+    from batch_offboard import run, screens, screens_json
+    from batch_offboard.desk import Desk
+
+    with Desk(options_of(where, batch=batch)) as desk:
+        forgotten = run.forget(desk, batch)
+    if output.json:
+        screens.show(screens_json.dump({"batch": forgotten.batch_id, "forgotten": True}))
+    else:
+        screens.voice(quiet=output.quiet)(f"Plan {forgotten.batch_id} is forgotten; its sheet is untouched.")
     return ExitCode.OK
 
 

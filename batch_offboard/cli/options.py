@@ -21,6 +21,15 @@ class ReportOutcome(StrEnum):
     CANCELLED = "cancelled"
 
 
+class BatchState(StrEnum):
+    """The states that `list --state` takes."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+
+
 def _positive(value: float) -> float:
     if not 1 <= value <= 10_000:
         raise typer.BadParameter("must be from 1 to 10000.")

@@ -13,6 +13,8 @@ from batch_offboard.journal.schema import batches, jobs, rows, scopes, tenants
 from batch_offboard.plan import Amendment, PlannedRow
 from batch_offboard.rows import Source
 
+PLANS_KEPT = 30 * 86_400.0  # seconds after which a plan that was never run is forgotten
+
 
 @dataclass(frozen=True, slots=True)
 class NewBatch:
@@ -58,6 +60,14 @@ def forget_broken_plans(connection: Connection, now: float) -> None:
     broken = select(batches.c.id).where(batches.c.state == "planning", batches.c.planned_at < now - 86_400)
     for batch in connection.execute(broken).scalars().all():
         forget(connection, batch)
+
+
+def old_plans(connection: Connection, now: float) -> list[tuple[int, str]]:
+    """Key and ID of every plan that was never run and is so old that nobody will; `now` in seconds since the epoch."""
+    statement = select(batches.c.id, batches.c.name).where(
+        batches.c.state == "planned", batches.c.planned_at < now - PLANS_KEPT
+    )
+    return [(key, name) for key, name in connection.execute(statement)]
 
 
 def forget(connection: Connection, batch: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, func, not_, or_, select
 
 from batch_offboard.clock import Moment, iso_utc
 from batch_offboard.facts import Caution, CautionCount, DeviceFacts, count_cautions
@@ -19,6 +19,9 @@ from batch_offboard.protocol import FINAL_STATUSES, UNSUCCESSFUL, ApiName, comme
 
 # More 429 answers than this within a day change nothing any more: the pace is at its lowest long before.
 THROTTLES_READ = 50
+
+# A plan is believed for this long; after that, or when its sheet has changed, it is made again.
+PLAN_LIFE = 24 * 3600.0  # seconds
 
 # Calls are numbered as they begin and count from their end: so many may have overtaken one another.
 CALLS_IN_FLIGHT = 64
@@ -118,10 +121,52 @@ _HAS_OPEN_ACTION = and_(
 )
 
 
-def list_batches(journal: Journal) -> list[Batch]:
-    """All batches, the newest first."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which batches to list: of these states, of tenants whose name has this part, so many at most."""
+
+    states: tuple[str, ...] = ()
+    tenant: str = ""
+    limit: int | None = None
+
+    def clause(self) -> ColumnElement[bool]:
+        named = scopes.c.name.contains(self.tenant, autoescape=True)
+        return and_(named, batches.c.state.in_(self.states)) if self.states else named
+
+
+def list_batches(journal: Journal, wanted: Wanted = Wanted(), now: float | None = None) -> list[Batch]:
+    """The batches that are wanted, the newest first; all by default. With `now` (seconds since the epoch), plans that
+    are put away by then are left out."""
+    statement = _BATCH.where(wanted.clause()).order_by(batches.c.id.desc()).limit(wanted.limit)
+    if now is not None:
+        statement = statement.where(not_(_put_away(now)))
     with journal.reading() as connection:
-        return [_batch(line) for line in connection.execute(_BATCH.order_by(batches.c.id.desc()))]
+        return [_batch(line) for line in connection.execute(statement)]
+
+
+def count_put_away(journal: Journal, wanted: Wanted, now: float) -> int:
+    """How many plans of those that are wanted are put away."""
+    statement = select(func.count()).select_from(batches).join(scopes, scopes.c.id == batches.c.scope)
+    with journal.reading() as connection:
+        return int(connection.execute(statement.where(wanted.clause(), _put_away(now))).scalar_one())
+
+
+def _put_away(now: float) -> ColumnElement[bool]:
+    """Plans that were never run, and that are older than a plan lives or followed by another batch of the same sheet.
+    Each rehearsal is a tenant of its own, so theirs are compared whatever the tenant."""
+    newer = batches.alias("newer")
+    followed = (
+        select(newer.c.id)
+        .where(
+            newer.c.id > batches.c.id,
+            newer.c.state != "planning",
+            newer.c.source_sha256 == batches.c.source_sha256,
+            newer.c.simulated == batches.c.simulated,
+            or_(newer.c.scope == batches.c.scope, batches.c.simulated),
+        )
+        .exists()
+    )
+    return and_(batches.c.state == "planned", or_(batches.c.planned_at < now - PLAN_LIFE, followed))
 
 
 def find_batch(journal: Journal, name: str) -> Batch | None:

@@ -29,6 +29,7 @@ from batch_offboard.journal.plans import (
     forget_broken_plans,
     inserted_key,
     make_jobs,
+    old_plans,
     row_values,
     scope_key,
     tenant_key,
@@ -107,6 +108,8 @@ class Journal:
         """
         with self.writing() as connection:
             forget_broken_plans(connection, new.planned_at)
+            for key, name in old_plans(connection, new.planned_at):
+                self._forget(connection, key, name, new.planned_at)
             scope = scope_key(connection, new.scope)
             batch = inserted_key(connection.execute(insert(batches), batch_values(new, scope)))
         lines = (row_values(batch, row) for row in planned)
@@ -125,6 +128,20 @@ class Journal:
                 forget(connection, batch)
             raise
         return batch
+
+    def forget_plan(self, batch: int, name: str, at: float) -> bool:
+        """Delete a plan that was never run, on the record; false, and nothing changed, if it was begun. The caller
+        holds its lock."""
+        with self.writing() as connection:
+            plan = select(batches.c.id).where(batches.c.id == batch, batches.c.state == "planned")
+            if connection.execute(plan).first() is None:
+                return False
+            self._forget(connection, batch, name, at)
+            return True
+
+    def _forget(self, connection: Connection, batch: int, name: str, at: float) -> None:
+        forget(connection, batch)
+        trail.append(connection, [Event(Kind.FORGOTTEN, at, {"batch": name, "who": self.who})])
 
     def prepare(self, batch: int, scope: int, now: Moment, command: str = "run", selection: str = "") -> None:
         """Make a batch ready to be worked: settle what an earlier process left, and what other batches did. `command`

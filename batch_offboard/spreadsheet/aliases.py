@@ -112,13 +112,14 @@ NAME_HEADERS: Final = _keys(
     dutch="Apparaatnaam | Naam van apparaat | Computernaam | Naam van computer | Hostnaam | PC-naam | Machinenaam",
 )
 
+# Words for a computer itself: below may also stand what kind it is, so that a header of NAME_HEADERS comes first.
 WEAK_NAME_HEADERS: Final = _keys(
-    english="name | device | PC | machine | workstation | endpoint",
-    japanese="デバイス | 端末 | コンピューター | パソコン | ホスト",
+    english="name | device",
+    japanese="デバイス | コンピューター | ホスト",
     german="Gerät | Geraet | Rechner",
-    french="appareil | ordinateur | machine | hôte",
-    spanish="dispositivo | equipo | ordenador | computadora | máquina",
-    portuguese="computador | equipamento",
+    french="appareil | ordinateur | hôte",
+    spanish="dispositivo | ordenador | computadora",
+    portuguese="computador",
 )
 
 # The first words of a row that sums up a list, alone or before a number.

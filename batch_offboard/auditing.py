@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from batch_offboard.audit import Anchor, Finding, Kind, Record
 from batch_offboard.audit import verify as follow
+from batch_offboard.clock import exact_utc
 from batch_offboard.desk import Desk
 from batch_offboard.errors import ExitCode, ReportError, UsageError
 from batch_offboard.journal.audited import calls_made, records
@@ -21,8 +21,6 @@ from batch_offboard.safe_text import one_line, safe_cell
 EXPORT_COLUMNS = (
     "number", "time", "kind", "batch", "row", "device_id", "attempt", "who", "at", "content", "previous", "hash",
 )  # fmt: skip
-
-_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ def batch_named(desk: Desk, name: str) -> str:
 def time_of(record: Record) -> str:
     """ISO 8601 in UTC to the microsecond; empty if somebody has made it no time."""
     try:
-        return (_EPOCH + timedelta(microseconds=record.at)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return exact_utc(record.at)
     except (OverflowError, TypeError):
         return ""
 

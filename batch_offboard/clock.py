@@ -13,11 +13,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from math import floor
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 UNKNOWN = "unknown-"  # begins the name of a boot that the system does not tell
 
@@ -87,6 +89,18 @@ class LoopClock:
 def iso_utc(wall: float) -> str:
     """ISO 8601 in UTC to the second: 2026-11-24T08:15:31Z."""
     return _whole_second(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def exact_utc(microseconds: int, places: str = "microseconds") -> str:
+    """ISO 8601 in UTC where a second is long: 2026-11-24T08:15:31.250000Z, or with `milliseconds`. OverflowError where
+    there is no such time."""
+    at = _EPOCH + timedelta(microseconds=microseconds)
+    return at.isoformat(timespec=places).replace("+00:00", "Z")
+
+
+def stamp(wall: float) -> str:
+    """A time in a name, such as a batch's: 20261124-0815, in UTC, so that names sort by time everywhere."""
+    return _whole_second(wall, UTC).strftime("%Y%m%d-%H%M")
 
 
 def readable_utc(wall: float) -> str:

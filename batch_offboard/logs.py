@@ -14,12 +14,12 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, Protocol
 
+from batch_offboard.clock import exact_utc
 from batch_offboard.config.secret import hide_environment, without_secrets
 from batch_offboard.jobs import CallOutcome, Job, Verdict
 from batch_offboard.protocol import ApiName
@@ -278,12 +278,10 @@ class _Lines(logging.Formatter):
         if rendered is None:
             facts = {name: _plain(value) for name, value in getattr(record, "facts", {}).items()}
             kept = {name: value for name, value in facts.items() if value not in (None, "", [], {})}
-            at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+            at = exact_utc(round(record.created * 1e6), "milliseconds")
             error = record.exc_info[1] if record.exc_info else None
             told = _traced(error) if error else ""
-            record.rendered = rendered = self.line(
-                at.replace("+00:00", "Z"), record.levelname.lower(), record.getMessage(), kept, told
-            )
+            record.rendered = rendered = self.line(at, record.levelname.lower(), record.getMessage(), kept, told)
         return rendered
 
     def line(self, at: str, level: str, event: str, facts: Mapping[str, Any], told: str) -> str:

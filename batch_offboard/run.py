@@ -6,12 +6,12 @@ Nothing here prints or asks; what people see and answer comes in from the comman
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from batch_offboard import logs
 from batch_offboard.brakes import Halt
 from batch_offboard.clearing import cleared_to_go_on, cleared_to_send, note_overrides, refusals
+from batch_offboard.clock import stamp
 from batch_offboard.desk import Desk, lock_folder
 from batch_offboard.devices import shown
 from batch_offboard.errors import BusyError, ExitCode, UsageError
@@ -109,8 +109,7 @@ def plan(desk: Desk, sheet: Path, reading: Reading, replaced: Batch | None = Non
     """Read and check a sheet, look its devices up, and save it as a batch; nothing is sent. `replaced` is the plan that
     is made again."""
     now = desk.clock.now()
-    stamp = datetime.fromtimestamp(now.wall, UTC).strftime("%Y%m%d-%H%M")
-    batch_id = new_batch_id(stamp, simulated=desk.options.simulate)
+    batch_id = new_batch_id(stamp(now.wall), simulated=desk.options.simulate)
     purpose = _purpose(desk, batch_id, replaced)
     protected = desk.protected()
     table = read_sheet(desk.options.cwd / sheet, reading)

@@ -13,10 +13,12 @@ from batch_offboard.clock import (
     LoopClock,
     Moment,
     SystemClock,
+    exact_utc,
     iso_utc,
     local_time,
     readable_utc,
     seconds_since,
+    stamp,
     time_of_day,
     wall_of,
 )
@@ -104,3 +106,10 @@ def test_a_time_for_people_names_its_moment_in_every_zone_and_can_be_typed_again
 )
 def test_a_time_of_another_day_has_its_date(wall: float, text: str) -> None:
     assert time_of_day(wall, AT) == text
+
+
+def test_records_and_names_have_utc_as_well() -> None:
+    assert exact_utc(1_795_508_131_250_001) == "2026-11-24T08:15:31.250001Z"
+    assert exact_utc(1_795_508_131_000_000) == "2026-11-24T08:15:31.000000Z"
+    assert exact_utc(1_795_508_131_250_001, "milliseconds") == "2026-11-24T08:15:31.250Z"
+    assert stamp(AT) == "20261124-0815"

@@ -1,17 +1,17 @@
 """Takes a batch's own machine actions back, as long as they are not final: through the quota, journalled like calls."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from batch_offboard import logs
 from batch_offboard.audit import Kind
-from batch_offboard.brakes import Brakes, Halt
+from batch_offboard.brakes import CancelBrakes, Halt
 from batch_offboard.clearing import refusals_recorded
 from batch_offboard.clock import Moment
 from batch_offboard.desk import Desk
-from batch_offboard.errors import BusyError, ExitCode, SignInError, UsageError
+from batch_offboard.errors import BatchOffboardError, BusyError, ExitCode, SignInError, UsageError
 from batch_offboard.gate import Gate, Slot
 from batch_offboard.jobs import CallOutcome, Job, Verdict
 from batch_offboard.journal import settlements
@@ -26,12 +26,14 @@ from batch_offboard.signals import ending_signals
 from batch_offboard.tenancy import HURRIED, CannotReadError, ReadError, StrangeListError, Tenancy
 
 CANCEL_COMMENT = "Offboarding taken back"
+WHY_HELD = "Its machine actions were cancelled, and what was not sent by then waits for a person."
 NOT_OPEN = "no machine action of this batch is open for it"  # of a row that was named
 
 
 @dataclass(frozen=True, slots=True)
 class CancelView:
-    """What a cancellation came to. `refused` are rows whose action was not cancelled, with the API's words."""
+    """What a cancellation came to. `refused` are rows whose action was not cancelled, with the API's words;
+    `still_open` is how many of the batch's own actions are not final."""
 
     batch: Batch
     asked: int
@@ -40,6 +42,7 @@ class CancelView:
     halt: Halt | None
     reports: Sequence[Path]
     exit_code: ExitCode
+    still_open: int = 0
 
 
 def cancel(
@@ -75,10 +78,12 @@ def cancel(
             for action in settlements.own_open_actions(desk.journal, batch.key)
             if action.action_id in agreed  # what was made meanwhile nobody was asked about
         ]
-        _record(desk, Kind.STARTED, batch, {"who": desk.journal.who, "rows": len(chosen)})
+        if not rows:
+            desk.journal.hold(batch.key, WHY_HELD)
         work = _Cancelling(batch, chosen, desk.options.comment or CANCEL_COMMENT, talk)
-        halt = desk.with_tenant_of(batch, work.run, talk.say)
-        _record(desk, Kind.ENDED, batch, {"reason": halt.reason if halt else ""})
+        with _recorded(desk, batch, len(chosen)) as ends:
+            halt = desk.with_tenant_of(batch, work.run, talk.say)
+            ends(halt.reason if halt else "")
         batch = desk.batch(batch.batch_id)
         written = write_reports(desk, batch, reports or usual_reports(desk, batch))
     taken_back = settlements.cancelled_rows(desk.journal, batch.key)
@@ -86,7 +91,8 @@ def cancel(
     named = sorted({*agreed.values(), *rows})
     refused = {row: work.words.get(row, "") if row in open_rows else NOT_OPEN for row in named if row not in taken_back}
     code = ExitCode.OK if not refused else halt.exit_code if halt else ExitCode.ROWS_FAILED
-    return CancelView(batch, len(named), len(named) - len(refused), refused, halt, written, code)
+    still_open = len(settlements.own_open_actions(desk.journal, batch.key))
+    return CancelView(batch, len(named), len(named) - len(refused), refused, halt, written, code, still_open)
 
 
 def _refuse_unknown(desk: Desk, batch: Batch, rows: Collection[int]) -> None:
@@ -97,6 +103,24 @@ def _refuse_unknown(desk: Desk, batch: Batch, rows: Collection[int]) -> None:
             f"Batch {batch.batch_id} has no row {', '.join(unknown)} (--row); nothing was cancelled. The report shows "
             "the rows of the batch."
         )
+
+
+@contextmanager
+def _recorded(desk: Desk, batch: Batch, actions: int) -> Iterator[Callable[[str], None]]:
+    """The block is recorded with its beginning and its end, whatever ends it; it tells the reason."""
+    reason = ["The program met an unforeseen error."]
+
+    def ends(because: str) -> None:
+        reason[0] = because
+
+    _record(desk, Kind.STARTED, batch, {"who": desk.journal.who, "rows": actions})
+    try:
+        yield ends
+    except BatchOffboardError as error:
+        ends(str(error))
+        raise
+    finally:
+        _record(desk, Kind.ENDED, batch, {"reason": reason[0]})
 
 
 def _record(desk: Desk, kind: Kind, batch: Batch, content: Mapping[str, object]) -> None:
@@ -129,11 +153,11 @@ class _Cancelling:
         self._tenancy = tenancy
         target, clock = tenancy.target, tenancy.clock
         journal, now = tenancy.journal, clock.now()
-        journal.rescue(self._batch.scope_key, now)
+        await tenancy.writer.run(journal.rescue, self._batch.scope_key, now)
         history = call_history(journal, self._batch.scope, ApiName.CANCEL, target.limits.hour.calls, now)
         gate = Gate(target.limits, clock, history)
         watcher = logs.LoggedCalls(ApiName.CANCEL, self._batch.batch_id, self)
-        pool = Pool(self, gate, self, Brakes(100.0), watcher, clock, target.workers)
+        pool = Pool(self, gate, self, CancelBrakes(), watcher, clock, target.workers)
         with ending_signals(
             lambda name: pool.drain(_received(name)),
             lambda name: pool.stop(_received(name)),

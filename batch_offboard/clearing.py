@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from batch_offboard import logs
 from batch_offboard.audit import Kind
-from batch_offboard.brakes import Halt
+from batch_offboard.brakes import CONTINUE, FIRST_CALLS, Halt
 from batch_offboard.desk import Desk
 from batch_offboard.errors import ExitCode, GuardError
 from batch_offboard.guards import Clearance, Refusal, Situation, clear, cleared_before, refusal_text
@@ -43,7 +43,13 @@ def cleared_to_go_on(desk: Desk, batch: Batch) -> Clearance:
     """That of a batch that was cleared when it began. GuardError where a stop file stands."""
     with refusals_recorded(desk, batch):
         _refuse_if_stopped(desk)
-        return cleared_before(batch.batch_id, desk.protected())
+        clearance = cleared_before(batch.batch_id, desk.protected())
+    overrides = _overrides(desk, batch)
+    if overrides:
+        content = {"batch": batch.batch_id, "who": desk.journal.who, "overrides": overrides}
+        desk.journal.record(Kind.CLEARED, desk.clock.now().wall, content)
+        logs.info("guards overridden", **content)
+    return clearance
 
 
 @contextmanager
@@ -134,4 +140,7 @@ def _overrides(desk: Desk, batch: Batch) -> list[str]:
     if options.max_devices is not None and guards is not None:
         limits = f"guards.max_devices {guards.max_devices} and guards.max_devices_per_day {guards.per_day}"
         said[f"--max-devices {options.max_devices}: instead of {limits}"] = True
+    if desk.continues_after_failures:
+        name = CONTINUE if options.continue_after_failures else "guards.continue_after_failures"
+        said[f"{name}: a refusal among the first {FIRST_CALLS} calls stopped nothing"] = True
     return [words for words, holds in said.items() if holds]

@@ -67,6 +67,7 @@ class Options:
     offboard_again: bool = False
     stop_file: Path | None = None
     unattended: bool = False
+    continue_after_failures: bool = False
     tell: Callable[[str], None] = field(default=lambda _text: None, repr=False)
 
 
@@ -136,6 +137,12 @@ class Desk:
         named = self.options.max_devices
         limits = GuardLimits(guards.max_devices, guards.per_day, guards.max_fleet_percent, guards.require_comment)
         return limits if named is None else replace(limits, max_devices=named, max_devices_per_day=None)
+
+    @property
+    def continues_after_failures(self) -> bool:
+        """Whether a refusal among the first calls stops nothing."""
+        guards = self.config.guards if self.config else None
+        return self.options.continue_after_failures or (guards is not None and guards.continue_after_failures)
 
     def objection(self) -> Halt | None:
         """What speaks against beginning a call now: a stop file, or, for an unattended run, the hour."""

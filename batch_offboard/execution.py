@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from batch_offboard import logs
 from batch_offboard.audit import Kind
-from batch_offboard.brakes import Brakes, Halt
+from batch_offboard.brakes import FIRST_CALLS, Brakes, Halt, accepted_first, not_listed_yet
 from batch_offboard.clock import Clock, Moment
 from batch_offboard.errors import BatchOffboardError, ExitCode, JournalError
 from batch_offboard.gate import Gate, Slot
@@ -17,7 +17,7 @@ from batch_offboard.history import RUNS_KEPT
 from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.audited import last_anchor
-from batch_offboard.journal.reading import Batch, Counts, call_history, count, pending_devices
+from batch_offboard.journal.reading import Batch, Counts, call_history, count, first_calls, pending_devices
 from batch_offboard.journal.store import Journal
 from batch_offboard.journal.writer import JournalWriter
 from batch_offboard.lookup import look_after_sending, look_before_sending
@@ -38,6 +38,11 @@ REDRAW = 0.25  # seconds between two looks at the display
 RECHECK = 5.0  # seconds between two checks while nothing is begun: a wait for the quota may take an hour
 REFORECAST = 5.0  # seconds between two forecasts of the end
 
+# For how long the tenant is asked what became of an unclear call among the first. One that was accepted is listed after
+# seconds; one that was not may only be taken for that much later, which is no time to wait for.
+SETTLING = 120.0  # seconds
+FIRST_LOOK, LONGEST_LOOK = 1.0, 30.0  # seconds from one look to the next
+
 # A person who presses this has seen something.
 BY_HAND = frozenset({"SIGINT", "SIGBREAK"})
 
@@ -52,7 +57,7 @@ class Terms:
     `speed` is the rehearsal's. `look`: ask the tenant before anything is sent (what may not be read is never asked
     twice). `command`: what the audit record says began it. `check` is asked before each call, and what it answers stops
     the run. `attended`: a person is there, whose Ctrl-C holds the batch. `selection`: the rows that may be sent, if not
-    every pending one.
+    every pending one. `continue_after_failures`: a refusal among the first calls stops nothing.
     """
 
     speed: float = 1.0
@@ -61,6 +66,7 @@ class Terms:
     check: Check | None = None
     attended: bool = True
     selection: Selection | None = None
+    continue_after_failures: bool = False
 
     @property
     def chosen(self) -> str:
@@ -100,6 +106,11 @@ class _Shift:
         counts = _to_show(tenancy.journal, batch.key, terms.selection)
         self._monitor = Monitor(self._gate, clock, observer, tenancy.target, counts, terms.speed)
         tenancy.say = self._monitor.say
+        self._brakes = Brakes(
+            tenancy.target.guards.abort_failure_percent,
+            accepted_first=accepted_first(first_calls(tenancy.journal, batch.key, FIRST_CALLS)),
+            continue_after_failures=terms.continue_after_failures,
+        )
         self._pool: Pool | None = None
         self._looking: asyncio.Task[Any] | None = None
         self._halt: Halt | None = None
@@ -126,7 +137,11 @@ class _Shift:
         if self._halt is None:
             await self._note_expectation()
         while self._halt is None:
-            await self._submit()
+            halt = await self._submit()
+            if halt is not None and halt.unsettled:
+                self._stop_for(await self._interruptible(self._settle_first(halt)))
+                continue
+            self._stop_for(halt)
             if not await self._look_after():
                 return
 
@@ -146,19 +161,37 @@ class _Shift:
         runs = [*self._batch.findings.get("runs", ()), run][-RUNS_KEPT:]
         await self._tenancy.writer.run(self._tenancy.journal.note_findings, self._batch.key, {"runs": runs})
 
-    async def _submit(self) -> None:
+    async def _submit(self) -> Halt | None:
         target = self._tenancy.target
         self._pool = Pool(
             _JournalJobs(self._tenancy.journal, self._tenancy.writer, self._batch, self._terms.selection),
             self._gate,
             _ApiSender(self._tenancy, self._batch, self._clearance),
-            Brakes(target.guards.abort_failure_percent),
+            self._brakes,
             logs.LoggedCalls(ApiName.OFFBOARD, self._batch.batch_id, self._monitor),
             self._tenancy.clock,
             target.workers,
             check=self._terms.check or no_objection,
         )
-        self._stop_for(await self._pool.run())
+        return await self._pool.run()
+
+    async def _settle_first(self, halt: Halt) -> Halt | None:
+        """Look for the unclear one among the first calls before it is judged; a Halt if that does not settle it."""
+        tenancy, pause = self._tenancy, FIRST_LOOK
+        self._monitor.say("Nothing more is sent before the tenant has told what became of the unclear call.")
+        began = tenancy.clock.now().ticks
+        while not tenancy.unreadable and self._halt is None:
+            back = await look_after_sending(tenancy, self._batch, self._clearance)
+            self._recount()
+            calls = await tenancy.writer.run(first_calls, tenancy.journal, self._batch.key, FIRST_CALLS)
+            if back is not None and calls[-1:] != [JobState.IN_DOUBT]:
+                self._brakes.settled(accepted_first(calls))
+                return None
+            if tenancy.clock.now().ticks - began >= SETTLING:
+                return not_listed_yet(halt)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_LOOK)
+        return halt
 
     async def _look_after(self) -> bool:
         """The closing look, unless somebody is in a hurry or nobody can be asked; true if there is more to send."""

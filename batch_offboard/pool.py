@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, cast
 
-from batch_offboard.brakes import Brakes, Halt
+from batch_offboard.brakes import CallBrakes, Halt
 from batch_offboard.clock import Clock, Moment
 from batch_offboard.errors import BatchOffboardError, ExitCode, SignInError, TransientSignInError
 from batch_offboard.gate import Gate, Slot
@@ -25,9 +25,7 @@ LONGEST_PAUSE = 60.0  # seconds
 
 # What a call comes to whose intent was written and of which nothing was sent.
 _STOPPED = CallOutcome(Verdict.NOT_SENT, code="Interrupted", message="The run was stopped before the call was made.")
-_RENEWING = CallOutcome(
-    Verdict.NOT_SENT, code="SignIn", message="The sign-in was being renewed; it is made afterwards."
-)
+_RENEWING = CallOutcome(Verdict.NOT_SENT, code=SIGN_IN, message="The sign-in was being renewed; it is made afterwards.")
 
 
 class JobStore(Protocol):
@@ -76,7 +74,7 @@ class Pool:
         store: JobStore,
         gate: Gate,
         sender: Sender,
-        brakes: Brakes,
+        brakes: CallBrakes,
         watcher: Watcher,
         clock: Clock,
         workers: int,

@@ -459,7 +459,15 @@ def _submitting(
 
     async def submit(tenancy: Tenancy) -> Halt | None:
         options = desk.options
-        terms = Terms(options.speed, options.lookup, command, desk.objection, not options.unattended, selection)
+        terms = Terms(
+            options.speed,
+            options.lookup,
+            command,
+            desk.objection,
+            not options.unattended,
+            selection,
+            desk.continues_after_failures,
+        )
         return await work_off(tenancy, batch, clearance, talk.observer, terms)
 
     return submit

@@ -7,7 +7,7 @@ from typing import Any
 from batch_offboard.cancelling import CancelView
 from batch_offboard.checkup import CheckView
 from batch_offboard.devices import shown
-from batch_offboard.errors import GuardError
+from batch_offboard.errors import ExitCode, GuardError
 from batch_offboard.journal.reading import Batch, Counts
 from batch_offboard.screens import devices_text, voice, what_next
 from batch_offboard.screens_json import batch_facts, dump
@@ -72,7 +72,12 @@ def cancel_text(view: CancelView) -> str:
         lines.append(f"  and {len(view.refused) - REFUSALS_SHOWN} more; the report has them all")
     if view.halt is not None:
         lines.append(f"Stopped: {view.halt.reason}")
-    lines.append(f"Exit code {view.exit_code.value}: {view.exit_code.meaning}.")
+    if view.refused and view.still_open:
+        again = f"batch-offboard cancel {view.batch.batch_id}"
+        lines.append(f"Next: {again} (asks for the {_actions(view.still_open)} still open)")
+    # What an unfinished run is told to do would send the rows that nobody has sent yet.
+    meaning = "not finished" if view.exit_code is ExitCode.UNFINISHED else view.exit_code.meaning
+    lines.append(f"Exit code {view.exit_code.value}: {meaning}.")
     return "\n".join(lines)
 
 

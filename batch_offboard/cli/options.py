@@ -99,6 +99,13 @@ MaxDevices = Annotated[
     int | None,
     typer.Option("--max-devices", metavar="N", min=1, help="Refuse a larger run [default: guards.max_devices]."),
 ]
+ContinueAfterFailures = Annotated[
+    bool,
+    typer.Option(
+        "--continue-after-failures",
+        help="Do not stop when one of the first five calls is refused [default: guards.continue_after_failures].",
+    ),
+]
 StopFile = Annotated[
     Path | None,
     typer.Option(
@@ -197,6 +204,7 @@ class Sending:
     max_devices: MaxDevices = None
     no_lookup: NoLookup = False
     stop_file: StopFile = None
+    continue_after_failures: ContinueAfterFailures = False
     track: Track = False
     rehearsal: Rehearsal = field(default_factory=Rehearsal)
 

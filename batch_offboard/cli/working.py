@@ -137,9 +137,10 @@ def options_of(
     from batch_offboard.target import SIMULATED_PREFIX
 
     simulate = where.simulate or bool(batch and batch.startswith(SIMULATED_PREFIX) and not Path(batch).exists())
+    continues = False
     if sending is not None:
         rehearsal, lookup, max_devices = sending.rehearsal, not sending.no_lookup, sending.max_devices
-        stop_file = sending.stop_file
+        stop_file, continues = sending.stop_file, sending.continue_after_failures
     if not simulate and (rehearsal.speed != 1 or rehearsal.fault):
         raise UsageError(
             "--speed and --fault go with --simulate only, since a real tenant has its own time and its own faults; add "
@@ -159,6 +160,7 @@ def options_of(
         offboard_again=offboard_again,
         stop_file=stop_file,
         unattended=unattended,
+        continue_after_failures=continues,
         tell=screens.voice(quiet=False),  # a person who has to sign in is told so by every command
     )
 

@@ -51,13 +51,15 @@ class Quota(Part):
 
 class Guards(Part):
     """The limits that stop a run; `protected` is the file that lists what is never offboarded, `stop_file` one whose
-    existence stops a run. Without `max_devices_per_day` a day has the limit of one run."""
+    existence stops a run. Without `max_devices_per_day` a day has the limit of one run. With `continue_after_failures`
+    a refusal among the first calls stops nothing."""
 
     max_devices: Annotated[int, Field(ge=1, description="a whole number of at least 1")] = 500
     max_devices_per_day: Annotated[int, Field(ge=1, description="a whole number of at least 1")] | None = None
     max_fleet_percent: Percent = 20.0
     protected: FilePath | None = None
     abort_failure_percent: Percent = 10.0
+    continue_after_failures: Annotated[bool, Field(description="true or false")] = False
     require_comment: Annotated[bool, Field(description="true or false")] = False
     stop_file: FilePath | None = None
 

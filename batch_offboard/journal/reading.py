@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, and_, func, not_, or_, select
 from batch_offboard.clock import Moment, iso_utc
 from batch_offboard.facts import Caution, CautionCount, DeviceFacts, count_cautions
 from batch_offboard.gate import CallHistory
-from batch_offboard.jobs import JobState
+from batch_offboard.jobs import NEXT_STATE, JobState, Verdict
 from batch_offboard.journal.plans import tenant_of
 from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes, tenants, throttles
 from batch_offboard.journal.store import ROWS_AT_A_TIME, Journal
@@ -446,6 +446,41 @@ def sent_since(journal: Journal, tenant: str, since: float) -> int:
     )
     with journal.reading() as connection:
         return int(connection.execute(statement).scalar_one())
+
+
+def first_calls(journal: Journal, batch: int, enough: int) -> list[JobState]:
+    """What the batch's calls have come to in their order: `submitted`, `failed`, or `in_doubt` as long as it is not
+    settled; up to `enough` of them in a row were accepted. Calls that were made again for a reason of no device's own,
+    and those that were settled as not accepted, are left out."""
+    statement = (
+        select(calls.c.verdict, calls.c.attempt, jobs.c.attempts, jobs.c.state)
+        .join(jobs, and_(jobs.c.batch == calls.c.batch, jobs.c.row == calls.c.row))
+        .where(
+            calls.c.batch == batch,
+            calls.c.api == ApiName.OFFBOARD,
+            calls.c.verdict.in_([Verdict.SUBMITTED, Verdict.FAILED, Verdict.IN_DOUBT, Verdict.ALREADY_OPEN]),
+        )
+        .order_by(calls.c.id)
+    )
+    found: list[JobState] = []
+    with journal.reading() as connection:
+        for verdict, attempt, attempts, state in connection.execute(statement):
+            came_to = _judged(Verdict(verdict), JobState(state) if attempt == attempts else None)
+            found += [came_to] if came_to is not None else []
+            if found[-enough:] == [JobState.SUBMITTED] * enough:
+                break
+    return found
+
+
+def _judged(verdict: Verdict, state: JobState | None) -> JobState | None:
+    """What one call came to; `state` is the job's if this was its last call."""
+    if verdict is Verdict.ALREADY_OPEN:
+        return JobState.SUBMITTED
+    if verdict is not Verdict.IN_DOUBT:
+        return NEXT_STATE[verdict]
+    if state is JobState.CANCELLED:
+        return JobState.SUBMITTED
+    return state if state in (JobState.SUBMITTED, JobState.IN_DOUBT) else None
 
 
 def pending_devices(journal: Journal, batch: int) -> list[tuple[int, str, str]]:

@@ -247,6 +247,12 @@ class Journal:
                 )
             )
 
+    def hold(self, batch: int, because: str) -> None:
+        """Nothing unattended goes on with what is left of a batch that was begun; a person's `resume` does."""
+        with self.writing() as connection:
+            begun = and_(batches.c.id == batch, batches.c.state.in_(["running", "stopped"]))
+            connection.execute(update(batches).where(begun).values(held=True, halted_because=because))
+
     def remember_reports(self, batch: int, paths: Sequence[str]) -> None:
         """Where this run and those that resume it write the report; none asked for leaves what was asked before."""
         if paths:

@@ -1,4 +1,4 @@
-"""Four rules broken on purpose, one line each. The checks are worth as much as they notice of it."""
+"""Five rules broken on purpose, one line each. The checks are worth as much as they notice of it."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -8,9 +8,10 @@ from typing import Any
 from unittest.mock import patch
 
 from batch_offboard import desk, execution, run
+from batch_offboard.brakes import Brakes, Halt
 from batch_offboard.clock import Moment
 from batch_offboard.gate import Gate, Slot
-from batch_offboard.jobs import CallOutcome, Job
+from batch_offboard.jobs import CallOutcome, Job, Verdict
 from batch_offboard.journal.reported import report_rows
 from batch_offboard.journal.store import Journal
 from batch_offboard.report import Outcome, ReportRow
@@ -89,9 +90,22 @@ def report_from_memory() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def go_on_unsettled() -> Iterator[None]:
+    """An unclear answer among the first calls counts as accepted, and nobody looks for it."""
+    honest = Brakes._too_soon
+
+    def too_soon(self: Brakes, outcome: CallOutcome) -> Halt | None:
+        return honest(self, replace(outcome, verdict=Verdict.SUBMITTED, action_id="?"))
+
+    with patch.object(Brakes, "_too_soon", too_soon):
+        yield
+
+
 SABOTAGE: dict[str, Callable[[], Any]] = {
     "send before intent": send_before_intent,
     "resend at once": resend_at_once,
     "quota counted from the send": quota_from_the_send,
     "report from memory": report_from_memory,
+    "go on unsettled": go_on_unsettled,
 }

@@ -1,10 +1,12 @@
 """When a run stops by itself, on both sides of each limit."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from batch_offboard.brakes import FIRST_CALLS, Brakes, Halt
+from batch_offboard.brakes import FIRST_CALLS, UNCLEAR_CANCELLATIONS, Brakes, CancelBrakes, Halt, accepted_first
 from batch_offboard.errors import ExitCode
-from batch_offboard.jobs import Alarm, CallOutcome, Verdict
+from batch_offboard.jobs import Alarm, CallOutcome, JobState, Verdict
 
 ACCEPTED = CallOutcome(Verdict.SUBMITTED, action_id="a")
 REFUSED = CallOutcome(Verdict.FAILED, code="ResourceNotFound", message="no such device")
@@ -106,9 +108,8 @@ def test_the_sixth_may_be_refused(outcome: CallOutcome) -> None:
     assert after(*WARM, outcome) is None
 
 
-@pytest.mark.parametrize("verdict", [Verdict.ALREADY_OPEN, Verdict.CANCELLED, Verdict.ANSWERED])
-def test_what_was_asked_for_already_or_taken_back_is_as_good_as_accepted(verdict: Verdict) -> None:
-    assert after(*[CallOutcome(verdict)] * FIRST_CALLS) is None
+def test_what_was_asked_for_already_is_as_good_as_accepted() -> None:
+    assert after(*[OPEN] * FIRST_CALLS) is None
 
 
 def test_a_call_that_is_made_again_is_still_one_of_the_first_five() -> None:
@@ -175,3 +176,122 @@ def test_what_no_waiting_mends_holds_the_batch_for_a_person(outcomes: list[CallO
     halt = after(*outcomes)
     assert halt is not None
     assert halt.held == held
+
+
+def test_an_unclear_answer_among_the_first_waits_for_what_it_turns_out_as() -> None:
+    brakes = Brakes(10)
+    brakes.note(ACCEPTED, 0.0)
+    halt = brakes.note(UNCLEAR, 0.0)
+    assert halt is not None
+    assert halt.unsettled == "HTTP500"
+    brakes.settled(2)
+    for _ in range(2):
+        assert brakes.note(ACCEPTED, 0.0) is None
+        assert not brakes.warmed_up
+    assert brakes.note(ACCEPTED, 0.0) is None
+    assert brakes.warmed_up
+
+
+def test_unclear_answers_that_were_settled_are_not_in_a_row() -> None:
+    brakes = Brakes(10)
+    for number in range(1, FIRST_CALLS + 1):
+        assert brakes.note(UNCLEAR, 0.0) is not None
+        brakes.settled(number)
+    assert brakes.note(UNCLEAR, 0.0) is None
+
+
+@pytest.mark.parametrize("before", range(FIRST_CALLS + 1))
+def test_first_calls_of_earlier_runs_count(before: int) -> None:
+    brakes = Brakes(10, accepted_first=before)
+    assert brakes.warmed_up == (before == FIRST_CALLS)
+    for _ in range(FIRST_CALLS - before - 1):
+        brakes.note(ACCEPTED, 0.0)
+    halt = brakes.note(REFUSED, 0.0)
+    assert (halt is None) == (before == FIRST_CALLS)
+
+
+def test_whoever_says_so_is_stopped_by_no_first_call_and_by_every_other_brake() -> None:
+    brakes = Brakes(10, continue_after_failures=True)
+    outcomes = [REFUSED, UNCLEAR, UNCLEAR, REFUSED, REFUSED]
+    assert [brakes.note(outcome, 0.0) for outcome in outcomes] == [None] * 5
+    assert brakes.warmed_up
+    for _ in range(16):
+        assert brakes.note(ACCEPTED, 0.0) is None
+    halt = brakes.note(REFUSED, 0.0)
+    assert halt is not None
+    assert "4 of 20 devices failed" in halt.reason
+
+
+@given(st.lists(st.sampled_from([ACCEPTED, REFUSED, UNCLEAR]), max_size=20))
+def test_the_journal_counts_the_first_calls_as_the_run_does(outcomes: list[CallOutcome]) -> None:
+    """Each halt ends a run, and what the journal has seen by then is where the next begins."""
+    brakes, seen = Brakes(100.0), []
+    for outcome in outcomes:
+        halt = brakes.note(outcome, 0.0)
+        seen.append(outcome.state)
+        if halt is not None:
+            brakes = Brakes(100.0, accepted_first=accepted_first(seen))
+        assert brakes.warmed_up == (accepted_first(seen) == FIRST_CALLS)
+
+
+CANCELLED = CallOutcome(Verdict.CANCELLED)
+TAKEN = CallOutcome(Verdict.ANSWERED)
+TOO_LATE = CallOutcome(Verdict.ANSWERED, http_status=400, code="TooLate")
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from([REFUSED, UNCLEAR, TAKEN, TOO_LATE, THROTTLED]), max_size=UNCLEAR_CANCELLATIONS - 1)
+    )
+)
+def test_no_answer_about_an_action_stops_a_cancellation(groups: list[list[CallOutcome]]) -> None:
+    brakes = CancelBrakes()
+    assert brakes.warmed_up
+    for outcome in [each for group in groups for each in (*group, CANCELLED)]:
+        assert brakes.note(outcome, 0.0) is None
+
+
+def test_a_cancellation_that_nobody_answers_clearly_is_stopped_and_can_be_asked_for_again() -> None:
+    brakes = CancelBrakes()
+    halts = [brakes.note(UNCLEAR, 0.0) for _ in range(UNCLEAR_CANCELLATIONS)]
+    assert halts[:-1] == [None] * (UNCLEAR_CANCELLATIONS - 1)
+    assert halts[-1] is not None
+    assert halts[-1].exit_code is ExitCode.UNFINISHED
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [
+        *([CallOutcome(Verdict.FAILED, code="Word", alarm=alarm)] * 2 for alarm in Alarm),
+        [UNAUTHORIZED] * 2,
+        [UNCLEAR] * UNCLEAR_CANCELLATIONS,
+        [NOT_SENT] * 2,
+    ],
+    ids=lambda outcomes: outcomes[0].alarm or outcomes[0].verdict,
+)
+def test_no_halt_of_a_cancellation_tells_anybody_to_send_more(outcomes: list[CallOutcome]) -> None:
+    brakes = CancelBrakes()
+    halts = [brakes.note(outcome, 1000.0 * number) for number, outcome in enumerate(outcomes)]
+    found = [halt for halt in halts if halt is not None]
+    assert found
+    assert not any(word in halt.reason for halt in found for word in ("resume", "retry", "run it"))
+
+
+SENT, BACK, UNSETTLED = JobState.SUBMITTED, JobState.FAILED, JobState.IN_DOUBT
+
+
+@pytest.mark.parametrize(
+    ("calls", "accepted"),
+    [
+        ([], 0),
+        ([SENT] * 3, 3),
+        ([SENT, SENT, BACK], 0),
+        ([SENT, BACK, SENT, SENT], 2),
+        ([SENT, UNSETTLED, SENT], 1),
+        ([SENT] * 4 + [BACK] + [SENT] * 4, 4),
+        ([SENT] * 5 + [BACK], 5),
+        ([BACK] + [SENT] * 9 + [UNSETTLED], 5),
+    ],
+)
+def test_first_calls_are_passed_once_five_in_a_row_were_accepted(calls: list[JobState], accepted: int) -> None:
+    assert accepted_first(calls) == accepted

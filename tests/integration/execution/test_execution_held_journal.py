@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batch_offboard.errors import ExitCode
-from batch_offboard.execution import Terms
-from batch_offboard.jobs import Verdict
+from batch_offboard.execution import Terms, _close
+from batch_offboard.jobs import CallOutcome, Verdict
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.writer import JournalWriter
 from batch_offboard.report import Outcome
@@ -128,6 +128,23 @@ async def test_a_call_that_waits_for_its_token_becomes_no_doubt(
     assert world.outcomes(batch) == {Outcome.PENDING: 3}
     assert simulator.tenant.calls == []
     assert [each.verdict for each in world.attempts()] == [Verdict.NOT_SENT]
+
+
+async def test_the_end_of_a_run_comes_behind_answers_that_nobody_has_begun_to_write(world: "World") -> None:
+    batch, now = world.add(range(3)), MovedClock().now()
+    async with world.tenant(3) as simulator, world.tenancy(simulator.url) as opened:
+        writer = opened.writer
+        await writer.write(Start(batch.key, batch.scope_key, 2, 1, now))
+        async with held(world, lambda starts, _ends: bool(starts)) as waits:
+            writer.write(Start(batch.key, batch.scope_key, 3, 1, now))
+            await waits.wait()
+            accepted = CallOutcome(Verdict.SUBMITTED, 201, "an-action")
+            writer.write(End(batch.key, batch.scope_key, 2, 1, now, accepted))
+            closing = asyncio.create_task(_close(opened, batch, None, "run"))
+            for _ in range(5):
+                await asyncio.sleep(0)
+        await closing
+    assert [each.outcome for each in world.report(batch)] == [Outcome.SUBMITTED, Outcome.IN_DOUBT, Outcome.PENDING]
 
 
 async def test_what_comes_behind_all_lines_waits_for_a_journal_that_is_held(world: "World") -> None:

@@ -1,16 +1,20 @@
 """A batch's own actions are taken back, through the quota and the journal; nobody else's is ever touched."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batch_offboard import cancelling, run
-from batch_offboard.errors import ExitCode, GuardError, UsageError
+from batch_offboard import cancelling, run, screens_following
+from batch_offboard.audit import Kind
+from batch_offboard.errors import ExitCode, GuardError, JournalError, UsageError
+from batch_offboard.execution import Terms
 from batch_offboard.journal import settlements
-from batch_offboard.journal.attempts import Start
+from batch_offboard.journal.attempts import End, Start
+from batch_offboard.journal.audited import records
 from batch_offboard.lookup import look_back
 from batch_offboard.planning import Reading
 from batch_offboard.protocol import ApiName
@@ -18,7 +22,7 @@ from batch_offboard.quota import QuotaLimits
 from batch_offboard.report import Outcome
 from batch_offboard.simulator import Pace
 from tests.integration.virtual_desk import VirtualDesk, rows_of
-from tests.integration.world import ORIGIN, MovedClock, Tokens, device
+from tests.integration.world import ORIGIN, SPEED, MovedClock, Tokens, device
 
 if TYPE_CHECKING:
     from batch_offboard.cancelling import CancelView
@@ -257,20 +261,105 @@ async def test_two_signals_give_up_calls_in_flight_and_the_list_tells_what_becam
     [
         ("403", ExitCode.SIGN_IN, "Machine.Offboard", 0),
         ("401", ExitCode.SIGN_IN, "access token", 0),
-        ("500@3-", ExitCode.REFUSED, "One of the first 5", 2),
-        ("404@1-", ExitCode.REFUSED, "One of the first 5", 0),
+        ("500@3-", ExitCode.UNFINISHED, "The last 20 answers were unclear", 2),
     ],
 )
 async def test_a_service_that_takes_no_cancellations_stops_them(
     world: "World", desk_at: DeskAt, fault: str, code: ExitCode, words: str, taken: int
 ) -> None:
-    async with world.tenant(12, f"cancel/{fault}", pace=NEVER) as simulator:
-        batch = await submitted(world, simulator, 12)
+    async with world.tenant(40, f"cancel/{fault}", pace=NEVER) as simulator:
+        batch = await submitted(world, simulator, 40)
         view = await take_back(desk_at(simulator.url), batch)
     assert view.halt is not None
     assert (view.exit_code, words in view.halt.reason, view.cancelled) == (code, True, taken), view
-    assert len(cancelled(simulator)) <= taken + 5
+    assert "resume" not in screens_following.cancel_text(view)
+    assert len(cancelled(simulator)) <= taken + 20 + 7
     assert world.outcomes(batch).get(Outcome.CANCELLED, 0) == taken
+
+
+@pytest.mark.parametrize(
+    ("faults", "refused"),
+    [
+        (["404@1"], 1),
+        (["404@1-5"], 5),
+        (["500@2"], 1),
+        (["no-reply-close@1-3"], 3),
+        (["403=DisallowedOperation@1"], 1),
+        (["404@1-"], 40),
+        (["404:0.4", "500:0.2"], None),
+    ],
+)
+async def test_one_refused_cancellation_keeps_no_other_from_being_taken(
+    world: "World", desk_at: DeskAt, faults: list[str], refused: int | None
+) -> None:
+    async with world.tenant(40, *(f"cancel/{fault}" for fault in faults), pace=NEVER) as simulator:
+        batch = await submitted(world, simulator, 40)
+        view = await take_back(desk_at(simulator.url), batch)
+        world.check([batch], simulator.tenant)
+    assert view.halt is None
+    assert len(cancelled(simulator)) + sum(call.status == 404 for call in simulator.tenant.calls) >= 40
+    assert refused is None or len(view.refused) == refused
+    assert (view.exit_code, view.cancelled, view.still_open) == (
+        ExitCode.ROWS_FAILED,
+        40 - len(view.refused),
+        len(view.refused),
+    )
+    text = screens_following.cancel_text(view)
+    assert "batch-offboard cancel batch-1 (asks for the " in text
+    assert "resume" not in text
+
+
+async def test_whoever_follows_every_advice_after_a_cancellation_offboards_nothing(
+    world: "World", desk_at: DeskAt, interrupted: Interrupted
+) -> None:
+    """A batch that was stopped on the way, and is taken back: nobody tells to send the rest, and nothing does."""
+    async with world.tenant(40, "cancel/404@1", pace=NEVER, latency=(0.5, 0.5)) as simulator:
+        batch = world.add(range(40))
+        await interrupted(world.work(batch, simulator.url, terms=Terms(SPEED, attended=False)), 6.0)
+        sent = len(simulator.tenant.actions)
+        assert 5 < sent < 40
+        assert not world.batch("batch-1").needs_person
+        desk = desk_at(simulator.url)
+        view = await take_back(desk, batch)
+        assert view.cancelled == sent - 1
+        assert "resume" not in screens_following.cancel_text(view)
+        held = world.batch("batch-1")
+        assert (held.needs_person, held.why_it_waits) == (True, cancelling.WHY_HELD)
+        view = await take_back(desk, batch)
+    assert view.exit_code is ExitCode.OK
+    assert len(simulator.tenant.actions) == sent
+    assert world.outcomes(batch) == {Outcome.CANCELLED: sent, Outcome.PENDING: 40 - sent}
+
+
+async def test_rows_that_are_taken_back_by_name_hold_no_batch(
+    world: "World", desk_at: DeskAt, interrupted: Interrupted
+) -> None:
+    async with world.tenant(40, pace=NEVER, latency=(0.5, 0.5)) as simulator:
+        batch = world.add(range(40))
+        await interrupted(world.work(batch, simulator.url, terms=Terms(SPEED, attended=False)), 6.0)
+        await take_back(desk_at(simulator.url), batch, 2)
+    assert not world.batch("batch-1").needs_person
+
+
+async def test_a_cancellation_that_an_error_ends_has_its_end_in_the_audit_record(
+    world: "World", desk_at: DeskAt
+) -> None:
+    async with world.tenant(6, pace=NEVER) as simulator:
+        batch = await submitted(world, simulator, 6)
+        desk = desk_at(simulator.url)
+        honest = world.journal.commit
+
+        def commit(starts: "Sequence[Start]", ends: "Sequence[End]") -> None:
+            raise JournalError("The disk is full.")
+
+        world.journal.commit = commit  # type: ignore[method-assign]
+        with pytest.raises(JournalError):
+            await take_back(desk, batch)
+        world.journal.commit = honest  # type: ignore[method-assign]
+    events = [json.loads(each.content) for each in records(world.journal) if each.kind in (Kind.STARTED, Kind.ENDED)]
+    of_cancel = [each for each in events if each["command"] == "cancel"]
+    assert len(of_cancel) == 2
+    assert of_cancel[1]["reason"] == "The disk is full."
 
 
 async def test_a_429_is_waited_for_and_a_401_renews_the_token(world: "World", desk_at: DeskAt) -> None:

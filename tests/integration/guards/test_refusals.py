@@ -13,9 +13,11 @@ import pytest
 
 import batch_offboard
 from batch_offboard import run
+from batch_offboard.audit import Kind
 from batch_offboard.errors import BatchOffboardError, ExitCode, GuardError
 from batch_offboard.execution import Terms, work_off
 from batch_offboard.guards import PORTAL_COLUMNS, cleared_before, refusal_text
+from batch_offboard.journal.audited import records
 from batch_offboard.planning import Reading
 from batch_offboard.protected import Protected
 from batch_offboard.screens import plan_text
@@ -384,6 +386,34 @@ def test_what_a_later_run_sets_aside_is_added_once(make_office: MakeOffice) -> N
         stop.unlink(missing_ok=True)
     told = overrides(office, batch_id)
     assert [each.partition(":")[0] for each in told] == ["--max-devices 8", "--no-lookup"]
+
+
+def test_whoever_continues_after_failures_is_recorded(make_office: MakeOffice) -> None:
+    office = make_office()
+    office.world.set_faults("404@2", "404@4")
+    stopped = run_sheet(office, office.sheet(range(12)))
+    assert stopped.halt is not None
+    assert "run `resume --continue-after-failures`" in stopped.halt.reason
+    with office.desk() as desk:
+        again = run.resume(desk, desk.batch(stopped.batch.batch_id), (), office.ears.talk)
+    assert again.halt is not None
+    with office.desk(continue_after_failures=True) as desk:
+        view = run.resume(desk, desk.batch(stopped.batch.batch_id), (), office.ears.talk)
+        cleared = [json.loads(each.content) for each in records(desk.journal) if each.kind == Kind.CLEARED]
+    said = "--continue-after-failures: a refusal among the first 5 calls stopped nothing"
+    assert view.halt is None
+    assert overrides(office, stopped.batch.batch_id) == [said]
+    assert [each["overrides"] for each in cleared] == [[], [said]]
+
+
+def test_an_unattended_run_continues_after_failures_where_the_configuration_says_so(make_office: MakeOffice) -> None:
+    office = make_office(guards={"continue_after_failures": True})
+    office.world.set_faults("404@2")
+    view = run_sheet(office, office.sheet(range(12)), unattended=True)
+    assert view.halt is None
+    assert overrides(office, view.batch.batch_id) == [
+        "guards.continue_after_failures: a refusal among the first 5 calls stopped nothing"
+    ]
 
 
 def test_a_refused_run_has_set_nothing_aside(make_office: MakeOffice) -> None:

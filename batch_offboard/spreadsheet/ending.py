@@ -6,6 +6,7 @@ out here.
 
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -13,7 +14,7 @@ from batch_offboard.devices import is_wide_id, shown, trimmed
 from batch_offboard.rows import CellKind, NotText, SourceRow
 from batch_offboard.spreadsheet.aliases import TOTALS, header_key
 
-_SHORTER_THAN_IDS: Final = 40
+_MOST_TOTALS: Final = 4  # subtotals among them
 _EXAMPLES: Final = 3
 # A number with what it counts: "12", "1,250", "12台", "12 Geräte".
 _COUNT = re.compile(r"([0-9][0-9.,' \u00a0]*)\s*(?:[^\W\d_]{1,12})?")
@@ -28,23 +29,21 @@ class Ending:
         self._wide: list[int] = []
 
     def __iter__(self) -> Iterator[SourceRow]:
-        held: list[SourceRow] = []
+        last: deque[SourceRow] = deque()
         passed = 0
         for row in self._rows:
             device_id = row.device_id
-            if isinstance(device_id, str) and len(device_id) >= _SHORTER_THAN_IDS:
-                if not device_id.isascii() and is_wide_id(device_id):
-                    self._wide.append(row.number)
-            elif _may_be_total(row, passed):
-                held.append(row)
-                continue
-            if held:
-                passed += len(held)
-                yield from held
-                held.clear()
-            passed += 1
-            yield row
-        self._tell(held)
+            if isinstance(device_id, str) and not device_id.isascii() and is_wide_id(device_id):
+                self._wide.append(row.number)
+            last.append(row)
+            if len(last) > _MOST_TOTALS:
+                yield last.popleft()
+                passed += 1
+        totals: list[SourceRow] = []
+        while last and _may_be_total(last[-1], passed + len(last) - 1):
+            totals.insert(0, last.pop())
+        yield from last
+        self._tell(totals)
 
     def _tell(self, totals: Sequence[SourceRow]) -> None:
         if self._wide:

@@ -10,6 +10,7 @@ from typing import Final
 
 from batch_offboard.rows import CellKind
 from batch_offboard.spreadsheet.archive import Archive
+from batch_offboard.spreadsheet.columns import MOST_COLUMNS
 from batch_offboard.spreadsheet.encryption import encrypted_with_password
 from batch_offboard.spreadsheet.sheet_facts import LAST_ROW, LEAST_HEIGHT, LEAST_WIDTH, SheetFacts, number
 from batch_offboard.spreadsheet.xml_parts import parse
@@ -112,7 +113,7 @@ class _Walk:
         elif tag == "table-column":
             repeat = number(attributes.get("number-columns-repeated")) or 1
             if self._is_hidden("table-column", attributes):
-                self._facts.hide_columns(self._columns, self._columns + repeat - 1)
+                self._facts.hidden_columns.update(range(self._columns, min(self._columns + repeat, MOST_COLUMNS)))
             self._columns += repeat
         elif tag in _GROUPS:
             self._groups.append(attributes.get("display", "true") != "false")

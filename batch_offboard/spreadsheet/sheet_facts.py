@@ -37,10 +37,6 @@ class SheetFacts:
         not, so that two people see different rows."""
         return any(not any(row in under for row in self.hidden_rows) for under in self.filters)
 
-    def hide_columns(self, first: int, last: int) -> None:
-        """Note that these columns, both counted in, are hidden; those that are never read are left out."""
-        self.hidden_columns.update(range(first, min(last + 1, MOST_COLUMNS)))
-
     def refuse_scattered(self, name: str) -> None:
         """Raise InputError if the used rectangle would cost memory out of all proportion."""
         refuse_too_wide(self.last_column + 1)
@@ -58,6 +54,26 @@ class SheetFacts:
             raise InputError(
                 f"{name}: {self.cells} cells are spread over {rectangle}; delete the stray cells far away."
             )
+
+
+class ColumnMarks:
+    """What a sheet says of its columns being hidden: for some of them, and by the usual width for all others."""
+
+    def __init__(self) -> None:
+        self.usually_hidden = False
+        self._hidden: set[int] = set()
+        self._described: set[int] = set()
+
+    def add(self, first: int, last: int, *, hidden: bool) -> None:
+        """Note columns from 0, both counted in; those that are never read are left out."""
+        columns = range(max(first, 0), min(last + 1, MOST_COLUMNS))
+        self._described.update(columns)
+        if hidden:
+            self._hidden.update(columns)
+
+    def hidden(self) -> set[int]:
+        """The hidden columns, when all were noted."""
+        return self._hidden | (set(range(MOST_COLUMNS)) - self._described if self.usually_hidden else set())
 
 
 class RowMarks:

@@ -16,6 +16,7 @@ from batch_offboard.spreadsheet.sheet_facts import (
     LAST_ROW,
     LEAST_HEIGHT,
     LEAST_WIDTH,
+    ColumnMarks,
     RowMarks,
     SheetFacts,
 )
@@ -39,6 +40,7 @@ _TWIPS = 20  # in a point
 _USUAL_ROW = 0x0225
 _USUALLY_HIDDEN = 0x02  # fDyZero of rows without a record
 _COLUMNS = 0x007D
+_USUAL_WIDTHS = (0x0055, 0x0099)  # DefColWidth in characters, and DxGCol in 1/256 of one, which comes last and counts
 _PROPERTIES = 0x0081
 _SUMMARY_BELOW = 0x40  # fRowSumsBelow
 _CONDITIONS = (0x009E, 0x087E)  # AutoFilter and AutoFilter12: what a column of the filter demands
@@ -94,6 +96,7 @@ class _Walk:
         self._facts = SheetFacts()
         self._id_index = id_index
         self._marks = RowMarks()
+        self._columns = ColumnMarks()
         self._described: set[int] = set()
         self._filled: set[int] = set()
         self._usually_hidden = False
@@ -108,8 +111,9 @@ class _Walk:
             _stretch(self._facts, data)
         elif kind == _COLUMNS and len(data) >= 10:
             first, last, width, _, flags = struct.unpack_from("<5H", data)
-            if flags & 1 or width < LEAST_WIDTH * 256:
-                self._facts.hide_columns(first, last)
+            self._columns.add(first, last, hidden=bool(flags & 1) or width < LEAST_WIDTH * 256)
+        elif kind in _USUAL_WIDTHS and len(data) >= 2:
+            self._columns.usually_hidden = data[:2] == b"\0\0"
         elif kind == _USUAL_ROW and data:
             self._usually_hidden = bool(data[0] & _USUALLY_HIDDEN)
         elif kind == _PROPERTIES and data:
@@ -119,6 +123,7 @@ class _Walk:
 
     def told(self) -> SheetFacts:
         """The facts, when the whole sheet was seen."""
+        self._facts.hidden_columns = self._columns.hidden()
         hidden = self._marks.hidden()
         if self._usually_hidden:
             hidden |= self._filled - self._described

@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from batch_offboard.errors import InputError
 from batch_offboard.rows import CellKind
 from batch_offboard.spreadsheet.archive import Archive
-from batch_offboard.spreadsheet.sheet_facts import LAST_ROW, LEAST_HEIGHT, LEAST_WIDTH, RowMarks, SheetFacts
+from batch_offboard.spreadsheet.sheet_facts import (
+    LAST_ROW,
+    LEAST_HEIGHT,
+    LEAST_WIDTH,
+    ColumnMarks,
+    RowMarks,
+    SheetFacts,
+)
 
 _ROW = 0
 _BLANK = 1
@@ -25,6 +32,8 @@ _LEVEL = 0x07
 _TWIPS = 20  # in a point
 _COLUMNS = 60
 _HIDDEN_COLUMNS = 0x01
+_FORMAT = 485
+_NO_WIDTH = 0xFFFFFFFF  # in 1/256 of a character; the width in whole characters counts instead
 _PROPERTIES = 147
 _SUMMARY_BELOW = 0x40  # fRowSumsBelow, in the first byte of the sheet's properties
 _FILTER = 161
@@ -57,6 +66,7 @@ class _Walk:
         self._facts = SheetFacts()
         self._id_index = id_index
         self._marks = RowMarks()
+        self._columns = ColumnMarks()
         self._row = 0
         self._marked = False
         self._filled: set[int] = set()  # of the rows that may be hidden
@@ -70,8 +80,10 @@ class _Walk:
             self._start_row(data)
         elif kind == _COLUMNS and len(data) >= 18:
             first, last, width = struct.unpack_from("<3I", data)
-            if data[16] & _HIDDEN_COLUMNS or width < LEAST_WIDTH * 256:
-                self._facts.hide_columns(first, last)
+            self._columns.add(first, last, hidden=bool(data[16] & _HIDDEN_COLUMNS) or width < LEAST_WIDTH * 256)
+        elif kind == _FORMAT and len(data) >= 6:
+            width, characters = struct.unpack_from("<IH", data)
+            self._columns.usually_hidden = (characters if width == _NO_WIDTH else width) == 0
         elif kind == _PROPERTIES and data:
             self._marks.summary_below = bool(data[0] & _SUMMARY_BELOW)
         elif kind == _FILTER and len(data) >= 8:
@@ -85,6 +97,7 @@ class _Walk:
 
     def told(self) -> SheetFacts:
         """The facts, when everything was seen."""
+        self._facts.hidden_columns = self._columns.hidden()
         self._facts.hidden_rows = self._marks.hidden() & self._filled
         return self._facts
 

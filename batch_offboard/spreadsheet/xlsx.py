@@ -9,13 +9,13 @@ import re
 
 from batch_offboard.rows import CellKind
 from batch_offboard.spreadsheet.archive import Archive
-from batch_offboard.spreadsheet.columns import MOST_COLUMNS
 from batch_offboard.spreadsheet.head import column_index
 from batch_offboard.spreadsheet.package import relation_targets
 from batch_offboard.spreadsheet.sheet_facts import (
     LAST_ROW,
     LEAST_HEIGHT,
     LEAST_WIDTH,
+    ColumnMarks,
     RowMarks,
     SheetFacts,
     decimal,
@@ -227,8 +227,7 @@ class _SheetWalk:
         self._marked = False
         self._filled: set[int] = set()  # of the rows that may be hidden
         self._usual_height: float | None = None
-        self._shown_columns: set[int] = set()
-        self._usual_width: float | None = None
+        self._columns = ColumnMarks()
         self._filters = _FilterWalk(self.facts.filters)
         self._error = False
         self._struck = False
@@ -243,10 +242,11 @@ class _SheetWalk:
         elif tag == "row":
             self._start_row(attributes)
         elif tag == "col":
-            self._columns(attributes)
+            self._describe_columns(attributes)
         elif tag == "sheetFormatPr":
             self._usual_height = decimal(attributes.get("defaultRowHeight"))
-            self._usual_width = decimal(attributes.get("defaultColWidth"))
+            width = decimal(attributes.get("defaultColWidth"))
+            self._columns.usually_hidden = width is not None and width < LEAST_WIDTH
         elif tag == "outlinePr":
             self._marks.summary_below = true(attributes.get("summaryBelow", "1"))
         else:
@@ -262,17 +262,15 @@ class _SheetWalk:
         """The facts, when the whole sheet was seen."""
         facts = self.facts
         facts.hidden_rows = self._marks.hidden() & self._filled
-        if self._usual_width is not None and self._usual_width < LEAST_WIDTH:
-            facts.hidden_columns |= set(range(MOST_COLUMNS)) - self._shown_columns
+        facts.hidden_columns = self._columns.hidden()
         return facts
 
-    def _columns(self, attributes: dict[str, str]) -> None:
+    def _describe_columns(self, attributes: dict[str, str]) -> None:
         first, last = number(attributes.get("min")) - 1, number(attributes.get("max")) - 1
         width = decimal(attributes.get("width"))
-        if true(attributes.get("hidden")) or (width is not None and width < LEAST_WIDTH):
-            self.facts.hide_columns(max(first, 0), last)
-        elif width is not None:
-            self._shown_columns.update(range(max(first, 0), min(last + 1, MOST_COLUMNS)))
+        hidden = true(attributes.get("hidden")) or (width is not None and width < LEAST_WIDTH)
+        if hidden or width is not None:
+            self._columns.add(first, last, hidden=hidden)
 
     def _start_row(self, attributes: dict[str, str]) -> None:
         self._row = number(attributes.get("r")) or self._row + 1

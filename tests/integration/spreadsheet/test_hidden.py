@@ -275,17 +275,25 @@ def test_filters_that_hide_no_row_are_seen_in_xls_xlsb_and_ods(refusal: Refusal,
     assert numbers(path, HiddenRows.REFUSE) == [2, 3, 4]
 
 
-def test_a_filter_in_an_xls_workbook_that_hides_no_row_is_a_question(
-    refusal: Refusal, compound: Callable[[str, bytes], bytes], written: Callable[..., Path]
-) -> None:
+XLS_VALUES = ["Device ID", an_id_of(1), an_id_of(2)]
+
+
+def xls_with(compound: Callable[..., bytes], kind: int, data: bytes) -> bytes:
+    """An XLS workbook of one sheet with one more record before the sheet's dimensions."""
     book = xlwt.Workbook()
     sheet = book.add_sheet("Devices")
-    for number, value in enumerate(["Device ID", an_id_of(1), an_id_of(2)]):
+    for number, value in enumerate(XLS_VALUES):
         sheet.write(number, 0, value)
     stream = book.get_biff_data()
-    conditions = struct.pack("<HH", 0x009E, 24) + b"\0" * 24
-    at = stream.index(struct.pack("<HH", 0x0200, 14), stream.index(b"Devices"))  # before the sheet's dimensions
-    path = written(compound("Workbook", (stream[:at] + conditions + stream[at:]).ljust(4096, b"\0")), "list.xls")
+    at = stream.index(struct.pack("<HH", 0x0200, 14), stream.index(b"Devices"))
+    more = struct.pack("<HH", kind, len(data)) + data
+    return compound("Workbook", (stream[:at] + more + stream[at:]).ljust(4096, b"\0"))
+
+
+def test_a_filter_in_an_xls_workbook_that_hides_no_row_is_a_question(
+    refusal: Refusal, compound: Callable[..., bytes], written: Callable[..., Path]
+) -> None:
+    path = written(xls_with(compound, 0x009E, b"\0" * 24), "list.xls")
     assert "Sheet 'Devices' has a filter" in refusal(path)
     assert numbers(path, HiddenRows.INCLUDE) == [2, 3]
 
@@ -331,6 +339,10 @@ def test_narrow_and_hidden_columns_are_seen_in_xls_xlsb_and_ods(opened: Opened, 
     wide = record(60, struct.pack("<4IH", 0, 0, 2000, 0, 0))
     assert told not in opened(zipped(tmp_path / "list.xlsb", binary_workbook(values, before=wide))).notes
 
+    for usual, hidden in ((0, True), (9, False)):
+        columns = record(485, struct.pack("<IHHI", 0xFFFFFFFF, usual, 300, 0))
+        assert (told in opened(zipped(tmp_path / "list.xlsb", binary_workbook(values, before=columns))).notes) == hidden
+
     for width, hidden in ((0, False), (2000, True), (2000, False)):
         book = xlwt.Workbook()
         sheet = book.add_sheet("Devices")
@@ -353,6 +365,14 @@ def test_narrow_and_hidden_columns_are_seen_in_xls_xlsb_and_ods(opened: Opened, 
             )
         ).notes
     )
+
+
+@pytest.mark.parametrize(("usual", "hidden"), [(0, True), (9, False)])
+def test_columns_without_a_width_have_the_usual_one_in_an_xls_workbook(
+    opened: Opened, compound: Callable[..., bytes], written: Callable[..., Path], usual: int, *, hidden: bool
+) -> None:
+    table = opened(written(xls_with(compound, 0x0055, struct.pack("<H", usual)), "list.xls"))
+    assert ("The column of device IDs is hidden in the sheet." in table.notes) == hidden
 
 
 # -- sheets --

@@ -1,7 +1,7 @@
 """What the commands print for people, at the width of their terminal."""
 
 import io
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 
 import pytest
@@ -15,6 +15,7 @@ from batch_offboard.journal.settlements import Settlement
 from batch_offboard.plan import Reason
 from batch_offboard.protocol import ApiName
 from batch_offboard.report import Outcome, ReportRow
+from batch_offboard.run import PlanView
 from batch_offboard.screens_following import track_text
 from batch_offboard.tracking import TrackView
 
@@ -261,3 +262,14 @@ def test_every_verdict_has_a_sentence(api: ApiName, verdict: Verdict) -> None:
     assert sentence.endswith(".")
     assert "None" not in sentence
     assert "_" not in sentence
+
+
+def test_the_plan_and_its_question_name_the_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = PlanView(replace(BATCH, state="planned"), Counts({JobState.PENDING: 2}, {}), {}, [], 12.0, None)
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr(screens, "typed_line", lambda _stream: "2\n")
+    with redirect_stderr(io.StringIO()) as said:
+        screens.confirm(view, yes=False, quiet=False)
+
+    assert "  tenant    tenant\n" in said.getvalue()
+    assert "This takes 2 devices of tenant tenant out of Defender. Type 2 to go ahead: " in said.getvalue()

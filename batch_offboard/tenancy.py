@@ -118,6 +118,7 @@ class Tenancy:
     lock_folder: Path | None
     unreadable: Unreadable = Unreadable.NOTHING  # the tenant has said so; it is not asked again
     say: Callable[[str], None] = field(default=lambda _text: None)
+    devices_read: bool = False  # a list of them has come
 
     @asynccontextmanager
     async def reader(self, patience: Patience = PATIENT) -> AsyncIterator["Reader"]:
@@ -245,10 +246,12 @@ class Reader:
                 continue
             match read.kind:
                 case ReadKind.PAGE | ReadKind.EMPTY:
+                    self._tenancy.devices_read |= what is Unreadable.ALL
                     return read
                 case ReadKind.FORBIDDEN | ReadKind.NOT_OFFERED:
                     self._tenancy.unreadable |= what
-                    raise CannotReadError(_cannot(read, what, self._tenancy.target.token.claims.may_read))
+                    has = self._tenancy.target.token.claims.may_read
+                    raise CannotReadError(_cannot(read, what, has, devices_read=self._tenancy.devices_read))
                 case ReadKind.THROTTLED:
                     waits.throttled(read)
                 case ReadKind.REFUSED:
@@ -378,14 +381,18 @@ def _said(read: Read) -> str:
     return f"{read.code}: {read.message}".rstrip(" .:")
 
 
-def _cannot(read: Read, what: Unreadable, permission: str) -> str:
-    """`permission` is one that the token has and that should do."""
+def _cannot(read: Read, what: Unreadable, permission: str, *, devices_read: bool) -> str:
+    """`permission` is one that the token has and that should do, as far as it says. Devices and their actions take the
+    same one: where the `devices_read` came, granting it helps nobody."""
     if read.kind is not ReadKind.FORBIDDEN:
         return f"{_said(read)}, and so there is nothing to read at api_url"
     things = "the tenant's devices" if what is Unreadable.ALL else "the tenant's machine actions"
-    if permission:
+    if permission or devices_read:
+        although = (
+            f"the token has {permission}" if permission else "devices may be read, which takes the same permission"
+        )
         return (
-            f"the API does not let {things} be read ({_said(read)}), although the token has {permission}; check what "
+            f"the API does not let {things} be read ({_said(read)}), although {although}; check what "
             "stands at api_url, and the roles and device groups of Defender"
         )
     return f"the application may not read {things} ({_said(read)}); grant it Machine.Read.All with admin consent"

@@ -219,8 +219,10 @@ async def test_a_plan_looked_up_again_uses_machines_whose_actions_may_not_be_rea
     said = [text for text in world.ears.said_so_far if "machine actions" in text]
     assert len(said) == 1
     assert said[0].startswith(
-        "The machine actions were not read: the application may not read the tenant's machine act"
+        "The machine actions were not read: the API does not let the tenant's machine actions be read"
     )
+    assert "although devices may be read, which takes the same permission" in said[0]
+    assert "grant" not in said[0]
 
 
 async def test_without_a_look_up_the_tenant_is_not_read_before_it_is_sent_to(

@@ -24,6 +24,7 @@ class RowLook:
     delimiter: str
     width: int  # cells of the header
     widths: frozenset[int]  # cells that the first rows really have
+    fewest_delimiters: int  # of any line that can be a row
     id_index: int | None
     name_index: int | None
     name_shapes: frozenset[str]  # of the names in the first rows, see `shape`
@@ -37,8 +38,8 @@ class RowLook:
         """
         if any(self._holds_several(cells, index) for index in (self.id_index, self.name_index)):
             return True
-        first = self._is_row(lines[0])
-        return any(self._is_row(line) and (first or not self._only_ends_a_cell(line)) for line in lines[1:])
+        rows = [line for line in lines[1:] if self._is_row(line)]
+        return bool(rows) and (not all(map(self._only_ends_a_cell, rows)) or self._is_row(lines[0]))
 
     def _holds_several(self, cells: Sequence[str], index: int | None) -> bool:
         """True if the ID or name cell holds one on each of several lines."""
@@ -56,6 +57,8 @@ class RowLook:
 
     def _is_row(self, line: str) -> bool:
         """True if the line is a row, whether its quotation marks mean anything or not."""
+        if line.count(self.delimiter) < self.fewest_delimiters:  # most lines of a text, and the quickest to see
+            return False
         text = LINE_END.sub("", line)
         return self._are_row(self._fields(text)) or ('"' in text and self._are_row(text.split(self.delimiter)))
 
@@ -64,9 +67,10 @@ class RowLook:
         name_field = self._field(fields, self.name_index)
         if len(fields) in self.widths:
             return self.has_nothing or may_be_id(id_field) or self._may_be_name(name_field)
-        if is_id(id_field) and id_field == trimmed(id_field) and may_be_name(name_field):
+        has_id = may_be_id(id_field) and is_id(id_field)
+        if has_id and id_field == trimmed(id_field) and may_be_name(name_field):
             return name_field == trimmed(name_field)
-        return len(fields) > self.width and (is_id(id_field) or shape(name_field) in self.name_shapes)
+        return len(fields) > self.width and (has_id or shape(name_field) in self.name_shapes)
 
     def _fields(self, text: str) -> list[str]:
         try:
@@ -87,10 +91,12 @@ def row_look(delimiter: str, layout: Layout, widths: Iterable[int], head: Sequen
     below = [row for row in head if row.number > (layout.header_number or 0)]
     ids, names = _one_line(below, layout.id_index), _one_line(below, layout.name_index)
     width = len(layout.columns)
+    counts = (width, *widths)
     return RowLook(
         delimiter,
         width,
-        frozenset((width, *widths)),
+        frozenset(counts),
+        min(*counts, max(layout.id_index or 0, layout.name_index or 0) + 1) - 1,
         layout.id_index,
         layout.name_index,
         frozenset(found for found in map(shape, names) if found is not None),

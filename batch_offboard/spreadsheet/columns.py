@@ -62,6 +62,11 @@ def find_layout(head: Sequence[HeadRow], *, id_column: str | None = None, name_c
     name_index = search.named(names) if name_column else search.name_index(id_index)
     if id_index is None and name_index is None:
         raise InputError(search.nothing_found())
+    if id_index == name_index:
+        raise InputError(
+            f"Column {column_letters(name_index or 0)} cannot hold both the device IDs and the device names; name "
+            "another with --id-column or --name-column."
+        )
     if id_index is not None and search.all_guids(id_index):
         search.refuse_guids(id_index, by_name=bool(name_column) and not id_column)
         id_index = None

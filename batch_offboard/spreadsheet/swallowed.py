@@ -23,6 +23,7 @@ class RowLook:
 
     delimiter: str
     width: int  # cells of the header
+    has_header: bool  # without one, every record shows by its own first line how wide a row may be
     widths: frozenset[int]  # cells that the first rows really have
     fewest_delimiters: int  # of any line that can be a row
     id_index: int | None
@@ -38,8 +39,9 @@ class RowLook:
         """
         if any(self._holds_several(cells, index) for index in (self.id_index, self.name_index)):
             return True
-        rows = [line for line in lines[1:] if self._is_row(line)]
-        return bool(rows) and (not all(map(self._only_ends_a_cell, rows)) or self._is_row(lines[0]))
+        own = frozenset[int]() if self.has_header else frozenset((len(self._fields(LINE_END.sub("", lines[0]))),))
+        rows = [line for line in lines[1:] if self._is_row(line, own)]
+        return bool(rows) and (not all(map(self._only_ends_a_cell, rows)) or self._is_row(lines[0], own))
 
     def _holds_several(self, cells: Sequence[str], index: int | None) -> bool:
         """True if the ID or name cell holds one on each of several lines."""
@@ -55,17 +57,18 @@ class RowLook:
         part, mark, _ = line.partition('"')
         return bool(mark and trimmed(part)) and self.delimiter not in part
 
-    def _is_row(self, line: str) -> bool:
+    def _is_row(self, line: str, widths: frozenset[int]) -> bool:
         """True if the line is a row, whether its quotation marks mean anything or not."""
         if line.count(self.delimiter) < self.fewest_delimiters:  # most lines of a text, and the quickest to see
             return False
         text = LINE_END.sub("", line)
-        return self._are_row(self._fields(text)) or ('"' in text and self._are_row(text.split(self.delimiter)))
+        plain = text.split(self.delimiter)
+        return self._are_row(self._fields(text), widths) or ('"' in text and self._are_row(plain, widths))
 
-    def _are_row(self, fields: Sequence[str]) -> bool:
+    def _are_row(self, fields: Sequence[str], widths: frozenset[int]) -> bool:
         id_field = self._field(fields, self.id_index)
         name_field = self._field(fields, self.name_index)
-        if len(fields) in self.widths:
+        if len(fields) in self.widths or len(fields) in widths:
             return self.has_nothing or may_be_id(id_field) or self._may_be_name(name_field)
         has_id = may_be_id(id_field) and is_id(id_field)
         if has_id and id_field == trimmed(id_field) and may_be_name(name_field):
@@ -92,11 +95,13 @@ def row_look(delimiter: str, layout: Layout, widths: Iterable[int], head: Sequen
     ids, names = _one_line(below, layout.id_index), _one_line(below, layout.name_index)
     width = len(layout.columns)
     counts = (width, *widths)
+    places = [index for index in (layout.id_index, layout.name_index) if index is not None]
     return RowLook(
         delimiter,
         width,
+        layout.header_number is not None,
         frozenset(counts),
-        min(*counts, max(layout.id_index or 0, layout.name_index or 0) + 1) - 1,
+        0 if layout.header_number is None else min(*counts, max(places, default=0) + 1) - 1,
         layout.id_index,
         layout.name_index,
         frozenset(found for found in map(shape, names) if found is not None),

@@ -57,9 +57,13 @@ def sheets(draw: DrawFn) -> Sheet:
         found = [cell for kind, cell in zip(form, rows[-1], strict=False) if kind != "note" and cell]
         if found:
             devices[len(rows)] = found[0]
-    typed = st.sampled_from([*"ABC123", *(cell for row in rows for cell in row if cell)])
-    options = draw(st.fixed_dictionaries({}, optional={"id_column": typed, "name_column": typed}))
-    return Sheet(rows, devices, options)
+    texts = [cell for row in rows for cell in row if cell]
+    typed = {
+        f"{kind}_column": st.sampled_from(["ABC"[form.index(kind)], str(form.index(kind) + 1), *texts])
+        for kind in ("id", "name")
+        if kind in form
+    }
+    return Sheet(rows, devices, draw(st.fixed_dictionaries({}, optional=typed)))
 
 
 def _cell(draw: DrawFn, kind: str, number: int, pattern: str) -> str:

@@ -182,6 +182,13 @@ def test_a_named_header_that_is_there_twice_is_a_question() -> None:
     assert "2 columns have this header" in refused(below(["Key", "Key"], "id", "id"), id_column="Key")
 
 
+def test_one_column_cannot_hold_both_ids_and_names() -> None:
+    head = below(["Device ID", "Device name"], "id", "name")
+    assert "Column B cannot hold both the device IDs and the device names" in refused(
+        head, id_column="2", name_column="Device name"
+    )
+
+
 def test_a_plain_list_has_no_header() -> None:
     layout = find_layout(table([an_id(1)], [an_id(2)]))
     assert places(layout) == (0, None, None)

@@ -42,6 +42,11 @@ def test_a_stray_quotation_mark_that_swallows_lines_is_refused_with_its_row(
     assert f"row {row}: a quotation mark has swallowed the lines that follow" in refusal(path)
 
 
+def test_a_list_without_a_header_shows_by_each_record_how_wide_a_row_is(refusal: Refusal, written: Written) -> None:
+    path = written('lt-1;"\nlt-2;"\nlt-3;1;2\n')
+    assert "row 1: a quotation mark has swallowed" in refusal(path, name_column="A")
+
+
 @pytest.mark.parametrize(
     ("note", "text"),
     [

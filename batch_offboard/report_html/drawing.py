@@ -69,7 +69,7 @@ def timeline_picture(timeline: Timeline, width: int) -> Markup:
         Markup('<path class="own" d="{}"/>').format(own),
         *(Markup('<path class="hour" d="{}"/>').format(_area(plan, hours, part)) for part in plan.parts()),
         *_times(plan, hours.bottom),
-        *_breaks(plan, hours.bottom),
+        *_breaks(plan, (minutes, hours)),
         *_refusals(plan),
     ]
     picture = Markup('<svg class="w{0}" role="img" aria-label="{3}" viewBox="0 0 {0} {1}">{2}</svg>')
@@ -205,16 +205,18 @@ def _step(plan: _Plan) -> int:
     return next((step for step in _STEPS if step >= wanted), _STEPS[-1])
 
 
-def _breaks(plan: _Plan, bottom: int) -> Iterator[Markup]:
-    """A line where time is left out. Its length stands upright in the upper diagram, short enough for its height, so
-    that it crosses no title."""
+def _breaks(plan: _Plan, panels: Sequence[_Panel]) -> Iterator[Markup]:
+    """A line in each panel where time is left out, and in the first how long it was, upright and short enough for its
+    height: neither crosses the words above a panel."""
+    first = panels[0]
     for at, silence in plan.breaks:
         middle = at + BREAK * plan.column / 2
         words = spoken_duration(silence) if silence > 0 else "clock set back"
+        line = "".join(f"M{middle:.1f} {panel.top}V{panel.bottom}" for panel in panels)
         yield Markup(
-            '<path class="break" d="M{0:.1f} {1}V{2}"/>'
-            '<text class="silence" transform="translate({0:.1f} {3}) rotate(-90)" text-anchor="middle">{4}</text>'
-        ).format(middle, _TOP, bottom, _TOP + _HIGH / 2, words)
+            '<path class="break" d="{1}"/>'
+            '<text class="silence" transform="translate({0:.1f} {2}) rotate(-90)" text-anchor="middle">{3}</text>'
+        ).format(middle, line, (first.top + first.bottom) / 2, words)
 
 
 def _refusals(plan: _Plan) -> Iterator[Markup]:

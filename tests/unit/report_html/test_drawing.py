@@ -148,3 +148,24 @@ def test_a_time_is_written_where_it_is() -> None:
 def test_a_silence_is_told() -> None:
     assert "5 h 59 min" in words(timeline_picture(told(Call(NOON, None), Call(NOON + 6 * HOUR, None)), 1080))
     assert "clock set back" in words(timeline_picture(told(Call(NOON, None), Call(NOON - HOUR, None)), 1080))
+
+
+@pytest.mark.parametrize("width", [1080, 360])
+@given(st.lists(st.integers(0, 40 * 1440), min_size=2, max_size=12))
+def test_what_stands_at_a_silence_crosses_no_title(width: int, gaps: list[int]) -> None:
+    at, calls = NOON, []
+    for minutes in gaps:
+        at += 60 * minutes
+        calls.append(Call(at, None))
+    picture = parsed(timeline_picture(told(*calls), width))
+    titles = [float(each.attrib["y"]) for each in picture.iter("text") if each.get("class") in ("title", "limit-word")]
+    lengths = []
+    for each in picture.iter("text"):
+        if each.get("class") == "silence":
+            middle = float(re.findall(r"translate\([\d.]+ ([\d.]+)\)", each.attrib["transform"])[0])
+            half = 3.2 * len(each.text or "")  # pixels, of a generous letter
+            lengths.append((middle - half, middle + half))
+    for each in picture.iter("path"):
+        if each.get("class") == "break":
+            lengths += [(float(top), float(end)) for top, end in re.findall(r" ([\d.]+)V([\d.]+)", each.attrib["d"])]
+    assert [(top, end) for top, end in lengths for y in titles if top < y < end] == []

@@ -18,7 +18,7 @@ from batch_offboard.config import AccessToken, Config, Endpoints
 from batch_offboard.desk import Desk, Options, lock_folder
 from batch_offboard.drives import network_file_system, no_locks
 from batch_offboard.errors import BatchOffboardError, ConfigError, ExitCode, SignInError
-from batch_offboard.places import default_journal
+from batch_offboard.places import default_journal, rehearsal_journal
 from batch_offboard.report_files import ensure_writable
 from batch_offboard.settling import CLOCKS_APART
 from batch_offboard.signin import READ_PERMISSIONS, Claims, TokenKind
@@ -80,10 +80,34 @@ def check(options: Options) -> CheckView:
         with tempfile.TemporaryDirectory() as folder:
             spare = replace(options, journal=Path(folder) / "journal.db")
             with Desk(spare, create=True) as desk:
+                if options.simulate:
+                    return CheckView(list(_of_rehearsals(desk, options)))
                 desk.target_config()
                 return CheckView(list(_findings(desk, options)))
     except ConfigError as error:
         return CheckView([Finding("configuration", Grade.FAILED, str(error), exit_code=ExitCode.USAGE)])
+
+
+def _of_rehearsals(desk: Desk, options: Options) -> Iterator[Finding]:
+    """What a rehearsal needs: the journal of rehearsals, locks, a folder for reports, and the embedded tenant."""
+    from batch_offboard.lookup import look_up
+
+    yield Finding("configuration", Grade.OK, "a rehearsal needs none; the real one is not checked")
+    yield from _journal(options.cwd / options.journal if options.journal else rehearsal_journal())
+    yield from _locks()
+    yield _reports(options.cwd / "reports")
+    try:
+        fleet = desk.with_embedded_tenant(
+            lambda: [(None, "lt-0001")], "simulated check/rehearsal", look_up, lambda _text: None
+        )
+    except (BatchOffboardError, CannotReadError, OSError) as error:
+        remedy = "allow programs of yours to listen on loopback"
+        yield Finding(
+            "API", Grade.FAILED, f"the embedded tenant does not answer ({error})", remedy, ExitCode.UNFINISHED
+        )
+    else:
+        found = fleet.as_json()["devices"]
+        yield Finding("API", Grade.OK, f"the embedded tenant answers, with {found} device; no real tenant was asked")
 
 
 def _findings(desk: Desk, options: Options) -> Iterator[Finding]:

@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 LARGEST_LIST = 4 << 20  # bytes
 
+REHEARSALS = "simulated/rehearsal"  # stands for the tenants of rehearsals, of which each batch has its own
+
 LATEST = "latest"  # in a batch ID's place
 CANDIDATES_NAMED = 5  # of the batches that a part of an ID may mean
 
@@ -184,6 +186,8 @@ class Desk:
 
     def target(self) -> Target:
         """The real tenant, once for all that a command does there; without a configuration there is none."""
+        if self.options.simulate:
+            return rehearsal_target("", REHEARSALS, self.config)
         if self._target is None:
             options = self.options
             self._target = real_target(self.target_config(), options.environ, self.clock, options.tell)

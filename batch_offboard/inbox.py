@@ -7,8 +7,11 @@ it. What is not taken stays where it is, and each run names it with what to do: 
 
 import hashlib
 import os
+import shutil
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -143,6 +146,18 @@ def companion(sheet: Path) -> Companion | None:
             continue
         return Companion(sheet.with_name(name), status.st_mtime, name in locks)
     return None
+
+
+@contextmanager
+def copy_of(inbox: Path) -> Iterator[Path]:
+    """A folder with copies of an inbox's files, to rehearse a night in; the inbox stays as it is."""
+    source = Inbox(inbox)
+    if not source.path.is_dir():
+        raise UsageError(f"There is no folder {one_line(str(source.path))} (--inbox); make it first.")
+    with tempfile.TemporaryDirectory(prefix="batch-offboard-night-") as folder:
+        for found in _files(source.path, lambda _name: True):
+            shutil.copy2(found.path, Path(folder) / found.path.name)
+        yield Path(folder)
 
 
 def sha256_of(sheet: Path) -> str:

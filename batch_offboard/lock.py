@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -115,6 +116,34 @@ def _write_note(note: Path, doing: str, since: float) -> None:
         descriptor = os.open(note, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(facts, file)
+
+
+def is_held(lock: Path, doing: str) -> bool:
+    """Whether the note beside a lock says that a process which lives does this. It only informs, and is asked for where
+    taking the lock to find out would keep somebody else from it."""
+    try:
+        facts = json.loads(lock.with_name(f"{lock.name}.holder").read_text(encoding="utf-8"))
+        here = facts["host"] == socket.gethostname()
+        return facts["doing"] == doing and (not here or _lives(int(facts["pid"])))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process of this computer lives."""
+    if sys.platform == "win32":
+        import ctypes
+
+        query = 0x1000  # PROCESS_QUERY_LIMITED_INFORMATION
+        handle = ctypes.windll.kernel32.OpenProcess(query, False, pid)  # noqa: FBT003
+        return bool(handle and ctypes.windll.kernel32.CloseHandle(handle))
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _holder(note: Path, at_work_on: str) -> str:

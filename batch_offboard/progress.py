@@ -165,6 +165,8 @@ def _counts_line(progress: Progress, ending: str) -> str:
         f"{progress.in_doubt:,} in doubt",
         f"{progress.left:,} left",
     ]
+    if progress.total == 0:
+        parts = ["no devices to send"]
     if progress.simulated:
         parts.insert(0, "SIMULATED")
     parts.append(ending or _now_in_words(progress))
@@ -181,6 +183,8 @@ def _now_in_words(progress: Progress) -> str:
 
 
 def _ready(progress: Progress) -> str:
+    if progress.left == 0:
+        return "nothing is left to send"
     if progress.eta is None:
         return "end not known yet"
     return f"ready about {local_time(progress.eta)}, in {spoken_duration(progress.eta - progress.now)}"

@@ -271,10 +271,19 @@ class Step:
 
 
 def next_steps(
-    batch: str, state: str, *, pending: int, failed: int, in_doubt: int, open_actions: int = 0
+    batch: str,
+    state: str,
+    *,
+    pending: int,
+    failed: int,
+    in_doubt: int,
+    open_actions: int = 0,
+    at_work: bool = False,
 ) -> list[Step]:
     """What to do about a batch of which so many rows are left in these outcomes, and so many machine actions are not
     final."""
+    if at_work:
+        return [Step(f"batch-offboard show {batch}", "later: a process is at work on it")]
     if state == "planned" and pending:
         return [Step(f"batch-offboard run {batch}")]
     steps = []

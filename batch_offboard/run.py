@@ -41,7 +41,7 @@ from batch_offboard.journal.reading import (
 )
 from batch_offboard.journal.reported import report_head, report_rows
 from batch_offboard.journal.settlements import open_count
-from batch_offboard.lock import only_process, run_locks
+from batch_offboard.lock import is_held, only_process, run_locks
 from batch_offboard.plan import Reason
 from batch_offboard.planning import Purpose, Reading, age_notes, read_sheet, save_plan, staleness
 from batch_offboard.protocol import ApiName
@@ -365,6 +365,17 @@ def _confirmed_run(
     return _work(desk, batch, clearance, reports, talk, command, choose)
 
 
+def to_see(
+    desk: Desk, sheet: Path | None, name: str, reading: Reading, choice: Choice, say: Callable[[str], None]
+) -> PlanView:
+    """What a run of this sheet, or else of the batch of this name, would send; nothing is sent."""
+    view = plan(desk, sheet, reading) if sheet is not None else fresh_plan(desk, name, say)
+    if not choice:
+        return view
+    selection = selected(desk, view.batch, choice)
+    return view_plan(desk, view.batch, [*view.notes, _left_out(view, selection)], selection=selection)
+
+
 def selected(desk: Desk, batch: Batch, choice: Choice) -> Selection:
     """The pending rows of a batch that a person chose. UsageError if some part of the choice names none of its rows."""
     empty = [pair for pair in choice.rows if not rows_between(desk.journal, batch.key, *pair)]
@@ -427,6 +438,12 @@ def _work(
     left = open_count(desk.journal, batch.key)
     left_out = counts.of(JobState.PENDING) if selection is not None and halt is None else 0
     return RunView(batch, counts, skipped, halt, written, exit_code(counts, skipped, halt), left, left_out)
+
+
+def is_at_work(desk: Desk, batch: Batch) -> bool:
+    """Whether another process works on this batch now, as far as it says so."""
+    lock = desk.journal.path.with_name(f"{desk.journal.path.name}.lock")
+    return batch.state == "running" and is_held(lock, f"batch {batch.batch_id}")
 
 
 def _refuse_forgotten(desk: Desk, batch: Batch) -> None:

@@ -7,6 +7,8 @@ gets an apostrophe in front. Nothing here cuts a text or judges what it says.
 import json
 import re
 
+LONGEST_COMMENT = 400  # characters of a machine action's comment, the correlation token not counted
+
 # Not shown, or shown as something else: control characters but TAB and LF, separators that some programs take
 # for line ends, direction overrides that turn text around, lone surrogates, which no file can hold.
 _UNSHOWABLE = re.compile(

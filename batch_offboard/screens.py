@@ -61,9 +61,11 @@ def confirm(view: PlanView, *, yes: bool, quiet: bool) -> None:
     say = voice(quiet=quiet)
     say(plan_text(view, and_then=False))
     devices = view.to_send
-    if yes or devices == 0 or view.batch.simulated:
+    if yes or devices == 0:
         return
     if sys.stdin is None or not sys.stdin.isatty():
+        if view.batch.simulated:
+            return
         raise GuardError(
             f"Nobody is there to confirm that {devices_text(devices)} are offboarded; nothing was sent. Say --yes to "
             "go ahead unasked."
@@ -174,7 +176,9 @@ def run_text(view: RunView) -> str:
     return "\n".join(lines)
 
 
-def batch_text(batch: Batch, counts: Counts, skipped: Mapping[Reason, int], open_actions: int) -> str:
+def batch_text(
+    batch: Batch, counts: Counts, skipped: Mapping[Reason, int], open_actions: int, *, at_work: bool = False
+) -> str:
     """One batch: what was asked, what happened, what to do next."""
     facts = {
         "state": batch.state,
@@ -196,7 +200,7 @@ def batch_text(batch: Batch, counts: Counts, skipped: Mapping[Reason, int], open
     lines += [f"  {number:>7}  skipped: {reason}" for reason, number in all_skipped(counts, skipped).items()]
     if batch.halted_because:
         lines += ["", f"  stopped: {batch.halted_because}"]
-    lines += ["", *(f"  next: {step}" for step in what_next(batch, counts, open_actions))]
+    lines += ["", *(f"  next: {step}" for step in what_next(batch, counts, open_actions, at_work=at_work))]
     return "\n".join(lines).rstrip()
 
 
@@ -302,11 +306,17 @@ def _window_lines(standing: Standing, indent: str = "  ") -> list[str]:
 _OTHER_QUOTAS = {ApiName.READ: "reading the tenant", ApiName.CANCEL: "cancelling"}
 
 
-def what_next(batch: Batch, counts: Counts, open_actions: int) -> list[str]:
-    """The commands to type next, each with its reason."""
+def what_next(batch: Batch, counts: Counts, open_actions: int, *, at_work: bool = False) -> list[str]:
+    """The commands to type next, each with its reason; `at_work`: another process works on the batch now."""
     pending, failed, in_doubt = map(counts.of, (JobState.PENDING, JobState.FAILED, JobState.IN_DOUBT))
     steps = next_steps(
-        batch.batch_id, batch.state, pending=pending, failed=failed, in_doubt=in_doubt, open_actions=open_actions
+        batch.batch_id,
+        batch.state,
+        pending=pending,
+        failed=failed,
+        in_doubt=in_doubt,
+        open_actions=open_actions,
+        at_work=at_work,
     )
     return [f"{step.command} ({step.why})" if step.why else step.command for step in steps]
 

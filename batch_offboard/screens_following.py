@@ -21,9 +21,11 @@ def confirm_cancel(*, yes: bool, quiet: bool) -> Callable[[Batch, int], None]:
 
     def confirm(batch: Batch, actions: int) -> None:
         voice(quiet=quiet)(f"{_actions(actions)} of batch {batch.batch_id} can still be cancelled.")
-        if yes or batch.simulated:
+        if yes:
             return
         if sys.stdin is None or not sys.stdin.isatty():
+            if batch.simulated:
+                return
             raise GuardError(
                 f"Nobody is there to confirm that {_actions(actions)} are cancelled; nothing was sent. Say --yes to go "
                 "ahead unasked."
@@ -44,7 +46,7 @@ def track_text(view: TrackView) -> str:
         lines.append(f"Stopped: {view.halt.reason}")
     elif view.open:
         lines.append(f"{_actions(view.open)} are not final yet. Next: batch-offboard track {view.batch.batch_id}")
-    lines += [f"Next: {step}" for step in what_next(view.batch, view.counts, open_actions=0)]
+    lines += [f"Next: {step}" for step in what_next(view.batch, view.counts, 0, at_work=view.at_work)]
     lines.append(f"Exit code {view.exit_code.value}: {view.exit_code.meaning}.")
     return "\n".join(lines)
 

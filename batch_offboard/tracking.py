@@ -15,7 +15,7 @@ from batch_offboard.journal.reading import Batch, Counts, Owner, count, newest_t
 from batch_offboard.lookup import look_back
 from batch_offboard.plan import Reason
 from batch_offboard.protocol import UNSUCCESSFUL
-from batch_offboard.run import Talk, exit_code, usual_reports, write_reports
+from batch_offboard.run import Talk, exit_code, is_at_work, usual_reports, write_reports
 from batch_offboard.signals import ending_signals
 from batch_offboard.standing import spoken_duration
 from batch_offboard.tenancy import HURRIED, CannotReadError, ReadError, StrangeListError, Tenancy
@@ -38,6 +38,7 @@ class TrackView:
     halt: Halt | None
     reports: Sequence[Path]
     exit_code: ExitCode
+    at_work: bool = False  # another process works on the batch
 
 
 def track(desk: Desk, name: str | None, reports: Sequence[Path], talk: Talk, until: float | None = None) -> TrackView:
@@ -52,7 +53,7 @@ def track(desk: Desk, name: str | None, reports: Sequence[Path], talk: Talk, unt
     left = len(settlements.open_actions(desk.journal, batch.key))
     statuses = settlements.status_counts(desk.journal, batch.key)
     code = _exit_code_of_track(exit_code(counts, skipped, None), statuses, left, halt)
-    return TrackView(batch, counts, skipped, statuses, left, round_.made, halt, written, code)
+    return TrackView(batch, counts, skipped, statuses, left, round_.made, halt, written, code, is_at_work(desk, batch))
 
 
 def _newest(desk: Desk) -> Batch:

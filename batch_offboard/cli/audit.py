@@ -62,6 +62,18 @@ def verify(
     return view.exit_code
 
 
+def _form_of(output: Path | None) -> ExportFormat:
+    """What an output's name promises; UsageError if it is nothing that an export can be."""
+    suffix = output.suffix.lower() if output is not None else ""
+    if suffix in ("", ".jsonl", ".ndjson", ".json", ".txt"):
+        return ExportFormat.JSONL
+    if suffix == ".csv":
+        return ExportFormat.CSV
+    raise UsageError(
+        f"--output {output} ends with {suffix}, and an export is .jsonl or .csv; name it so, or give --format."
+    )
+
+
 @app.command(epilog="Example: batch-offboard audit export --since 2026-11-01 --output november.csv")
 @grouped
 def export(
@@ -94,7 +106,7 @@ def export(
     now = datetime.now().astimezone()
     start, end = (moment_in_iso(text, now).timestamp() if text else None for text in (since, until))
     chosen = options_of(where, batch=batch)
-    written = form or (ExportFormat.CSV if output and output.suffix.lower() == ".csv" else ExportFormat.JSONL)
+    written = form or _form_of(output)
     with Desk(chosen) as desk:
         found = auditing.chosen(desk, start, end, auditing.batch_named(desk, batch) if batch else None)
         if output is None:

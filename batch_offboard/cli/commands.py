@@ -14,6 +14,7 @@ from batch_offboard.cli import completing
 from batch_offboard.cli import options as given
 from batch_offboard.cli.app import app
 from batch_offboard.cli.groups import grouped
+from batch_offboard.cli.standard_input import sheet_at
 from batch_offboard.cli.working import (
     choice_of,
     end_of_run,
@@ -30,7 +31,9 @@ from batch_offboard.errors import ExitCode, UsageError
 @app.command(epilog="Example: batch-offboard plan devices.xlsx")
 @grouped
 def plan(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Spreadsheet, CSV, or plain list of device IDs.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Spreadsheet, CSV, or plain list of device IDs; - is standard input.")
+    ],
     *,
     comment: given.Comment = None,
     reading: given.Reading,
@@ -49,7 +52,7 @@ def plan(
     )
     how = reading_of(reading)
     with Desk(chosen, create=True) as desk:
-        view = run.plan(desk, file, how)
+        view = run.plan(desk, sheet_at(chosen.cwd, str(file)), how)
     text = screens_json.plan_json(view) if output.json else screens.plan_text(view)
     screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
     return run.exit_code_of_plan(view)
@@ -62,7 +65,7 @@ def run_(
         str,
         typer.Argument(
             metavar="FILE|BATCH",
-            help="Spreadsheet to plan and run, or a saved plan.",
+            help="Spreadsheet to plan and run, - for standard input, or a saved plan.",
             autocompletion=completing.batches_or_files,
         ),
     ],
@@ -71,24 +74,33 @@ def run_(
     reading: given.Reading,
     offboard_again: given.OffboardAgain = False,
     part: given.Part,
+    dry_run: given.DryRun = False,
     sending: given.Sending,
     where: given.Where,
     output: given.Output,
 ) -> int:
     """The main job: plan (if a file), confirm, submit, report."""
-    from batch_offboard import run
+    from batch_offboard import run, screens, screens_json
+    from batch_offboard.desk import Desk
 
     chosen = options_of(where, sending=sending, comment=comment, batch=file_or_batch, offboard_again=offboard_again)
-    path = chosen.cwd / file_or_batch
+    path = sheet_at(chosen.cwd, file_or_batch)
     if not path.exists() and any(sign in file_or_batch for sign in "./\\"):
-        raise UsageError(f"There is no file {path}; check the name and the folder.")
+        raise UsageError(f"{path} does not exist; check the path.")
     if not path.exists() and (comment or offboard_again or reading != given.Reading()):
         raise UsageError(
-            f"There is no file {path}, and a batch keeps the comment, the reading and --offboard-again that it was "
+            f"{path} does not exist, and a batch keeps the comment, the reading and --offboard-again that it was "
             "planned with; check the name, or leave these options out."
         )
     reports = report_paths(chosen, sending.report)
     how, choice = reading_of(reading), choice_of(part)
+    if dry_run:
+        with Desk(chosen, create=path.exists()) as desk:
+            sheet, say = path if path.exists() else None, screens.voice(quiet=output.quiet)
+            seen = run.to_see(desk, sheet, file_or_batch, how, choice, say)
+        text = screens_json.plan_json(seen) if output.json else screens.plan_text(seen)
+        screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
+        return run.exit_code_of_plan(seen)
     sends = ("run", file_or_batch)
     with working(chosen, reports, output.yes, output.quiet, create=path.exists(), sends=sends) as (desk, talk):
         if path.exists():
@@ -105,7 +117,7 @@ def resume(
     batch: Annotated[
         str | None,
         typer.Argument(
-            metavar="[BATCH]",
+            metavar="BATCH",
             help="Batch ID [default: this tenant's newest unfinished batch].",
             autocompletion=completing.batches,
         ),
@@ -225,7 +237,7 @@ def forget(batch: given.BatchName, *, where: given.Where, output: given.Output) 
 @grouped
 def show(batch: given.BatchName, *, where: given.Where, output: given.Output) -> int:
     """Show one batch: what was asked, what happened, what to do next."""
-    from batch_offboard import screens, screens_json
+    from batch_offboard import run, screens, screens_json
     from batch_offboard.desk import Desk
     from batch_offboard.journal.reading import count, skipped_jobs
     from batch_offboard.journal.settlements import open_count
@@ -234,10 +246,11 @@ def show(batch: given.BatchName, *, where: given.Where, output: given.Output) ->
         found = desk.batch(batch)
         counts, skipped = count(desk.journal, found.key), skipped_jobs(desk.journal, found.key)
         open_actions = open_count(desk.journal, found.key)
+        at_work = run.is_at_work(desk, found)
     if output.json:
         screens.show(screens_json.batch_json(found, counts, skipped))
     else:
-        screens.show(screens.batch_text(found, counts, skipped, open_actions), prose=True)
+        screens.show(screens.batch_text(found, counts, skipped, open_actions, at_work=at_work), prose=True)
     return ExitCode.OK
 
 

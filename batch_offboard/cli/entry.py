@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import typer
 from typer.exceptions import TyperException
@@ -30,6 +31,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
     """The exit code of the command that the arguments name; nothing is raised."""
     take_every_character()
     command = typer.main.get_command(app)
+    _plain(command)
     try:
         ended = command.main(list(arguments) or ["--help"], prog_name="batch-offboard", standalone_mode=False)
     except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001  # the last line of defence
@@ -44,7 +46,7 @@ def _exit_code(error: BaseException) -> int:
     """Says what happened, in one sentence."""
     match error:
         case TyperException():
-            _say(f"batch-offboard: {error.format_message()} Try `batch-offboard --help` or `COMMAND --help`.")
+            _say(f"batch-offboard: {_usage(error)}")
             return ExitCode.USAGE
         case BatchOffboardError():
             _say(f"batch-offboard: {error}")
@@ -58,6 +60,23 @@ def _exit_code(error: BaseException) -> int:
             return ExitCode.UNFINISHED  # the reader of our output has gone before the work was done
         case _:
             return _unforeseen(error)
+
+
+def _usage(error: TyperException) -> str:
+    """What is wrong with the arguments, and which help has the right ones."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "batch-offboard"
+    sentence = error.format_message().replace("Value error, ", "").rstrip(".")
+    return f"{sentence}. `{path} --help` shows what it takes."
+
+
+def _plain(command: Any) -> None:
+    """Arguments are shown by their names alone: typer adds the Python type of each."""
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            parameter.display_type_rich = lambda **_given: ""
+    for each in getattr(command, "commands", {}).values():
+        _plain(each)
 
 
 def _say(text: str) -> None:

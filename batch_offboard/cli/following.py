@@ -43,7 +43,7 @@ def track(
     batch: Annotated[
         str | None,
         typer.Argument(
-            metavar="[BATCH]",
+            metavar="BATCH",
             help="Batch ID [default: this tenant's newest batch with open machine actions].",
             autocompletion=completing.batches,
         ),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from batch_offboard.cli import completing
+from batch_offboard.safe_text import LONGEST_COMMENT
 
 
 class ReportOutcome(StrEnum):
@@ -28,6 +29,13 @@ class BatchState(StrEnum):
     RUNNING = "running"
     STOPPED = "stopped"
     FINISHED = "finished"
+
+
+def _comment(text: str | None) -> str | None:
+    """As long as the configuration allows, so that what is taken here is taken there."""
+    if text is not None and len(text) > LONGEST_COMMENT:
+        raise typer.BadParameter(f"has {len(text)} characters; at most {LONGEST_COMMENT} are taken.")
+    return text
 
 
 def _positive(value: float) -> float:
@@ -63,7 +71,12 @@ ReportPaths = Annotated[
 ]
 Comment = Annotated[
     str | None,
-    typer.Option("--comment", metavar="TEXT", help="Why the devices are offboarded; stands in every machine action."),
+    typer.Option(
+        "--comment",
+        metavar="TEXT",
+        callback=_comment,
+        help="Why the devices are offboarded; stands in every machine action.",
+    ),
 ]
 Sheet = Annotated[str | None, typer.Option("--sheet", metavar="NAME", help="Sheet of the workbook, by name or number.")]
 IdColumn = Annotated[
@@ -84,7 +97,12 @@ MultilineText = Annotated[
 ]
 Only = Annotated[
     list[ReportOutcome] | None,
-    typer.Option("--only", metavar="OUTCOME", help="Of a report, take the rows with this outcome; repeatable."),
+    typer.Option(
+        "--only",
+        metavar="OUTCOME",
+        case_sensitive=False,
+        help=f"Of a report, take the rows with this outcome: {', '.join(ReportOutcome)}; repeatable.",
+    ),
 ]
 Limit = Annotated[
     int | None,
@@ -94,6 +112,7 @@ Rows = Annotated[
     str | None,
     typer.Option("--rows", metavar="ROWS", help="Send these rows of the sheet only, such as 2-20 or 2-20,25."),
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", "--what-if", help="Show the plan and send nothing, as `plan` does.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing.")]
 MaxDevices = Annotated[
     int | None,
@@ -135,7 +154,7 @@ Until = Annotated[
 For = Annotated[str | None, typer.Option("--for", metavar="DURATION", help="Stop looking after 45m, 2h, 3d.")]
 CancelComment = Annotated[
     str | None,
-    typer.Option("--comment", metavar="TEXT", help="Why; stands in the cancelled machine action."),
+    typer.Option("--comment", metavar="TEXT", callback=_comment, help="Why; stands in the cancelled machine action."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]

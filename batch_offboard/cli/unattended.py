@@ -3,6 +3,7 @@
 What a command needs is imported inside it, so that `--help` and the quick commands stay quick.
 """
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -23,20 +24,27 @@ def nightly(
     ],
     *,
     reading: given.Reading,
+    rehearsal: given.Rehearsal,
     stop_file: given.StopFile = None,
     where: given.Where,
     output: given.Output,
 ) -> int:
     """Work off what is unfinished, then the sheets of a folder, and ask nothing."""
     from batch_offboard import screens, screens_nightly, telling
+    from batch_offboard.inbox import copy_of
     from batch_offboard.nightly import order
     from batch_offboard.signals import signals_like_ctrl_c
 
-    chosen = options_of(where, stop_file=stop_file, unattended=True)
+    chosen = options_of(where, rehearsal=rehearsal, stop_file=stop_file, unattended=True)
     sends = ("nightly", "--inbox", str(inbox))
     with signals_like_ctrl_c():
-        with working(chosen, [], yes=True, quiet=output.quiet, create=True, sends=sends) as (desk, talk):
-            view = order.nightly(desk, inbox, talk, reading_of_inbox(reading, desk.inbox_keys()))
+        with (
+            working(chosen, [], yes=True, quiet=output.quiet, create=True, sends=sends) as (desk, talk),
+            copy_of(chosen.cwd / inbox) if chosen.simulate else nullcontext(inbox) as folder,
+        ):
+            if chosen.simulate:
+                talk.say(f"SIMULATED: a night over a copy of {inbox}; no sheet is moved and no real device is touched.")
+            view = order.nightly(desk, folder, talk, reading_of_inbox(reading, desk.inbox_keys()))
         text = screens_nightly.night_json(view) if output.json else screens_nightly.night_text(view)
         screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
         if view.missed:

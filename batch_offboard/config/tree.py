@@ -27,6 +27,7 @@ from batch_offboard.config.values import (
     Variable,
 )
 from batch_offboard.platforms import Platforms
+from batch_offboard.safe_text import LONGEST_COMMENT
 from batch_offboard.settling import HORIZON
 
 ZERO_ID = "00000000-0000-0000-0000-000000000000"
@@ -159,7 +160,9 @@ class Config(Part):
     sign_in_url: SignInUrl | None = None
     api_url: ApiUrl | None = None
     audience: Audience | None = None
-    comment: Annotated[Line, Field(description="one line of text, at most 400 characters long")] | None = None
+    comment: (
+        Annotated[Line, Field(description=f"one line of text, at most {LONGEST_COMMENT} characters long")] | None
+    ) = None
     quota: Quota = Quota()
     workers: Annotated[int, Field(ge=1, le=64, description="a whole number from 1 to 64")] = 8
     journal: FilePath | None = None

@@ -10,6 +10,7 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from batch_offboard.addresses import http_origin, http_url, is_loopback
+from batch_offboard.safe_text import LONGEST_COMMENT
 
 
 class Part(BaseModel):
@@ -128,7 +129,7 @@ Audience: TypeAlias = Annotated[
     _matching(r".+"),
     Field(description="what the token is asked for, such as https://api.securitycenter.microsoft.com"),
 ]
-Line: TypeAlias = Annotated[str, _matching(r".*\S.*"), Field(max_length=400)]
+Line: TypeAlias = Annotated[str, _matching(r".*\S.*"), Field(max_length=LONGEST_COMMENT)]
 MailAddress: TypeAlias = Annotated[
     str, _matching(_MAIL_ADDRESS), Field(description="a mail address such as offboarding@example.com")
 ]

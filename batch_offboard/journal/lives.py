@@ -67,15 +67,17 @@ def life_of(journal: Journal, batch: int, row: int) -> Life | None:
 
 
 def rows_of_device(journal: Journal, batch: int, device: str) -> list[int]:
-    """The rows of a batch that name this device, by ID or by name."""
+    """The rows of a batch that name this device, by ID or by name; a name without a domain is that in any domain."""
+    name = device.strip().lower()
+    known = func.lower(rows.c.device_name)
+    by_name = (
+        known == name if "." in name or not name else or_(known == name, known.startswith(f"{name}.", autoescape=True))
+    )
     statement = (
         select(rows.c.row)
         .where(
             rows.c.batch == batch,
-            or_(
-                rows.c.device_id == device.strip().lower(),
-                func.lower(rows.c.device_name) == device.strip().lower(),
-            ),
+            or_(rows.c.device_id == name, by_name),
         )
         .order_by(rows.c.row)
     )

@@ -92,7 +92,7 @@ class _Night:
         self._scope = desk.target().scope
         self._renewed: list[str] = []
         self._unready: dict[Path, Unready] = {}
-        self._patience = PATIENCE
+        self._patience = 0.0 if desk.options.simulate else PATIENCE
         self._halt: Halt | None = None
         self._closed = False
 

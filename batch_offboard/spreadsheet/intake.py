@@ -57,7 +57,7 @@ def find_input(path: Path) -> InputFile:
     try:
         status = path.stat()
     except FileNotFoundError:
-        raise InputError(f"{shown(str(path))} does not exist; check the path.") from None
+        raise InputError(f"{shown(str(path), 300)} does not exist; check the path.") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{name} cannot be reached ({shown(str(error))}); check the path.") from None
     if stat.S_ISDIR(status.st_mode):

@@ -270,6 +270,9 @@ class Step:
     why: str = ""
 
 
+_IF_STILL_MEANT = "sends the rows that are pending; only if they are to be offboarded although others were cancelled"
+
+
 def next_steps(
     batch: str,
     state: str,
@@ -279,19 +282,22 @@ def next_steps(
     in_doubt: int,
     open_actions: int = 0,
     at_work: bool = False,
+    cancelled: int = 0,
 ) -> list[Step]:
     """What to do about a batch of which so many rows are left in these outcomes, and so many machine actions are not
-    final."""
+    final. Whoever has cancelled some may not want the pending ones sent either, which `resume` would do."""
     if at_work:
         return [Step(f"batch-offboard show {batch}", "later: a process is at work on it")]
     if state == "planned" and pending:
         return [Step(f"batch-offboard run {batch}")]
     steps = []
-    if pending and not in_doubt:
+    if pending and cancelled:
+        steps.append(Step(f"batch-offboard resume {batch}", _IF_STILL_MEANT))
+    elif pending and not in_doubt:
         steps.append(Step(f"batch-offboard resume {batch}"))
     if failed:
         steps.append(Step(f"batch-offboard retry {batch}", "when the cause is mended"))
-    if in_doubt:
+    if in_doubt and not (pending and cancelled):
         steps.append(Step(f"batch-offboard resume {batch}", "later: it looks in the tenant for the rows in doubt"))
     if open_actions and not pending:
         steps.append(Step(f"batch-offboard track {batch}", "follows the machine actions until each is final"))

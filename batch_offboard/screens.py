@@ -317,6 +317,7 @@ def what_next(batch: Batch, counts: Counts, open_actions: int, *, at_work: bool 
         in_doubt=in_doubt,
         open_actions=open_actions,
         at_work=at_work,
+        cancelled=counts.of(JobState.CANCELLED),
     )
     return [f"{step.command} ({step.why})" if step.why else step.command for step in steps]
 

@@ -178,7 +178,13 @@ def _steps(head: ReportHead, summary: Summary) -> Iterator[Step]:
     pending, failed, in_doubt = count[Outcome.PENDING], count[Outcome.FAILED], count[Outcome.IN_DOUBT]
     open_actions = head.history.actions.open
     for step in next_steps(
-        head.batch_id, head.state, pending=pending, failed=failed, in_doubt=in_doubt, open_actions=open_actions
+        head.batch_id,
+        head.state,
+        pending=pending,
+        failed=failed,
+        in_doubt=in_doubt,
+        open_actions=open_actions,
+        cancelled=count[Outcome.CANCELLED],
     ):
         yield step
         if " retry " in step.command and head.table:

@@ -15,6 +15,7 @@ from batch_offboard.report import (
     ReportRow,
     Tally,
     advice,
+    next_steps,
     record,
     unique_names,
 )
@@ -271,3 +272,11 @@ def test_a_table_of_a_plan_stays_short_however_many_entries_there_are() -> None:
     assert planned is not None
     groups = planned.tables["Device group"]
     assert (len(groups), sum(groups.values()), list(groups)[-1]) == (13, 2000, "others")
+
+
+@pytest.mark.parametrize("in_doubt", [0, 1])
+def test_nobody_who_has_cancelled_is_told_to_send_the_rest_without_a_condition(in_doubt: int) -> None:
+    steps = next_steps("b", "stopped", pending=26, failed=0, in_doubt=in_doubt, cancelled=14)
+    assert [step.why for step in steps if "resume" in step.command] == [
+        "sends the rows that are pending; only if they are to be offboarded although others were cancelled"
+    ]

@@ -499,8 +499,16 @@ async def test_a_stop_gives_up_a_renewal() -> None:
 
 
 async def test_a_slot_that_comes_free_while_the_sign_in_is_renewed_waits_for_its_end() -> None:
+    class Counting(Gate):
+        asked = 0
+
+        async def acquire(self) -> Slot:
+            self.asked += 1
+            return await super().acquire()
+
     store, server = Store(range(12)), Server({6: [UNAUTHORIZED]}, renewal=100.0)
-    small = Gate(QuotaLimits(per_minute=7, per_hour=100, burst=7), LoopClock(1_795_500_000.0))
+    small = Counting(QuotaLimits(per_minute=7, per_hour=100, burst=7), LoopClock(1_795_500_000.0))
     assert await pool_of(store, server, gate=small, workers=4).run() is None
     assert [row for row, attempts in store.attempts.items() if attempts > 1] == [6]
     assert not [at for _, at in server.begun if 10 < at < 100]
+    assert small.asked == len(server.begun) + 1  # the one that came too early; nobody asks again and again

@@ -236,6 +236,9 @@ def _to_resume(desk: Desk) -> Batch:
     any_owner = Owner(simulated=desk.options.simulate)
     others = newest_unfinished(desk.journal, any_owner)
     if others is None:
+        apart = newest_unfinished(desk.journal, Owner(simulated=not desk.options.simulate))
+        if apart is not None:
+            desk.target_of(apart)  # says which option belongs to it
         raise UsageError("There is no interrupted batch to resume; `batch-offboard list` shows all batches.")
     owner = desk.owner()
     found = newest_unfinished(desk.journal, owner)

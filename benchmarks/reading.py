@@ -93,7 +93,7 @@ def read_with_calamine(path: Path) -> int:
 
 
 def read_with_ours(path: Path) -> int:
-    from batch_offboard.planning import Reading, read_sheet
+    from batch_offboard.commands.plans import Reading, read_sheet
 
     return sum(1 for _ in read_sheet(path, Reading()).rows)
 

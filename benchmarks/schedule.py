@@ -14,13 +14,14 @@ from functools import partial
 
 from aiolimiter import AsyncLimiter
 
-from batch_offboard.brakes import Brakes
-from batch_offboard.clock import LoopClock, Moment
-from batch_offboard.fasttime import FastLoop
-from batch_offboard.gate import Gate, Slot
-from batch_offboard.jobs import CallOutcome, Job, Verdict
-from batch_offboard.pool import Pool
-from batch_offboard.quota import QuotaLimits
+from batch_offboard.base.clock import LoopClock, Moment
+from batch_offboard.calls.gate import Gate
+from batch_offboard.calls.pool import Pool
+from batch_offboard.commands.fasttime import FastLoop
+from batch_offboard.core.brakes import Brakes
+from batch_offboard.core.jobs import CallOutcome, Job, Verdict
+from batch_offboard.core.quota import QuotaLimits
+from batch_offboard.core.slots import Slot
 from batch_offboard.simulator import QuotaMode
 from batch_offboard.simulator.quotas import make_quota
 from benchmarks.figures import Curve, Findings, Picture, Table, Target, seconds_text

@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from batch_offboard.clock import SystemClock
-from batch_offboard.jobs import CallOutcome, Verdict
+from batch_offboard.base.clock import SystemClock
+from batch_offboard.core.jobs import CallOutcome, Verdict
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.reading import find_batch
 from batch_offboard.journal.store import Journal

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import tests.moving_time  # noqa: F401  # for every test on virtual time
-from batch_offboard import machine_lock
+from batch_offboard.journal import machine_lock
 
 # Wherever they run, the tests' clocks are an hour ahead of UTC: a time in the wrong form is seen.
 os.environ["TZ"] = "TST-1"

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 
 import batch_offboard
-from batch_offboard import errors
-from batch_offboard.errors import BatchOffboardError, ExitCode
+from batch_offboard.base import errors
+from batch_offboard.base.errors import BatchOffboardError, ExitCode
 
 FEWEST_LETTERS = 12  # that do not vary, of a sentence that can be known again
 PACKAGE = Path(batch_offboard.__file__).parent

@@ -26,13 +26,13 @@ MOST_CPU = 120
 
 # The modules whose rules keep the promises, and the tests that own them.
 MODULES: Mapping[str, Sequence[str]] = {
-    "quota": ["unit/test_quota.py", "unit/test_gate.py", "unit/protocol/test_wire.py"],
-    "jobs": ["unit/test_jobs.py", "unit/test_pool.py"],
-    "protocol.offboard": ["unit/protocol"],
-    "guards": ["unit/test_guards.py"],
-    "protected": ["unit/test_protected.py", "unit/test_plan.py"],
-    "settling": ["unit/test_settling.py", "unit/test_differences.py"],
-    "brakes": ["unit/test_brakes.py", "unit/test_pool.py"],
+    "core.quota": ["unit/test_quota.py", "unit/test_gate.py", "unit/protocol/test_wire.py"],
+    "core.jobs": ["unit/test_jobs.py", "unit/test_pool.py"],
+    "defender.protocol.offboard": ["unit/protocol"],
+    "core.guards": ["unit/test_guards.py"],
+    "core.protected": ["unit/test_protected.py", "unit/test_plan.py"],
+    "core.settling": ["unit/test_settling.py", "unit/test_differences.py"],
+    "core.brakes": ["unit/test_brakes.py", "unit/test_pool.py"],
 }
 
 FLIPPED: Mapping[type[ast.cmpop], type[ast.cmpop]] = {

@@ -23,14 +23,14 @@ from zoneinfo import ZoneInfo
 import looptime
 import pytest
 
-from batch_offboard.clock import Clock, Moment
-from batch_offboard.desk import Desk, Options
+from batch_offboard.base.clock import Clock, Moment
+from batch_offboard.calls.progress import Progress
+from batch_offboard.commands.desk import Desk, Options
+from batch_offboard.commands.run import PlanView, Talk
 from batch_offboard.journal.store import Journal
-from batch_offboard.run import PlanView, Talk
 from batch_offboard.simulator import SimulatorOptions, running_simulator
 from batch_offboard.simulator.actions import Action
 from batch_offboard.simulator.calls import Call, Operation
-from batch_offboard.standing import Progress
 
 T = TypeVar("T")
 

@@ -1,1 +1,1 @@
-"""The command line: arguments in, one of the exit codes out. `commands` has a function for each command."""
+"""Owns the command line: arguments in, one of the exit codes out; `screens` prints. Decides nothing about a device."""

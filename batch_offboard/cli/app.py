@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from batch_offboard import __version__
+from batch_offboard.base.errors import ExitCode
 from batch_offboard.cli import options as given
-from batch_offboard.errors import ExitCode
 
 EXIT_CODES = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
 
@@ -35,6 +35,6 @@ def _every_command(
     env_file: given.EnvFile = None,
 ) -> None:
     if env_file is not None:
-        from batch_offboard.env_file import read_env_file
+        from batch_offboard.config.env_file import read_env_file
 
         os.environ.update(read_env_file(env_file))

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
+from batch_offboard.base.errors import ExitCode, UsageError
 from batch_offboard.cli import completing
 from batch_offboard.cli import options as given
 from batch_offboard.cli.groups import grouped
 from batch_offboard.cli.times import moment_in_iso
 from batch_offboard.cli.working import options_of
-from batch_offboard.errors import ExitCode, UsageError
 
 app = typer.Typer(
     name="audit",
@@ -47,9 +47,11 @@ def verify(
     output: given.Output,
 ) -> int:
     """Tell whether the record is whole: exit code 0 if it is, 4 if it was changed or cut."""
-    from batch_offboard import auditing, screens, screens_audit
-    from batch_offboard.audit import Anchor
-    from batch_offboard.desk import Desk
+    from batch_offboard.cli.screens import audit as screens_audit
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import auditing
+    from batch_offboard.commands.desk import Desk
+    from batch_offboard.core.audit import Anchor
 
     try:
         anchors = [Anchor.parse(text) for text in anchor or []]
@@ -100,8 +102,9 @@ def export(
     talk: given.Talk,
 ) -> int:
     """Write the records out, one JSON object or one CSV row each; it takes nothing from the journal."""
-    from batch_offboard import auditing, screens
-    from batch_offboard.desk import Desk
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import auditing
+    from batch_offboard.commands.desk import Desk
 
     now = datetime.now().astimezone()
     start, end = (moment_in_iso(text, now).timestamp() if text else None for text in (since, until))

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from batch_offboard.errors import BatchOffboardError
+from batch_offboard.base.errors import BatchOffboardError
 
 OFFERED = 50  # more do not help to choose
 
@@ -26,7 +26,7 @@ def batches_or_files(ctx: typer.Context, incomplete: str) -> list[tuple[str, str
 
 
 def _journals(given: dict[str, Any]) -> Iterator[Path]:
-    from batch_offboard.places import default_journal, rehearsal_journal
+    from batch_offboard.config.places import default_journal, rehearsal_journal
 
     if given.get("journal"):
         yield Path(given["journal"])

@@ -10,10 +10,11 @@ from typing import Any
 import typer
 from typer.exceptions import TyperException
 
-from batch_offboard.cli import audit, commands, following, scheduling, unattended
+from batch_offboard.base.errors import BatchOffboardError, ExitCode
+from batch_offboard.cli import audit, following, scheduling, unattended
+from batch_offboard.cli import submitting as commands
 from batch_offboard.cli.app import app
-from batch_offboard.errors import BatchOffboardError, ExitCode
-from batch_offboard.terminal import fitted, take_every_character
+from batch_offboard.cli.terminal import fitted, take_every_character
 
 # Importing them has registered their commands; `--help` lists them in this order.
 COMMANDS = (commands, following, unattended)
@@ -110,7 +111,7 @@ def _unforeseen(error: BaseException) -> int:
 def _traced(error: BaseException) -> str:
     """The traceback without secrets; of a broken installation only where it happened, since values cannot be masked."""
     try:
-        from batch_offboard import logs
+        from batch_offboard.base import logs
 
         return logs.traced(error)
     except Exception:  # noqa: BLE001  # as below
@@ -120,8 +121,8 @@ def _traced(error: BaseException) -> str:
 def _kept(error: BaseException) -> str:
     """The log in which the error stands with its traceback; empty if it could not be kept."""
     try:
-        from batch_offboard import logs
-        from batch_offboard.places import state_folder
+        from batch_offboard.base import logs
+        from batch_offboard.config.places import state_folder
 
         return str(logs.keep_error(error, state_folder() / LOG_NAME) or "")
     except Exception:  # noqa: BLE001  # a broken installation, perhaps, and then there is nothing to lose

@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
+from batch_offboard.base.errors import ExitCode
 from batch_offboard.cli import completing
 from batch_offboard.cli import options as given
 from batch_offboard.cli.app import app
 from batch_offboard.cli.groups import grouped
 from batch_offboard.cli.times import deadline
 from batch_offboard.cli.working import options_of, report_paths, show_told, working
-from batch_offboard.errors import ExitCode
 
 
 class Word(StrEnum):
@@ -29,7 +29,9 @@ class Word(StrEnum):
 @grouped
 def check(where: given.Where, output: given.Output) -> int:
     """Check configuration, sign-in, permissions, the way to the API, and the clock; sends nothing."""
-    from batch_offboard import checkup, screens, screens_following
+    from batch_offboard.cli.screens import following as screens_following
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import checkup
 
     view = checkup.check(options_of(where))
     text = screens_following.check_json(view) if output.json else screens_following.check_text(view)
@@ -57,7 +59,9 @@ def track(
     output: given.Output,
 ) -> int:
     """Follow the machine actions until each is final; may run days later."""
-    from batch_offboard import screens, screens_following, tracking
+    from batch_offboard.cli.screens import following as screens_following
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import tracking
 
     chosen = options_of(where, rehearsal=rehearsal, batch=batch)
     end = deadline(until, duration, datetime.now().astimezone())
@@ -86,7 +90,10 @@ def cancel(
     output: given.Output,
 ) -> int:
     """Cancel this batch's machine actions that are not final yet, never anybody else's."""
-    from batch_offboard import cancelling, screens, screens_following, telling
+    from batch_offboard.cli.screens import following as screens_following
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import cancelling
+    from batch_offboard.notices import telling
 
     chosen = options_of(where, rehearsal=rehearsal, comment=comment, batch=batch)
     confirm = screens_following.confirm_cancel(yes=output.yes, quiet=output.quiet)
@@ -118,8 +125,10 @@ def resolve(
     output: given.Output,
 ) -> int:
     """Settle a row in doubt by hand; it is recorded who did."""
-    from batch_offboard import resolving, screens, screens_following
-    from batch_offboard.desk import Desk
+    from batch_offboard.cli.screens import following as screens_following
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import resolving
+    from batch_offboard.commands.desk import Desk
     from batch_offboard.journal.reading import count
 
     accepted = word is Word.ACCEPTED

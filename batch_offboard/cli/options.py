@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from batch_offboard.base.text import LONGEST_COMMENT
 from batch_offboard.cli import completing
-from batch_offboard.safe_text import LONGEST_COMMENT
 
 
 class ReportOutcome(StrEnum):

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from batch_offboard import __version__
+from batch_offboard.base.errors import ExitCode, UsageError
 from batch_offboard.cli import options as given
-from batch_offboard.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from batch_offboard.config import Config
-    from batch_offboard.schedule.job import Kind, Rendered
-    from batch_offboard.schedule.planning import Machine, Wish
-    from batch_offboard.schedule.schedulers import Scheduler, Standing
+    from batch_offboard.unattended.schedule.job import Kind, Rendered
+    from batch_offboard.unattended.schedule.planning import Machine, Wish
+    from batch_offboard.unattended.schedule.schedulers import Scheduler, Standing
 
 app = typer.Typer(
     name="schedule",
@@ -87,9 +87,9 @@ def install(
     json: given.Json = False,
 ) -> int:
     """Let the scheduler start `nightly`."""
-    from batch_offboard import screens
-    from batch_offboard.schedule import planning
-    from batch_offboard.schedule import screens as shown
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.unattended.schedule import planning
+    from batch_offboard.unattended.schedule import screens as shown
 
     chosen = _kind(kind, print_only=print_only)
     machine = _machine()
@@ -115,8 +115,8 @@ def install(
 @app.command(epilog="Example: batch-offboard schedule show")
 def show(kind: KindOption = None, name: Name = DEFAULT_NAME, json: given.Json = False) -> int:
     """Show what is scheduled, and when it starts next."""
-    from batch_offboard import screens
-    from batch_offboard.schedule import screens as shown
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.unattended.schedule import screens as shown
 
     found = [standing for _, standing in _standings(kind, name)]
     screens.show(shown.standings_json(name, found) if json else shown.standings_text(name, found), prose=not json)
@@ -126,8 +126,8 @@ def show(kind: KindOption = None, name: Name = DEFAULT_NAME, json: given.Json = 
 @app.command(epilog="Example: batch-offboard schedule remove")
 def remove(kind: KindOption = None, name: Name = DEFAULT_NAME, json: given.Json = False) -> int:
     """Take away what `schedule install` wrote."""
-    from batch_offboard import screens
-    from batch_offboard.schedule import screens as shown
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.unattended.schedule import screens as shown
 
     found = _standings(kind, name)
     if not found:
@@ -145,8 +145,8 @@ def remove(kind: KindOption = None, name: Name = DEFAULT_NAME, json: given.Json 
 
 
 def _kind(kind: SchedulerKind | None, *, print_only: bool) -> "Kind":
-    from batch_offboard.schedule.job import Kind
-    from batch_offboard.schedule.planning import kinds_here
+    from batch_offboard.unattended.schedule.job import Kind
+    from batch_offboard.unattended.schedule.planning import kinds_here
 
     here = kinds_here()
     if kind is not None:
@@ -159,16 +159,16 @@ def _kind(kind: SchedulerKind | None, *, print_only: bool) -> "Kind":
 
 
 def _scheduler(kind: "Kind") -> "Scheduler":
-    from batch_offboard.schedule.programs import run
-    from batch_offboard.schedule.schedulers import scheduler
+    from batch_offboard.unattended.schedule.programs import run
+    from batch_offboard.unattended.schedule.schedulers import scheduler
 
     return scheduler(kind, run, os.environ, Path.home())
 
 
 def _standings(kind: SchedulerKind | None, name: str) -> "list[tuple[Scheduler, Standing]]":
     """Every scheduler that has the job: the one named, or all of this machine."""
-    from batch_offboard.schedule.job import Kind, check_name
-    from batch_offboard.schedule.planning import kinds_here
+    from batch_offboard.unattended.schedule.job import Kind, check_name
+    from batch_offboard.unattended.schedule.planning import kinds_here
 
     check_name(name)
     kinds = (Kind(kind),) if kind is not None else kinds_here()
@@ -177,8 +177,8 @@ def _standings(kind: SchedulerKind | None, name: str) -> "list[tuple[Scheduler, 
 
 
 def _machine() -> "Machine":
-    from batch_offboard.places import state_folder
-    from batch_offboard.schedule.planning import Machine
+    from batch_offboard.config.places import state_folder
+    from batch_offboard.unattended.schedule.planning import Machine
 
     domain = os.environ.get("USERDOMAIN")
     user = getpass.getuser()
@@ -196,8 +196,8 @@ def _rendered(wish: "Wish", machine: "Machine", *, installing: bool) -> "Rendere
     """The text for the scheduler, with a note for each variable that nobody would set at night."""
     from dataclasses import replace
 
-    from batch_offboard.schedule.job import Kind
-    from batch_offboard.schedule.planning import rendered, variables_needed
+    from batch_offboard.unattended.schedule.job import Kind
+    from batch_offboard.unattended.schedule.planning import rendered, variables_needed
 
     if wish.kind is Kind.KUBERNETES:
         return rendered(wish, machine, None)
@@ -214,7 +214,7 @@ def _rendered(wish: "Wish", machine: "Machine", *, installing: bool) -> "Rendere
 
 
 def _variables(wish: "Wish", *, installing: bool) -> Mapping[str, str]:
-    from batch_offboard.env_file import read_env_file
+    from batch_offboard.config.env_file import read_env_file
 
     path = Path(wish.env_file) if wish.env_file else None
     return read_env_file(path) if path is not None and (installing or path.exists()) else {}
@@ -223,7 +223,7 @@ def _variables(wish: "Wish", *, installing: bool) -> Mapping[str, str]:
 def _config(wish: "Wish", machine: "Machine", variables: Mapping[str, str], *, installing: bool) -> "Config | None":
     """The configuration as the scheduled run will see it: with the file's variables, and none of this terminal's."""
     from batch_offboard.config import load_config
-    from batch_offboard.schedule.planning import config_path
+    from batch_offboard.unattended.schedule.planning import config_path
 
     path = Path(config_path(wish, machine))
     return load_config(path, variables, Path(machine.folder)) if installing or path.exists() else None

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from batch_offboard.errors import UsageError
+from batch_offboard.base.errors import UsageError
 
 STANDARD_INPUT = "-"
 NAME = "standard input"  # of the file, and so of the sheet in plan, report and journal

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime, timedelta
 
-from batch_offboard.errors import UsageError
+from batch_offboard.base.errors import UsageError
 
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 

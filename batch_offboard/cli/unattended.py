@@ -30,10 +30,13 @@ def nightly(
     output: given.Output,
 ) -> int:
     """Work off what is unfinished, then the sheets of a folder, and ask nothing."""
-    from batch_offboard import screens, screens_nightly, telling
-    from batch_offboard.inbox import copy_of
-    from batch_offboard.nightly import order
-    from batch_offboard.signals import signals_like_ctrl_c
+    from batch_offboard.calls.signals import signals_like_ctrl_c
+    from batch_offboard.cli.screens import nights as screens_nightly
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.notices import telling
+    from batch_offboard.unattended.nightly import order
+    from batch_offboard.unattended.nightly.inbox import copy_of
+    from batch_offboard.unattended.nightly.telling import notice_of_missed_night, notice_of_night
 
     chosen = options_of(where, rehearsal=rehearsal, stop_file=stop_file, unattended=True)
     sends = ("nightly", "--inbox", str(inbox))
@@ -50,9 +53,9 @@ def nightly(
         if view.missed:
             screens.voice(quiet=output.quiet)(f"No run began in the night of {view.missed}.")
             show_told(
-                telling.tell_people(chosen, telling.notice_of_missed_night(view.missed, view.exit_code)),
+                telling.tell_people(chosen, notice_of_missed_night(view.missed, view.exit_code)),
                 quiet=output.quiet,
             )
         if not view.is_quiet:
-            show_told(telling.tell_people(chosen, telling.notice_of_night(view)), quiet=output.quiet)
+            show_told(telling.tell_people(chosen, notice_of_night(view)), quiet=output.quiet)
     return view.exit_code

@@ -9,17 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batch_offboard.base.errors import BatchOffboardError, UsageError
 from batch_offboard.cli import options as given
-from batch_offboard.errors import BatchOffboardError, UsageError
 
 if TYPE_CHECKING:
+    from batch_offboard.commands.desk import Desk, Options
+    from batch_offboard.commands.plans import Reading
+    from batch_offboard.commands.run import RunView, Talk
+    from batch_offboard.commands.tracking import TrackView
     from batch_offboard.config import Inbox
-    from batch_offboard.desk import Desk, Options
+    from batch_offboard.core.selection import Choice
     from batch_offboard.notices.delivery import Delivery
-    from batch_offboard.planning import Reading
-    from batch_offboard.run import RunView, Talk
-    from batch_offboard.selection import Choice
-    from batch_offboard.tracking import TrackView
 
 
 @contextmanager
@@ -34,15 +34,18 @@ def working(
 ) -> Iterator[tuple["Desk", "Talk"]]:
     """A desk to work at, and a voice. A report that nobody can write is refused before anything is sent. `sends`: the
     command and its argument, if it sends devices; if nobody watches it, people are told that it did not come to it."""
-    from batch_offboard import logs, run, screens
-    from batch_offboard.desk import Desk
-    from batch_offboard.progress import observer_for
-    from batch_offboard.report_files import writer_for
+    from batch_offboard.base import logs
+    from batch_offboard.calls.logged import LoggedRun
+    from batch_offboard.cli.display import observer_for
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import run
+    from batch_offboard.commands.desk import Desk
+    from batch_offboard.reports.files import writer_for
 
     for path in reports:
         writer_for(path)
     talk = run.Talk(
-        logs.LoggedRun(observer_for(sys.stderr, quiet=quiet)),
+        LoggedRun(observer_for(sys.stderr, quiet=quiet)),
         lambda view: screens.confirm(view, yes=yes, quiet=quiet),
         logs.heard(screens.voice(quiet=quiet)),
     )
@@ -59,8 +62,9 @@ def working(
 
 def tracked(desk: "Desk", view: "RunView", reports: list[Path], talk: "Talk") -> "RunView | TrackView":
     """The run's actions followed to their end, unless the run was stopped before its own."""
-    from batch_offboard import screens, tracking
-    from batch_offboard.errors import ExitCode
+    from batch_offboard.base.errors import ExitCode
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import tracking
 
     if view.exit_code not in (ExitCode.OK, ExitCode.ROWS_FAILED):
         return view
@@ -69,9 +73,11 @@ def tracked(desk: "Desk", view: "RunView", reports: list[Path], talk: "Talk") ->
 
 
 def end_of_run(view: "RunView | TrackView", chosen: "Options", output: given.Output) -> int:
-    from batch_offboard import screens, screens_following, screens_json
-    from batch_offboard.telling import has_sent, notice_of_run, tell_people
-    from batch_offboard.tracking import TrackView
+    from batch_offboard.cli.screens import following as screens_following
+    from batch_offboard.cli.screens import json as screens_json
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands.tracking import TrackView
+    from batch_offboard.notices.telling import has_sent, notice_of_run, tell_people
 
     if isinstance(view, TrackView):
         text = screens_following.track_json(view) if output.json else screens_following.track_text(view)
@@ -93,7 +99,7 @@ def _is_unattended(chosen: "Options", *, yes: bool) -> bool:
 
 
 def _tell_of_refusal(chosen: "Options", error: Exception, sends: Sequence[str], *, quiet: bool) -> None:
-    from batch_offboard.telling import is_worth_telling, notice_of_refusal, tell_people, tenant_named
+    from batch_offboard.notices.telling import is_worth_telling, notice_of_refusal, tell_people, tenant_named
 
     if is_worth_telling(error, nightly=chosen.unattended):
         notice = notice_of_refusal(
@@ -108,7 +114,8 @@ def _tell_of_refusal(chosen: "Options", error: Exception, sends: Sequence[str], 
 
 def show_told(deliveries: "list[Delivery]", *, quiet: bool) -> None:
     """Having told is talk; not having told is an error, which --quiet leaves."""
-    from batch_offboard import logs, screens
+    from batch_offboard.base import logs
+    from batch_offboard.cli.screens import texts as screens
 
     for each in deliveries:
         (logs.info if each.delivered else logs.warning)("people told", way=each.way, problem=each.problem)
@@ -132,9 +139,9 @@ def options_of(
     unattended: bool = False,
 ) -> "Options":
     """What a command was given, as the desk takes it; `sending` brings the options of its group."""
-    from batch_offboard import screens
-    from batch_offboard.desk import Options
-    from batch_offboard.target import SIMULATED_PREFIX
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands.desk import Options
+    from batch_offboard.defender.target import SIMULATED_PREFIX
 
     simulate = where.simulate or bool(batch and batch.startswith(SIMULATED_PREFIX) and not Path(batch).exists())
     continues = False
@@ -166,8 +173,8 @@ def options_of(
 
 
 def reading_of(chosen: given.Reading) -> "Reading":
-    from batch_offboard.planning import Reading
-    from batch_offboard.spreadsheet import HiddenRows
+    from batch_offboard.commands.plans import Reading
+    from batch_offboard.sheets import HiddenRows
 
     if chosen.visible_only and chosen.include_hidden:
         raise UsageError("--visible-only and --include-hidden say opposite things; leave one out.")
@@ -199,7 +206,7 @@ def reading_of_inbox(chosen: given.Reading, keys: "Inbox") -> "Reading":
 
 
 def choice_of(part: given.Part) -> "Choice":
-    from batch_offboard.selection import Choice, parse_rows
+    from batch_offboard.core.selection import Choice, parse_rows
 
     try:
         rows = parse_rows(part.rows) if part.rows is not None else ()
@@ -213,7 +220,7 @@ def report_paths(chosen: "Options", report: list[Path] | None) -> list[Path]:
 
 
 def formats_of(text: str) -> list[str]:
-    from batch_offboard.report import FORMATS
+    from batch_offboard.reports.rows import FORMATS
 
     formats = [word.strip().lower() for word in text.split(",") if word.strip()]
     unknown = [word for word in formats if word not in FORMATS]

@@ -17,14 +17,7 @@ from batch_offboard.config.credential import (
 from batch_offboard.config.hours import Hours
 from batch_offboard.config.loading import is_configured, load_config
 from batch_offboard.config.notices import Notices
-from batch_offboard.config.secret import (
-    Secret,
-    SecretName,
-    SecretPlace,
-    read_assertion_file,
-    read_private_file,
-    read_secret,
-)
+from batch_offboard.config.secret import SecretName, SecretPlace, read_assertion_file, read_private_file, read_secret
 from batch_offboard.config.tree import Config, Guards, Inbox, Log, Network, Quota
 
 __all__ = [
@@ -46,7 +39,6 @@ __all__ = [
     "Network",
     "Notices",
     "Quota",
-    "Secret",
     "SecretName",
     "SecretPlace",
     "is_configured",

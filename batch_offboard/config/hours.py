@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, model_validator
 
 from batch_offboard.config.values import KeyProblemError, Part
-from batch_offboard.window import Window, weekdays
+from batch_offboard.core.window import Window, weekdays
 
 LOCAL = "local"
 EVERY_DAY = frozenset(range(7))

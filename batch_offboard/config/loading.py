@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from batch_offboard.config.secret import hide
+from batch_offboard.base.errors import ConfigError
+from batch_offboard.base.secret import hide
 from batch_offboard.config.source import (
     KeyPath,
     Setting,
@@ -18,7 +19,6 @@ from batch_offboard.config.source import (
 )
 from batch_offboard.config.tree import KEYS, Config, expected, takes_path
 from batch_offboard.config.values import KeyProblemError
-from batch_offboard.errors import ConfigError
 
 DEFAULT_NAME = "config.yaml"
 PATH_VARIABLE = "BATCH_OFFBOARD_CONFIG"

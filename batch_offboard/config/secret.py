@@ -5,9 +5,7 @@ anywhere, and no message contains one.
 """
 
 import importlib
-import json
 import os
-import re
 import shlex
 import stat
 import unicodedata
@@ -15,40 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePath
-from typing import IO, NoReturn
-from urllib.parse import quote, unquote
+from typing import IO
 
-from batch_offboard.errors import ConfigError
+from batch_offboard.base.errors import ConfigError
+from batch_offboard.base.secret import Secret
 
 MAX_SECRET_BYTES = 64 * 1024
-
-SHORTEST = 4  # characters; a shorter secret stands in too many words to be taken out of them
-
-# What looks like a secret, whoever's it is: the value of a header or of a form's field, a JSON web token.
-_LOOKS_SECRET = re.compile(
-    r"(?P<before>(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?)[^\"'\r\n,;}]+"
-    r"|(?P<scheme>\b(?:bearer|basic|negotiate)\s+)[A-Za-z0-9._~+/=-]{8,}"
-    r"|(?P<field>\b(?:client_secret|client_assertion|assertion|access_token|refresh_token|id_token|device_code|password"
-    r"|passwd|secret|sig)[\"']?\s*[:=]\s*[\"']?)[^&\s\"',;}]+"
-    r"|\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*",
-    re.IGNORECASE,
-)
-
-# Variables that may hold a secret, by their names, and those of them that say where one is, or who has it.
-_MAY_HOLD = re.compile(
-    r"secret|passw|passphrase|_pwd|token|credential|assertion|private|auth(?!or)|cookie|webhook|api_?key|_key$|_sas$"
-    r"|conn(?:ection)?_?str",
-    re.IGNORECASE,
-)
-_NAMES_A_PLACE = re.compile(
-    r"(?:^|_)(?:env|file|keyring|path|dir|home|sock|type|kind|cache|user|name|id|host|port)$", re.IGNORECASE
-)
-_NO_SECRETS = frozenset({"true", "false", "none", "null"})
-
-# What follows the first colon of an address without an account, if it is right: a port, or two.
-_PORTS = re.compile(r"[\d:]{0,12}(?:[/?#;].*)?", re.DOTALL)
-
-_known: set[str] = set()
 
 
 class SecretPlace(StrEnum):
@@ -70,81 +40,6 @@ class SecretName:
     place: SecretPlace
     name: str
     key: str
-
-
-class Secret:
-    """A value that only `reveal` hands out: printing, formatting, dumping and copying show a mask.
-
-    It is no dataclass on purpose, since `dataclasses.asdict` would take one apart.
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-        hide(value)
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __str__(self) -> str:
-        return "***"
-
-    def __format__(self, spec: str) -> str:
-        return "***"
-
-    def __copy__(self) -> "Secret":
-        return self
-
-    def __deepcopy__(self, memo: object) -> "Secret":
-        return self
-
-    def __getstate__(self) -> NoReturn:
-        """Asked for by every way of pickling."""
-        raise TypeError("a secret is not stored")
-
-
-def hide(value: str) -> None:
-    """From now on `without_secrets` masks this value, however it is quoted."""
-    quoted = quote(value, safe="", errors="replace")  # a variable may hold bytes that are no text
-    ways = (value, value.strip(), quoted, unquote(value), repr(value)[1:-1], json.dumps(value)[1:-1])
-    _known.update(way for way in ways if len(way) >= SHORTEST)
-
-
-def hide_environment(environ: Mapping[str, str]) -> None:
-    """Mask what the variables may hold of secrets, for errors that nobody foresaw: an address that could not be read
-    comes back in pieces, and in the words of whatever library has met it."""
-    for name, value in environ.items():
-        account = _account(value) if "://" in value or name.lower().endswith("_proxy") else ""
-        if account:
-            hide(account)
-            for piece in re.split(r"[:/?#@%\\;&=,\s]+", account):
-                hide(piece)
-        if _MAY_HOLD.search(name) and not _NAMES_A_PLACE.search(name) and value.lower() not in _NO_SECRETS:
-            for line in {value, *value.splitlines()}:
-                hide(line)
-
-
-def _account(address: str) -> str:
-    """What may be a password in an address, however wrong that is: all before the last @ but the user, else what
-    stands in the place of the port."""
-    rest = address.split("://", 1)[-1]
-    account, at, _ = rest.rpartition("@")
-    if at:
-        user, colon, password = account.partition(":")
-        return password if colon else user
-    port = rest.partition(":")[2]
-    return "" if rest.startswith("[") or _PORTS.fullmatch(port) else port
-
-
-def without_secrets(text: str) -> str:
-    """The text with a mask in the place of every secret that was read, and of whatever looks like one."""
-    for value in sorted(_known, key=len, reverse=True):
-        text = text.replace(value, "***")
-    return _LOOKS_SECRET.sub(lambda found: f"{found['before'] or found['scheme'] or found['field'] or ''}***", text)
 
 
 def read_secret(named: SecretName, environ: Mapping[str, str]) -> Secret:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from batch_offboard.errors import ConfigError
+from batch_offboard.base.errors import ConfigError
 
 KeyPath: TypeAlias = tuple[str, ...]
 KeyTree: TypeAlias = Mapping[str, frozenset[str]]

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic.fields import FieldInfo
 
+from batch_offboard.base.text import LONGEST_COMMENT
 from batch_offboard.config.clouds import CLOUDS, Cloud, Endpoints
 from batch_offboard.config.credential import WAYS, Credential
 from batch_offboard.config.hours import Hours
@@ -26,9 +27,8 @@ from batch_offboard.config.values import (
     SignInUrl,
     Variable,
 )
-from batch_offboard.platforms import Platforms
-from batch_offboard.safe_text import LONGEST_COMMENT
-from batch_offboard.settling import HORIZON
+from batch_offboard.core.platforms import Platforms
+from batch_offboard.core.settling import HORIZON
 
 ZERO_ID = "00000000-0000-0000-0000-000000000000"
 

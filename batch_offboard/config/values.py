@@ -9,8 +9,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from batch_offboard.addresses import http_origin, http_url, is_loopback
-from batch_offboard.safe_text import LONGEST_COMMENT
+from batch_offboard.base.addresses import http_origin, http_url, is_loopback
+from batch_offboard.base.text import LONGEST_COMMENT
 
 
 class Part(BaseModel):

@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, case, func, insert, or_, update
 
-from batch_offboard.clock import Moment
-from batch_offboard.errors import JournalError
-from batch_offboard.jobs import CallOutcome, JobState, Verdict, move
+from batch_offboard.base.clock import Moment
+from batch_offboard.base.errors import JournalError
+from batch_offboard.core.jobs import CallOutcome, JobState, Verdict, move
+from batch_offboard.core.tenant import ApiName
 from batch_offboard.journal.plans import inserted_key
 from batch_offboard.journal.repeated import Repeated
 from batch_offboard.journal.schema import calls, jobs, throttles
-from batch_offboard.protocol import ApiName
 
 
 @dataclass(frozen=True, slots=True)

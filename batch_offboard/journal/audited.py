@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from batch_offboard.audit import Anchor, Record, instant
-from batch_offboard.errors import JournalError
+from batch_offboard.base.errors import JournalError
+from batch_offboard.core.audit import Anchor, Record, instant
+from batch_offboard.core.tenant import ApiName
 from batch_offboard.journal import trail
 from batch_offboard.journal.schema import audit, calls
 from batch_offboard.journal.store import ROWS_AT_A_TIME, Journal
-from batch_offboard.protocol import ApiName
 
 _RECORDS: Select[Any] = select(
     audit.c.number, audit.c.at, audit.c.kind, audit.c.content, audit.c.previous, audit.c.hash

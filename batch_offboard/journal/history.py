@@ -5,17 +5,17 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from batch_offboard.facts import caution_words
-from batch_offboard.history import Actions, History, LookUp, options_typed
-from batch_offboard.jobs import Verdict
+from batch_offboard.core.facts import caution_words
+from batch_offboard.core.jobs import Verdict
+from batch_offboard.core.quota import QuotaLimits
+from batch_offboard.core.settling import Difference, DifferenceKind
+from batch_offboard.core.tenant import ApiName
 from batch_offboard.journal.reading import CALLS_IN_FLIGHT, Batch, cautions
 from batch_offboard.journal.schema import calls
 from batch_offboard.journal.settlements import open_count, status_counts
 from batch_offboard.journal.store import ROWS_AT_A_TIME, Journal
-from batch_offboard.protocol import ApiName
-from batch_offboard.quota import QuotaLimits
-from batch_offboard.settling import Difference, DifferenceKind
-from batch_offboard.timeline import HOUR, Call, Chronicle, Start
+from batch_offboard.reports.history import Actions, History, LookUp, options_typed
+from batch_offboard.reports.timeline import HOUR, Call, Chronicle, Start
 
 
 def history_of(journal: Journal, batch: Batch) -> History:

@@ -8,7 +8,7 @@ from batch_offboard.journal.reported import report_row, report_statement
 from batch_offboard.journal.schema import calls, rows
 from batch_offboard.journal.settlements import Settlement, settlements_of
 from batch_offboard.journal.store import Journal
-from batch_offboard.report import ReportRow
+from batch_offboard.reports.rows import ReportRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, ScalarSelect, bindparam, delete, false, insert, literal, select, update
 
-from batch_offboard.errors import JournalError
-from batch_offboard.jobs import JobState
+from batch_offboard.base.errors import JournalError
+from batch_offboard.core.jobs import JobState
+from batch_offboard.core.plan import Amendment, PlannedRow
+from batch_offboard.core.rows import Source
 from batch_offboard.journal.schema import batches, jobs, rows, scopes, tenants
-from batch_offboard.plan import Amendment, PlannedRow
-from batch_offboard.rows import Source
 
 PLANS_KEPT = 30 * 86_400.0  # seconds after which a plan that was never run is forgotten
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, func, not_, or_, select
 
-from batch_offboard.clock import Moment, iso_utc
-from batch_offboard.facts import Caution, CautionCount, DeviceFacts, count_cautions
-from batch_offboard.gate import CallHistory
-from batch_offboard.jobs import NEXT_STATE, JobState, Verdict
+from batch_offboard.base.clock import Moment, iso_utc
+from batch_offboard.core.facts import Caution, CautionCount, DeviceFacts, count_cautions
+from batch_offboard.core.jobs import NEXT_STATE, JobState, Verdict
+from batch_offboard.core.plan import Known, Reason
+from batch_offboard.core.slots import CallHistory
+from batch_offboard.core.tenant import FINAL_STATUSES, UNSUCCESSFUL, ApiName, comment_with_token, correlation_token
 from batch_offboard.journal.plans import tenant_of
 from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes, tenants, throttles
 from batch_offboard.journal.store import ROWS_AT_A_TIME, Journal
-from batch_offboard.plan import Known, Reason
-from batch_offboard.protocol import FINAL_STATUSES, UNSUCCESSFUL, ApiName, comment_with_token, correlation_token
 
 # More 429 answers than this within a day change nothing any more: the pace is at its lowest long before.
 THROTTLES_READ = 50

@@ -20,8 +20,8 @@ from sqlalchemy import (
     text,
 )
 
-from batch_offboard.jobs import FINISHED, JobState, Verdict
-from batch_offboard.plan import Reason
+from batch_offboard.core.jobs import FINISHED, JobState, Verdict
+from batch_offboard.core.plan import Reason
 
 metadata = MetaData()
 

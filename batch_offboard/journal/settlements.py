@@ -10,13 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Update, and_, bindparam, case, func, insert, or_, select, update
 
-from batch_offboard.clock import Moment, seconds_since
-from batch_offboard.jobs import JobState, Verdict, move
+from batch_offboard.base.clock import Moment, seconds_since
+from batch_offboard.core.jobs import JobState, Verdict, move
+from batch_offboard.core.settling import Doubt, Expected, Found
+from batch_offboard.core.tenant import FINAL_STATUSES, ApiName, MachineAction
 from batch_offboard.journal import trail
 from batch_offboard.journal.schema import batches, calls, jobs, settlements
 from batch_offboard.journal.store import Journal
-from batch_offboard.protocol import FINAL_STATUSES, ApiName, MachineAction
-from batch_offboard.settling import Doubt, Expected, Found
 
 # So many accepted actions are looked for in a list that has to prove that it works.
 KNOWN_ACTIONS = 200

@@ -14,13 +14,15 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, func, insert, select, text, tuple_, update
 
-from batch_offboard.audit import Event, Kind
-from batch_offboard.clock import Moment
-from batch_offboard.errors import JournalError
-from batch_offboard.jobs import Job, JobState, Verdict, move
+from batch_offboard.base.clock import Moment
+from batch_offboard.base.errors import JournalError
+from batch_offboard.base.text import one_line
+from batch_offboard.core.audit import Event, Kind
+from batch_offboard.core.jobs import Job, JobState, Verdict, move
+from batch_offboard.core.plan import Amendment, Decision, PlannedRow, Reason
+from batch_offboard.core.tenant import UNSUCCESSFUL, ApiName
 from batch_offboard.journal import trail
 from batch_offboard.journal.attempts import End, ReadEnd, Start, begin_read, end_read, write_ends, write_starts
-from batch_offboard.journal.opening import file_at, open_engine, told
 from batch_offboard.journal.plans import (
     NewBatch,
     amend,
@@ -35,10 +37,8 @@ from batch_offboard.journal.plans import (
     tenant_key,
 )
 from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes
-from batch_offboard.plan import Amendment, Decision, PlannedRow, Reason
-from batch_offboard.protocol import UNSUCCESSFUL, ApiName
-from batch_offboard.safe_text import one_line
-from batch_offboard.whoami import user_and_host
+from batch_offboard.journal.sqlite import file_at, open_engine, told
+from batch_offboard.journal.whoami import user_and_host
 
 ROWS_AT_A_TIME = 5000
 

@@ -5,15 +5,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, insert, select
 
-from batch_offboard.audit import START, Anchor, Event, Kind, chained
-from batch_offboard.clock import Moment
-from batch_offboard.errors import JournalError
-from batch_offboard.jobs import JobState, Verdict
+from batch_offboard.base.clock import Moment
+from batch_offboard.base.errors import JournalError
+from batch_offboard.core.audit import START, Anchor, Event, Kind, chained
+from batch_offboard.core.jobs import JobState, Verdict
+from batch_offboard.core.tenant import ApiName
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.plans import NewBatch
 from batch_offboard.journal.repeated import Repeated
 from batch_offboard.journal.schema import audit, batches, calls, jobs, rows
-from batch_offboard.protocol import ApiName
 
 _LAST = Repeated(select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1))
 

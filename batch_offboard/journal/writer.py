@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, Self, TypeVar
 
-from batch_offboard.errors import JournalError
+from batch_offboard.base.errors import JournalError
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.store import Journal
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from batch_offboard.clock import Clock
+from batch_offboard.base.clock import Clock
+from batch_offboard.base.errors import BatchOffboardError
 from batch_offboard.config import Notices, SecretName, read_secret
-from batch_offboard.connection import Connection
-from batch_offboard.errors import BatchOffboardError
+from batch_offboard.defender.connection import Connection
+from batch_offboard.defender.transport import tls_context
 from batch_offboard.notices import mail, textfile, webhook
 from batch_offboard.notices.attempts import NotDelivered
 from batch_offboard.notices.metrics import as_metrics
 from batch_offboard.notices.notice import Notice
 from batch_offboard.notices.rendering import as_json, as_slack, as_teams, as_text, title
-from batch_offboard.transport import tls_context
 
 PAYLOADS = {"json": as_json, "teams": as_teams, "slack": as_slack}
 

@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from batch_offboard.addresses import is_loopback
-from batch_offboard.background import in_background
-from batch_offboard.config import Secret
+from batch_offboard.base.addresses import is_loopback
+from batch_offboard.base.background import in_background
+from batch_offboard.base.secret import Secret
+from batch_offboard.base.text import one_line
 from batch_offboard.notices.attempts import NotDelivered, Temporary, within
-from batch_offboard.safe_text import one_line
 
 IMPLICIT_TLS_PORT = 465  # RFC 8314
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from batch_offboard.errors import ExitCode
+from batch_offboard.base.errors import ExitCode
 
 PROGRAM = "batch-offboard"
 

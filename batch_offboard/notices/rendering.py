@@ -7,10 +7,10 @@ nothing, mention nobody and link nowhere.
 import json
 from typing import Any
 
-from batch_offboard.clock import iso_utc, local_time
-from batch_offboard.errors import ExitCode
+from batch_offboard.base.clock import iso_utc, local_time
+from batch_offboard.base.errors import ExitCode
+from batch_offboard.base.text import one_line
 from batch_offboard.notices.notice import PROGRAM, Happening, Notice
-from batch_offboard.safe_text import one_line
 
 # Teams takes 28 KB (learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors), Slack 3,000 characters in a
 # text, 2,000 in a field, 150 in a header and 10 fields in a section (docs.slack.dev/reference/block-kit).

@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
-from batch_offboard.addresses import is_loopback
-from batch_offboard.client import Names, is_of_proxy
-from batch_offboard.clock import Clock
-from batch_offboard.config import Secret
-from batch_offboard.connection import Connection
+from batch_offboard.base.addresses import is_loopback
+from batch_offboard.base.clock import Clock
+from batch_offboard.base.secret import Secret
+from batch_offboard.defender.client import Names, is_of_proxy
+from batch_offboard.defender.connection import Connection
+from batch_offboard.defender.protocol import Answer, retry_after
+from batch_offboard.defender.transport import tls_context, way_to
 from batch_offboard.notices.attempts import NotDelivered, Temporary, within
-from batch_offboard.protocol import Answer, retry_after
-from batch_offboard.transport import tls_context, way_to
 
 HEADERS = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "batch-offboard"}
 

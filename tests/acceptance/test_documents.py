@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from batch_offboard.base.errors import ExitCode
 from batch_offboard.config import Config, load_config
-from batch_offboard.errors import ExitCode
 from tests.manual import PAGES, ROOT, blocks, page
 
 

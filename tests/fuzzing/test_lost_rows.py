@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from batch_offboard.errors import InputError
-from batch_offboard.rows import SourceRow
-from batch_offboard.spreadsheet import open_table
+from batch_offboard.base.errors import InputError
+from batch_offboard.core.rows import SourceRow
+from batch_offboard.sheets import open_table
 from tests.fuzzing.effort import effort
 
 # What stands in the cells beside the device: ditto marks, inches, remarks, and words that are headers elsewhere.

@@ -9,23 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.client import api_client
-from batch_offboard.clock import Moment
-from batch_offboard.connection import Connection
-from batch_offboard.gate import Slot
-from batch_offboard.jobs import CallOutcome, Verdict
-from batch_offboard.protocol import (
+from batch_offboard.base.clock import Moment
+from batch_offboard.core.jobs import CallOutcome, Verdict
+from batch_offboard.core.slots import Slot
+from batch_offboard.core.tenant import Machine, MachineAction
+from batch_offboard.defender.client import api_client
+from batch_offboard.defender.connection import Connection
+from batch_offboard.defender.protocol import (
     Answer,
-    Machine,
-    MachineAction,
     ReadKind,
     classify,
     classify_cancel,
     classify_read,
     offboard_request,
 )
-from batch_offboard.protocol.actions import action_of
-from batch_offboard.protocol.machines import machine_of
+from batch_offboard.defender.protocol.actions import action_of
+from batch_offboard.defender.protocol.machines import machine_of
 from tests.fuzzing.effort import effort
 from tests.fuzzing.mutations import spoiled_bytes, spoiled_in_place
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.errors import InputError
-from batch_offboard.plan import Planner
-from batch_offboard.report import REPORT_COLUMNS
-from batch_offboard.spreadsheet import HiddenRows, open_table
+from batch_offboard.base.errors import InputError
+from batch_offboard.core.plan import Planner
+from batch_offboard.reports.rows import REPORT_COLUMNS
+from batch_offboard.sheets import HiddenRows, open_table
 from tests.binary_workbook import binary_workbook
 from tests.fuzzing.effort import effort
 from tests.fuzzing.mutations import spoiled

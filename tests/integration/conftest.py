@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_offboard.brakes import Halt
+from batch_offboard.core.brakes import Halt
 from batch_offboard.journal.store import Journal
 from tests.integration.inspection import fullest
 from tests.integration.virtual_desk import VirtualDesk

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from batch_offboard import audit
-from batch_offboard.jobs import NEXT_STATE, JobState, Verdict
+from batch_offboard.core import audit
+from batch_offboard.core.jobs import NEXT_STATE, JobState, Verdict
+from batch_offboard.core.quota import QuotaLimits
 from batch_offboard.journal import audited, reading
 from batch_offboard.journal.schema import calls, jobs, settlements, throttles
 from batch_offboard.journal.store import Journal
-from batch_offboard.quota import QuotaLimits
-from batch_offboard.report import Outcome
+from batch_offboard.reports.rows import Outcome
 from batch_offboard.simulator import Call, Tenant
 
 if TYPE_CHECKING:

@@ -12,21 +12,21 @@ from typing import Any
 
 import pytest
 
-from batch_offboard import auditing
-from batch_offboard.audit import Anchor, Kind, Record, canonical, digest, verify
-from batch_offboard.clock import Moment
-from batch_offboard.errors import JournalError, ReportError, UsageError
-from batch_offboard.jobs import CallOutcome, Verdict
+from batch_offboard.base.clock import Moment
+from batch_offboard.base.errors import JournalError, ReportError, UsageError
+from batch_offboard.commands import auditing
+from batch_offboard.core.audit import Anchor, Kind, Record, canonical, digest, verify
+from batch_offboard.core.jobs import CallOutcome, Verdict
+from batch_offboard.core.plan import Decision, PlannedRow, Reason
+from batch_offboard.core.rows import Source
+from batch_offboard.core.settling import Found
+from batch_offboard.core.tenant import ApiName, MachineAction
 from batch_offboard.journal import audited, reading, settlements
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.plans import NewBatch
 from batch_offboard.journal.store import Journal
+from batch_offboard.journal.whoami import user_and_host
 from batch_offboard.journal.writer import JournalWriter
-from batch_offboard.plan import Decision, PlannedRow, Reason
-from batch_offboard.protocol import ApiName, MachineAction
-from batch_offboard.rows import Source
-from batch_offboard.settling import Found
-from batch_offboard.whoami import user_and_host
 
 T0 = 1_795_500_000.0
 NAME = "20261124-0815-abcd"

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from batch_offboard.checkup import CheckView, Finding, Grade, check
-from batch_offboard.desk import Options
-from batch_offboard.errors import ExitCode
+from batch_offboard.base.errors import ExitCode
+from batch_offboard.commands.checkup import CheckView, Finding, Grade, check
+from batch_offboard.commands.desk import Options
 from tests.entra import office as entra_office
 from tests.entra.wire import Reply, Request, Served, serving
 from tests.tokens import CLIENT, OTHER_TENANT, TENANT, jwt
@@ -291,7 +291,7 @@ def test_a_journal_that_others_can_read_is_a_warning(bench: Bench) -> None:
 @pytest.mark.fault(42, "`check` says so before the first night.")
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.EACCES])
 def test_a_drive_that_gives_no_locks_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    monkeypatch.setattr("batch_offboard.checkup.no_locks", lambda _folder: os.strerror(number))
+    monkeypatch.setattr("batch_offboard.commands.checkup.no_locks", lambda _folder: os.strerror(number))
     view = bench.look()
     for name in ("journal", "locks"):
         assert one(view, name).grade is Grade.FAILED

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from batch_offboard.base.errors import ConfigError
 from batch_offboard.config import (
     ClientSecret,
     Config,
@@ -19,7 +20,6 @@ from batch_offboard.config import (
     read_secret,
 )
 from batch_offboard.config.tree import KEYS
-from batch_offboard.errors import ConfigError
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config.example.yaml"
 TENANT = "1f0e7c1a-5b7e-4c53-9a55-0d6f3f4a2b10"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from batch_offboard.errors import ExitCode
-from batch_offboard.signin import refusals
+from batch_offboard.base.errors import ExitCode
+from batch_offboard.defender.signin import refusals
 from tests.messages import Message, messages
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
@@ -25,7 +25,7 @@ def shown() -> list[tuple[ExitCode, str]]:
 def said() -> list[Message]:
     """The program's sentences, with those of the sign-in that are chosen by a code."""
     texts = set(vars(refusals)["_SENTENCES"].values())
-    by_code = [Message("signin/refusals.py", "SignInError", text, ExitCode.SIGN_IN) for text in sorted(texts)]
+    by_code = [Message("defender/signin/refusals.py", "SignInError", text, ExitCode.SIGN_IN) for text in sorted(texts)]
     return [
         Message(each.place, each.kind, each.text.replace("`", "'"), each.exit_code) for each in (*messages(), *by_code)
     ]

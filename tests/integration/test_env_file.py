@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.env_file import read_env_file, variables_in
-from batch_offboard.errors import ConfigError
+from batch_offboard.base.errors import ConfigError
+from batch_offboard.config.env_file import read_env_file, variables_in
 
 CANARY = "canary-7f3a"
 

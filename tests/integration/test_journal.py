@@ -16,19 +16,20 @@ import pytest
 from sqlalchemy import Connection, text, update
 from sqlalchemy.exc import IntegrityError
 
-from batch_offboard.clock import Moment
-from batch_offboard.errors import JournalError, UsageError
-from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict
-from batch_offboard.journal import lives, migrations, opening, reading, reported
+from batch_offboard.base.clock import Moment
+from batch_offboard.base.errors import JournalError, UsageError
+from batch_offboard.core.jobs import CallOutcome, Job, JobState, Verdict
+from batch_offboard.core.plan import Amendment, PlannedRow, Reason
+from batch_offboard.core.rows import Source
+from batch_offboard.core.tenant import ApiName
+from batch_offboard.journal import lives, migrations, reading, reported
+from batch_offboard.journal import sqlite as opening
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.plans import NewBatch
 from batch_offboard.journal.schema import jobs
 from batch_offboard.journal.store import Journal
 from batch_offboard.journal.writer import JournalWriter
-from batch_offboard.plan import Amendment, PlannedRow, Reason
-from batch_offboard.protocol import ApiName
-from batch_offboard.report import Outcome
-from batch_offboard.rows import Source
+from batch_offboard.reports.rows import Outcome
 from tests.integration.inspection import transactions
 
 T0 = 1_795_500_000.0

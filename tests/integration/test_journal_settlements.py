@@ -8,18 +8,18 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
-from batch_offboard.clock import Moment
-from batch_offboard.errors import JournalError
-from batch_offboard.jobs import CallOutcome, JobState, Verdict
+from batch_offboard.base.clock import Moment
+from batch_offboard.base.errors import JournalError
+from batch_offboard.core.jobs import CallOutcome, JobState, Verdict
+from batch_offboard.core.settling import Doubt, Found
+from batch_offboard.core.tenant import ApiName, MachineAction
 from batch_offboard.journal import reading, settlements
 from batch_offboard.journal.attempts import End, ReadEnd, Start
 from batch_offboard.journal.lives import life_of
 from batch_offboard.journal.plans import tenant_of
 from batch_offboard.journal.schema import jobs, tenants
 from batch_offboard.journal.store import Journal
-from batch_offboard.protocol import ApiName, MachineAction
-from batch_offboard.report import Outcome, ReportRow
-from batch_offboard.settling import Doubt, Found
+from batch_offboard.reports.rows import Outcome, ReportRow
 from tests.integration.world import ORIGIN, SCOPE, World, device
 
 ACCEPTED = CallOutcome(Verdict.SUBMITTED, 201, "action-2", "Pending")

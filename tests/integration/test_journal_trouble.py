@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard.clock import Moment
-from batch_offboard.errors import ExitCode, JournalError, NoLocksError
-from batch_offboard.journal import opening, reading, reported
+from batch_offboard.base.clock import Moment
+from batch_offboard.base.errors import ExitCode, JournalError, NoLocksError
+from batch_offboard.journal import reading, reported
+from batch_offboard.journal import sqlite as opening
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.store import Journal
-from batch_offboard.report import Outcome
+from batch_offboard.reports.rows import Outcome
 
 if TYPE_CHECKING:
     from batch_offboard.simulator import Tenant

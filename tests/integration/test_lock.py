@@ -14,17 +14,17 @@ from pathlib import Path
 import pytest
 
 import batch_offboard
-from batch_offboard import drives, machine_lock
-from batch_offboard.errors import BusyError, ExitCode, NoLocksError
-from batch_offboard.lock import Name, Shared, inbox_locks, only_process, run_locks
-from batch_offboard.machine_lock import EverybodysFileLock, HeldError
+from batch_offboard.base.errors import BusyError, ExitCode, NoLocksError
+from batch_offboard.journal import drives, machine_lock
+from batch_offboard.journal.locks import Name, Shared, inbox_locks, only_process, run_locks
+from batch_offboard.journal.machine_lock import EverybodysFileLock, HeldError
 
 HOLD = """
 import os
 import sys
 from pathlib import Path
-from batch_offboard import machine_lock
-from batch_offboard.lock import Shared, only_process
+from batch_offboard.journal import machine_lock
+from batch_offboard.journal.locks import Shared, only_process
 
 machine_lock.PREFIX = sys.argv[1]
 names = [Path(name) if Path(name).is_absolute() else Shared(name) for name in sys.argv[3:]]

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batch_offboard import logs
-from batch_offboard.config import Secret
-from batch_offboard.jobs import CallOutcome, Job, Verdict
-from batch_offboard.protocol import ApiName
-from batch_offboard.standing import Progress
+from batch_offboard.base import logs
+from batch_offboard.base.secret import Secret
+from batch_offboard.calls.logged import LoggedCalls, LoggedRun
+from batch_offboard.calls.progress import Progress
+from batch_offboard.core.jobs import CallOutcome, Job, Verdict
+from batch_offboard.core.tenant import ApiName
 
 CANARY = "q7R~canary/Secret+1"
 JWT = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJyb2xlcyI6W119.c2lnbmF0dXJl"
@@ -355,7 +356,7 @@ def events(path: Path) -> list[dict[str, Any]]:
 
 def test_every_call_is_logged_with_its_row_and_what_it_came_to(opened: Opened) -> None:
     path, watcher = opened(form="json"), Deaf()
-    logged = logs.LoggedCalls(ApiName.OFFBOARD, "b", watcher)
+    logged = LoggedCalls(ApiName.OFFBOARD, "b", watcher)
     job = Job(17, "d" * 40, 2)
     logged.began(job)
     logged.ended(job, CallOutcome(Verdict.SUBMITTED, 201, "action-1", "Pending"))
@@ -378,7 +379,7 @@ def moment(now: float, waiting_for: str | None = None, until: float | None = Non
 
 def test_a_long_wait_is_logged_once_and_short_ones_not_at_all(opened: Opened) -> None:
     path, observer = opened(form="json"), Deaf()
-    logged = logs.LoggedRun(observer)
+    logged = LoggedRun(observer)
     told = [
         moment(0),
         moment(1, "a slot of the minute quota", 3),
@@ -401,7 +402,7 @@ def test_a_long_wait_is_logged_once_and_short_ones_not_at_all(opened: Opened) ->
 def test_what_is_said_to_the_operator_is_logged_and_said(opened: Opened) -> None:
     path, observer = opened(form="json"), Deaf()
     spoken: list[str] = []
-    logged = logs.LoggedRun(observer)
+    logged = LoggedRun(observer)
     logged.started("b", moment(0))
     logged.said("Row 5: not sent")
     logged.finished(moment(1))

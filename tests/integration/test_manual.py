@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import tasks
-from batch_offboard.clock import SystemClock
-from batch_offboard.gate import Gate
-from batch_offboard.quota import TYPICAL_LATENCY, QuotaLimits
+from batch_offboard.base.clock import SystemClock
+from batch_offboard.calls.gate import Gate
+from batch_offboard.core.quota import TYPICAL_LATENCY, QuotaLimits
 from tests.manual import PAGES, ROOT, Exchange, Replay, blocks, masked, page, sessions
 
 PAGES_WITH_SESSIONS = [each for each in PAGES if sessions(each.read_text(encoding="utf-8"))]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from batch_offboard.errors import ExitCode
+from batch_offboard.base.errors import ExitCode
 from tests.messages import Message, fixed, messages
 
 # Behind one of these stands the next step: another clause, another sentence, or what to type.
@@ -56,7 +56,9 @@ def test_one_is_plain_text_on_one_line() -> None:
         if re.search(r"[!\n\t]|Error|Exception|Traceback", fixed(each.text)) or "  " in each.text
     ]
 
-    assert [place for place in odd if not place.startswith("rehearsal.py")] == []  # there the list of all faults
+    assert [
+        place for place in odd if not place.startswith("commands/rehearsal.py")
+    ] == []  # there the list of all faults
 
 
 def test_one_that_a_person_can_mend_names_the_next_step() -> None:

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from batch_offboard.names import Address, UnresolvedError, look_up, looked_up
+from batch_offboard.defender.host_names import Address, UnresolvedError, look_up, looked_up
 from tests.hanging_names import name_server
 
 LocalAddress = Address(socket.AF_INET, socket.IPPROTO_TCP, "127.0.0.1")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from batch_offboard import __version__
-from batch_offboard.schedule.kubernetes import USER_ID
+from batch_offboard.unattended.schedule.kubernetes import USER_ID
 
 pytest.importorskip("hatchling", reason="the build tool is not installed; `tasks.py check` installs it")
 
@@ -57,7 +57,7 @@ def test_the_wheel_holds_the_package_and_what_describes_it_and_nothing_else(whee
 
 
 def test_the_wheel_holds_what_is_no_module_but_needed(wheel: Path) -> None:
-    templates = {f"batch_offboard/report_html/templates/page.{suffix}" for suffix in ("css", "html", "js")}
+    templates = {f"batch_offboard/reports/page/templates/page.{suffix}" for suffix in ("css", "html", "js")}
 
     assert {"batch_offboard/py.typed", *templates} <= names(wheel)
 

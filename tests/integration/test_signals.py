@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 import batch_offboard
-from batch_offboard.signals import ending_signals, signals_like_ctrl_c
+from batch_offboard.calls.signals import ending_signals, signals_like_ctrl_c
 
 LISTEN = """
 import asyncio, signal, sys
-from batch_offboard.signals import ending_signals
+from batch_offboard.calls.signals import ending_signals
 
 async def main():
     stopped = asyncio.Event()

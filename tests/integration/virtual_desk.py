@@ -7,10 +7,10 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any, TypeVar
 
-from batch_offboard.desk import Desk, Options, lock_folder
-from batch_offboard.run import Talk
-from batch_offboard.target import Target
-from batch_offboard.tenancy import Tenancy
+from batch_offboard.calls.tenancy import Tenancy
+from batch_offboard.commands.desk import Desk, Options, lock_folder
+from batch_offboard.commands.run import Talk
+from batch_offboard.defender.target import Target
 from tests.integration.world import SPEED, MovedClock, World
 
 T = TypeVar("T")

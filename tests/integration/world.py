@@ -13,28 +13,28 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from batch_offboard.brakes import Halt
-from batch_offboard.clock import Clock, Moment
+from batch_offboard.base.clock import Clock, Moment
+from batch_offboard.base.errors import SignInError
+from batch_offboard.calls.progress import Progress
+from batch_offboard.calls.shift import Terms, work_off
+from batch_offboard.calls.tenancy import Tenancy, Unreadable, open_tenancy
 from batch_offboard.config import Guards
-from batch_offboard.connection import Connection
-from batch_offboard.errors import SignInError
-from batch_offboard.execution import Terms, work_off
-from batch_offboard.guards import cleared_before
+from batch_offboard.core.brakes import Halt
+from batch_offboard.core.guards import cleared_before
+from batch_offboard.core.plan import PlannedRow
+from batch_offboard.core.platforms import Platforms
+from batch_offboard.core.protected import Protected
+from batch_offboard.core.quota import QuotaLimits
+from batch_offboard.core.rows import Source
+from batch_offboard.core.settling import HORIZON
+from batch_offboard.defender.connection import Connection
+from batch_offboard.defender.signin import Claims
+from batch_offboard.defender.target import Target
 from batch_offboard.journal import reading, reported
 from batch_offboard.journal.plans import NewBatch
 from batch_offboard.journal.store import Journal
-from batch_offboard.plan import PlannedRow
-from batch_offboard.platforms import Platforms
-from batch_offboard.protected import Protected
-from batch_offboard.quota import QuotaLimits
-from batch_offboard.report import Outcome, ReportRow
-from batch_offboard.rows import Source
-from batch_offboard.settling import HORIZON
-from batch_offboard.signin import Claims
+from batch_offboard.reports.rows import Outcome, ReportRow
 from batch_offboard.simulator import RunningSimulator, SimulatorOptions, Tenant, fleet_of, running_simulator
-from batch_offboard.standing import Progress
-from batch_offboard.target import Target
-from batch_offboard.tenancy import Tenancy, Unreadable, open_tenancy
 from tests.integration.inspection import Attempt, Inspection, attempts_of
 
 T = TypeVar("T")

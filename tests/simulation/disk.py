@@ -22,10 +22,12 @@ from zipfile import ZipFile
 from openpyxl.writer import excel
 from sqlalchemy import Engine, create_engine, event
 
-from batch_offboard import cancelling, desk, execution, lock, run, tracking
+from batch_offboard.calls import shift as execution
+from batch_offboard.commands import cancelling, desk, run, tracking
 from batch_offboard.config import Config, load_config
-from batch_offboard.journal import opening
-from batch_offboard.nightly import order
+from batch_offboard.journal import locks as lock
+from batch_offboard.journal import sqlite as opening
+from batch_offboard.unattended.nightly import order
 from tests.simulation.host import Blow, OsLock, OsMachineLock, Process, current_process, signals_heard
 from tests.simulation.loop import OWNER
 

@@ -17,7 +17,7 @@ from random import Random
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from batch_offboard.clock import Clock, Moment
+from batch_offboard.base.clock import Clock, Moment
 from tests.simulation.loop import OWNER, Call, Loop
 
 T = TypeVar("T")
@@ -357,7 +357,7 @@ class OsMachineLock:
         self._name = Path("shared", name)
 
     def acquire(self) -> None:
-        from batch_offboard.machine_lock import HeldError
+        from batch_offboard.journal.machine_lock import HeldError
 
         process = current_process()
         process.check()

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from batch_offboard.audit import Anchor, Record, verify
-from batch_offboard.desk import Desk
-from batch_offboard.errors import BatchOffboardError, ExitCode
+from batch_offboard.base.errors import BatchOffboardError, ExitCode
+from batch_offboard.commands.desk import Desk
+from batch_offboard.commands.run import RunView
+from batch_offboard.core.audit import Anchor, Record, verify
 from batch_offboard.journal.audited import last_anchor
 from batch_offboard.journal.reported import report_rows
-from batch_offboard.run import RunView
 from batch_offboard.simulator import Action, Tenant
 from tests.simulation.host import Ended, Host, Process
 from tests.simulation.reckoning import difference, group_of, most_in_any, read_csv, wait_asked_for

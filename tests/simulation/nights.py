@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from batch_offboard import run
-from batch_offboard.desk import Desk
-from batch_offboard.inbox import EXPLANATION
-from batch_offboard.nightly.order import REMEMBERED, nightly
+from batch_offboard.commands import run
+from batch_offboard.commands.desk import Desk
+from batch_offboard.unattended.nightly.inbox import EXPLANATION
+from batch_offboard.unattended.nightly.order import REMEMBERED, nightly
 from tests.simulation.office import Office
 from tests.simulation.reckoning import read_csv
 from tests.simulation.sheets import Sheet, sha256_of

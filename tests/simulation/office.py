@@ -12,12 +12,12 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from batch_offboard import run
-from batch_offboard.desk import Desk, Options
-from batch_offboard.planning import Reading
-from batch_offboard.run import RunView
+from batch_offboard.calls.progress import Progress
+from batch_offboard.commands import run
+from batch_offboard.commands.desk import Desk, Options
+from batch_offboard.commands.plans import Reading
+from batch_offboard.commands.run import RunView
 from batch_offboard.simulator import RunningSimulator
-from batch_offboard.standing import Progress
 from tests.simulation.host import Ended, Host, Process
 from tests.simulation.inspection import CANARY, BrokenInvariantError, Inspector
 from tests.simulation.loop import Loop

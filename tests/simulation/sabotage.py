@@ -7,15 +7,17 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from batch_offboard import desk, execution, run
-from batch_offboard.brakes import Brakes, Halt
-from batch_offboard.clock import Moment
-from batch_offboard.gate import Gate, Slot
-from batch_offboard.jobs import CallOutcome, Job, Verdict
+from batch_offboard.base.clock import Moment
+from batch_offboard.calls import shift as execution
+from batch_offboard.calls.gate import Gate
+from batch_offboard.commands import desk, run
+from batch_offboard.core.brakes import Brakes, Halt
+from batch_offboard.core.jobs import CallOutcome, Job, Verdict
+from batch_offboard.core.slots import Slot
+from batch_offboard.defender.target import Target, real_target
 from batch_offboard.journal.reported import report_rows
 from batch_offboard.journal.store import Journal
-from batch_offboard.report import Outcome, ReportRow
-from batch_offboard.target import Target, real_target
+from batch_offboard.reports.rows import Outcome, ReportRow
 from tests.simulation.host import Process, current_process
 
 

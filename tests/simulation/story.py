@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from batch_offboard import run
-from batch_offboard.cancelling import cancel
-from batch_offboard.desk import Desk
-from batch_offboard.planning import Reading
-from batch_offboard.resolving import resolve
+from batch_offboard.commands import run
+from batch_offboard.commands.cancelling import cancel
+from batch_offboard.commands.desk import Desk
+from batch_offboard.commands.plans import Reading
+from batch_offboard.commands.resolving import resolve
+from batch_offboard.commands.tracking import track
 from batch_offboard.simulator import Pace, SimulatorOptions, fleet_of, running_simulator
-from batch_offboard.tracking import track
 from tests.simulation.disk import machine
 from tests.simulation.host import ORIGIN, Process
 from tests.simulation.inspection import TOKEN

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
-from batch_offboard.addresses import Proxy, proxy_in
+from batch_offboard.base.addresses import Proxy, proxy_in
 
 CANARY = "GEHEIM"
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.spreadsheet.aliases import (
+from batch_offboard.sheets.aliases import (
     HASH_HEADERS,
     ID_HEADERS,
     NAME_HEADERS,
@@ -16,8 +16,8 @@ from batch_offboard.spreadsheet.aliases import (
     WEAK_NAME_HEADERS,
     header_key,
 )
-from batch_offboard.spreadsheet.columns import find_layout
-from batch_offboard.spreadsheet.head import HeadRow
+from batch_offboard.sheets.columns import find_layout
+from batch_offboard.sheets.head import HeadRow
 
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 FORMS: tuple[Form, ...] = ("NFC", "NFD", "NFKC", "NFKD")

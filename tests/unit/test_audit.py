@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.audit import GENESIS, START, Anchor, Event, Kind, Record, canonical, chained, digest, verify
+from batch_offboard.core.audit import GENESIS, START, Anchor, Event, Kind, Record, canonical, chained, digest, verify
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

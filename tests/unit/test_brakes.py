@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.brakes import FIRST_CALLS, UNCLEAR_CANCELLATIONS, Brakes, CancelBrakes, Halt, accepted_first
-from batch_offboard.errors import ExitCode
-from batch_offboard.jobs import Alarm, CallOutcome, JobState, Verdict
+from batch_offboard.base.errors import ExitCode
+from batch_offboard.core.brakes import FIRST_CALLS, UNCLEAR_CANCELLATIONS, Brakes, CancelBrakes, Halt, accepted_first
+from batch_offboard.core.jobs import Alarm, CallOutcome, JobState, Verdict
 
 ACCEPTED = CallOutcome(Verdict.SUBMITTED, action_id="a")
 REFUSED = CallOutcome(Verdict.FAILED, code="ResourceNotFound", message="no such device")

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.cli.times import moment_of
-from batch_offboard.clock import (
+from batch_offboard.base.clock import (
     UNKNOWN,
     LoopClock,
     Moment,
@@ -22,6 +21,7 @@ from batch_offboard.clock import (
     time_of_day,
     wall_of,
 )
+from batch_offboard.cli.times import moment_of
 
 AT = 1_795_508_131.0  # 2026-11-24T08:15:31Z
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.errors import InputError
-from batch_offboard.rows import CellKind, NotText
-from batch_offboard.spreadsheet.aliases import ID_HEADERS, NAME_HEADERS, header_key
-from batch_offboard.spreadsheet.columns import Layout, find_layout
-from batch_offboard.spreadsheet.head import HeadRow, column_index, column_letters
+from batch_offboard.base.errors import InputError
+from batch_offboard.core.rows import CellKind, NotText
+from batch_offboard.sheets.aliases import ID_HEADERS, NAME_HEADERS, header_key
+from batch_offboard.sheets.columns import Layout, find_layout
+from batch_offboard.sheets.head import HeadRow, column_index, column_letters
 
 GUID = "2f0a6b57-5f0c-4b37-9a35-1f9a4d1b7c5"
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from batch_offboard.base.errors import ConfigError
 from batch_offboard.config import (
     ClientSecret,
     Cloud,
@@ -20,7 +21,6 @@ from batch_offboard.config import (
 )
 from batch_offboard.config.source import settings_in_text
 from batch_offboard.config.tree import KEYS, expected
-from batch_offboard.errors import ConfigError
 
 TENANT = "1f0e7c1a-5b7e-4c53-9a55-0d6f3f4a2b10"
 CLIENT = "9d2b6c3e-0a41-4f0b-8a77-3c1d5e7f9a02"

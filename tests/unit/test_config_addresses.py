@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch_offboard.base.errors import ConfigError
 from batch_offboard.config import CLOUDS, Cloud, Config, DeviceCode, Endpoints, SecretName, SecretPlace, load_config
-from batch_offboard.errors import ConfigError
 
 TENANT = "1f0e7c1a-5b7e-4c53-9a55-0d6f3f4a2b10"
 CANARY = "q7R~canary.Secret-1"

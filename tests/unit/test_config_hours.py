@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from batch_offboard.base.errors import ConfigError
 from batch_offboard.config import Hours, load_config
 from batch_offboard.config.source import settings_in_text
 from batch_offboard.config.tree import KEYS, Config
-from batch_offboard.errors import ConfigError
-from batch_offboard.window import Window
+from batch_offboard.core.window import Window
 
 NOWHERE = Path("/no-such-folder")
 SIGN_IN = {"BATCH_OFFBOARD_CREDENTIAL__TYPE": "access_token", "BATCH_OFFBOARD_CREDENTIAL__TOKEN_ENV": "TOKEN"}

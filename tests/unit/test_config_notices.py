@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from batch_offboard.base.errors import ConfigError
 from batch_offboard.config import Notices, SecretName, SecretPlace, load_config
 from batch_offboard.config.notices import HAPPENINGS
-from batch_offboard.errors import ConfigError
 
 NOWHERE = Path("/no-such-folder")
 SIGN_IN = {"BATCH_OFFBOARD_CREDENTIAL__TYPE": "access_token", "BATCH_OFFBOARD_CREDENTIAL__TOKEN_ENV": "TOKEN"}

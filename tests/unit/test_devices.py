@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from batch_offboard.devices import (
+from batch_offboard.core.devices import (
     INVISIBLE,
     Refusal,
     is_guid,
@@ -18,7 +18,7 @@ from batch_offboard.devices import (
     shown,
     trimmed,
 )
-from batch_offboard.rows import CellKind, NotText
+from batch_offboard.core.rows import CellKind, NotText
 
 ID = "a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0"
 OTHER = "b4d206f3ac8e5197d3f2bac9e80716250f4d3c2b"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.protocol import MachineAction, correlation_token
-from batch_offboard.settling import Difference, DifferenceKind, Expected, differences
+from batch_offboard.core.settling import Difference, DifferenceKind, Expected, differences
+from batch_offboard.core.tenant import MachineAction, correlation_token
 
 BATCH, OTHER_BATCH = "20261124-0815-kqzt", "20261101-0800-abcd"
 ONE, TWO = "a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0", "b3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.folding import display_width, folded
+from batch_offboard.cli.folding import display_width, folded
 
 TEXTS = st.text(alphabet="ab, .:語`\n", max_size=300)
 

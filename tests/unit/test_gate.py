@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from batch_offboard.clock import LoopClock, Moment
-from batch_offboard.errors import BatchOffboardError
-from batch_offboard.gate import CallHistory, Gate, Slot
-from batch_offboard.quota import CLOCK_DRIFT, DRIP, QuotaLimits
+from batch_offboard.base.clock import LoopClock, Moment
+from batch_offboard.base.errors import BatchOffboardError
+from batch_offboard.calls.gate import Gate
+from batch_offboard.core.quota import CLOCK_DRIFT, DRIP, QuotaLimits
+from batch_offboard.core.slots import CallHistory, Slot
 
 pytestmark = pytest.mark.looptime
 

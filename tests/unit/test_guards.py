@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from batch_offboard.errors import BatchOffboardError
-from batch_offboard.guards import (
+from batch_offboard.base.errors import BatchOffboardError
+from batch_offboard.core.guards import (
     FLEET_MEANS_SOMETHING,
     PORTAL_COLUMNS,
     PORTAL_SIGNS,
@@ -20,7 +20,7 @@ from batch_offboard.guards import (
     cleared_before,
     refusal_text,
 )
-from batch_offboard.protected import Protected, parse_protected
+from batch_offboard.core.protected import Protected, parse_protected
 
 DEVICE = "a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0"
 LIMITS = GuardLimits(max_devices=500, max_devices_per_day=500, max_fleet_percent=20.0)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from batch_offboard.history import options_typed
-from batch_offboard.planning import Reading
-from batch_offboard.spreadsheet import HiddenRows
+from batch_offboard.commands.plans import Reading
+from batch_offboard.reports.history import options_typed
+from batch_offboard.sheets import HiddenRows
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 import pytest
 
+from batch_offboard.base.errors import UsageError
 from batch_offboard.cli.options import Reading as Given
 from batch_offboard.cli.working import reading_of_inbox
+from batch_offboard.commands.plans import Reading
 from batch_offboard.config import Inbox
-from batch_offboard.errors import UsageError
-from batch_offboard.planning import Reading
-from batch_offboard.spreadsheet import HiddenRows
+from batch_offboard.sheets import HiddenRows
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,16 @@ from itertools import product
 
 import pytest
 
-from batch_offboard.jobs import FINISHED, NEXT_STATE, TRANSITIONS, CallOutcome, IllegalMove, JobState, Verdict, move
+from batch_offboard.core.jobs import (
+    FINISHED,
+    NEXT_STATE,
+    TRANSITIONS,
+    CallOutcome,
+    IllegalMove,
+    JobState,
+    Verdict,
+    move,
+)
 
 LEGAL = {
     ("pending", "sending"),

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.facts import Caution, DeviceFacts
-from batch_offboard.plan import Known, PlannedRow, Planner, Reason
-from batch_offboard.rows import CellKind, NotText, SourceRow
+from batch_offboard.core.facts import Caution, DeviceFacts
+from batch_offboard.core.plan import Known, PlannedRow, Planner, Reason
+from batch_offboard.core.rows import CellKind, NotText, SourceRow
 
 ONE, TWO = "a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0", "b3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0"
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.devices import same_name
-from batch_offboard.facts import Caution, CautionCount, DeviceFacts, count_cautions
-from batch_offboard.fleet import Fleet
-from batch_offboard.plan import Decision, Known, PlannedRow, Planner, Reason, came_back, judge_machine
-from batch_offboard.platforms import Platforms
-from batch_offboard.protocol import Machine, MachineAction
-from batch_offboard.protocol.machines import machine_of
-from batch_offboard.rows import CellKind, NotText, SourceRow
+from batch_offboard.core.devices import same_name
+from batch_offboard.core.facts import Caution, CautionCount, DeviceFacts, count_cautions
+from batch_offboard.core.fleet import Fleet
+from batch_offboard.core.plan import Decision, Known, PlannedRow, Planner, Reason, came_back, judge_machine
+from batch_offboard.core.platforms import Platforms
+from batch_offboard.core.rows import CellKind, NotText, SourceRow
+from batch_offboard.core.tenant import Machine, MachineAction
+from batch_offboard.defender.protocol.machines import machine_of
 
 ONE, TWO = "a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0", "b3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0"
 THREE = "c3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0"

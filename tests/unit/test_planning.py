@@ -2,8 +2,8 @@
 
 import pytest
 
-from batch_offboard.planning import age_notes
-from batch_offboard.rows import Source
+from batch_offboard.commands.plans import age_notes
+from batch_offboard.core.rows import Source
 
 NOW = 1_795_500_000.0
 DAY = 86_400.0

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.platforms import Platforms, why_unsupported
-from batch_offboard.protocol import Machine
-from batch_offboard.protocol.machines import machine_of
+from batch_offboard.core.platforms import Platforms, why_unsupported
+from batch_offboard.core.tenant import Machine
+from batch_offboard.defender.protocol.machines import machine_of
 
 STANDARD, UNIFIED, MACOS_LINUX = Platforms.STANDARD, Platforms.UNIFIED_AGENT, Platforms.MACOS_LINUX
 

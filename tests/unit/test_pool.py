@@ -7,13 +7,14 @@ from itertools import pairwise
 
 import pytest
 
-from batch_offboard.brakes import Brakes, Halt
-from batch_offboard.clock import LoopClock, Moment
-from batch_offboard.errors import ExitCode, JournalError, SignInError
-from batch_offboard.gate import Gate, Slot
-from batch_offboard.jobs import CallOutcome, Job, JobState, Verdict, move
-from batch_offboard.pool import Pool, no_objection
-from batch_offboard.quota import QuotaLimits
+from batch_offboard.base.clock import LoopClock, Moment
+from batch_offboard.base.errors import ExitCode, JournalError, SignInError
+from batch_offboard.calls.gate import Gate
+from batch_offboard.calls.pool import Pool, no_objection
+from batch_offboard.core.brakes import Brakes, Halt
+from batch_offboard.core.jobs import CallOutcome, Job, JobState, Verdict, move
+from batch_offboard.core.quota import QuotaLimits
+from batch_offboard.core.slots import Slot
 
 pytestmark = pytest.mark.looptime
 

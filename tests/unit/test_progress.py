@@ -11,7 +11,8 @@ from typing import Self
 import pytest
 from rich.console import Console
 
-from batch_offboard.progress import (
+from batch_offboard.calls.progress import Progress
+from batch_offboard.cli.display import (
     DatedLines,
     LiveDisplay,
     Silent,
@@ -19,7 +20,6 @@ from batch_offboard.progress import (
     observer_for,
     picture,
 )
-from batch_offboard.standing import Progress
 
 NOW = 1795508131.0  # 2026-11-24T08:15:31Z
 RUNNING = Progress(

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.protected import Protected, ProtectedListError, parse_protected
-from batch_offboard.protocol import Machine
+from batch_offboard.core.protected import Protected, ProtectedListError, parse_protected
+from batch_offboard.core.tenant import Machine
 
 ONE, TWO = "a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0", "b3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0"
 

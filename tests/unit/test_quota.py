@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.quota import (
+from batch_offboard.core.quota import (
     CLOCK_DRIFT,
     CallLog,
     Forecast,

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from batch_offboard.jobs import JobState
+from batch_offboard.core.jobs import JobState
 from batch_offboard.journal.repeated import Repeated
 
 things = Table(

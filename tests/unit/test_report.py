@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.facts import DeviceFacts
-from batch_offboard.report import (
+from batch_offboard.core.facts import DeviceFacts
+from batch_offboard.reports.rows import (
     REPORT_COLUMNS,
     Outcome,
     ReasonCount,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.safe_text import is_like_formula, one_line, safe_cell, safe_json, unguarded, visible
+from batch_offboard.base.text import is_like_formula, one_line, safe_cell, safe_json, unguarded, visible
 
 # Surrogates and nasty beginnings included, at the odds that find mistakes.
 ANY_TEXT = st.text(st.characters() | st.sampled_from("=+-@\t\r\n\0\x1b '\"＝＋－＠\ud800\u202e\u200b"))

@@ -6,18 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from batch_offboard import screens, screens_lives
-from batch_offboard.errors import ExitCode
-from batch_offboard.jobs import JobState, Verdict
+from batch_offboard.base.errors import ExitCode
+from batch_offboard.cli.screens import lives as screens_lives
+from batch_offboard.cli.screens import texts as screens
+from batch_offboard.cli.screens.following import track_text
+from batch_offboard.commands.run import PlanView
+from batch_offboard.commands.tracking import TrackView
+from batch_offboard.core.jobs import JobState, Verdict
+from batch_offboard.core.plan import Reason
+from batch_offboard.core.tenant import ApiName
 from batch_offboard.journal.lives import Call, Life
 from batch_offboard.journal.reading import Batch, Counts
 from batch_offboard.journal.settlements import Settlement
-from batch_offboard.plan import Reason
-from batch_offboard.protocol import ApiName
-from batch_offboard.report import Outcome, ReportRow
-from batch_offboard.run import PlanView
-from batch_offboard.screens_following import track_text
-from batch_offboard.tracking import TrackView
+from batch_offboard.reports.rows import Outcome, ReportRow
 
 AT = 1795508131.0  # 2026-11-24T08:15:31Z
 BATCH = Batch(

@@ -15,11 +15,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from batch_offboard.config import AccessToken, Certificate, ClientSecret, Secret, SecretName, SecretPlace, read_secret
-from batch_offboard.config import secret as secrets
+from batch_offboard.base import secret as secrets
+from batch_offboard.base.errors import ConfigError
+from batch_offboard.base.secret import Secret
+from batch_offboard.commands.desk import Options
+from batch_offboard.config import AccessToken, Certificate, ClientSecret, SecretName, SecretPlace, read_secret
 from batch_offboard.config.secret import Access, remedy_at
-from batch_offboard.desk import Options
-from batch_offboard.errors import ConfigError
 
 CANARY = "q7R~canary.Secret-1"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.selection import LAST_ROW, Choice, parse_rows
+from batch_offboard.core.selection import LAST_ROW, Choice, parse_rows
 
 PAIRS = st.tuples(st.integers(1, 60), st.integers(0, 20)).map(lambda each: (each[0], each[0] + each[1]))
 OPEN = st.integers(1, 60).map(lambda first: (first, LAST_ROW))

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.standing import Progress, spoken_duration
+from batch_offboard.base.durations import spoken_duration
+from batch_offboard.calls.progress import Progress
 
 
 @pytest.mark.parametrize(

@@ -6,26 +6,25 @@ from typing import Any
 
 import pytest
 
-from batch_offboard.brakes import Halt
-from batch_offboard.cancelling import CancelView
-from batch_offboard.errors import BusyError, ExitCode, GuardError, InputError, SignInError, UsageError
-from batch_offboard.jobs import JobState
+from batch_offboard.base.errors import BusyError, ExitCode, GuardError, InputError, SignInError, UsageError
+from batch_offboard.commands.cancelling import CancelView
+from batch_offboard.commands.run import RunView
+from batch_offboard.core.brakes import Halt
+from batch_offboard.core.jobs import JobState
+from batch_offboard.core.plan import Reason
 from batch_offboard.journal.reading import Batch, Counts
-from batch_offboard.nightly.views import Fate, NightView, SheetView
 from batch_offboard.notices.notice import Happening
 from batch_offboard.notices.rendering import title
-from batch_offboard.plan import Reason
-from batch_offboard.run import RunView
-from batch_offboard.telling import (
+from batch_offboard.notices.telling import (
     has_sent,
     is_worth_telling,
     notice_of_cancellation,
-    notice_of_missed_night,
-    notice_of_night,
     notice_of_refusal,
     notice_of_run,
     outcomes,
 )
+from batch_offboard.unattended.nightly.telling import notice_of_missed_night, notice_of_night
+from batch_offboard.unattended.nightly.views import Fate, NightView, SheetView
 
 
 def make_view(**changes: Any) -> RunView:

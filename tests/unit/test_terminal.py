@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from batch_offboard.terminal import SPELLED, width_of
+from batch_offboard.cli.terminal import SPELLED, width_of
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.timeline import HOUR, IDLE, MINUTE, STRETCHES, Call, Chronicle, Minutes, Start, Timeline
+from batch_offboard.reports.timeline import HOUR, IDLE, MINUTE, STRETCHES, Call, Chronicle, Minutes, Start, Timeline
 
 NOON = 1_795_521_600.0  # 2026-11-24T12:00:00Z
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch_offboard.base.errors import ExitCode, UsageError
 from batch_offboard.cli.times import deadline, moment_of, seconds_of
-from batch_offboard.errors import ExitCode, UsageError
 
 BERLIN = timezone(timedelta(hours=1))
 NOW = datetime(2026, 11, 24, 22, 15, 30, 500, tzinfo=BERLIN)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from batch_offboard.window import LOOK_AHEAD, Span, Window, weekdays
+from batch_offboard.core.window import LOOK_AHEAD, Span, Window, weekdays
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR = 3600.0

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import trustme
 
-from batch_offboard.client import ApiClient, api_client
-from batch_offboard.clock import Moment
-from batch_offboard.connection import Connection
-from batch_offboard.gate import Slot
-from batch_offboard.jobs import CallOutcome
-from batch_offboard.protocol import Answer, NoAnswer, classify, offboard_request
+from batch_offboard.base.clock import Moment
+from batch_offboard.core.jobs import CallOutcome
+from batch_offboard.core.slots import Slot
+from batch_offboard.defender.client import ApiClient, api_client
+from batch_offboard.defender.connection import Connection
+from batch_offboard.defender.protocol import Answer, NoAnswer, classify, offboard_request
 
 DEVICE = "a" * 40
 TOKEN = "canary-token"

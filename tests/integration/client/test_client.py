@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard import names
-from batch_offboard.client import ApiClient
-from batch_offboard.clock import Moment
-from batch_offboard.connection import Connection
-from batch_offboard.errors import BatchOffboardError, ConfigError
-from batch_offboard.gate import Slot
-from batch_offboard.jobs import Verdict
-from batch_offboard.protocol import MAX_BODY, Answer, Fault, NoAnswer, Request, machines_request, offboard_request
+from batch_offboard.base.clock import Moment
+from batch_offboard.base.errors import BatchOffboardError, ConfigError
+from batch_offboard.core.jobs import Verdict
+from batch_offboard.core.slots import Slot
+from batch_offboard.defender import host_names as names
+from batch_offboard.defender.client import ApiClient
+from batch_offboard.defender.connection import Connection
+from batch_offboard.defender.protocol import (
+    MAX_BODY,
+    Answer,
+    Fault,
+    NoAnswer,
+    Request,
+    machines_request,
+    offboard_request,
+)
 from tests.hanging_names import name_server
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from batch_offboard.errors import ConfigError
-from batch_offboard.jobs import Verdict
+from batch_offboard.base.errors import ConfigError
+from batch_offboard.core.jobs import Verdict
 from tests.tunnel_proxy import surroundings, tunnel_proxy
 
 if TYPE_CHECKING:

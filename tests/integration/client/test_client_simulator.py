@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard.jobs import Alarm, CallOutcome, Verdict
+from batch_offboard.core.jobs import Alarm, CallOutcome, Verdict
 from batch_offboard.simulator import RunningSimulator, SimulatorOptions, fleet_of, running_simulator
 
 if TYPE_CHECKING:

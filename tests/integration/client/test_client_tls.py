@@ -13,9 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from batch_offboard.errors import ConfigError
-from batch_offboard.jobs import Alarm, Verdict
-from batch_offboard.transport import tls_context
+from batch_offboard.base.errors import ConfigError
+from batch_offboard.core.jobs import Alarm, Verdict
+from batch_offboard.defender.transport import tls_context
 from tests.hanging_names import name_server
 from tests.inspection_roots import OMISSIONS, check_as_python_3_13, inspection_root
 

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from batch_offboard.base.errors import ExitCode
 from batch_offboard.cli.entry import run_command_line
-from batch_offboard.errors import ExitCode
-from batch_offboard.lock import is_held, only_process
-from batch_offboard.report import next_steps
+from batch_offboard.journal.locks import is_held, only_process
+from batch_offboard.reports.rows import next_steps
 from tests.virtual import device
 
 IDS = "Device ID,Device Name\n" + "".join(f"{device(number)},lt-{number:04}.contoso.example\n" for number in range(6))

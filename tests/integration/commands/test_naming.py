@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard import run, tracking
-from batch_offboard.errors import UsageError
-from batch_offboard.planning import Reading
+from batch_offboard.base.errors import UsageError
+from batch_offboard.commands import run, tracking
+from batch_offboard.commands.plans import Reading
 from tests.virtual import CLIENT_ID, VirtualOffice
 
 MakeOffice = Callable[..., VirtualOffice]

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from batch_offboard import run
-from batch_offboard.audit import Kind
-from batch_offboard.errors import ExitCode, GuardError, UsageError
-from batch_offboard.facts import Caution, CautionCount
-from batch_offboard.jobs import JobState
+from batch_offboard.base.errors import ExitCode, GuardError, UsageError
+from batch_offboard.cli.screens.texts import run_text
+from batch_offboard.commands import run
+from batch_offboard.commands.plans import Reading
+from batch_offboard.commands.run import RunView
+from batch_offboard.core.audit import Kind
+from batch_offboard.core.facts import Caution, CautionCount
+from batch_offboard.core.jobs import JobState
+from batch_offboard.core.selection import Choice
 from batch_offboard.journal.audited import records
-from batch_offboard.nightly.order import nightly
-from batch_offboard.planning import Reading
-from batch_offboard.run import RunView
-from batch_offboard.screens import run_text
-from batch_offboard.selection import Choice
+from batch_offboard.unattended.nightly.order import nightly
 from tests.virtual import VirtualOffice, device
 
 MakeOffice = Callable[..., VirtualOffice]

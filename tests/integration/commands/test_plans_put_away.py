@@ -5,14 +5,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from batch_offboard import auditing, run
-from batch_offboard.audit import Kind
-from batch_offboard.desk import Desk
-from batch_offboard.errors import GuardError, UsageError
+from batch_offboard.base.errors import GuardError, UsageError
+from batch_offboard.commands import auditing, run
+from batch_offboard.commands.desk import Desk
+from batch_offboard.commands.plans import Reading
+from batch_offboard.commands.run import PlanView
+from batch_offboard.core.audit import Kind
 from batch_offboard.journal.audited import records
 from batch_offboard.journal.reading import Wanted, count_put_away, list_batches
-from batch_offboard.planning import Reading
-from batch_offboard.run import PlanView
 from tests.virtual import VirtualOffice
 
 MakeOffice = Callable[..., VirtualOffice]

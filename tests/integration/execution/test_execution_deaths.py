@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp.http_writer import StreamWriter
 
-from batch_offboard.client import ApiClient
-from batch_offboard.errors import JournalError
+from batch_offboard.base.errors import JournalError
+from batch_offboard.core.settling import HORIZON
+from batch_offboard.defender.client import ApiClient
 from batch_offboard.journal import settlements
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.store import Journal
-from batch_offboard.report import Outcome
-from batch_offboard.settling import HORIZON
+from batch_offboard.reports.rows import Outcome
 from tests.integration.world import device
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard.brakes import FIRST_CALLS, Halt
-from batch_offboard.errors import ExitCode
-from batch_offboard.execution import SETTLING, Terms
-from batch_offboard.jobs import JobState
+from batch_offboard.base.errors import ExitCode
+from batch_offboard.calls.shift import SETTLING, Terms
+from batch_offboard.core.brakes import FIRST_CALLS, Halt
+from batch_offboard.core.jobs import JobState
+from batch_offboard.core.quota import QuotaLimits
+from batch_offboard.core.settling import HORIZON
 from batch_offboard.journal.reading import first_calls
-from batch_offboard.quota import QuotaLimits
-from batch_offboard.report import Outcome
-from batch_offboard.settling import HORIZON
+from batch_offboard.reports.rows import Outcome
 from tests.integration.world import SPEED
 
 if TYPE_CHECKING:

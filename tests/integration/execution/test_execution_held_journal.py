@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard.errors import ExitCode
-from batch_offboard.execution import Terms, _close
-from batch_offboard.jobs import CallOutcome, Verdict
+from batch_offboard.base.errors import ExitCode
+from batch_offboard.calls.shift import Terms, _close
+from batch_offboard.core.jobs import CallOutcome, Verdict
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.writer import JournalWriter
-from batch_offboard.report import Outcome
+from batch_offboard.reports.rows import Outcome
 from tests.integration.world import SPEED, MovedClock
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from batch_offboard.errors import ExitCode
-from batch_offboard.jobs import Verdict
-from batch_offboard.report import Outcome
+from batch_offboard.base.errors import ExitCode
+from batch_offboard.core.jobs import Verdict
+from batch_offboard.reports.rows import Outcome
 
 if TYPE_CHECKING:
     from tests.integration.world import World

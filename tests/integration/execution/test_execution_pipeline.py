@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, select
 
+from batch_offboard.core.quota import QuotaLimits
 from batch_offboard.journal.schema import calls
-from batch_offboard.quota import QuotaLimits
 from batch_offboard.simulator.calls import Call
 from tests.integration.inspection import transactions
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard.quota import QuotaLimits
-from batch_offboard.report import Outcome
+from batch_offboard.core.quota import QuotaLimits
+from batch_offboard.reports.rows import Outcome
 
 if TYPE_CHECKING:
     from tests.integration.world import World

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from batch_offboard.config import Secret, load_config
-from batch_offboard.errors import ExitCode
-from batch_offboard.quota import QuotaLimits
-from batch_offboard.report import Outcome
-from batch_offboard.signin import Claims, KeptToken, claims_of, token_source
-from batch_offboard.target import connection_of
+from batch_offboard.base.errors import ExitCode
+from batch_offboard.base.secret import Secret
+from batch_offboard.config import load_config
+from batch_offboard.core.quota import QuotaLimits
+from batch_offboard.defender.signin import Claims, KeptToken, claims_of, token_source
+from batch_offboard.defender.target import connection_of
+from batch_offboard.reports.rows import Outcome
 from tests.entra.office import Office, office
 from tests.entra.tenant import refusal
 from tests.entra.wire import Reply

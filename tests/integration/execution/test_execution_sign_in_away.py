@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from batch_offboard import tracking
-from batch_offboard.clock import Clock
-from batch_offboard.config import Secret
-from batch_offboard.errors import ExitCode, TransientSignInError
-from batch_offboard.quota import QuotaLimits
-from batch_offboard.report import Outcome
-from batch_offboard.signin.renewal import Expected, Grant, KeptToken
+from batch_offboard.base.clock import Clock
+from batch_offboard.base.errors import ExitCode, TransientSignInError
+from batch_offboard.base.secret import Secret
+from batch_offboard.commands import tracking
+from batch_offboard.core.quota import QuotaLimits
+from batch_offboard.defender.signin.renewal import Expected, Grant, KeptToken
+from batch_offboard.reports.rows import Outcome
 from batch_offboard.simulator import Pace
 from tests.integration.world import MovedClock
 
 if TYPE_CHECKING:
-    from batch_offboard.brakes import Halt
+    from batch_offboard.core.brakes import Halt
     from tests.integration.virtual_desk import VirtualDesk
     from tests.integration.world import World
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard.audit import Kind
-from batch_offboard.brakes import Halt
-from batch_offboard.errors import ExitCode, JournalError
-from batch_offboard.execution import Terms
+from batch_offboard.base.errors import ExitCode, JournalError
+from batch_offboard.calls.shift import Terms
+from batch_offboard.core.audit import Kind
+from batch_offboard.core.brakes import Halt
+from batch_offboard.core.quota import QuotaLimits
 from batch_offboard.journal.audited import records
 from batch_offboard.journal.reading import find_batch
-from batch_offboard.quota import QuotaLimits
-from batch_offboard.report import Outcome
+from batch_offboard.reports.rows import Outcome
 from tests.integration.world import SPEED
 
 if TYPE_CHECKING:

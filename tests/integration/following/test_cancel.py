@@ -8,24 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batch_offboard import cancelling, run, screens_following
-from batch_offboard.audit import Kind
-from batch_offboard.errors import ExitCode, GuardError, JournalError, UsageError
-from batch_offboard.execution import Terms
+from batch_offboard.base.errors import ExitCode, GuardError, JournalError, UsageError
+from batch_offboard.calls.lookup import look_back
+from batch_offboard.calls.shift import Terms
+from batch_offboard.cli.screens import following as screens_following
+from batch_offboard.commands import cancelling, run
+from batch_offboard.commands.plans import Reading
+from batch_offboard.core.audit import Kind
+from batch_offboard.core.quota import QuotaLimits
+from batch_offboard.core.tenant import ApiName
 from batch_offboard.journal import settlements
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.audited import records
-from batch_offboard.lookup import look_back
-from batch_offboard.planning import Reading
-from batch_offboard.protocol import ApiName
-from batch_offboard.quota import QuotaLimits
-from batch_offboard.report import Outcome
+from batch_offboard.reports.rows import Outcome
 from batch_offboard.simulator import Pace
 from tests.integration.virtual_desk import VirtualDesk, rows_of
 from tests.integration.world import ORIGIN, SPEED, MovedClock, Tokens, device
 
 if TYPE_CHECKING:
-    from batch_offboard.cancelling import CancelView
+    from batch_offboard.commands.cancelling import CancelView
     from batch_offboard.journal.reading import Batch
     from batch_offboard.simulator import RunningSimulator
     from tests.integration.world import World

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard import cancelling, resolving, run, tracking
-from batch_offboard.errors import BusyError, ExitCode, UsageError
+from batch_offboard.base.errors import BusyError, ExitCode, UsageError
+from batch_offboard.commands import cancelling, resolving, run, tracking
 from batch_offboard.journal.lives import life_of
-from batch_offboard.report import Outcome
+from batch_offboard.reports.rows import Outcome
 from batch_offboard.simulator import Pace
 from tests.integration.virtual_desk import VirtualDesk
 from tests.integration.world import device

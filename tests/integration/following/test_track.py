@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batch_offboard import tracking
-from batch_offboard.desk import lock_folder
-from batch_offboard.errors import ExitCode, UsageError
-from batch_offboard.jobs import CallOutcome, Verdict
+from batch_offboard.base.errors import ExitCode, UsageError
+from batch_offboard.commands import tracking
+from batch_offboard.commands.desk import lock_folder
+from batch_offboard.core.jobs import CallOutcome, Verdict
 from batch_offboard.journal import settlements
 from batch_offboard.journal.attempts import End, Start
-from batch_offboard.lock import only_process, reading_lock
-from batch_offboard.report import Outcome
+from batch_offboard.journal.locks import only_process, reading_lock
+from batch_offboard.reports.rows import Outcome
 from batch_offboard.simulator import Pace
 from tests.integration.virtual_desk import VirtualDesk
 from tests.integration.world import ORIGIN, SCOPE, MovedClock, device
 
 if TYPE_CHECKING:
+    from batch_offboard.commands.tracking import TrackView
     from batch_offboard.journal.reading import Batch
     from batch_offboard.simulator import RunningSimulator, Tenant
-    from batch_offboard.tracking import TrackView
     from tests.integration.world import World
 
 pytestmark = pytest.mark.looptime

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import batch_offboard
-from batch_offboard import run
-from batch_offboard.audit import Kind
-from batch_offboard.errors import BatchOffboardError, ExitCode, GuardError
-from batch_offboard.execution import Terms, work_off
-from batch_offboard.guards import PORTAL_COLUMNS, cleared_before, refusal_text
+from batch_offboard.base.errors import BatchOffboardError, ExitCode, GuardError
+from batch_offboard.calls.shift import Terms, work_off
+from batch_offboard.cli.screens.texts import plan_text
+from batch_offboard.commands import run
+from batch_offboard.commands.plans import Reading
+from batch_offboard.core.audit import Kind
+from batch_offboard.core.guards import PORTAL_COLUMNS, cleared_before, refusal_text
+from batch_offboard.core.protected import Protected
 from batch_offboard.journal.audited import records
-from batch_offboard.planning import Reading
-from batch_offboard.protected import Protected
-from batch_offboard.screens import plan_text
 from tests.virtual import device
 
 if TYPE_CHECKING:
-    from batch_offboard.brakes import Halt
-    from batch_offboard.run import PlanView, RunView
-    from batch_offboard.tenancy import Tenancy
+    from batch_offboard.calls.tenancy import Tenancy
+    from batch_offboard.commands.run import PlanView, RunView
+    from batch_offboard.core.brakes import Halt
     from tests.integration.guards.conftest import MakeOffice
     from tests.virtual import VirtualOffice
 
@@ -484,19 +484,19 @@ def writers_of(part: str) -> set[str]:
 
 
 def test_the_request_that_offboards_is_made_in_one_place_and_only_with_a_clearance() -> None:
-    assert writers_of("/offboard") == {"protocol/offboard"}  # the only place that knows the address
-    assert users_of("offboard_request") == {"execution"}
-    assert users_of("_ApiSender") == {"execution"}
-    classes = [node for node in code()["execution"] if isinstance(node, ast.ClassDef)]
+    assert writers_of("/offboard") == {"defender/protocol/offboard"}  # the only place that knows the address
+    assert users_of("offboard_request") == {"calls/shift"}
+    assert users_of("_ApiSender") == {"calls/shift"}
+    classes = [node for node in code()["calls/shift"] if isinstance(node, ast.ClassDef)]
     sender = next(node for node in classes if node.name == "_ApiSender")
     inside = {node.id for node in ast.walk(sender) if isinstance(node, ast.Name)}
     assert {"offboard_request", "Clearance"} <= inside
 
 
 def test_a_clearance_comes_from_the_guards_alone_and_is_asked_for_in_one_place() -> None:
-    assert users_of("_SEAL") == {"guards"}
-    assert users_of("clear") == {"clearing"}
-    assert users_of("cleared_before") == {"clearing"}
-    assert users_of("cleared_to_send") == {"run"}
-    assert users_of("cleared_to_go_on") == {"run"}
-    assert users_of("work_off") == {"run"}
+    assert users_of("_SEAL") == {"core/guards"}
+    assert users_of("clear") == {"commands/clearing"}
+    assert users_of("cleared_before") == {"commands/clearing"}
+    assert users_of("cleared_to_send") == {"commands/run"}
+    assert users_of("cleared_to_go_on") == {"commands/run"}
+    assert users_of("work_off") == {"commands/run"}

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard.brakes import Halt
-from batch_offboard.jobs import JobState
+from batch_offboard.core.brakes import Halt
+from batch_offboard.core.jobs import JobState
+from batch_offboard.core.settling import HORIZON
 from batch_offboard.journal import reading, settlements
-from batch_offboard.report import Outcome
-from batch_offboard.settling import HORIZON
+from batch_offboard.reports.rows import Outcome
 from tests.integration.world import MovedClock
 
 if TYPE_CHECKING:

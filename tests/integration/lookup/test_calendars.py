@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard import lookup, tracking
+from batch_offboard.calls import lookup
+from batch_offboard.commands import tracking
 from batch_offboard.journal import settlements
-from batch_offboard.report import Outcome
+from batch_offboard.reports.rows import Outcome
 from batch_offboard.simulator import Pace
 
 if TYPE_CHECKING:

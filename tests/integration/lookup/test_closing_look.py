@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batch_offboard.report import Outcome
-from batch_offboard.settling import LIST_LAG
+from batch_offboard.core.settling import LIST_LAG
+from batch_offboard.reports.rows import Outcome
 from tests.integration.world import ORIGIN, device
 
 if TYPE_CHECKING:

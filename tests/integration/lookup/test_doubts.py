@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard.execution import Terms, work_off
-from batch_offboard.guards import cleared_before
+from batch_offboard.calls.shift import Terms, work_off
+from batch_offboard.core.guards import cleared_before
+from batch_offboard.core.protected import parse_protected
+from batch_offboard.core.settling import HORIZON
 from batch_offboard.journal.lives import life_of
 from batch_offboard.journal.settlements import Settlement
-from batch_offboard.protected import parse_protected
-from batch_offboard.report import Outcome, ReportRow
-from batch_offboard.settling import HORIZON
+from batch_offboard.reports.rows import Outcome, ReportRow
 from tests.integration.world import ORIGIN, SPEED, MovedClock, device
 
 if TYPE_CHECKING:

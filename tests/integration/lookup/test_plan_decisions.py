@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batch_offboard import run
-from batch_offboard.errors import InputError
-from batch_offboard.jobs import CallOutcome, Verdict
+from batch_offboard.base.errors import InputError
+from batch_offboard.commands import run
+from batch_offboard.commands.plans import Reading
+from batch_offboard.core.jobs import CallOutcome, Verdict
+from batch_offboard.core.platforms import Platforms
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.reading import cautions
-from batch_offboard.planning import Reading
-from batch_offboard.platforms import Platforms
 from batch_offboard.simulator import generate_fleet
 from tests.integration.virtual_desk import rows_of
 from tests.integration.world import ORIGIN, MovedClock

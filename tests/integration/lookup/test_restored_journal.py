@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard.brakes import Halt
+from batch_offboard.core.brakes import Halt
 from batch_offboard.journal.store import Journal
-from batch_offboard.report import Outcome
+from batch_offboard.reports.rows import Outcome
 from tests.integration.world import ORIGIN, device
 
 if TYPE_CHECKING:

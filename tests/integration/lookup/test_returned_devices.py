@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard import run
-from batch_offboard.errors import ExitCode
-from batch_offboard.jobs import JobState
+from batch_offboard.base.errors import ExitCode
+from batch_offboard.cli.screens.texts import plan_text
+from batch_offboard.commands import run
+from batch_offboard.commands.plans import Reading
+from batch_offboard.core.jobs import JobState
 from batch_offboard.journal.lives import life_of
-from batch_offboard.planning import Reading
-from batch_offboard.report import Outcome
-from batch_offboard.screens import plan_text
+from batch_offboard.reports.rows import Outcome
 from batch_offboard.simulator import Pace
 from batch_offboard.simulator.timestamps import stamp
 from tests.integration.virtual_desk import rows_of
 from tests.integration.world import ORIGIN, device
 
 if TYPE_CHECKING:
-    from batch_offboard.run import PlanView, RunView
+    from batch_offboard.commands.run import PlanView, RunView
     from batch_offboard.simulator import RunningSimulator, Tenant
     from tests.integration.virtual_desk import VirtualDesk
     from tests.integration.world import World

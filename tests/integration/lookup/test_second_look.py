@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard import run
-from batch_offboard.brakes import Halt
-from batch_offboard.desk import lock_folder
-from batch_offboard.errors import ExitCode
-from batch_offboard.jobs import JobState
-from batch_offboard.lock import only_process, reading_lock
-from batch_offboard.planning import Reading
-from batch_offboard.report import Outcome
+from batch_offboard.base.errors import ExitCode
+from batch_offboard.commands import run
+from batch_offboard.commands.desk import lock_folder
+from batch_offboard.commands.plans import Reading
+from batch_offboard.core.brakes import Halt
+from batch_offboard.core.jobs import JobState
+from batch_offboard.journal.locks import only_process, reading_lock
+from batch_offboard.reports.rows import Outcome
 from batch_offboard.simulator import Pace, fleet_of
 from tests.integration.virtual_desk import rows_of
 from tests.integration.world import ORIGIN, SCOPE, device

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from batch_offboard.commands.plans import Reading
 from batch_offboard.journal.reading import Batch, list_batches
-from batch_offboard.nightly.order import PLAINLY, nightly
-from batch_offboard.nightly.views import NightView
-from batch_offboard.planning import Reading
 from batch_offboard.simulator import fleet_of
+from batch_offboard.unattended.nightly.order import PLAINLY, nightly
+from batch_offboard.unattended.nightly.views import NightView
 from tests.virtual import VirtualOffice, VirtualWorld, device, in_berlin, office_place
 
 # An evening in the middle of a week, an hour before the window opens.

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard.errors import ExitCode
-from batch_offboard.nightly.views import Fate, NightView
+from batch_offboard.base.errors import ExitCode
+from batch_offboard.unattended.nightly.views import Fate, NightView
 from tests.virtual import BERLIN, PowerCutError, device, in_berlin
 
 if TYPE_CHECKING:

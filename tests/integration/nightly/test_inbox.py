@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.errors import InputError, UsageError
-from batch_offboard.inbox import Found, Inbox, InboxError, free_name, sha256_of
+from batch_offboard.base.errors import InputError, UsageError
+from batch_offboard.unattended.nightly.inbox import Found, Inbox, InboxError, free_name, sha256_of
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="a folder's mode is no wall on Windows")
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard import run
-from batch_offboard.desk import lock_folder
-from batch_offboard.errors import BusyError, ConfigError, ExitCode, UsageError
-from batch_offboard.lock import inbox_locks, only_process
-from batch_offboard.nightly.views import Fate
-from batch_offboard.planning import Reading
+from batch_offboard.base.errors import BusyError, ConfigError, ExitCode, UsageError
+from batch_offboard.commands import run
+from batch_offboard.commands.desk import lock_folder
+from batch_offboard.commands.plans import Reading
+from batch_offboard.journal.locks import inbox_locks, only_process
+from batch_offboard.unattended.nightly.views import Fate
 from tests.integration.nightly.conftest import EVENING, NIGHT_HOURS
 from tests.virtual import PowerCutError, device, in_berlin
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard import planning, run
-from batch_offboard.errors import ExitCode, GuardError, UsageError
-from batch_offboard.nightly.views import Fate
-from batch_offboard.planning import Reading
+from batch_offboard.base.errors import ExitCode, GuardError, UsageError
+from batch_offboard.commands import plans as planning
+from batch_offboard.commands import run
+from batch_offboard.commands.plans import Reading
+from batch_offboard.unattended.nightly.views import Fate
 from tests.virtual import device
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import pytest
 import trustme
 from aiohttp import web
 
-from batch_offboard.clock import Moment
-from batch_offboard.errors import ExitCode
+from batch_offboard.base.clock import Moment
+from batch_offboard.base.errors import ExitCode
 from batch_offboard.notices import attempts
 from batch_offboard.notices.notice import Happening, Notice
 

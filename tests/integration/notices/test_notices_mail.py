@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from batch_offboard.config import Secret
+from batch_offboard.base.secret import Secret
+from batch_offboard.defender.transport import tls_context
 from batch_offboard.notices.attempts import ATTEMPTS, NotDelivered
 from batch_offboard.notices.mail import Letter, Server, send, written
-from batch_offboard.transport import tls_context
 from tests.integration.notices.conftest import Post
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import pytest
 import trustme
 from aiohttp import web
 
-from batch_offboard.config import Secret
-from batch_offboard.connection import Connection
+from batch_offboard.base.secret import Secret
+from batch_offboard.defender.connection import Connection
 from batch_offboard.notices.attempts import ATTEMPTS, NotDelivered
 from batch_offboard.notices.webhook import post
 

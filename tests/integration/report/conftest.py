@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from batch_offboard.facts import Caution, DeviceFacts
-from batch_offboard.report import Outcome, ReportHead, ReportRow
+from batch_offboard.core.facts import Caution, DeviceFacts
+from batch_offboard.reports.rows import Outcome, ReportHead, ReportRow
 
 # Everything that has ever become a formula, a command or a broken file somewhere.
 NASTY = [

@@ -4,9 +4,9 @@ import csv
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from batch_offboard.report import REPORT_COLUMNS, ReportHead, ReportRow
-from batch_offboard.report_files import write_report
-from batch_offboard.safe_text import is_like_formula, visible
+from batch_offboard.base.text import is_like_formula, visible
+from batch_offboard.reports.files import write_report
+from batch_offboard.reports.rows import REPORT_COLUMNS, ReportHead, ReportRow
 
 RowsWith = Callable[[Iterable[str]], list[ReportRow]]
 

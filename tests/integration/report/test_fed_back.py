@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from batch_offboard.errors import InputError
-from batch_offboard.report import Outcome, ReportHead, ReportRow
-from batch_offboard.report_files import write_report
-from batch_offboard.spreadsheet import open_table
+from batch_offboard.base.errors import InputError
+from batch_offboard.reports.files import write_report
+from batch_offboard.reports.rows import Outcome, ReportHead, ReportRow
+from batch_offboard.sheets import open_table
 
 FAILED = frozenset({"failed"})
 Edit = Callable[[openpyxl.Workbook], None]

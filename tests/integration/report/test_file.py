@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import batch_offboard
-from batch_offboard.errors import ReportError, UsageError
-from batch_offboard.report import ReportHead, ReportRow
-from batch_offboard.report_files import _replacing, write_report, writer_for
+from batch_offboard.base.errors import ReportError, UsageError
+from batch_offboard.reports.files import _replacing, write_report, writer_for
+from batch_offboard.reports.rows import ReportHead, ReportRow
 
 SUFFIXES = [".csv", ".xlsx", ".json", ".html"]
 LeftOver = Callable[[], list[str]]
@@ -261,7 +261,7 @@ def test_a_workbook_is_written_the_same_way_wherever_lxml_happens_to_be_installe
     (tmp_path / "lxml" / "etree.py").write_text("LXML_VERSION = (9, 9, 9, 9)", encoding="utf-8")
     program = (
         "import contextlib, io\n"
-        "from batch_offboard.report_files import writer_for\n"
+        "from batch_offboard.reports.files import writer_for\n"
         "from pathlib import Path\n"
         "with contextlib.suppress(AttributeError):\n"
         "    writer_for(Path('r.xlsx'))(io.BytesIO(), None, ())\n"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from hatchling.builders.wheel import WheelBuilder
 
-from batch_offboard.report import Outcome, ReportHead, ReportRow
-from batch_offboard.report_files import write_report
-from batch_offboard.report_html import page as page_module
-from batch_offboard.report_html import write_page
+from batch_offboard.reports.files import write_report
+from batch_offboard.reports.page import page as page_module
+from batch_offboard.reports.page import write_page
+from batch_offboard.reports.rows import Outcome, ReportHead, ReportRow
 
 ROOT = Path(__file__).resolve().parents[3]
 BLOCK = re.compile(r'<script type="application/json" class="rows">(.*?)</script>')
@@ -68,4 +68,4 @@ def test_the_wheel_holds_the_pages_own_files(tmp_path: Path) -> None:
 
     assert {path.name for path in folder.iterdir()} == {"page.css", "page.html", "page.js"}
     for own in folder.iterdir():
-        assert held[f"batch_offboard/report_html/templates/{own.name}"] == own.read_bytes()
+        assert held[f"batch_offboard/reports/page/templates/{own.name}"] == own.read_bytes()

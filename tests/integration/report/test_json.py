@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from batch_offboard.report import ReportHead, ReportRow
-from batch_offboard.report_files import write_report
+from batch_offboard.reports.files import write_report
+from batch_offboard.reports.rows import ReportHead, ReportRow
 
 RowsWith = Callable[[Iterable[str]], list[ReportRow]]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from batch_offboard.history import History
-from batch_offboard.report import Outcome, ReportHead, ReportRow
-from batch_offboard.report_files import write_report
-from batch_offboard.timeline import Call, Chronicle, Start
+from batch_offboard.reports.files import write_report
+from batch_offboard.reports.history import History
+from batch_offboard.reports.rows import Outcome, ReportHead, ReportRow
+from batch_offboard.reports.timeline import Call, Chronicle, Start
 from tests.chromium import Page, browser, found
 
 CHROMIUM = found()

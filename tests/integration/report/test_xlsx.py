@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
-from batch_offboard.report import REPORT_COLUMNS, Outcome, ReportHead, ReportRow
-from batch_offboard.report_files import write_report
-from batch_offboard.report_xlsx import write_workbook
-from batch_offboard.safe_text import visible
+from batch_offboard.base.text import visible
+from batch_offboard.reports.files import write_report
+from batch_offboard.reports.rows import REPORT_COLUMNS, Outcome, ReportHead, ReportRow
+from batch_offboard.reports.workbook import write_workbook
 
 RowsWith = Callable[[Iterable[str]], list[ReportRow]]
 ANY_TEXT = st.text(st.characters() | st.sampled_from("=+-@\t\r\n\0\x1b '\"_x0041_#"), max_size=20)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_offboard.schedule.job import Job, Start
+from batch_offboard.unattended.schedule.job import Job, Start
 
 SYSTEMCTL = """
 if "fail" in text("answer") and "enable" in words:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from batch_offboard.schedule import cron, systemd
-from batch_offboard.schedule.job import Job, Rendered, Start
+from batch_offboard.unattended.schedule import cron, systemd
+from batch_offboard.unattended.schedule.job import Job, Rendered, Start
 
 Make = Callable[..., Job]
 ODD = 'it\'s 50% of $HOME "and" `more` \\ é;#'

@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard.errors import UsageError
-from batch_offboard.schedule import cron, kubernetes, systemd, windows
-from batch_offboard.schedule.job import Command, Job, Kind, Rendered, Start
-from batch_offboard.schedule.programs import run
-from batch_offboard.schedule.schedulers import Cron, Kubernetes, Scheduler, Standing, Systemd, Windows, scheduler
+from batch_offboard.base.errors import UsageError
+from batch_offboard.unattended.schedule import cron, kubernetes, systemd, windows
+from batch_offboard.unattended.schedule.job import Command, Job, Kind, Rendered, Start
+from batch_offboard.unattended.schedule.programs import run
+from batch_offboard.unattended.schedule.schedulers import (
+    Cron,
+    Kubernetes,
+    Scheduler,
+    Standing,
+    Systemd,
+    Windows,
+    scheduler,
+)
 
 if TYPE_CHECKING:
     from tests.integration.schedule.conftest import Stub

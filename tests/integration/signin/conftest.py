@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from batch_offboard.clock import Clock, Moment, SystemClock
+from batch_offboard.base.clock import Clock, Moment, SystemClock
 from batch_offboard.config import load_config
-from batch_offboard.signin import TokenSource, token_source
-from batch_offboard.target import connection_of
+from batch_offboard.defender.signin import TokenSource, token_source
+from batch_offboard.defender.target import connection_of
 from tests.entra.office import Office, office
 from tests.tokens import CLIENT
 

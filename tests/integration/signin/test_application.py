@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import jwt
 import pytest
 
-from batch_offboard.config import Secret
-from batch_offboard.errors import ConfigError, SignInError
-from batch_offboard.signin import TokenKind, TokenSource, claims_of
+from batch_offboard.base.errors import ConfigError, SignInError
+from batch_offboard.base.secret import Secret
+from batch_offboard.defender.signin import TokenKind, TokenSource, claims_of
 from tests.entra.office import RESOURCE, Office, identity, key
 from tests.entra.tenant import TOKEN_EXCHANGE, Federation
 from tests.entra.wire import Reply

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard.connection import Connection
-from batch_offboard.errors import SignInError
-from batch_offboard.signin import TokenKind, TokenSource, TransientSignInError
-from batch_offboard.signin.managed import ManagedMachine
+from batch_offboard.base.errors import SignInError
+from batch_offboard.defender.connection import Connection
+from batch_offboard.defender.signin import TokenKind, TokenSource, TransientSignInError
+from batch_offboard.defender.signin.managed import ManagedMachine
 from tests.entra.machine import SYSTEM, Machine
 from tests.entra.office import RESOURCE, Office
 from tests.entra.wire import Reply, Served, serving

@@ -12,8 +12,8 @@ import msal_extensions
 import pytest
 from cryptography.fernet import Fernet
 
-from batch_offboard.errors import ConfigError, SignInError
-from batch_offboard.signin import KeptToken, TokenKind, TokenSource, TransientSignInError
+from batch_offboard.base.errors import ConfigError, SignInError
+from batch_offboard.defender.signin import KeptToken, TokenKind, TokenSource, TransientSignInError
 from tests.entra.office import RESOURCE, Office
 from tests.entra.tenant import DEVICE_CODE
 from tests.entra.wire import Reply

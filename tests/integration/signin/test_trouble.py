@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from batch_offboard.errors import ConfigError, SignInError
-from batch_offboard.signin import TokenSource, TransientSignInError, session
+from batch_offboard.base.errors import ConfigError, SignInError
+from batch_offboard.defender.signin import TokenSource, TransientSignInError, session
 from tests.entra.office import Office, identity, server_side
 from tests.entra.tenant import refusal
 from tests.entra.wire import Reply, Request, serving

@@ -13,9 +13,9 @@ import pytest
 from openpyxl import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
-from batch_offboard.errors import InputError
-from batch_offboard.rows import SourceRow, Table
-from batch_offboard.spreadsheet import open_table
+from batch_offboard.base.errors import InputError
+from batch_offboard.core.rows import SourceRow, Table
+from batch_offboard.sheets import open_table
 from tests.binary_workbook import binary_workbook
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_offboard.devices import judge_id
-from batch_offboard.rows import SourceRow, Table
-from batch_offboard.spreadsheet import open_table
+from batch_offboard.core.devices import judge_id
+from batch_offboard.core.rows import SourceRow, Table
+from batch_offboard.sheets import open_table
 
 AnId = Callable[[int], str]
 Opened = Callable[..., Table]
@@ -103,7 +103,7 @@ def test_a_formula_that_counts_is_a_total_in_a_workbook(opened: Opened, workbook
 
 
 def test_a_report_of_ours_has_no_total(opened: Opened, written: Written) -> None:
-    from batch_offboard.report import REPORT_COLUMNS
+    from batch_offboard.reports.rows import REPORT_COLUMNS
 
     cells = ["x"] * (len(REPORT_COLUMNS) - 3)
     table = opened(written(csv([*REPORT_COLUMNS, "Note"], ["1", "", "total", *cells, "1"])))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from batch_offboard.errors import InputError
-from batch_offboard.rows import SourceRow, Table
-from batch_offboard.spreadsheet import open_table
-from batch_offboard.spreadsheet.intake import find_input, unreadable
+from batch_offboard.base.errors import InputError
+from batch_offboard.core.rows import SourceRow, Table
+from batch_offboard.sheets import open_table
+from batch_offboard.sheets.intake import find_input, unreadable
 
 Refusal = Callable[..., str]
 Written = Callable[..., Path]

@@ -15,9 +15,9 @@ from openpyxl.worksheet.filters import AutoFilter, CustomFilter, CustomFilters, 
 from openpyxl.worksheet.table import Table as ExcelTable
 from openpyxl.worksheet.worksheet import Worksheet
 
-from batch_offboard.errors import InputError
-from batch_offboard.rows import Table
-from batch_offboard.spreadsheet import HiddenRows, open_table
+from batch_offboard.base.errors import InputError
+from batch_offboard.core.rows import Table
+from batch_offboard.sheets import HiddenRows, open_table
 from tests.binary_workbook import binary_workbook, record
 
 Workbook = Callable[..., Path]

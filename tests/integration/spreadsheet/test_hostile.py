@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from batch_offboard.errors import InputError
-from batch_offboard.rows import SourceRow
-from batch_offboard.spreadsheet.archive import Archive
-from batch_offboard.spreadsheet.compound import CompoundFile
+from batch_offboard.base.errors import InputError
+from batch_offboard.core.rows import SourceRow
+from batch_offboard.sheets.archive import Archive
+from batch_offboard.sheets.compound import CompoundFile
 from tests.binary_workbook import binary_workbook
 
 AnId = Callable[[int], str]

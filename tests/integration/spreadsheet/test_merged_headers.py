@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl.worksheet.worksheet import Worksheet
 
-from batch_offboard.errors import InputError
-from batch_offboard.rows import CellKind, NotText, SourceRow, Table
-from batch_offboard.spreadsheet import open_table
+from batch_offboard.base.errors import InputError
+from batch_offboard.core.rows import CellKind, NotText, SourceRow, Table
+from batch_offboard.sheets import open_table
 from tests.binary_workbook import binary_workbook, record
 
 AnId = Callable[[int], str]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_offboard.rows import SourceRow, Table
+from batch_offboard.core.rows import SourceRow, Table
 
 AnId = Callable[[int], str]
 Written = Callable[..., Path]

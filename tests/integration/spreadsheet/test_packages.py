@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batch_offboard.rows import SourceRow, Table
-from batch_offboard.spreadsheet import open_table
+from batch_offboard.core.rows import SourceRow, Table
+from batch_offboard.sheets import open_table
 from tests.binary_workbook import binary_workbook
 
 AnId = Callable[[int], str]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from batch_offboard.report import REPORT_COLUMNS, Outcome
-from batch_offboard.rows import SourceRow, Table
+from batch_offboard.core.rows import SourceRow, Table
+from batch_offboard.reports.rows import REPORT_COLUMNS, Outcome
 
 AnId = Callable[[int], str]
 Written = Callable[..., Path]

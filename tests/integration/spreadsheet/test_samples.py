@@ -10,10 +10,10 @@ from types import ModuleType
 
 import pytest
 
-from batch_offboard.devices import Refusal, judge_id
-from batch_offboard.errors import InputError
-from batch_offboard.rows import Table
-from batch_offboard.spreadsheet import open_table
+from batch_offboard.base.errors import InputError
+from batch_offboard.core.devices import Refusal, judge_id
+from batch_offboard.core.rows import Table
+from batch_offboard.sheets import open_table
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 NAMES = sorted(path.name for path in SAMPLES.iterdir() if path.suffix not in {".py", ".md"} and path.is_file())

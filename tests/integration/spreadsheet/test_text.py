@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from batch_offboard.devices import judge_id
-from batch_offboard.rows import CellKind, NotText, SourceRow, Table
+from batch_offboard.core.devices import judge_id
+from batch_offboard.core.rows import CellKind, NotText, SourceRow, Table
 
 AnId = Callable[[int], str]
 Written = Callable[..., Path]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_offboard.rows import Table
+from batch_offboard.core.rows import Table
 
 AnId = Callable[[int], str]
 Opened = Callable[..., Table]

@@ -11,10 +11,10 @@ from openpyxl.styles import Font
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from openpyxl.worksheet.worksheet import Worksheet
 
-from batch_offboard.devices import Refusal as Reason
-from batch_offboard.devices import judge_id
-from batch_offboard.rows import CellKind, NotText, SourceRow, Table
-from batch_offboard.spreadsheet import HiddenRows
+from batch_offboard.core.devices import Refusal as Reason
+from batch_offboard.core.devices import judge_id
+from batch_offboard.core.rows import CellKind, NotText, SourceRow, Table
+from batch_offboard.sheets import HiddenRows
 
 AnId = Callable[[int], str]
 Workbook = Callable[..., Path]

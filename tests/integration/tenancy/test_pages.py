@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from batch_offboard.protocol import paging
-from batch_offboard.tenancy import ReadError, StrangeListError
+from batch_offboard.calls.tenancy import ReadError, StrangeListError
+from batch_offboard.defender.protocol import paging
 from tests.integration.tenancy.conftest import Listening, page
 from tests.integration.world import ORIGIN, device
 

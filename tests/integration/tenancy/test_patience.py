@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batch_offboard.errors import ExitCode
-from batch_offboard.protocol import Answer, Fault, NoAnswer
-from batch_offboard.quota import QuotaLimits
-from batch_offboard.report import Outcome
-from batch_offboard.tenancy import HURRIED, PATIENT, Patience, ReadError
+from batch_offboard.base.errors import ExitCode
+from batch_offboard.calls.tenancy import HURRIED, PATIENT, Patience, ReadError
+from batch_offboard.core.quota import QuotaLimits
+from batch_offboard.defender.protocol import Answer, Fault, NoAnswer
+from batch_offboard.reports.rows import Outcome
 
 if TYPE_CHECKING:
     from tests.integration.world import World

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batch_offboard.calls.tenancy import Patience
+from batch_offboard.core.quota import QuotaLimits
+from batch_offboard.core.tenant import ApiName
 from batch_offboard.journal import reading
-from batch_offboard.protocol import ApiName
-from batch_offboard.quota import QuotaLimits
-from batch_offboard.report import Outcome
-from batch_offboard.tenancy import Patience
+from batch_offboard.reports.rows import Outcome
 from tests.integration.inspection import fullest
 from tests.integration.world import ORIGIN, SCOPE, device
 
 if TYPE_CHECKING:
-    from batch_offboard.tenancy import Tenancy
+    from batch_offboard.calls.tenancy import Tenancy
     from tests.integration.world import MovedClock, World
 
 pytestmark = pytest.mark.looptime

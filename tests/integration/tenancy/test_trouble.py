@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from batch_offboard.errors import SignInError
-from batch_offboard.report import Outcome
-from batch_offboard.tenancy import CannotReadError, ReadError
+from batch_offboard.base.errors import SignInError
+from batch_offboard.calls.tenancy import CannotReadError, ReadError
+from batch_offboard.reports.rows import Outcome
 from tests.integration.tenancy.conftest import Listening
 from tests.integration.world import ORIGIN, Tokens
 

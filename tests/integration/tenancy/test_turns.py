@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_offboard.errors import BusyError
-from batch_offboard.lock import only_process, reading_lock
-from batch_offboard.quota import QuotaLimits
-from batch_offboard.tenancy import TURN_PATIENCE
+from batch_offboard.base.errors import BusyError
+from batch_offboard.calls.tenancy import TURN_PATIENCE
+from batch_offboard.core.quota import QuotaLimits
+from batch_offboard.journal.locks import only_process, reading_lock
 from tests.integration.world import SCOPE
 
 if TYPE_CHECKING:
-    from batch_offboard.tenancy import Tenancy
+    from batch_offboard.calls.tenancy import Tenancy
     from tests.integration.world import World
 
 pytestmark = pytest.mark.looptime

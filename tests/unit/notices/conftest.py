@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batch_offboard.errors import ExitCode
+from batch_offboard.base.errors import ExitCode
 from batch_offboard.notices.notice import Happening, Notice
 
 

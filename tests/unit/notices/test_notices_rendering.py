@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch_offboard.base.errors import ExitCode
 from batch_offboard.config.notices import HAPPENINGS
-from batch_offboard.errors import ExitCode
 from batch_offboard.notices.notice import Happening, Notice
 from batch_offboard.notices.rendering import as_json, as_slack, as_teams, as_text, escaped, facts, title
 from tests.unit.notices.conftest import make_notice

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.protocol import MachineAction, Token, comment_with_token, correlation_token, token_in
-from batch_offboard.protocol.actions import action_of
+from batch_offboard.core.tenant import MachineAction, Token, comment_with_token, correlation_token, token_in
+from batch_offboard.defender.protocol.actions import action_of
 
 ACTION = "0b0f6f0e-52a1-4f0c-9a63-3a5d6a1c7e90"
 DEVICE = "a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.jobs import Alarm, CallOutcome, Verdict
-from batch_offboard.protocol import Answer, Fault, NoAnswer, cancel_request, classify_cancel
+from batch_offboard.core.jobs import Alarm, CallOutcome, Verdict
+from batch_offboard.defender.protocol import Answer, Fault, NoAnswer, cancel_request, classify_cancel
 
 ACTION = "0b0f6f0e-52a1-4f0c-9a63-3a5d6a1c7e90"
 NOW = 1_795_500_000.0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.protocol import Answer, Fault, NoAnswer, Read, ReadKind, classify_read
+from batch_offboard.defender.protocol import Answer, Fault, NoAnswer, Read, ReadKind, classify_read
 
 NOW = 1_795_509_000.0  # 2026-11-24 08:30:00 UTC
 JSON = {"content-type": ("application/json; odata.metadata=minimal; charset=utf-8",)}

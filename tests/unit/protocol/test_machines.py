@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.protocol import Machine
-from batch_offboard.protocol.machines import machine_of
+from batch_offboard.core.tenant import Machine
+from batch_offboard.defender.protocol.machines import machine_of
 
 DEVICE = "a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0"
 OTHER = "b3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0"

@@ -7,17 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.jobs import Alarm, CallOutcome, Verdict
-from batch_offboard.protocol import (
-    MAX_COMMENT,
-    Answer,
-    Fault,
-    NoAnswer,
-    classify,
-    comment_with_token,
-    correlation_token,
-    offboard_request,
-)
+from batch_offboard.core.jobs import Alarm, CallOutcome, Verdict
+from batch_offboard.core.tenant import MAX_COMMENT, comment_with_token, correlation_token
+from batch_offboard.defender.protocol import Answer, Fault, NoAnswer, classify, offboard_request
 
 DEVICE = "a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0"
 ACTION = "0b0f6f0e-52a1-4f0c-9a63-3a5d6a1c7e90"

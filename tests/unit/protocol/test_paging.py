@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.protocol import ForeignLinkError, Pages, Read, ReadKind, Request, machines_request
-from batch_offboard.protocol import paging as paging_module
+from batch_offboard.defender.protocol import ForeignLinkError, Pages, Read, ReadKind, Request, machines_request
+from batch_offboard.defender.protocol import paging as paging_module
 
 FIRST = machines_request("https://api.security.microsoft.com")
 

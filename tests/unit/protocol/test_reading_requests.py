@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from batch_offboard.protocol import (
+from batch_offboard.defender.protocol import (
     Request,
     action_request,
     actions_request,

@@ -7,8 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.protocol import Answer, ApiName, parse_object, retry_after
-from batch_offboard.protocol.wire import ApiError, api_error, identifier, is_web_page, kept_text, moment, server_time
+from batch_offboard.core.tenant import ApiName
+from batch_offboard.defender.protocol import Answer, parse_object, retry_after
+from batch_offboard.defender.protocol.wire import (
+    ApiError,
+    api_error,
+    identifier,
+    is_web_page,
+    kept_text,
+    moment,
+    server_time,
+)
 
 NOW = 1_795_500_000.0
 JSON = {"content-type": ("application/json; odata.metadata=minimal; charset=utf-8",)}

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from batch_offboard.history import Actions, History, LookUp
-from batch_offboard.report import Outcome, ReportHead, ReportRow
-from batch_offboard.report_html import write_page
-from batch_offboard.timeline import Call, Chronicle, Start
+from batch_offboard.reports.history import Actions, History, LookUp
+from batch_offboard.reports.page import write_page
+from batch_offboard.reports.rows import Outcome, ReportHead, ReportRow
+from batch_offboard.reports.timeline import Call, Chronicle, Start
 
 BEGAN = 1_795_508_131.0  # 2026-11-24T08:15:31Z
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from batch_offboard.plan import Reason
-from batch_offboard.report import Outcome, ReportRow
-from batch_offboard.report_html.attention import GROUPS, ROWS_LISTED, ROWS_PRINTED, Attention, Group, trouble_of
+from batch_offboard.core.plan import Reason
+from batch_offboard.reports.page.attention import GROUPS, ROWS_LISTED, ROWS_PRINTED, Attention, Group, trouble_of
+from batch_offboard.reports.rows import Outcome, ReportRow
 
 BATCH = "20261124-081531-7f3a"
 

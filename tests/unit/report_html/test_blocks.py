@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.report import Outcome, ReportHead, ReportRow, record
-from batch_offboard.report_html.blocks import (
+from batch_offboard.base.text import visible
+from batch_offboard.reports.page.blocks import (
     FIELDS,
     LONGEST_WORD,
     MOST_WORDS,
@@ -18,7 +18,7 @@ from batch_offboard.report_html.blocks import (
     row_blocks,
     script_json,
 )
-from batch_offboard.safe_text import visible
+from batch_offboard.reports.rows import Outcome, ReportHead, ReportRow, record
 
 JSON = st.recursive(
     st.text() | st.integers() | st.none() | st.booleans(),

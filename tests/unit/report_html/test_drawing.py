@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_offboard.report import Outcome
-from batch_offboard.report_html.drawing import COLUMNS, minutes_together, outcome_bar, shares, timeline_picture
-from batch_offboard.timeline import HOUR, Call, Chronicle, Timeline
+from batch_offboard.reports.page.drawing import COLUMNS, minutes_together, outcome_bar, shares, timeline_picture
+from batch_offboard.reports.rows import Outcome
+from batch_offboard.reports.timeline import HOUR, Call, Chronicle, Timeline
 
 NOON = 1_795_521_600.0  # 2026-11-24T12:00:00Z
 WIDTHS = [1080, 360]

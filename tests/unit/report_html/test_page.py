@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batch_offboard.facts import Caution, DeviceFacts
-from batch_offboard.history import Actions, History, LookUp
-from batch_offboard.report import Outcome, ReportHead, ReportRow
-from batch_offboard.safe_text import visible
-from batch_offboard.standing import spoken_duration
+from batch_offboard.base.durations import spoken_duration
+from batch_offboard.base.text import visible
+from batch_offboard.core.facts import Caution, DeviceFacts
+from batch_offboard.reports.history import Actions, History, LookUp
+from batch_offboard.reports.rows import Outcome, ReportHead, ReportRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

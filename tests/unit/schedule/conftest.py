@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from batch_offboard.schedule.job import EVERY_DAY, Job, Start
+from batch_offboard.unattended.schedule.job import EVERY_DAY, Job, Start
 
 NASTY = " \"'`\\%$&|;<>(){}[]*?!#~^=,:@+-é世\N{NO-BREAK SPACE}😀"
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.errors import UsageError
-from batch_offboard.schedule.cron import LONGEST_COMMAND, block_in, quoted, render, with_block, without_block
-from batch_offboard.schedule.job import Job, Start
+from batch_offboard.base.errors import UsageError
+from batch_offboard.unattended.schedule.cron import LONGEST_COMMAND, block_in, quoted, render, with_block, without_block
+from batch_offboard.unattended.schedule.job import Job, Start
 from tests.unit.schedule.conftest import make_job, texts
 
 DIALECTS = ("keeps the backslash", "takes the backslash", "takes and halves")

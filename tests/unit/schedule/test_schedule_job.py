@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.errors import UsageError
-from batch_offboard.schedule.job import EVERY_DAY, Job, Start, check_name, days_of, start_of
-from batch_offboard.window import DAYS
+from batch_offboard.base.errors import UsageError
+from batch_offboard.core.window import DAYS
+from batch_offboard.unattended.schedule.job import EVERY_DAY, Job, Start, check_name, days_of, start_of
 
 MON, TUE, WED, THU, FRI, SAT, SUN = range(7)
 

@@ -7,10 +7,10 @@ import pytest
 import yaml
 from hypothesis import given
 
+from batch_offboard.base.errors import UsageError
 from batch_offboard.config.secret import Access
-from batch_offboard.errors import UsageError
-from batch_offboard.schedule.job import Job, Start
-from batch_offboard.schedule.kubernetes import data_folder, is_ours, render
+from batch_offboard.unattended.schedule.job import Job, Start
+from batch_offboard.unattended.schedule.kubernetes import data_folder, is_ours, render
 from tests.unit.schedule.conftest import make_job, texts
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from batch_offboard.base.errors import UsageError
 from batch_offboard.config import Config
-from batch_offboard.errors import UsageError
-from batch_offboard.schedule.job import Kind
-from batch_offboard.schedule.planning import (
+from batch_offboard.unattended.schedule.job import Kind
+from batch_offboard.unattended.schedule.planning import (
     Machine,
     Wish,
     absolute,

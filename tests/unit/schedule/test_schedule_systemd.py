@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import assume, given
 
-from batch_offboard.errors import UsageError
-from batch_offboard.schedule.job import Job, Rendered, Start
-from batch_offboard.schedule.systemd import properties, question, removal, render
+from batch_offboard.base.errors import UsageError
+from batch_offboard.unattended.schedule.job import Job, Rendered, Start
+from batch_offboard.unattended.schedule.systemd import properties, question, removal, render
 from tests.unit.schedule.conftest import make_job, starts, texts
 
 

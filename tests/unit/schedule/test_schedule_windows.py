@@ -14,9 +14,9 @@ from defusedxml.ElementTree import fromstring
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.errors import UsageError
-from batch_offboard.schedule.job import Job, Start
-from batch_offboard.schedule.windows import NAMESPACE, command_line, is_ours, removal, render
+from batch_offboard.base.errors import UsageError
+from batch_offboard.unattended.schedule.job import Job, Start
+from batch_offboard.unattended.schedule.windows import NAMESPACE, command_line, is_ours, removal, render
 from tests.unit.schedule.conftest import make_job, starts, texts
 
 BOOLEAN = r"true|false|1|0"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from batch_offboard.clock import Moment
+from batch_offboard.base.clock import Moment
 
 NOW = 1_795_500_000.0
 

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.errors import SignInError
-from batch_offboard.signin.certificates import KeyPair, key_pair
+from batch_offboard.base.errors import SignInError
+from batch_offboard.defender.signin.certificates import KeyPair, key_pair
 
 NOW = 1_795_500_000.0
 NAME = Path("own.pem")

@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.config import Secret
-from batch_offboard.signin.claims import ASSUMED_LIFETIME, LONGEST_LIFETIME, Claims, TokenKind, claims_of, lifetime
+from batch_offboard.base.secret import Secret
+from batch_offboard.defender.signin.claims import (
+    ASSUMED_LIFETIME,
+    LONGEST_LIFETIME,
+    Claims,
+    TokenKind,
+    claims_of,
+    lifetime,
+)
 from tests.tokens import TENANT, around, jwt
 
 NOW = 1_795_500_000.0

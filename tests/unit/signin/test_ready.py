@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch_offboard.base.errors import ConfigError, SignInError
 from batch_offboard.config import SecretName
 from batch_offboard.config.secret import SecretPlace
-from batch_offboard.errors import ConfigError, SignInError
-from batch_offboard.signin import ReadyToken, RehearsalToken
-from batch_offboard.signin.ready import objection_to
+from batch_offboard.defender.signin import ReadyToken, RehearsalToken
+from batch_offboard.defender.signin.ready import objection_to
 from tests.tokens import OTHER_TENANT, TENANT, jwt
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.errors import SignInError, TransientSignInError
-from batch_offboard.safe_text import one_line
-from batch_offboard.signin.refusals import (
+from batch_offboard.base.errors import SignInError, TransientSignInError
+from batch_offboard.base.text import one_line
+from batch_offboard.defender.signin.refusals import (
     Asked,
     quoted,
     redirected,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.clock import Moment
-from batch_offboard.config import Secret
-from batch_offboard.errors import ConfigError, SignInError, TransientSignInError
-from batch_offboard.signin.renewal import Expected, Grant, KeptToken
+from batch_offboard.base.clock import Moment
+from batch_offboard.base.errors import ConfigError, SignInError, TransientSignInError
+from batch_offboard.base.secret import Secret
+from batch_offboard.defender.signin.renewal import Expected, Grant, KeptToken
 from tests.tokens import CLIENT, OTHER_CLIENT, OTHER_TENANT, TENANT, jwt
 
 if TYPE_CHECKING:

@@ -1,0 +1,38 @@
+"""What `audit` prints, for people and for programs."""
+
+from batch_offboard.base.clock import local_time, wall_of
+from batch_offboard.cli.screens.json import dump
+from batch_offboard.commands.auditing import AuditView, time_of
+
+
+def audit_text(view: AuditView) -> str:
+    """Whether the record is whole, and the anchor to keep elsewhere."""
+    finding = view.finding
+    if not finding.intact:
+        return (
+            f"The audit record is broken: {finding.problem}\n"
+            f"{finding.records} records before that are in order; what comes after proves nothing."
+        )
+    if view.last is None:
+        return "The audit record is empty: nothing was planned or sent yet."
+    lines = [
+        f"The audit record is intact: {finding.records} records, the last of {local_time(wall_of(time_of(view.last)))}."
+    ]
+    lines += [f"It contains {anchor}." for anchor in view.anchors]
+    return "\n".join([*lines, f"Its anchor now: {finding.last}"])
+
+
+def audit_json(view: AuditView) -> str:
+    finding = view.finding
+    return dump(
+        {
+            "intact": finding.intact,
+            "records": finding.records,
+            "anchor": str(finding.last) if finding.records else None,
+            "last_time": time_of(view.last) if view.last else None,
+            "broken": finding.broken,
+            "problem": finding.problem or None,
+            "anchors": [str(anchor) for anchor in view.anchors],
+            "exit_code": view.exit_code.value,
+        }
+    )

@@ -1,0 +1,138 @@
+"""What the commands print that come before and after the calls: check, track, cancel, resolve."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from batch_offboard.base.errors import ExitCode, GuardError
+from batch_offboard.cli.screens.json import batch_facts, dump
+from batch_offboard.cli.screens.texts import devices_text, voice, what_next
+from batch_offboard.commands.cancelling import CancelView
+from batch_offboard.commands.checkup import CheckView
+from batch_offboard.commands.tracking import TrackView, statuses_text
+from batch_offboard.core.devices import shown
+from batch_offboard.journal.reading import Batch, Counts
+
+REFUSALS_SHOWN = 10
+
+
+def confirm_cancel(*, yes: bool, quiet: bool) -> Callable[[Batch, int], None]:
+    """Lets the operator type the number of actions; GuardError unless they do."""
+
+    def confirm(batch: Batch, actions: int) -> None:
+        voice(quiet=quiet)(f"{_actions(actions)} of batch {batch.batch_id} can still be cancelled.")
+        if yes:
+            return
+        if sys.stdin is None or not sys.stdin.isatty():
+            if batch.simulated:
+                return
+            raise GuardError(
+                f"Nobody is there to confirm that {_actions(actions)} are cancelled; nothing was sent. Say --yes to go "
+                "ahead unasked."
+            )
+        question = f"This keeps up to {devices_text(actions)} of tenant {shown(batch.tenant)} in Defender."
+        sys.stderr.write(f"{question} Type {actions} to go ahead: ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip() != str(actions):
+            raise GuardError(f"Not confirmed; nothing was sent. To ask again: batch-offboard cancel {batch.batch_id}")
+
+    return confirm
+
+
+def track_text(view: TrackView) -> str:
+    """Where the machine actions stand, and what to type next."""
+    lines = [f"Batch {view.batch.batch_id}: {statuses_text(view.statuses)}."]
+    if view.halt is not None:
+        lines.append(f"Stopped: {view.halt.reason}")
+    elif view.open:
+        lines.append(f"{_actions(view.open)} are not final yet. Next: batch-offboard track {view.batch.batch_id}")
+    lines += [f"Next: {step}" for step in what_next(view.batch, view.counts, 0, at_work=view.at_work)]
+    lines.append(f"Exit code {view.exit_code.value}: {view.exit_code.meaning}.")
+    return "\n".join(lines)
+
+
+def track_json(view: TrackView) -> str:
+    return dump(
+        {
+            **batch_facts(view.batch, view.counts, view.skipped),
+            "action_statuses": dict(view.statuses),
+            "open_actions": view.open,
+            "rounds": view.rounds,
+            "stopped": view.halt.reason if view.halt else None,
+            "reports": [str(path) for path in view.reports],
+            "exit_code": view.exit_code.value,
+        }
+    )
+
+
+def cancel_text(view: CancelView) -> str:
+    """What was taken back and what was not."""
+    lines = [f"Batch {view.batch.batch_id}: {view.cancelled} of {_actions(view.asked)} cancelled."]
+    for row, words in list(view.refused.items())[:REFUSALS_SHOWN]:
+        lines.append(f"  row {row}: {words or 'not reached'}")
+    if len(view.refused) > REFUSALS_SHOWN:
+        lines.append(f"  and {len(view.refused) - REFUSALS_SHOWN} more; the report has them all")
+    if view.halt is not None:
+        lines.append(f"Stopped: {view.halt.reason}")
+    if view.refused and view.still_open:
+        again = f"batch-offboard cancel {view.batch.batch_id}"
+        lines.append(f"Next: {again} (asks for the {_actions(view.still_open)} still open)")
+    # What an unfinished run is told to do would send the rows that nobody has sent yet.
+    meaning = "not finished" if view.exit_code is ExitCode.UNFINISHED else view.exit_code.meaning
+    lines.append(f"Exit code {view.exit_code.value}: {meaning}.")
+    return "\n".join(lines)
+
+
+def cancel_json(view: CancelView) -> str:
+    return dump(
+        {
+            "batch": view.batch.batch_id,
+            "simulated": view.batch.simulated,
+            "asked": view.asked,
+            "cancelled": view.cancelled,
+            "not_cancelled": [{"row": row, "message": words or None} for row, words in view.refused.items()],
+            "stopped": view.halt.reason if view.halt else None,
+            "reports": [str(path) for path in view.reports],
+            "exit_code": view.exit_code.value,
+        }
+    )
+
+
+def resolve_text(batch: Batch, row: int, *, accepted: bool) -> str:
+    word = "accepted" if accepted else "not accepted, and pending again"
+    next_step = "report" if accepted else "resume"
+    return f"Row {row} of batch {batch.batch_id} is settled: {word}. Next: batch-offboard {next_step} {batch.batch_id}"
+
+
+def resolve_json(batch: Batch, row: int, counts: Counts, *, accepted: bool) -> str:
+    facts: Mapping[str, Any] = batch_facts(batch, counts, {})
+    return dump({**facts, "row": row, "settled": "accepted" if accepted else "not-accepted"})
+
+
+def check_text(view: CheckView) -> str:
+    """One line for each finding, with what to do."""
+    width = max(len(each.check) for each in view.findings)
+    lines = []
+    for each in view.findings:
+        remedy = f"; {each.remedy}" if each.remedy else ""
+        text = f"{each.text.rstrip('.')}{remedy}"
+        lines.append(f"{each.grade:<7}  {each.check:<{width}}  {shown(text, 1000)}")
+    code = view.exit_code
+    lines.append(f"Exit code {code.value}: {code.meaning}." if code else view.verdict)
+    return "\n".join(lines)
+
+
+def check_json(view: CheckView) -> str:
+    return dump(
+        {
+            "checks": [
+                {"check": each.check, "grade": each.grade, "text": each.text, "remedy": each.remedy or None}
+                for each in view.findings
+            ],
+            "exit_code": view.exit_code.value,
+        }
+    )
+
+
+def _actions(number: int) -> str:
+    return f"{number} machine action" if number == 1 else f"{number} machine actions"

@@ -1,0 +1,175 @@
+"""What the commands print for programs, with --json: the same facts as `screens`, under names that stay."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from batch_offboard.base.clock import iso_utc
+from batch_offboard.base.text import safe_json
+from batch_offboard.cli.screens.texts import all_skipped
+from batch_offboard.commands.run import PlanView, QuotaView, RunView
+from batch_offboard.core.jobs import JobState
+from batch_offboard.core.plan import Reason
+from batch_offboard.core.slots import Standing
+from batch_offboard.journal.lives import Life
+from batch_offboard.journal.reading import Batch, Counts
+from batch_offboard.reports.rows import advice, moment
+
+
+def plan_json(view: PlanView) -> str:
+    return dump(
+        {
+            "batch": view.batch.batch_id,
+            "source": {
+                "name": view.batch.source_name,
+                "kind": view.batch.source_kind,
+                "sha256": view.batch.source_sha256,
+            },
+            "simulated": view.batch.simulated,
+            "rows": view.counts.rows,
+            "offboard": view.counts.of(JobState.PENDING),
+            "skipped": view.counts.skipped,
+            "examples": {
+                reason: [{"row": each.row, "device_id": each.device_id, "detail": each.detail} for each in found]
+                for reason, found in view.examples.items()
+            },
+            "notes": list(view.notes),
+            "tenant_id": view.batch.tenant,
+            "tenant": view.batch.findings.get("tenant"),
+            "looked_up_at": moment(view.batch.looked_up_at),
+            "not_looked_up": view.batch.findings.get("not_looked_up"),
+            "actions_not_read": view.batch.findings.get("actions_not_read") or None,
+            "cautions": {
+                caution: {"devices": found.devices, "rows": list(found.rows)}
+                for caution, found in view.cautions.items()
+            },
+            "expected_seconds": round(view.expected, 1),
+            "max_devices": view.max_devices,
+            "refusals": [{"guard": each.guard, "reason": each.why} for each in view.refusals],
+        }
+    )
+
+
+def run_json(view: RunView) -> str:
+    facts = batch_facts(view.batch, view.counts, view.skipped)
+    halt = view.halt.reason if view.halt else None
+    return dump(
+        {
+            **facts,
+            "stopped": halt,
+            "reports": [str(path) for path in view.reports],
+            "exit_code": view.exit_code.value,
+        }
+    )
+
+
+def batch_json(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> str:
+    return dump(batch_facts(batch, counts, skipped))
+
+
+def list_json(batches: Sequence[tuple[Batch, Counts]]) -> str:
+    return dump([batch_facts(batch, counts, {}) for batch, counts in batches])
+
+
+def lives_json(batch: Batch, lives: Sequence[Life]) -> str:
+    return dump({"batch": batch.batch_id, "rows": [_life_facts(batch, life) for life in lives]})
+
+
+def quotas_json(views: Sequence[QuotaView]) -> str:
+    return dump(
+        [
+            {
+                "scope": view.scope,
+                **_standing_facts(view.standing),
+                "waiting_for": view.standing.waiting_for,
+                "next_call": None if view.next_call is None else iso_utc(view.next_call),
+                "wait_seconds": None if view.next_call is None else round(max(0.0, view.next_call - view.now), 1),
+                **{api: _standing_facts(other) for api, other in view.others.items()},
+            }
+            for view in views
+        ]
+    )
+
+
+def paths_json(paths: Iterable[Path]) -> str:
+    return dump({"reports": [str(path) for path in paths]})
+
+
+def _life_facts(batch: Batch, life: Life) -> dict[str, Any]:
+    row = life.report_row
+    return {
+        "row": row.row,
+        "device_id": row.device_id,
+        "device_name": row.device_name,
+        "outcome": row.outcome,
+        "reason": life.reason or None,
+        "error_code": row.error_code or None,
+        "error_message": row.error_message or None,
+        "machine_action_id": row.machine_action_id or None,
+        "action_status": row.action_status or None,
+        "advice": advice(row, batch.batch_id, is_plan=batch.state == "planned"),
+        "attempts": [
+            {
+                "call": call.api,
+                "attempt": call.attempt,
+                "started_at": iso_utc(call.started_at),
+                "ended_at": iso_utc(call.ended_at) if call.ended_at is not None else None,
+                "verdict": call.verdict or None,
+                "http_status": call.http_status,
+                "code": call.code or None,
+                "message": call.message or None,
+                "target": call.target or None,
+            }
+            for call in life.calls
+        ],
+        "settlements": [
+            {
+                "attempt": each.attempt,
+                "at": iso_utc(each.at),
+                "settled_by": each.who or each.settled,
+                "accepted": each.accepted,
+                "machine_action_id": each.action_id or None,
+                "note": each.note or None,
+            }
+            for each in life.settlements
+        ],
+    }
+
+
+def batch_facts(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> dict[str, Any]:
+    """What every command tells of a batch, under the same names."""
+    return {
+        "batch": batch.batch_id,
+        "state": batch.state,
+        "simulated": batch.simulated,
+        "tenant": batch.scope,
+        "source": batch.source_name,
+        "source_sha256": batch.source_sha256,
+        "comment": batch.comment,
+        "planned_at": iso_utc(batch.planned_at),
+        "started_at": iso_utc(batch.started_at) if batch.started_at else None,
+        "ended_at": iso_utc(batch.ended_at) if batch.ended_at else None,
+        "rows": counts.rows,
+        "counts": {
+            **{state.value: counts.of(state) for state in JobState if state is not JobState.SKIPPED},
+            "skipped": sum(counts.skipped.values()) + counts.of(JobState.SKIPPED),
+        },
+        "skipped": all_skipped(counts, skipped),
+        "stopped_because": batch.halted_because or None,
+        "overrides": batch.findings.get("overrides", []),
+        "differences": batch.findings.get("differences", []),
+    }
+
+
+def _standing_facts(standing: Standing) -> dict[str, Any]:
+    return {"minute": _window_facts(standing.minute), "hour": _window_facts(standing.hour)}
+
+
+def _window_facts(window: tuple[int, int]) -> dict[str, int]:
+    used, limit = window
+    return {"used": used, "limit": limit, "left": max(0, limit - used)}
+
+
+def dump(value: object) -> str:
+    """JSON for people's eyes as well as for programs."""
+    return safe_json(value, indent=2)

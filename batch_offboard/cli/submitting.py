@@ -1,0 +1,360 @@
+"""One function for each command: it gathers its options, has the work done, and shows what came of it.
+
+What a command needs is imported inside it, so that `--help` and the quick commands stay quick.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batch_offboard.base.errors import ExitCode, UsageError
+from batch_offboard.cli import completing
+from batch_offboard.cli import options as given
+from batch_offboard.cli.app import app
+from batch_offboard.cli.groups import grouped
+from batch_offboard.cli.standard_input import sheet_at
+from batch_offboard.cli.working import (
+    choice_of,
+    end_of_run,
+    formats_of,
+    options_of,
+    reading_of,
+    report_paths,
+    tracked,
+    working,
+)
+
+
+@app.command(epilog="Example: batch-offboard plan devices.xlsx")
+@grouped
+def plan(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Spreadsheet, CSV, or plain list of device IDs; - is standard input.")
+    ],
+    *,
+    comment: given.Comment = None,
+    reading: given.Reading,
+    max_devices: given.MaxDevices = None,
+    no_lookup: given.NoLookup = False,
+    offboard_again: given.OffboardAgain = False,
+    where: given.Where,
+    output: given.Output,
+) -> int:
+    """Read and check a sheet and save it as a batch; sends nothing."""
+    from batch_offboard.cli.screens import json as screens_json
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import run
+    from batch_offboard.commands.desk import Desk
+
+    chosen = options_of(
+        where, comment=comment, max_devices=max_devices, lookup=not no_lookup, offboard_again=offboard_again
+    )
+    how = reading_of(reading)
+    with Desk(chosen, create=True) as desk:
+        view = run.plan(desk, sheet_at(chosen.cwd, str(file)), how)
+    text = screens_json.plan_json(view) if output.json else screens.plan_text(view)
+    screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
+    return run.exit_code_of_plan(view)
+
+
+@app.command(name="run", epilog="Example: batch-offboard run devices.xlsx --comment 'Decommissioned, CHG0042'")
+@grouped
+def run_(
+    file_or_batch: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|BATCH",
+            help="Spreadsheet to plan and run, - for standard input, or a saved plan.",
+            autocompletion=completing.batches_or_files,
+        ),
+    ],
+    *,
+    comment: given.Comment = None,
+    reading: given.Reading,
+    offboard_again: given.OffboardAgain = False,
+    part: given.Part,
+    dry_run: given.DryRun = False,
+    sending: given.Sending,
+    where: given.Where,
+    output: given.Output,
+) -> int:
+    """The main job: plan (if a file), confirm, submit, report."""
+    from batch_offboard.cli.screens import json as screens_json
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import run
+    from batch_offboard.commands.desk import Desk
+
+    chosen = options_of(where, sending=sending, comment=comment, batch=file_or_batch, offboard_again=offboard_again)
+    path = sheet_at(chosen.cwd, file_or_batch)
+    if not path.exists() and any(sign in file_or_batch for sign in "./\\"):
+        raise UsageError(f"{path} does not exist; check the path.")
+    if not path.exists() and (comment or offboard_again or reading != given.Reading()):
+        raise UsageError(
+            f"{path} does not exist, and a batch keeps the comment, the reading and --offboard-again that it was "
+            "planned with; check the name, or leave these options out."
+        )
+    reports = report_paths(chosen, sending.report)
+    how, choice = reading_of(reading), choice_of(part)
+    if dry_run:
+        with Desk(chosen, create=path.exists()) as desk:
+            sheet, say = path if path.exists() else None, screens.voice(quiet=output.quiet)
+            seen = run.to_see(desk, sheet, file_or_batch, how, choice, say)
+        text = screens_json.plan_json(seen) if output.json else screens.plan_text(seen)
+        screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
+        return run.exit_code_of_plan(seen)
+    sends = ("run", file_or_batch)
+    with working(chosen, reports, output.yes, output.quiet, create=path.exists(), sends=sends) as (desk, talk):
+        if path.exists():
+            view = run.run_sheet(desk, path, how, reports, talk, choice)
+        else:
+            view = run.run_batch(desk, file_or_batch, reports, talk, choice)
+        ending = tracked(desk, view, reports, talk) if sending.track else view
+    return end_of_run(ending, chosen, output)
+
+
+@app.command(epilog="Example: batch-offboard resume")
+@grouped
+def resume(
+    batch: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="BATCH",
+            help="Batch ID [default: this tenant's newest unfinished batch].",
+            autocompletion=completing.batches,
+        ),
+    ] = None,
+    *,
+    sending: given.Sending,
+    where: given.Where,
+    output: given.Output,
+) -> int:
+    """Go on with an interrupted batch."""
+    from batch_offboard.commands import run
+
+    chosen = options_of(where, sending=sending, batch=batch)
+    reports = report_paths(chosen, sending.report)
+    sends = ("resume", *([batch] if batch else []))
+    with working(chosen, reports, output.yes, output.quiet, sends=sends) as (desk, talk):
+        found = desk.batch(batch) if batch else None
+        view = run.resume(desk, found, reports, talk)
+        ending = tracked(desk, view, reports, talk) if sending.track else view
+    return end_of_run(ending, chosen, output)
+
+
+@app.command(epilog="Example: batch-offboard retry 20261124-0815-kqzt")
+@grouped
+def retry(batch: given.BatchName, *, where: given.Where, sending: given.Sending, output: given.Output) -> int:
+    """Send the failed rows of a batch again, and no others."""
+    from batch_offboard.commands import run
+
+    chosen = options_of(where, sending=sending, batch=batch)
+    reports = report_paths(chosen, sending.report)
+    with working(chosen, reports, output.yes, output.quiet, sends=("retry", batch)) as (desk, talk):
+        view = run.retry(desk, batch, reports, talk)
+        ending = tracked(desk, view, reports, talk) if sending.track else view
+    return end_of_run(ending, chosen, output)
+
+
+@app.command(epilog="Example: batch-offboard report 20261124-0815-kqzt --format csv,json")
+@grouped
+def report(
+    batch: given.BatchName,
+    *,
+    report: given.ReportPaths = None,
+    formats: Annotated[
+        str,
+        typer.Option("--format", metavar="LIST", help="csv, xlsx, json, html, separated by commas, into reports/."),
+    ] = "csv,xlsx,html",
+    where: given.Where,
+    output: given.Output,
+) -> int:
+    """Write the report of a batch again, from the journal alone."""
+    from batch_offboard.cli.screens import json as screens_json
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import run
+    from batch_offboard.commands.desk import Desk
+
+    chosen = options_of(where, batch=batch)
+    with Desk(chosen) as desk:
+        found = desk.batch(batch)
+        paths = report_paths(chosen, report) or run.default_reports(chosen.cwd, found, formats_of(formats))
+        written = run.write_reports(desk, found, paths)
+    screens.show(
+        screens_json.paths_json(written) if output.json else screens.paths_text(written),
+        quiet=output.quiet and not output.json,
+    )
+    return ExitCode.OK
+
+
+@app.command(name="list", epilog="Example: batch-offboard list --state stopped --limit 10")
+@grouped
+def list_(
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="The newest N only.")] = None,
+    state: Annotated[
+        list[given.BatchState] | None,
+        typer.Option("--state", metavar="STATE", help=f"Only these: {', '.join(given.BatchState)}; repeatable."),
+    ] = None,
+    tenant: Annotated[
+        str, typer.Option("--tenant", metavar="TEXT", help="Only tenants and applications whose ID has this part.")
+    ] = "",
+    *,
+    where: given.Where,
+    output: given.Output,
+) -> int:
+    """List the batches, the newest first, without plans that were never run and are out of date."""
+    from batch_offboard.cli.screens import json as screens_json
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.cli.terminal import width_of
+    from batch_offboard.commands.desk import Desk
+    from batch_offboard.journal.reading import Wanted, count, count_put_away, list_batches
+
+    states = tuple(each.value for each in state or ())
+    wanted = Wanted(states, tenant.strip().lower(), limit)
+    with Desk(options_of(where), create=True) as desk:
+        now = None if given.BatchState.PLANNED in states else desk.clock.now().wall
+        batches = [(batch, count(desk.journal, batch.key)) for batch in list_batches(desk.journal, wanted, now)]
+        hidden = count_put_away(desk.journal, wanted, now) if now is not None else 0
+    table = screens.list_text(batches, width_of(sys.stdout), chosen=bool(hidden) or wanted != Wanted())
+    screens.show(screens_json.list_json(batches) if output.json else table)
+    if hidden and not output.json:
+        screens.voice(quiet=output.quiet)(screens.put_away_text(hidden))
+    return ExitCode.OK
+
+
+@app.command(epilog="Example: batch-offboard forget 20261124-0815-kqzt")
+@grouped
+def forget(batch: given.BatchName, *, where: given.Where, output: given.Output) -> int:
+    """Delete a plan that was never run; what was begun is never forgotten."""
+    from batch_offboard.cli.screens import json as screens_json
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import run
+    from batch_offboard.commands.desk import Desk
+
+    with Desk(options_of(where, batch=batch)) as desk:
+        forgotten = run.forget(desk, batch)
+    if output.json:
+        screens.show(screens_json.dump({"batch": forgotten.batch_id, "forgotten": True}))
+    else:
+        screens.voice(quiet=output.quiet)(f"Plan {forgotten.batch_id} is forgotten; its sheet is untouched.")
+    return ExitCode.OK
+
+
+@app.command(epilog="Example: batch-offboard show 20261124-0815-kqzt")
+@grouped
+def show(batch: given.BatchName, *, where: given.Where, output: given.Output) -> int:
+    """Show one batch: what was asked, what happened, what to do next."""
+    from batch_offboard.cli.screens import json as screens_json
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import run
+    from batch_offboard.commands.desk import Desk
+    from batch_offboard.journal.reading import count, skipped_jobs
+    from batch_offboard.journal.settlements import open_count
+
+    with Desk(options_of(where, batch=batch)) as desk:
+        found = desk.batch(batch)
+        counts, skipped = count(desk.journal, found.key), skipped_jobs(desk.journal, found.key)
+        open_actions = open_count(desk.journal, found.key)
+        at_work = run.is_at_work(desk, found)
+    if output.json:
+        screens.show(screens_json.batch_json(found, counts, skipped))
+    else:
+        screens.show(screens.batch_text(found, counts, skipped, open_actions, at_work=at_work), prose=True)
+    return ExitCode.OK
+
+
+@app.command(epilog="Example: batch-offboard explain 20261124-0815-kqzt 17")
+@grouped
+def explain(
+    batch: given.BatchName,
+    row_or_device: Annotated[
+        str,
+        typer.Argument(metavar="ROW-OR-DEVICE", help="Row number of the sheet, device ID, or computer name."),
+    ],
+    *,
+    where: given.Where,
+    output: given.Output,
+) -> int:
+    """Tell the life of one device: decision, attempts, answers, times."""
+    from batch_offboard.cli.screens import json as screens_json
+    from batch_offboard.cli.screens import lives as screens_lives
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import run
+    from batch_offboard.commands.desk import Desk
+
+    with Desk(options_of(where, batch=batch)) as desk:
+        found = desk.batch(batch)
+        lives = run.lives_of(desk, found, row_or_device)
+    text = screens_json.lives_json(found, lives) if output.json else screens_lives.lives_text(found, lives)
+    screens.show(text, prose=not output.json)
+    return ExitCode.OK
+
+
+@app.command(epilog="Example: batch-offboard quota")
+@grouped
+def quota(where: given.Where, output: given.Output) -> int:
+    """Show what is left of both windows of the quota, and when the next call may go."""
+    from batch_offboard.cli.screens import json as screens_json
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import run
+    from batch_offboard.commands.desk import Desk
+
+    with Desk(options_of(where), create=True) as desk:
+        views = run.quotas(desk)
+    screens.show(screens_json.quotas_json(views) if output.json else screens.quotas_text(views), prose=not output.json)
+    return ExitCode.OK
+
+
+@app.command(epilog="Example: batch-offboard simulate --port 8765 --sheet devices.xlsx --fault 429=30@5")
+@grouped
+def simulate(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes any free one.")] = 0,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", metavar="FILE", help="The tenant has the devices of this sheet.")
+    ] = None,
+    fleet: Annotated[
+        Path | None,
+        typer.Option(
+            "--fleet", metavar="FILE", help="The tenant has these machines: JSON as the API lists them, or CSV."
+        ),
+    ] = None,
+    devices: Annotated[
+        int, typer.Option("--devices", metavar="N", min=0, help="The tenant has N invented devices.")
+    ] = 0,
+    per_minute: Annotated[int, typer.Option("--per-minute", metavar="N", min=1, help="Calls a minute.")] = 100,
+    per_hour: Annotated[int, typer.Option("--per-hour", metavar="N", min=1, help="Calls an hour.")] = 1500,
+    quota_mode: Annotated[
+        str,
+        typer.Option("--quota-mode", metavar="MODE", help="How calls are counted: sliding, fixed, bucket or smooth."),
+    ] = "sliding",
+    latency: Annotated[
+        str, typer.Option("--latency", metavar="FROM-TO", help="Seconds that a call takes on the way.")
+    ] = "0.02-0.2",
+    token_variable: Annotated[
+        str | None, typer.Option("--token-env", metavar="NAME", help="Let only the token in this variable in.")
+    ] = None,
+    fault: given.TenantFaults = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another seed, another chance.")] = 0,
+    speed: given.TenantSpeed = 1,
+) -> int:
+    """Run the embedded Defender tenant on loopback, for rehearsals, until Ctrl-C."""
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import rehearsal
+
+    tenant = rehearsal.TenantOptions(
+        port=port,
+        sheet=sheet,
+        fleet=fleet,
+        devices=devices,
+        per_minute=per_minute,
+        per_hour=per_hour,
+        quota_mode=quota_mode,
+        latency=latency,
+        token=rehearsal.token_in(os.environ, token_variable),
+        faults=tuple(fault or ()),
+        seed=seed,
+    )
+    rehearsal.serve(tenant, speed, lambda url, count: screens.tenant_is_up(url, count, speed))
+    return ExitCode.OK

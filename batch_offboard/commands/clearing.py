@@ -1,0 +1,146 @@
+"""Whether a batch may be sent: the guards, the stop file and the people are asked, and what they say is recorded.
+
+What is set aside for a run stands in its journal, its audit record and at the head of its report.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from batch_offboard.base import logs
+from batch_offboard.base.errors import ExitCode, GuardError
+from batch_offboard.base.text import one_line
+from batch_offboard.commands.desk import Desk
+from batch_offboard.commands.plans import comment_without_reason
+from batch_offboard.core.audit import Kind
+from batch_offboard.core.brakes import CONTINUE, FIRST_CALLS, Halt
+from batch_offboard.core.guards import Clearance, Refusal, Situation, clear, cleared_before, refusal_text
+from batch_offboard.journal.plans import tenant_of
+from batch_offboard.journal.reading import Batch, sent_since
+from batch_offboard.sheets import HiddenRows
+
+DAY = 86_400.0  # seconds
+
+
+def cleared_to_send(desk: Desk, batch: Batch, devices: int, consent: Callable[[], None]) -> Clearance:
+    """The guards' clearance for so many devices, and then the people's consent; GuardError from either."""
+    with refusals_recorded(desk, batch):
+        clearance = _cleared(desk, batch, devices)
+        consent()
+    content = {
+        "batch": batch.batch_id,
+        "who": desk.journal.who,
+        "devices": devices,
+        "guards": asdict(desk.guard_limits()),
+        "overrides": _overrides(desk, batch),
+    }
+    desk.journal.record(Kind.CLEARED, desk.clock.now().wall, content)
+    logs.info("guards cleared", **content)
+    return clearance
+
+
+def cleared_to_go_on(desk: Desk, batch: Batch) -> Clearance:
+    """That of a batch that was cleared when it began. GuardError where a stop file stands."""
+    with refusals_recorded(desk, batch):
+        _refuse_if_stopped(desk)
+        clearance = cleared_before(batch.batch_id, desk.protected())
+    overrides = _overrides(desk, batch)
+    if overrides:
+        content = {"batch": batch.batch_id, "who": desk.journal.who, "overrides": overrides}
+        desk.journal.record(Kind.CLEARED, desk.clock.now().wall, content)
+        logs.info("guards overridden", **content)
+    return clearance
+
+
+@contextmanager
+def refusals_recorded(desk: Desk, batch: Batch) -> Iterator[None]:
+    """A guard or a person that refuses inside the block is recorded, with the reason."""
+    try:
+        yield
+    except GuardError as error:
+        content = {
+            "batch": batch.batch_id,
+            "who": desk.journal.who,
+            "reason": str(error),
+            "overrides": _overrides(desk, batch),
+        }
+        desk.journal.record(Kind.REFUSED, desk.clock.now().wall, content)
+        logs.warning("guards refused", **content)
+        raise
+
+
+def refusals(desk: Desk, batch: Batch, devices: int) -> list[Refusal]:
+    """Every guard that would refuse to send so many devices of the batch now."""
+    halt, cleared = _stop_file(desk), _asked(desk, batch, devices)
+    stopped = [] if halt is None else [Refusal("stop_file", halt.reason, "")]
+    return stopped if isinstance(cleared, Clearance) else [*stopped, *cleared]
+
+
+def _cleared(desk: Desk, batch: Batch, devices: int) -> Clearance:
+    """The guards' clearance, or GuardError with what they refuse."""
+    _refuse_if_stopped(desk)
+    cleared = _asked(desk, batch, devices)
+    if isinstance(cleared, Clearance):
+        return cleared
+    raise GuardError(refusal_text(cleared))
+
+
+def _asked(desk: Desk, batch: Batch, devices: int) -> Clearance | list[Refusal]:
+    """What the guards say to so many devices."""
+    now = desk.clock.now().wall
+    # A rehearsal's tenant is made of the sheet, and its size says nothing.
+    tenant = {} if batch.simulated else batch.findings.get("tenant", {})
+    situation = Situation(
+        batch_id=batch.batch_id,
+        devices=devices,
+        sent_today=sent_since(desk.journal, tenant_of(batch.scope), now - DAY),
+        onboarded=tenant.get("onboarded"),
+        known=0 if batch.simulated else tenant.get("devices"),
+        matched=tenant.get("in_sheet", 0),
+        columns=batch.columns,
+        has_comment=batch.comment != one_line(comment_without_reason(batch.source_name)),
+        protected=desk.protected(),
+    )
+    return clear(situation, desk.guard_limits())
+
+
+def _stop_file(desk: Desk) -> Halt | None:
+    """A stop file that is there before the start refuses the run, as it would stop one."""
+    halt = desk.objection()
+    return halt if halt is not None and halt.exit_code is ExitCode.REFUSED else None
+
+
+def _refuse_if_stopped(desk: Desk) -> None:
+    halt = _stop_file(desk)
+    if halt is not None:
+        raise GuardError(f"{halt.reason} Nothing was sent.")
+
+
+def note_overrides(desk: Desk, batch: Batch) -> None:
+    """What is set aside in this run stands with the batch, beside what earlier runs of it have set aside."""
+    known = batch.findings.get("overrides", [])
+    new = [each for each in _overrides(desk, batch) if each not in known]
+    if new:
+        desk.journal.note_findings(batch.key, {"overrides": [*known, *new]})
+
+
+def _overrides(desk: Desk, batch: Batch) -> list[str]:
+    """The options that set a guard aside, each with what it means. To be asked nothing is none of them."""
+    options, guards = desk.options, desk.config.guards if desk.config else None
+    hidden = batch.reading.get("hidden")
+    said = {
+        "--no-lookup: the tenant was not asked": not (options.lookup and batch.lookup_wanted),
+        "--offboard-again: devices that were offboarded before were taken as well": batch.findings.get(
+            "offboard_again", False
+        ),
+        "--include-hidden: hidden rows were taken as well": hidden == HiddenRows.INCLUDE,
+        "--visible-only: hidden rows were left out": hidden == HiddenRows.VISIBLE_ONLY,
+        "--multiline-text: lines inside cells were taken as text": batch.reading.get("multiline_text", False),
+    }
+    if options.max_devices is not None and guards is not None:
+        limits = f"guards.max_devices {guards.max_devices} and guards.max_devices_per_day {guards.per_day}"
+        said[f"--max-devices {options.max_devices}: instead of {limits}"] = True
+    if desk.continues_after_failures:
+        name = CONTINUE if options.continue_after_failures else "guards.continue_after_failures"
+        said[f"{name}: a refusal among the first {FIRST_CALLS} calls stopped nothing"] = True
+    return [words for words, holds in said.items() if holds]

@@ -1,0 +1,47 @@
+"""The right to make one call, and how many calls a quota has seen; `calls.gate` hands slots out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from batch_offboard.base.clock import Moment
+from batch_offboard.base.errors import BatchOffboardError
+
+
+@dataclass(frozen=True, slots=True)
+class CallHistory:
+    """What the journal remembers of one quota: when its calls ended, and what its 429 answers asked for.
+
+    `holds` are pairs of the moment of a 429 and the seconds to wait from it, `steps` the moments of those that the
+    log did not explain.
+    """
+
+    ended: Sequence[Moment] = ()
+    holds: Sequence[tuple[Moment, float]] = ()
+    steps: Sequence[Moment] = ()
+
+
+class Slot:
+    """The right to make one call. Whoever sends shows it and thereby uses it up, and sets `sent` before the first byte
+    leaves: as long as it is false, the server cannot have seen anything of the call."""
+
+    __slots__ = ("_used", "sent", "taken_at")
+
+    def __init__(self, taken_at: Moment) -> None:
+        self.taken_at = taken_at
+        self.sent = False
+        self._used = False
+
+    def use(self) -> None:
+        if self._used:
+            raise BatchOffboardError("A slot of the quota was to be used twice; this is a mistake in the program.")
+        self._used = True
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is taken of each window, and why and until when (ticks) the next call waits, if it does."""
+
+    minute: tuple[int, int]
+    hour: tuple[int, int]
+    waiting_for: str | None
+    waiting_until: float | None

@@ -1,0 +1,124 @@
+"""A certificate with its private key, out of one file as it comes from a certificate authority or from Windows."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    pkcs12,
+)
+
+from batch_offboard.base.clock import local_time
+from batch_offboard.base.errors import SignInError
+
+_KEY_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
+_CERTIFICATE_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A certificate and its unlocked key, both as PEM text."""
+
+    key: str = field(repr=False)
+    certificate: str
+
+
+def key_pair(data: bytes, password: str | None, path: Path, now: float) -> KeyPair:
+    """The pair in a PEM or PFX file's bytes; the chain beside it may come in any order.
+
+    `now` is the calendar's time. Raises `SignInError` with one sentence that names the file.
+    """
+    what = f"The certificate file {path}"
+    key, certificates = _from_pem(data, password, what) if b"-----BEGIN" in data else _from_pfx(data, password, what)
+    if key is None:
+        raise SignInError(_keyless(what))
+    if not isinstance(key, RSAPrivateKey):
+        raise SignInError(f"{what} holds a key that is not RSA, and Entra ID takes no other; make an RSA certificate.")
+    own = _public(key.public_key())
+    certificate = next((each for each in certificates if _public(each.public_key()) == own), None)
+    if certificate is None:
+        found = "another key's certificate" if certificates else "a private key and no certificate"
+        raise SignInError(f"{what} holds {found}; put the key and the certificate that belongs to it into it.")
+    _refuse_untimely(certificate, what, now)
+    return KeyPair(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii"),
+        certificate.public_bytes(Encoding.PEM).decode("ascii"),
+    )
+
+
+def _from_pem(data: bytes, password: str | None, what: str) -> tuple[object, list[x509.Certificate]]:
+    block = _KEY_BLOCK.search(data)
+    if block is None:
+        raise SignInError(_keyless(what))
+    try:
+        certificates = [x509.load_pem_x509_certificate(found) for found in _CERTIFICATE_BLOCK.findall(data)]
+    except ValueError:
+        raise SignInError(f"{what} holds a certificate that cannot be read; get it anew.") from None
+    return _unlocked(block[0], password, what), certificates
+
+
+def _unlocked(block: bytes, password: str | None, what: str) -> object:
+    """A password that an open key does not need does no harm."""
+    for given in dict.fromkeys((_bytes(password), None)):
+        try:
+            return load_pem_private_key(block, given)
+        except TypeError:  # a password too many, or none where one is needed
+            continue
+        except Exception:  # noqa: BLE001  # cryptography and OpenSSL have many words for a wrong password
+            break
+    raise SignInError(_locked(what, password))
+
+
+def _from_pfx(data: bytes, password: str | None, what: str) -> tuple[object, list[x509.Certificate]]:
+    """A file without a password can be locked with an empty one."""
+    for given in dict.fromkeys((_bytes(password), None)):
+        try:
+            key, certificate, others = pkcs12.load_key_and_certificates(data, given)
+        except Exception:  # noqa: BLE001, S112  # as above
+            continue
+        return key, [*([certificate] if certificate else []), *others]
+    raise SignInError(_locked(what, password))
+
+
+def _keyless(what: str) -> str:
+    return f"{what} holds no private key; put the key into it, beside the certificate."
+
+
+def _locked(what: str, password: str | None) -> str:
+    if password is None:
+        return (
+            f"{what} is locked with a password, or is neither PEM nor PFX; name its password's place with "
+            "credential.password_env or credential.password_file."
+        )
+    return (
+        f"{what} does not open with the password that the configuration names, or is neither PEM nor PFX; correct it."
+    )
+
+
+def _refuse_untimely(certificate: x509.Certificate, what: str, now: float) -> None:
+    begin, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
+    if now >= end:
+        raise SignInError(
+            f"{what} ended at {local_time(end)}; make a new certificate, upload it to the app registration, and "
+            "name its file."
+        )
+    if now < begin:
+        raise SignInError(
+            f"{what} begins at {local_time(begin)}, and here it is {local_time(now)}; set this computer's clock right, "
+            "or wait."
+        )
+
+
+def _public(key: object) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined,no-any-return]  # each kind of public key has it
+
+
+def _bytes(password: str | None) -> bytes | None:
+    return None if password is None else password.encode()

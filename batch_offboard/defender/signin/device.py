@@ -1,0 +1,185 @@
+"""Signs a person in with a code that is typed into a browser, wherever that is.
+
+The sign-in is kept in memory, and so lasts as long as the command; or, if it is asked for, by the operating system:
+encrypted for this user, and never in any other way.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msal
+import platformdirs
+
+from batch_offboard.base.clock import Clock, Moment, local_time
+from batch_offboard.base.errors import ConfigError, SignInError, TransientSignInError
+from batch_offboard.base.text import one_line
+from batch_offboard.defender.signin.renewal import Grant
+from batch_offboard.defender.signin.session import Answer, Line, SignInSession, answer_to, grant_in
+
+WAITING = frozenset({"authorization_pending", "slow_down"})
+
+
+class Person:
+    """An `Applicant` that tells somebody what to type where; `wait` passes the time (seconds) between two questions."""
+
+    def __init__(
+        self,
+        line: Line,
+        authority: str,
+        scope: str,
+        cache: Callable[[], Any],
+        clock: Clock,
+        tell: Callable[[str], None],
+        wait: Callable[[float], None],
+    ) -> None:
+        self._line, self._authority, self._scope = line, authority, scope
+        self._new_cache, self._clock, self._tell, self._wait = cache, clock, tell, wait
+        self._cache: Any = None
+
+    def first(self) -> Grant:
+        """The sign-in that was kept, if there is one and it still holds, else a person's."""
+        try:
+            grant = self._silently(fresh=False)
+        except TransientSignInError:
+            raise
+        except SignInError:
+            self._tell("The sign-in that was kept has ended.")
+            grant = None
+        return grant or self._with_a_code()
+
+    def another(self) -> Grant:
+        grant = self._silently(fresh=True)
+        if grant is None:
+            raise SignInError("Nobody has signed in, and in the middle of a run nobody is asked; start again.")
+        return grant
+
+    def _silently(self, *, fresh: bool) -> Grant | None:
+        """By what is kept; `fresh` asks for a token that was not handed out before."""
+        accounts: list[dict[str, Any]] = []
+
+        def question(session: SignInSession) -> Answer | None:
+            application = self._application(session)
+            accounts.extend(application.get_accounts())
+            if len(accounts) != 1:
+                return None
+            answer: Answer | None = application.acquire_token_silent_with_error(
+                [self._scope], accounts[0], force_refresh=fresh
+            )
+            return answer
+
+        answer = answer_to(self._line, question)
+        if answer is None:
+            return None
+        grant = grant_in(answer, self._line)
+        if not fresh:
+            self._tell_who(accounts[0].get("username"))
+        return grant
+
+    def _with_a_code(self) -> Grant:
+        flow: dict[str, Any] = dict(answer_to(self._line, self._begin) or {})
+        if "user_code" not in flow:
+            raise self._line.refuse(flow, self._line.status, self._line.asked, ())
+        flow["interval"] = max(1, flow["interval"])
+        self._tell_code(flow)
+        answer, asked = self._watch(flow)
+        grant = replace(grant_in(answer, self._line), asked=asked)
+        claims = answer.get("id_token_claims")
+        self._tell_who(claims.get("preferred_username") if isinstance(claims, dict) else None)
+        return grant
+
+    def _begin(self, session: SignInSession) -> Answer:
+        application = self._application(session)
+        for account in application.get_accounts():  # from now on it is whoever signs in now
+            application.remove_account(account)
+        flow: Answer = application.initiate_device_flow([self._scope])
+        return flow
+
+    def _watch(self, flow: dict[str, Any]) -> tuple[Answer, Moment]:
+        """Asks whether somebody has signed in, as often as the service allows, until the code ends.
+
+        Returns the last answer, and when it was asked for.
+        """
+        end = self._clock.now().ticks + flow["expires_in"]
+
+        def question(session: SignInSession) -> Answer:
+            answer: Answer = self._application(session).acquire_token_by_device_flow(
+                flow, exit_condition=lambda _flow: True
+            )
+            return answer
+
+        while True:
+            self._wait(flow["interval"])
+            asked = self._clock.now()
+            ended = asked.ticks >= end
+            try:
+                answer = answer_to(self._line, question) or {}
+            except TransientSignInError:
+                if ended:
+                    raise
+                continue
+            if answer.get("error") not in WAITING:
+                return answer, asked
+            if ended:
+                return {"error": "code_expired"}, asked
+
+    def _application(self, session: SignInSession) -> Any:
+        if self._cache is None:
+            self._cache = self._new_cache()
+        return msal.PublicClientApplication(
+            self._line.asked.application,
+            authority=self._authority,
+            instance_discovery=False,  # our table says which hosts there are
+            token_cache=self._cache,
+            http_client=session,
+            http_cache=self._line.http_cache,
+        )
+
+    def _tell_code(self, flow: dict[str, Any]) -> None:
+        until = local_time(self._clock.now().wall + flow["expires_in"])
+        address, code = one_line(str(flow.get("verification_uri"))), one_line(str(flow["user_code"]))
+        self._tell(f"To sign in, open {address} in a browser and enter the code {code}, until {until}. Ctrl-C stops.")
+
+    def _tell_who(self, name: object) -> None:
+        self._tell(f"Signed in as {one_line(str(name or 'somebody whom the service does not name'))}.")
+
+
+def memory_cache() -> Any:
+    return msal.TokenCache()
+
+
+def encrypted_cache(tenant: str, application: str) -> Any:
+    """msal's token cache, kept by the operating system: DPAPI, the keychain, or the secret service.
+
+    Raises `ConfigError` where it offers none of them: nothing is ever written unencrypted.
+    """
+    try:
+        extensions = importlib.import_module("msal_extensions")
+    except ImportError:
+        raise ConfigError(
+            "credential.token_cache: encrypted needs the package msal-extensions, which is not installed; type: "
+            "pip install msal-extensions"
+        ) from None
+    place = _cache_folder() / f"{tenant}-{application}.bin"
+    try:
+        persistence = extensions.build_encrypted_persistence(str(place))
+        encrypted = persistence.is_encrypted
+        cache = extensions.PersistedTokenCache(persistence)
+    except Exception as error:  # noqa: BLE001  # each system's back end fails in its own way
+        raise ConfigError(_no_encryption(type(error).__name__)) from None
+    if not encrypted:
+        raise ConfigError(_no_encryption("what it offers is not encrypted"))
+    return cache
+
+
+def _cache_folder() -> Path:
+    return platformdirs.user_state_path("batch-offboard", appauthor=False) / "sign-in"
+
+
+def _no_encryption(reason: str) -> str:
+    return (
+        f"credential.token_cache: encrypted does not work here, since this system offers no encryption ({reason}); say "
+        "memory, or on Linux install python3-gi and gir1.2-secret-1 and unlock the keyring."
+    )

@@ -1,0 +1,200 @@
+"""Opens a journal file: private, durable, of the right version, or not at all."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from json import JSONDecodeError
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from batch_offboard.base.errors import JournalError, NoLocksError, UsageError
+from batch_offboard.journal.drives import no_locks
+from batch_offboard.journal.migrations import VERSION, migrate, stored_version
+
+# A run waits so long for others that read or plan in the same journal; each of their transactions is short.
+BUSY_TIMEOUT = 60.0  # seconds
+
+# How SQLite speaks of a lock that it does not get, whether it is held or the drive gives none.
+LOCK_TROUBLE = ("is locked", "disk I/O error", "locking protocol")
+
+MAKING = 2.0  # seconds in which a new journal that has its name has long got its tables
+
+
+def open_engine(path: Path, *, create: bool) -> Engine:
+    """The engine of the journal at `path`, migrated to this version; JournalError if that cannot be."""
+    try:
+        _prepare_file(path, create=create)
+    except OSError as error:
+        reason = error.strerror or error
+        raise JournalError(f"The journal {path} cannot be opened ({reason}); name another with --journal.") from error
+    engine = _engine(path)
+    try:
+        with told(path):
+            _bring_to_version(engine, path)
+    except JournalError:
+        engine.dispose()
+        raise
+    return engine
+
+
+def file_at(path: Path) -> tuple[int, int] | None:
+    """Which file has this name, whatever is in it; None if there is none that can be looked at."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turns the database's errors into one sentence for the operator."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        reason = str(error.orig if isinstance(error, DBAPIError) else error)
+        if any(sign in reason for sign in LOCK_TROUBLE):
+            _refuse_lockless(path)
+        raise JournalError(f"The journal {path} {_sentence(reason)}") from error
+    except (UnicodeDecodeError, JSONDecodeError) as error:  # garbled on the disk, in the tables or what describes them
+        raise JournalError(f"The journal {path} {_sentence('malformed')}") from error
+
+
+def _refuse_lockless(path: Path) -> None:
+    """Tried before SQLite does, which would wait for a minute, and blame another program or the disk."""
+    reason = no_locks(path.parent)
+    if reason is not None:
+        raise NoLocksError(
+            f"The journal {path} lies on a drive that gives no locks ({reason}); keep it on a disk of this computer, "
+            "with journal in the configuration or --journal."
+        )
+
+
+def _sentence(reason: str) -> str:
+    remedies = {
+        "disk is full": "cannot be written because the disk is full; free some space, then try again.",
+        "readonly database": "cannot be written because it is read-only; change that, then try again.",
+        "not a database": "is not a journal, or is damaged; restore it from a backup or name another with --journal.",
+        "malformed": "is damaged; restore it from a backup, and look for its latest calls in the portal.",
+        "is locked": "is held by another program; close it, then try again.",
+        "disk I/O error": "cannot be written because the disk reports an error; check the disk, then try again.",
+    }
+    remedy = next((words for sign, words in remedies.items() if sign in reason), None)
+    return (
+        remedy
+        or f"does not work ({reason}); nothing more is sent without it. Restore it, or name another with --journal."
+    )
+
+
+def _prepare_file(path: Path, *, create: bool) -> None:
+    """Make the file and its folder for this user alone, whatever the umask; SQLite's own files take after it."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise JournalError(f"The journal {path} must be a plain file; name another with --journal.")
+    if path.exists():
+        _refuse_lockless(path)
+        if _stays_empty(path):
+            # Ours are never empty for longer than a moment: a memory of calls that is gone must not pass unseen.
+            raise JournalError(f"The journal {path} is empty; restore it from a backup, or delete it to begin anew.")
+        return
+    if not create:
+        raise UsageError(f"There is no journal at {path}; `plan` or `run` a sheet first.")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _refuse_lockless(path)
+    _make(path)
+
+
+def _make(path: Path) -> None:
+    """A new journal gets its name when it is whole, so that a process that dies over it leaves none behind."""
+    unnamed = path.with_name(f"{path.name}.{uuid4().hex}.new")
+    try:
+        _create(unnamed)
+        engine = _engine(unnamed)
+        try:
+            with told(path):
+                _bring_to_version(engine, unnamed)
+        finally:
+            engine.dispose()
+        with suppress(FileExistsError):  # another process was quicker, and theirs is as good
+            _name(unnamed, path)
+    finally:
+        unnamed.unlink(missing_ok=True)
+
+
+def _name(unnamed: Path, path: Path) -> None:
+    """Give the file its name in one step that replaces nothing; FileExistsError if the name is taken."""
+    if os.name == "nt":
+        unnamed.rename(path)
+        return
+    try:
+        path.hardlink_to(unnamed)
+    except FileExistsError:
+        raise
+    except OSError:  # not every file system has links; there the name is taken first, for the moment of an empty file
+        _create(path)
+        unnamed.replace(path)
+
+
+def _create(path: Path) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _stays_empty(path: Path) -> bool:
+    """Whether the file is empty, and not just being made by another process."""
+    deadline = time.monotonic() + MAKING
+    while path.stat().st_size == 0:
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        # Transactions begin where we say so, not where the driver guesses.
+        connection.isolation_level = None
+        # A rollback journal rather than WAL: SQLite up to 3.51.2 can lose a WAL at a reset, and EXTRA makes the end
+        # of a transaction durable even if the power goes right after it (sqlite.org/pragma.html#pragma_synchronous).
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA synchronous = EXTRA")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+    return engine
+
+
+def _bring_to_version(engine: Engine, path: Path) -> None:
+    with engine.connect() as connection:
+        version = stored_version(connection)
+    if version > VERSION:
+        raise JournalError(
+            f"The journal {path} was written by a newer version of batch-offboard; use that one. Nothing was changed."
+        )
+    if version == VERSION:
+        return
+    if version == 0 and path.stat().st_size:
+        raise JournalError(f"{path} is the file of another program; name another with --journal.")
+    if version:
+        _back_up(path, version)
+    with engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection, connection.begin():
+        migrate(connection)
+
+
+def _back_up(path: Path, version: int) -> None:
+    """A copy beside the journal, so that an older program can be gone back to."""
+    copy = path.with_name(f"{path.name}.version-{version}.backup")
+    if not copy.exists():
+        _create(copy)
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)

@@ -1,0 +1,154 @@
+"""Tells people how a run ended: from what a command knows to a notice, and on the configured ways to them.
+
+Whoever calls this shows what came of it; nothing here raises, and nothing here changes what a run came to.
+"""
+
+import asyncio
+import socket
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from batch_offboard.base.clock import SystemClock
+from batch_offboard.base.errors import BatchOffboardError, BusyError, ExitCode, UsageError
+from batch_offboard.commands.cancelling import CancelView
+from batch_offboard.commands.desk import Options
+from batch_offboard.commands.run import RunView
+from batch_offboard.commands.tracking import TrackView
+from batch_offboard.config import Config, load_config
+from batch_offboard.config.loading import is_configured
+from batch_offboard.core.jobs import JobState
+from batch_offboard.defender.target import connection_of
+from batch_offboard.journal.reading import Counts
+from batch_offboard.notices.notice import Happening, Notice
+
+if TYPE_CHECKING:
+    from batch_offboard.notices.delivery import Delivery
+
+
+def notice_of_run(view: RunView | TrackView) -> Notice:
+    """What there is to tell of a run that began."""
+    stopped = view.halt is not None and view.exit_code not in {ExitCode.OK, ExitCode.ROWS_FAILED}
+    counts = outcomes(view.counts)
+    said = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in counts.items() if number)
+    reason = f" Stopped: {view.halt.reason}" if stopped and view.halt is not None else ""
+    return Notice(
+        happening=Happening.STOPPED if stopped else Happening.FINISHED,
+        headline=f"Batch {view.batch.batch_id}: {said or 'no rows'}.{reason}",
+        exit_code=view.exit_code,
+        at=view.batch.ended_at or time.time(),
+        machine=socket.gethostname(),
+        started=view.batch.started_at,
+        tenant=view.batch.scope,
+        batches=(view.batch.batch_id,),
+        counts=counts,
+        reports=tuple(view.reports),
+        next_command=_next_command(view),
+        simulated=view.batch.simulated,
+        sheets=(view.batch.source_name,),
+    )
+
+
+def has_sent(view: RunView | TrackView) -> bool:
+    """Whether any call was made for the batch, accepted or not."""
+    sent = (JobState.SENDING, JobState.SUBMITTED, JobState.FAILED, JobState.IN_DOUBT, JobState.CANCELLED)
+    return view.counts.of(*sent) > 0
+
+
+def notice_of_cancellation(view: CancelView) -> Notice:
+    """What there is to tell of a cancellation that began."""
+    refused = f" {len(view.refused)} could not be cancelled." if view.refused else ""
+    reason = f" Stopped: {view.halt.reason}" if view.halt is not None else ""
+    actions = "machine action" if view.asked == 1 else "machine actions"
+    return Notice(
+        happening=Happening.STOPPED if view.halt is not None else Happening.FINISHED,
+        headline=f"Batch {view.batch.batch_id}: {view.cancelled} of {view.asked} {actions} cancelled.{refused}{reason}",
+        exit_code=view.exit_code,
+        at=time.time(),
+        machine=socket.gethostname(),
+        tenant=view.batch.scope,
+        batches=(view.batch.batch_id,),
+        reports=tuple(view.reports),
+        next_command=f"batch-offboard show {view.batch.batch_id}" if view.refused else "",
+        simulated=view.batch.simulated,
+        sheets=(view.batch.source_name,),
+        deed="cancelled machine actions",
+    )
+
+
+def is_worth_telling(error: Exception, *, nightly: bool) -> bool:
+    """Whether people who are not there have to hear of it: a run that nobody watches was to send and did not. What was
+    mistyped, and a run that found another at work, concern whoever typed; a scheduler's command is typed by nobody."""
+    return not isinstance(error, BusyError) and (nightly or not isinstance(error, UsageError))
+
+
+def notice_of_refusal(
+    error: Exception, *, simulated: bool = False, tenant: str = "", sheet: str = "", next_command: str = ""
+) -> Notice:
+    """What there is to tell of a run that did not get as far as a report. `next_command` is what to type when the cause
+    is gone."""
+    known = isinstance(error, BatchOffboardError)
+    return Notice(
+        happening=Happening.STOPPED,
+        headline=str(error) if known else f"Unforeseen {type(error).__name__}, a mistake in the program.",
+        exit_code=error.exit_code if isinstance(error, BatchOffboardError) else ExitCode.UNFINISHED,
+        at=time.time(),
+        machine=socket.gethostname(),
+        tenant=tenant,
+        sheets=(sheet,) if sheet else (),
+        next_command=next_command,
+        simulated=simulated,
+    )
+
+
+def outcomes(counts: Counts) -> Mapping[str, int]:
+    """Rows by outcome, in the report's words."""
+    return {
+        "submitted": counts.of(JobState.SUBMITTED),
+        "failed": counts.of(JobState.FAILED),
+        "skipped": sum(counts.skipped.values()) + counts.of(JobState.SKIPPED),
+        "in_doubt": counts.of(JobState.IN_DOUBT, JobState.SENDING),
+        "pending": counts.of(JobState.PENDING),
+        "cancelled": counts.of(JobState.CANCELLED),
+    }
+
+
+def tell_people(options: Options, notice: Notice) -> "list[Delivery]":
+    """Tell on every way that the command's configuration names; an empty list if it names none."""
+    config = _configuration(options)
+    if config is None or not config.notices.has_ways:
+        return []
+    from batch_offboard.notices.delivery import Delivery, tell
+
+    try:
+        connection = connection_of(config.network, 1, options.environ)
+        return asyncio.run(tell(notice, config.notices, options.environ, SystemClock(), connection))
+    except BatchOffboardError as error:
+        return [Delivery("any way", str(error).rstrip("."))]
+    except KeyboardInterrupt:
+        return [Delivery("any way", "interrupted")]
+
+
+def tenant_named(options: Options) -> str:
+    """TENANT/APPLICATION as the command's configuration names them, as far as it does."""
+    config = _configuration(options)
+    return f"{config.tenant_id or ''}/{config.client_id or ''}".strip("/") if config is not None else ""
+
+
+def _configuration(options: Options) -> Config | None:
+    """A rehearsal tells nobody unless its configuration was named; what is wrong with one was said by the command."""
+    if options.simulate and options.config is None:
+        return None
+    try:
+        wanted = is_configured(options.config, options.environ, options.cwd)
+        return load_config(options.config, options.environ, options.cwd) if wanted else None
+    except BatchOffboardError:
+        return None
+
+
+def _next_command(view: RunView | TrackView) -> str:
+    if view.counts.of(JobState.PENDING, JobState.IN_DOUBT):
+        return f"batch-offboard resume {view.batch.batch_id}"
+    if view.counts.of(JobState.FAILED):
+        return f"batch-offboard retry {view.batch.batch_id}"
+    return ""

@@ -1,0 +1,258 @@
+"""Puts a report into a file: CSV and JSON here, XLSX and HTML next door.
+
+A report is written to a file of its own and takes its name only when it is whole, so whoever opens the name
+sees the old report or the new one. Rows pass through and are never collected. Nothing here decides what a
+report says.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from batch_offboard.base.errors import ReportError, UsageError
+from batch_offboard.base.text import one_line, safe_cell, safe_json
+from batch_offboard.core.facts import DeviceFacts
+from batch_offboard.reports.rows import (
+    REPORT_COLUMNS,
+    ReportHead,
+    ReportRow,
+    Summary,
+    Tally,
+    moment,
+    record,
+    unique_names,
+)
+
+Writer = Callable[[BinaryIO, ReportHead, Iterable[ReportRow]], None]
+
+_MOST_NAMES = 99  # report.csv, report.1.csv, … report.99.csv: whoever has more of them open has another trouble
+
+
+def write_report(path: Path, head: ReportHead, rows: Iterable[ReportRow]) -> Path:
+    """Writes the report in the format of the path's suffix and returns where it is.
+
+    That is `path`, or the next free name beside it (`report.1.csv`) when the file cannot be replaced, since
+    it is open in Excel, say. A missing folder is made. Raises UsageError for a suffix that is no format and
+    ReportError when nothing could be written; what `rows` raises passes through. No half file stays behind.
+    """
+    write = writer_for(path)
+    try:
+        return write_whole(path, lambda file: write(file, head, rows))
+    except OSError as error:
+        raise ReportError(_sentence(path, head, error)) from error
+
+
+def ensure_writable(path: Path) -> None:
+    """UsageError unless a report can be written there; ask before a run, not after it."""
+    writer_for(path)
+    probe = path.parent / f".report-{uuid4().hex}.tmp"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(_claimed(probe))
+        probe.unlink()
+    except OSError as error:
+        words = one_line(error.strerror or str(error))
+        raise UsageError(
+            f"No report can be written to {one_line(str(path))} ({words}); nothing was sent. Name one with --report."
+        ) from error
+
+
+def writer_for(path: Path) -> Writer:
+    """What writes the format of this suffix, or UsageError."""
+    writer = _WRITERS.get(path.suffix.lower())
+    if writer is None or "\0" in str(path):
+        known = ", ".join(_WRITERS)
+        raise UsageError(f"A report cannot be written to {one_line(str(path))!r}: end its name with one of {known}.")
+    return writer
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> Path:
+    """Lets `write` fill a new file, for this user alone, that then takes the name `path`, or the next free one beside
+    it; returns where it is. Raises OSError, and what `write` raises; then no half file stays behind."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.parent / f".report-{uuid4().hex}.tmp"
+    try:
+        with os.fdopen(_claimed(temporary), "w+b") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        return _renamed(temporary, path)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def _claimed(path: Path) -> int:
+    """The descriptor of a new file for this user alone, whatever the umask; never one that was there."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+
+
+def _renamed(temporary: Path, path: Path) -> Path:
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        # Windows: open in Excel. Elsewhere: a folder, or a protected file. Another name keeps the rows.
+        path = _renamed_to_free_name(temporary, path, error)
+    _sync_folder(path.parent)
+    return path
+
+
+def _renamed_to_free_name(temporary: Path, path: Path, reason: OSError) -> Path:
+    for number in range(1, _MOST_NAMES + 1):
+        candidate = path.with_name(f"{path.stem}.{number}{path.suffix}")
+        with suppress(FileExistsError):
+            # Taken first, replaced then: only Windows has a rename that spares an existing file.
+            os.close(_claimed(candidate))
+            return _replacing(temporary, candidate)
+    raise reason
+
+
+def _replacing(temporary: Path, claimed: Path) -> Path:
+    try:
+        return temporary.replace(claimed)
+    except OSError:
+        claimed.unlink()
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new name as durable as the file, where a folder can be opened for that."""
+    if os.name == "posix":
+        with suppress(OSError):  # not every file system can; the report itself is synced
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _sentence(path: Path, head: ReportHead, error: OSError) -> str:
+    words = one_line(error.strerror or str(error) or type(error).__name__)
+    return (
+        f"The report {one_line(str(path))} could not be written ({words}); the journal still has every row, "
+        f"so write it elsewhere with `batch-offboard report {head.batch_id} --report OTHER`."
+    )
+
+
+# ── CSV ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _write_csv(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
+    """As Excel writes and reads it: without a BOM it takes UTF-8 for the machine's old code page."""
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    table = csv.writer(text, lineterminator="\r\n")
+    table.writerow([*REPORT_COLUMNS, *map(safe_cell, head.columns)])
+    table.writerows(_csv_cells(row, head) for row in rows)
+    text.flush()
+    text.detach()
+
+
+def _csv_cells(row: ReportRow, head: ReportHead) -> list[str | int | None]:
+    own = [safe_cell(value) if isinstance(value, str) else value for value in record(row, head)]
+    return [*own, *map(safe_cell, row.cells)]
+
+
+# ── JSON ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _write_json(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
+    """One object; each row is a line of its own. The counts come last, since they are known last."""
+    tally = Tally(head)
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
+    text.write(f'{{"batch": {safe_json(_head_facts(head))},\n"rows": [')
+    text.writelines(_json_lines(head, tally.counting(rows)))
+    text.write(f'\n],\n"summary": {safe_json(_summary_facts(tally.summary()))}}}\n')
+    text.flush()
+    text.detach()
+
+
+def _json_lines(head: ReportHead, rows: Iterable[ReportRow]) -> Iterator[str]:
+    names = unique_names(head.columns)
+    before = "\n"
+    for row in rows:
+        facts: dict[str, object] = dict(zip(REPORT_COLUMNS, record(row, head), strict=True))
+        told = {"input": dict(zip(names, row.cells, strict=False)), "tenant": _facts_json(row.facts)}
+        yield before + safe_json(facts | told)
+        before = ",\n"
+
+
+def _facts_json(facts: DeviceFacts | None) -> dict[str, object] | None:
+    """What the look-up said of the device; None if it was not looked up or is not known."""
+    if facts is None:
+        return None
+    return {
+        "platform": facts.platform or None,
+        "group": facts.group or None,
+        "tags": list(facts.tags),
+        "last_seen": moment(facts.last_seen),
+        "cautions": list(facts.cautions),
+    }
+
+
+def _head_facts(head: ReportHead) -> dict[str, object]:
+    return {
+        "batch_id": head.batch_id,
+        "simulated": head.simulated,
+        "state": head.state,
+        "source_name": head.source_name,
+        "source_sha256": head.source_sha256,
+        "columns": list(head.columns),
+        "tenant": head.tenant,
+        "api_url": head.api_url,
+        "comment": head.comment,
+        "planned_at": moment(head.planned_at),
+        "planned_by": head.planned_by or None,
+        "started_at": moment(head.started_at),
+        "ended_at": moment(head.ended_at),
+        "run_by": list(head.run_by),
+        "expected_seconds": None if head.expected is None else round(head.expected, 1),
+        "refusals": list(head.refusals),
+        "written_at": moment(head.written_at),
+        "tool_version": head.tool_version,
+        "audit": head.audit or None,
+        "overrides": list(head.overrides),
+    }
+
+
+def _summary_facts(summary: Summary) -> dict[str, object]:
+    return {
+        "rows": summary.rows,
+        "outcomes": {outcome.value: rows for outcome, rows in summary.outcomes.items()},
+        "reasons": [
+            {
+                "outcome": reason.outcome.value,
+                "error_code": reason.error_code or None,
+                "rows": reason.rows,
+                "advice": reason.advice,
+            }
+            for reason in summary.reasons
+        ],
+    }
+
+
+# ── XLSX ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _write_xlsx(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
+    # Where lxml happens to be installed, openpyxl would write through it, and a full disk be an error of lxml's own.
+    os.environ.setdefault("OPENPYXL_LXML", "False")
+    from batch_offboard.reports.workbook import write_workbook  # openpyxl takes a third of a second to import
+
+    write_workbook(file, head, rows)
+
+
+# ── HTML ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _write_html(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
+    from batch_offboard.reports.page import write_page  # Jinja2 is imported by whoever wants a page
+
+    write_page(file, head, rows)
+
+
+_WRITERS: Mapping[str, Writer] = {".csv": _write_csv, ".xlsx": _write_xlsx, ".json": _write_json, ".html": _write_html}

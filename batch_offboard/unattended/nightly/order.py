@@ -1,0 +1,274 @@
+"""A night from its beginning to its end: what earlier nights have left open first, then the sheets of the inbox.
+
+A sheet that cannot be worked never keeps another from being worked; what would stop every other one ends the night.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from batch_offboard.base.clock import local_date, local_time
+from batch_offboard.base.durations import spoken_duration
+from batch_offboard.base.errors import BatchOffboardError, BusyError, ExitCode
+from batch_offboard.base.text import one_line
+from batch_offboard.calls.tenancy import HURRIED, CannotReadError, ReadError, StrangeListError, Tenancy
+from batch_offboard.commands import run
+from batch_offboard.commands.desk import Desk, lock_folder
+from batch_offboard.commands.plans import Reading
+from batch_offboard.commands.run import Talk
+from batch_offboard.core.brakes import Halt
+from batch_offboard.journal.locks import inbox_locks, only_process
+from batch_offboard.journal.nights import Night, begin_night, end_night, last_night
+from batch_offboard.journal.reading import Batch, count, unfinished_since, unsettled_since
+from batch_offboard.journal.settlements import status_counts
+from batch_offboard.unattended.nightly.inbox import Companion, Found, Inbox, InboxError, companion
+from batch_offboard.unattended.nightly.placing import renew
+from batch_offboard.unattended.nightly.sheets import NightIsOverError, Worker
+from batch_offboard.unattended.nightly.views import Fate, NightView, SheetView, for_nights
+
+# Batches that were begun longer ago are left to a person: what they were meant to do may not be meant any more.
+REMEMBERED = 30 * 86_400.0  # seconds
+
+LOOKS_APART = 2.0  # seconds between two looks at the inbox: a sheet that is being written changes in between
+PAUSE = 20.0  # seconds until sheets that are being written are looked at again
+PATIENCE = 600.0  # seconds for which such sheets together keep a run waiting that has nothing else to do
+STALE = 86_400.0  # seconds: a lock file as old as this will not go away in the next ten minutes
+
+_WAITS = "The next run takes it up."
+_LOOKS_AGAIN = "The next run looks at it again."
+
+PLAINLY = Reading()
+
+
+@dataclass(frozen=True, slots=True)
+class Unready:
+    """Why a sheet cannot be taken yet; `is_stale` if waiting for it would be in vain."""
+
+    sentence: str
+    is_stale: bool = False
+
+
+def nightly(desk: Desk, folder: Path, talk: Talk, reading: Reading = PLAINLY) -> NightView:
+    """Finish what is open and send what lies in the inbox `folder`, its sheets read as `reading` says. BusyError if
+    another run works on it, UsageError if there is no such folder, ConfigError or SignInError if there is no tenant."""
+    inbox = Inbox(desk.options.cwd / folder)
+    inbox.prepare()
+    desk.target()
+    began, name = desk.clock.now().wall, one_line(str(inbox.path))
+    locks = inbox_locks(lock_folder(), inbox.path)
+    with only_process(locks, f"nightly run over {name}", began, at_work_on="this inbox"):
+        missed = _missed(desk, last_night(desk.journal, name), began, talk.say)
+        key, code = begin_night(desk.journal, name, began), ExitCode.UNFINISHED
+        try:
+            night = _Night(desk, inbox, talk, reading)
+            night.work()
+            view = night.view(began, missed)
+            code = view.exit_code
+        finally:
+            end_night(desk.journal, key, desk.clock.now().wall, code)
+    return view
+
+
+def _missed(desk: Desk, last: Night | None, now: float, say: Callable[[str], None]) -> str:
+    """The nights since the last run in which the window was open and no run began."""
+    if last is not None and last.ended_at is None:
+        say(f"The last nightly run, begun at {local_time(last.began_at)}, did not come to its end.")
+    window = desk.window()
+    if window is None or last is None:
+        return ""
+    missed = [local_date(span.opens, window.zone) for span in window.openings_between(last.began_at, now)]
+    more = f" and {len(missed) - 1} before it" if len(missed) > 1 else ""
+    return f"{missed[-1]}{more}" if missed else ""
+
+
+class _Night:
+    """One run over an inbox."""
+
+    def __init__(self, desk: Desk, inbox: Inbox, talk: Talk, reading: Reading) -> None:
+        self._desk, self._inbox, self._talk = desk, inbox, talk
+        self._worker = Worker(desk, inbox, talk, reading)
+        self._scope = desk.target().scope
+        self._renewed: list[str] = []
+        self._unready: dict[Path, Unready] = {}
+        self._patience = 0.0 if desk.options.simulate else PATIENCE
+        self._halt: Halt | None = None
+        self._closed = False
+
+    def work(self) -> None:
+        """Everything in its order; whatever ends the night is kept."""
+        halt = self._desk.objection()
+        self._closed = halt is not None and halt.exit_code is ExitCode.UNFINISHED
+        try:
+            self._worker.ask()
+            self._desk.protected()  # a list that cannot be believed would refuse every sheet
+            self._look_back()
+            self._resume()
+            self._go_on()
+            self._take_all()
+        except NightIsOverError as over:
+            self._halt = for_nights(over.halt)
+        except BatchOffboardError as error:
+            self._halt = for_nights(Halt(str(error), error.exit_code))
+        except KeyboardInterrupt:
+            self._halt = Halt("The run was asked to end.", ExitCode.UNFINISHED)
+
+    def view(self, began: float, missed: str) -> NightView:
+        left: list[SheetView] = []
+        with suppress(InboxError):  # it was said why, when the night ended over it
+            left = [*self._left(), *self._not_taken()]
+        return NightView(
+            inbox=self._inbox.path,
+            tenant=self._scope,
+            began=began,
+            ended=self._desk.clock.now().wall,
+            sheets=[*self._worker.worked, *left],
+            renewed=self._renewed,
+            missed=missed,
+            closed=self._closed,
+            halt=self._halt,
+        )
+
+    # -- what earlier nights have left open --
+
+    def _look_back(self) -> None:
+        """See what the tenant has to tell of earlier batches, and write their reports again if it has."""
+        batches = unsettled_since(self._desk.journal, self._scope, self._since())
+        if not batches:
+            return
+        with run.working_alone(self._desk, batches[0]):
+            self._desk.journal.rescue(batches[0].scope_key, self._desk.clock.now())
+            changed = self._desk.with_tenant(self._desk.target(), self._looking(batches), self._talk.say)
+            for batch in changed:
+                self._renewed.append(batch.batch_id)
+                renew(self._desk, batch, self._talk.say)
+
+    def _looking(self, batches: Sequence[Batch]) -> Callable[[Tenancy], Awaitable[list[Batch]]]:
+        from batch_offboard.calls.lookup import look_back
+
+        async def look(tenancy: Tenancy) -> list[Batch]:
+            changed: list[Batch] = []
+            try:
+                for batch in batches:
+                    before = _standing(self._desk, batch)
+                    await look_back(tenancy, batch, patience=HURRIED, open_only=True)
+                    changed += [batch] if _standing(self._desk, batch) != before else []
+            except CannotReadError as error:
+                self._talk.say(f"Earlier batches were not looked at: {error}.")
+            except (ReadError, StrangeListError, BusyError) as error:
+                self._talk.say(f"Earlier batches were not looked at: {error}")
+            return changed
+
+        return look
+
+    def _resume(self) -> None:
+        for batch in unfinished_since(self._desk.journal, self._scope, self._since()):
+            if batch.needs_person:
+                self._talk.say(f"Batch {batch.batch_id} waits for a person: {batch.why_it_waits}")
+            else:
+                self._worker.go_on(batch)
+
+    def _go_on(self) -> None:
+        """Sheets that an earlier run has taken and, when it died or was stopped, had not brought to their place."""
+        for sheet in self._inbox.at_work():
+            if not any(view.path == sheet for view in self._worker.worked):
+                self._worker.ask()
+                self._worker.work(sheet)
+
+    def _since(self) -> float:
+        return self._desk.clock.now().wall - REMEMBERED
+
+    # -- the inbox --
+
+    def _take_all(self) -> None:
+        """Until nothing is left, and nothing is being written that would soon be ready. All waits of a night together
+        last PATIENCE at most."""
+        said: set[Path] = set()
+        while True:
+            if sum(self._take(found) for found in self._look()):
+                continue
+            waiting = {path: why for path, why in self._unready.items() if not why.is_stale}
+            if not waiting or self._patience <= 0:
+                return
+            self._worker.ask()
+            for path in sorted(waiting.keys() - said):
+                left = spoken_duration(self._patience)
+                self._talk.say(f"Waiting up to {left} for {one_line(path.name)}: {waiting[path].sentence}.")
+            said |= waiting.keys()
+            self._sleep(PAUSE)
+            self._patience -= PAUSE + LOOKS_APART
+
+    def _look(self) -> list[Found]:
+        """The sheets that nobody is writing any more, the oldest first; why the others are not ready is kept."""
+        before = self._inbox.waiting()
+        if before:
+            self._sleep(LOOKS_APART)
+        after, now = self._inbox.waiting(), self._desk.clock.now().wall
+        self._unready = {}
+        for found in after:
+            if found not in before or not found.is_settled(now):
+                self._unready[found.path] = Unready("it was changed less than a minute ago and may still be written")
+            elif (beside := companion(found.path)) is not None:
+                self._unready[found.path] = _said_by(beside, now)
+        return [found for found in after if found.path not in self._unready]
+
+    def _take(self, found: Found) -> bool:
+        self._worker.ask()
+        sheet = self._inbox.take(found)
+        if sheet is None:
+            self._unready[found.path] = Unready(
+                "another program has it open, or it may not be moved; close it there, or check who may write there"
+            )
+            return False
+        self._worker.work(sheet)
+        return True
+
+    def _sleep(self, seconds: float) -> None:
+        self._desk.world.run(asyncio.sleep(seconds))
+
+    # -- what is left --
+
+    def _left(self) -> list[SheetView]:
+        """What the next run will find: batches, sheets that were taken, and those in the inbox."""
+        worked = self._worker.worked
+        batches = [
+            SheetView(batch.source_name, Fate.LEFT, ExitCode.UNFINISHED, _WAITS, batch.batch_id)
+            for batch in unfinished_since(self._desk.journal, self._scope, self._since())
+            if not batch.needs_person and all(view.batch_id != batch.batch_id for view in worked)
+        ]
+        told = {view.path for view in worked} | {self._inbox.working / view.name for view in batches}
+        taken = [sheet for sheet in self._inbox.at_work() if sheet not in told]
+        return [*batches, *map(self._left_sheet, [*taken, *(found.path for found in self._inbox.waiting())])]
+
+    def _not_taken(self) -> list[SheetView]:
+        """What lies in the inbox and never will be taken, each night anew until a person has seen to it."""
+        return [
+            SheetView(found.path.name, Fate.NOT_TAKEN, ExitCode.ROWS_FAILED, found.sentence, path=found.path)
+            for found in self._inbox.strangers(self._desk.clock.now().wall)
+        ]
+
+    def _left_sheet(self, sheet: Path) -> SheetView:
+        why = self._unready.get(sheet)
+        sentence = f"It was left where it is: {why.sentence}. {_LOOKS_AGAIN}" if why else _WAITS
+        return SheetView(sheet.name, Fate.LEFT, ExitCode.UNFINISHED, sentence, path=sheet)
+
+
+def _said_by(beside: Companion, now: float) -> Unready:
+    """What a file beside a sheet says of it; `now` in seconds since the epoch."""
+    age, name = max(0.0, now - beside.changed), one_line(beside.path.name)
+    if beside.is_lock:
+        sentence = (
+            f"another program has it open: its lock file {name} is {spoken_duration(age)} old; close the sheet there, "
+            "or delete the lock file if no program has it open any more"
+        )
+    else:
+        sentence = (
+            f"it is not complete: {name} beside it is {spoken_duration(age)} old; let the copy or download end, or "
+            "delete that file if it was given up"
+        )
+    return Unready(sentence, age > STALE)
+
+
+def _standing(desk: Desk, batch: Batch) -> object:
+    return (count(desk.journal, batch.key), status_counts(desk.journal, batch.key))

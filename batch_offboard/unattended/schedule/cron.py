@@ -1,0 +1,135 @@
+"""A job as lines of a crontab, between two markers of its own.
+
+Pure. A crontab belongs to its user: every other line stays as it is. The rules are those of crontab(5), in the
+dialects of Vixie cron (Debian, macOS, BSD) and cronie (Red Hat, SUSE, Arch).
+"""
+
+import re
+from collections.abc import Sequence
+
+from batch_offboard.base.errors import UsageError
+from batch_offboard.unattended.schedule.job import WRITTEN_BY, Command, File, Job, Rendered
+
+LONGEST_COMMAND = 990  # Vixie cron's buffer for a command has 1,000 bytes (MAX_COMMAND) and cuts what is longer
+
+_BEGIN = re.compile(rf"# ([a-z0-9-]+): begin\. {re.escape(WRITTEN_BY)}")
+_ZONE_LINE = re.compile(r"\s*CRON_TZ\s*=")
+_SAFE = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
+
+
+def render(job: Job) -> Rendered:
+    """The block for the crontab. UsageError for what a crontab cannot say."""
+    command = _command(job)
+    if len(command.encode()) > LONGEST_COMMAND:
+        raise UsageError(f"The command has more than {LONGEST_COMMAND} bytes, and cron cuts it; use shorter paths.")
+    lines = [
+        _begin(job.name),
+        *([f"CRON_TZ={job.start.zone}"] if job.start.zone else []),
+        f"{job.start.cron} {command}",
+        _end(job.name),
+    ]
+    notes = ["cron mails what a run says to the crontab's owner; MAILTO=ADDRESS above the lines names another."]
+    notes += ["cron makes up for no start that was missed; the next night does its work."] if job.catch_up else []
+    if job.start.zone:
+        notes.append(
+            "CRON_TZ is understood by cronie alone, and holds for every line below it; the block stays at the end."
+        )
+    return Rendered((File("crontab", "\n".join(lines) + "\n"),), (Command(("crontab", "-e"), asks=True),), tuple(notes))
+
+
+def with_block(crontab: str, name: str, block: str) -> str:
+    """The crontab with this block in place of an earlier one of the same name; all other lines as they were.
+
+    CRON_TZ holds for all lines below it. So a block with a zone goes to the end, and one without goes above
+    the first block of ours that has one. UsageError where a zone of the user's own would move our time.
+    """
+    lines = _without(crontab, name)
+    new = _lines(block)
+    if any(_ZONE_LINE.match(line) for line in new):
+        return _joined([*lines, *new])
+    inside = _our_lines(lines)
+    zones = [at for at, line in enumerate(lines) if _ZONE_LINE.match(line)]
+    foreign = next((at for at in zones if at not in inside), None)
+    if foreign is not None:
+        raise UsageError(
+            f"Line {foreign + 1} of the crontab sets CRON_TZ, so the time would not be the machine's; say --zone too."
+        )
+    place = max(at for at in range(zones[0]) if _begins(lines[at])) if zones else len(lines)
+    return _joined([*lines[:place], *new, *lines[place:]])
+
+
+def without_block(crontab: str, name: str) -> str:
+    """The crontab without the block of this name; all other lines as they were."""
+    return _joined(_without(crontab, name))
+
+
+def block_in(crontab: str, name: str) -> str | None:
+    """The block of this name, if there is one."""
+    lines = _lines(crontab)
+    found = _block_at(lines, name)
+    return None if found is None else _joined(lines[found[0] : found[1]])
+
+
+def quoted(text: str) -> str:
+    """A word for the shell that cron hands the line to; what cron itself would change stands outside of quotes.
+
+    `%` ends the command unless a backslash stands before it; some crons take that backslash away and some leave
+    it, so it must mean the same to the shell either way. Two backslashes become one in some, so none has a neighbour.
+    """
+    if _SAFE.fullmatch(text):
+        return text
+    parts = re.split(r"([%\\'])", text)
+    special = {"%": "\\%", "\\": "'\\'", "'": '"\'"'}
+    return "".join(special.get(part) or f"'{part}'" for part in parts if part) or "''"
+
+
+def _command(job: Job) -> str:
+    environment = [f"{name}={value}" for name, value in job.environment.items()]
+    words = [*(["env", *environment] if environment else []), *job.command(env_file=True)]
+    return f"cd {quoted(job.folder)} && exec {' '.join(quoted(word) for word in words)}"
+
+
+def _begin(name: str) -> str:
+    return f"# {name}: begin. {WRITTEN_BY}; leave these lines as they are."
+
+
+def _end(name: str) -> str:
+    return f"# {name}: end."
+
+
+def _begins(line: str) -> str | None:
+    """The name of the block that this line begins."""
+    found = _BEGIN.match(line)
+    return found[1] if found else None
+
+
+def _block_at(lines: Sequence[str], name: str) -> tuple[int, int] | None:
+    """Where the block begins, and where the line after it is. UsageError for half a block."""
+    begin = next((at for at, line in enumerate(lines) if _begins(line) == name), None)
+    if begin is None:
+        return None
+    end = next((at for at in range(begin, len(lines)) if lines[at] == _end(name)), None)
+    if end is None:
+        raise UsageError(f"Line {begin + 1} of the crontab begins {name} and nothing ends it; mend it: crontab -e")
+    return begin, end + 1
+
+
+def _without(crontab: str, name: str) -> list[str]:
+    lines = _lines(crontab)
+    found = _block_at(lines, name)
+    return lines if found is None else [*lines[: found[0]], *lines[found[1] :]]
+
+
+def _our_lines(lines: Sequence[str]) -> set[int]:
+    """The places of all lines in blocks of ours, of whatever name."""
+    blocks = [_block_at(lines, name) for line in lines if (name := _begins(line)) is not None]
+    return {at for block in blocks if block is not None for at in range(*block)}
+
+
+def _lines(text: str) -> list[str]:
+    """Line feeds alone end a line: whatever else is in a line is the user's."""
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _joined(lines: Sequence[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,179 @@
+"""What a scheduler is to start, when, as whom and where; and what it takes to tell it so.
+
+Pure. A job holds text that schedulers can take: no line break and no control character gets in here.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from batch_offboard.base.errors import UsageError
+from batch_offboard.core.window import DAYS, weekdays
+
+PROGRAM = "batch_offboard"
+WRITTEN_BY = "Written by `batch-offboard schedule install`"
+
+EVERY_DAY = tuple(range(7))
+
+# The strictest of all: a CronJob's name is a DNS label of at most 52 characters
+# (kubernetes.io/docs/concepts/workloads/controllers/cron-jobs, "Job creation"); units and tasks take it as well.
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?")
+_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
+_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+
+
+class Kind(StrEnum):
+    """The schedulers that can be told."""
+
+    SYSTEMD_USER = "systemd-user"
+    SYSTEMD_SYSTEM = "systemd-system"
+    CRON = "cron"
+    WINDOWS = "windows"
+    KUBERNETES = "kubernetes"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When a job starts. `days` are sorted, 0 is Monday; without a `zone` the scheduler's own counts."""
+
+    hour: int
+    minute: int
+    days: tuple[int, ...] = EVERY_DAY
+    zone: str | None = None
+
+    @property
+    def cron(self) -> str:
+        """The five fields that cron and Kubernetes read; there Sunday is 0 and Monday 1."""
+        numbers = sorted(day + 1 if day < 6 else 0 for day in self.days)
+        days = "*" if self.days == EVERY_DAY else with_ranges(numbers, tuple("0123456"), "-")
+        return f"{self.minute} {self.hour} * * {days}"
+
+    @property
+    def words(self) -> str:
+        """For people: "22:00 mon-fri, Europe/Berlin"."""
+        days = "every day" if self.days == EVERY_DAY else with_ranges(self.days, DAYS, "-")
+        return f"{self.hour:02}:{self.minute:02} {days}" + (f", {self.zone}" if self.zone else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of the program, to be started again and again.
+
+    `arguments` follow the program's name; `environment` holds no secret, secrets are in `env_file`. `writable` are the
+    folders that the run must be able to write to. `stop_seconds` is how long a run that is told to stop may take.
+    `catch_up`: a start that was missed is made up for as soon as the machine is up. `image` is Kubernetes' alone.
+    UsageError for text that no scheduler can take.
+    """
+
+    name: str
+    interpreter: str
+    arguments: tuple[str, ...]
+    folder: str
+    start: Start
+    user: str | None = None
+    env_file: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    writable: tuple[str, ...] = ()
+    stop_seconds: int = 150
+    catch_up: bool = False
+    image: str = ""
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        texts = [self.interpreter, *self.arguments, self.folder, self.user or "", self.env_file or "", self.image]
+        for text in [*texts, *self.environment.values(), *self.writable]:
+            if any(map(_is_untakable, text)):
+                raise UsageError(
+                    f"{text!r} holds a line break or a control character, which no scheduler can take; rename it."
+                )
+
+    def command(self, *, env_file: bool) -> tuple[str, ...]:
+        """The exact command; `env_file` lets the program itself read the variables, where the scheduler cannot.
+
+        `-P` keeps the working folder out of the module search path: who may write there must not become who runs.
+        """
+        variables = ("--env-file", self.env_file) if env_file and self.env_file else ()
+        return (self.interpreter, "-P", "-m", PROGRAM, *variables, *self.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A text that a scheduler reads, and the bytes it wants it in."""
+
+    name: str
+    text: str
+    encoding: str = "utf-8"
+
+    @property
+    def data(self) -> bytes:
+        return self.text.encode(self.encoding)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program of the scheduler's, its arguments one by one; `asks` if it wants something of the person there."""
+
+    words: tuple[str, ...]
+    asks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """All that installing takes: `folders` to be there, the files, then the commands in order.
+
+    The commands find the files in the folder that they run in. `notes` are for people.
+    """
+
+    files: tuple[File, ...]
+    commands: tuple[Command, ...]
+    notes: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+
+def check_name(name: str) -> None:
+    """UsageError unless every scheduler takes the name."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"--name {name!r} cannot be used; take at most 52 lower-case letters, digits and hyphens inside."
+        )
+
+
+def start_of(at: str, days: str, zone: str | None) -> Start:
+    """When to start, from `HH:MM`, `mon-fri,sun` or `daily`, and an IANA name. UsageError for anything else."""
+    time = _TIME.fullmatch(at.strip())
+    if time is None:
+        raise UsageError(f"--at {at!r} is no time of day; write it as 22:00.")
+    if zone is not None and not _ZONE.fullmatch(zone):
+        raise UsageError(f"--zone {zone!r} is no time zone; write its IANA name, such as Europe/Berlin.")
+    return Start(int(time[1]), int(time[2]), days_of(days), zone)
+
+
+def days_of(text: str) -> tuple[int, ...]:
+    """The days in `mon-fri`, `sat,sun`, `fri-mon` or `daily`, sorted, 0 for Monday."""
+    try:
+        return tuple(sorted(weekdays(text)))
+    except ValueError:
+        raise UsageError(f"--days {text!r} names no days; write mon-fri, or sat,sun, or daily.") from None
+
+
+def _is_untakable(character: str) -> bool:
+    """Control characters, line ends, lone surrogates, and what Unicode calls no character at all."""
+    code = ord(character)
+    return (
+        unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
+        or code & 0xFFFE == 0xFFFE
+        or 0xFDD0 <= code <= 0xFDEF
+    )
+
+
+def with_ranges(numbers: Iterable[int], names: Sequence[str], to: str) -> str:
+    """The names of sorted numbers, with neighbours as a range: mon-wed,fri."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(names[run[0]] if len(run) == 1 else f"{names[run[0]]}{to}{names[run[-1]]}" for run in runs)

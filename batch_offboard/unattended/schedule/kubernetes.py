@@ -1,0 +1,153 @@
+"""A job as a CronJob of Kubernetes.
+
+Pure. The manifest is that of kubernetes.io/docs/reference/kubernetes-api/workload-resources/cron-job-v1; `timeZone`
+came with version 1.27. Paths are those in the container.
+"""
+
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from batch_offboard.base.errors import UsageError
+from batch_offboard.unattended.schedule.job import WRITTEN_BY, Command, File, Job, Rendered
+
+MANAGED_BY = "batch-offboard-schedule"
+CONFIG = PurePosixPath("/etc/batch-offboard/config.yaml")
+USER_ID = 10001  # whoever the image's user is, it is not root
+
+
+SECRET_MODE = 0o440  # of secret files, which Kubernetes makes root's, with fsGroup as their group; its default is 0644
+
+
+class _Mode(int):
+    """A file's mode, written as people write it."""
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+_Dumper.add_representer(_Mode, lambda dumper, mode: dumper.represent_scalar("tag:yaml.org,2002:int", f"0{mode:o}"))
+
+
+def render(job: Job, *, config: str, data: str) -> Rendered:
+    """The manifest, and the command that applies it. `config` is the file, `data` the folder of the volume."""
+    manifest = yaml.dump(_cron_job(job, config, data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+    file = f"{job.name}.yaml"
+    text = f"# {WRITTEN_BY}; `schedule remove --kind kubernetes` takes it away again.\n{manifest}"
+    return Rendered((File(file, text),), (Command(("kubectl", "apply", "-f", file)),), _notes(job, config, data))
+
+
+def removal(name: str) -> Command:
+    return Command(("kubectl", "delete", "cronjob", name))
+
+
+def question(name: str) -> Command:
+    return Command(("kubectl", "get", "cronjob", name, "--ignore-not-found", "-o", "json"))
+
+
+def is_ours(cron_job: Any) -> bool:
+    """Whether a CronJob as `kubectl get -o json` shows it is what `render` made."""
+    labels = cron_job.get("metadata", {}).get("labels", {})
+    return bool(labels.get("app.kubernetes.io/managed-by") == MANAGED_BY)
+
+
+def _cron_job(job: Job, config: str, data: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": job.name, "labels": _labels(job)},
+        "spec": {
+            "schedule": job.start.cron,
+            **({"timeZone": job.start.zone} if job.start.zone else {}),
+            "concurrencyPolicy": "Forbid",
+            # A start that was missed by more than this is not made up for; `window` keeps the day free.
+            "startingDeadlineSeconds": 12 * 3600 if job.catch_up else 600,
+            "successfulJobsHistoryLimit": 3,
+            "failedJobsHistoryLimit": 7,
+            "jobTemplate": {
+                "spec": {
+                    "backoffLimit": 0,  # exit codes 1 and 3 are no crashes; the next night goes on
+                    "template": {"metadata": {"labels": _labels(job)}, "spec": _pod(job, config, data)},
+                }
+            },
+        },
+    }
+
+
+def _labels(job: Job) -> dict[str, str]:
+    """Made anew for each place, since YAML would refer to one that stands in two."""
+    return {"app.kubernetes.io/name": job.name, "app.kubernetes.io/managed-by": MANAGED_BY}
+
+
+def _pod(job: Job, config: str, data: str) -> dict[str, Any]:
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": job.stop_seconds,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "runAsGroup": USER_ID,
+            "fsGroup": USER_ID,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(job, config, data)],
+        "volumes": [
+            {"name": "data", "persistentVolumeClaim": {"claimName": job.name}},
+            {"name": "config", "secret": {"secretName": f"{job.name}-config", "defaultMode": _Mode(SECRET_MODE)}},
+            {"name": "tmp", "emptyDir": {}},
+        ],
+    }
+
+
+def _container(job: Job, config: str, data: str) -> dict[str, Any]:
+    return {
+        "name": "nightly",
+        "image": job.image,
+        "command": list(job.command(env_file=False)),
+        "workingDir": job.folder,
+        "env": [{"name": name, "value": value} for name, value in job.environment.items()],
+        **({"envFrom": [{"secretRef": {"name": f"{job.name}-env"}}]} if job.env_file else {}),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}},
+        "volumeMounts": [
+            {"name": "data", "mountPath": data},
+            {"name": "config", "mountPath": str(PurePosixPath(config).parent), "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # the container's own, and empty at each start
+        ],
+    }
+
+
+def data_folder(inbox: str, journal: str | None) -> str:
+    """The folder of the one volume that holds inbox and journal. UsageError if there is none."""
+    folder = PurePosixPath(inbox).parent
+    if folder in {PurePosixPath("/"), CONFIG.parent, PurePosixPath("/tmp")}:  # noqa: S108  # a name, not a use
+        raise UsageError(f"The inbox {inbox} must be a folder in a volume of its own; write it as in /data/inbox.")
+    if journal is not None and folder not in PurePosixPath(journal).parents:
+        raise UsageError(f"The journal {journal} must be in the inbox's volume, somewhere below {folder}.")
+    return str(folder)
+
+
+def _notes(job: Job, config: str, data: str) -> tuple[str, ...]:
+    make = f"kubectl create secret generic {job.name}"
+    notes = [
+        f"The image {job.image} must hold this program, and `{job.interpreter}` must start its Python.",
+        f"The secret with the configuration: `{make}-config --from-file={PurePosixPath(config).name}`",
+        f"Add a certificate to it with one more --from-file, and name it {PurePosixPath(config).parent}/NAME.",
+        f"A PersistentVolumeClaim {job.name} becomes {data}, with inbox, journal and locks; a disk, not NFS (SQLite).",
+    ]
+    if job.env_file:
+        notes.append(f"The secret with the variables: `{make}-env --from-env-file={job.env_file}` (no quotes in it)")
+    else:
+        notes.append("Without --env-file the container has no variables; managed_identity needs none.")
+    if not job.start.zone:
+        notes.append("Without --zone the time is the cluster's, mostly UTC.")
+    return tuple(notes)

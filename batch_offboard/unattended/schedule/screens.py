@@ -1,0 +1,104 @@
+"""What `schedule` shows: sentences for people, JSON for programs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from batch_offboard.base.errors import ExitCode
+from batch_offboard.base.text import safe_json
+from batch_offboard.unattended.schedule.job import Command, Kind, Rendered
+from batch_offboard.unattended.schedule.schedulers import Standing
+from batch_offboard.unattended.schedule.windows import command_line
+
+
+def files_text(rendered: Rendered, places: Sequence[str]) -> str:
+    """The files as they would be written; where there are several, each under its place."""
+    if len(rendered.files) == 1:
+        return rendered.files[0].text.rstrip("\n")
+    pairs = zip(places, rendered.files, strict=True)
+    return "\n\n".join(f"# {place}\n{file.text.rstrip()}" for place, file in pairs)
+
+
+def steps_text(kind: Kind, rendered: Rendered) -> str:
+    """What a person would type to install the files, and what else there is to know."""
+    return "\n".join([*(f"Then: `{typed(kind, command)}`" for command in rendered.commands), *notes(rendered)])
+
+
+def installed_text(kind: Kind, name: str, rendered: Rendered, places: Sequence[str]) -> str:
+    lines = [f"Scheduled {name} with {kind}; written:", *(f"  {place}" for place in places)]
+    return "\n".join(lines + notes(rendered))
+
+
+def notes(rendered: Rendered) -> list[str]:
+    return [f"Note: {note}" for note in rendered.notes]
+
+
+def standings_text(name: str, standings: Sequence[Standing]) -> str:
+    """Each scheduler that has the job, and what it tells of it."""
+    if not standings:
+        return f"Nothing is scheduled as {name}; begin with `batch-offboard schedule install --inbox DIR`."
+    return "\n\n".join("\n".join(_lines(standing)) for standing in standings)
+
+
+def typed(kind: Kind, command: Command) -> str:
+    """A command as a person types it."""
+    return command_line(command.words) if kind is Kind.WINDOWS else " ".join(command.words)
+
+
+def rendered_json(kind: Kind, name: str, rendered: Rendered, places: Sequence[str], *, installed: bool) -> str:
+    return _dump(
+        {
+            "kind": kind,
+            "name": name,
+            "installed": installed,
+            "files": [
+                {"place": place, "encoding": file.encoding, "text": file.text}
+                for place, file in zip(places, rendered.files, strict=True)
+            ],
+            "commands": [list(command.words) for command in rendered.commands],
+            "notes": list(rendered.notes),
+        }
+    )
+
+
+def standings_json(name: str, standings: Sequence[Standing]) -> str:
+    return _dump(
+        [
+            {
+                "kind": each.kind,
+                "name": name,
+                "places": list(each.places),
+                "state": each.state,
+                "next_start": each.next_start,
+                "last_start": each.last_start,
+                "last_exit_code": each.last_exit,
+            }
+            for each in standings
+        ]
+    )
+
+
+def removed_json(kind: Kind, name: str, removed: Sequence[str]) -> str:
+    return _dump({"kind": kind, "name": name, "removed": list(removed)})
+
+
+def _lines(standing: Standing) -> list[str]:
+    facts = {
+        "state": standing.state,
+        "next start": standing.next_start or f"{standing.kind} does not tell",
+        "last start": standing.last_start,
+        "last run": None if standing.last_exit is None else _exit(standing.last_exit),
+    }
+    return [
+        f"{standing.name} with {standing.kind}",
+        *(f"  {'in':<11} {place}" for place in standing.places),
+        *(f"  {name:<11} {value}" for name, value in facts.items() if value),
+    ]
+
+
+def _exit(code: int) -> str:
+    known = {each.value: each.meaning for each in ExitCode}
+    return f"exit code {code}: {known.get(code, 'not one of this program; look at its log')}"
+
+
+def _dump(value: Any) -> str:
+    return safe_json(value, indent=2)

@@ -24,9 +24,9 @@ import looptime
 import pytest
 
 from batch_offboard.base.clock import Clock, Moment
-from batch_offboard.calls.progress import Progress
 from batch_offboard.commands.desk import Desk, Options
 from batch_offboard.commands.run import PlanView, Talk
+from batch_offboard.core.progress import Progress
 from batch_offboard.journal.store import Journal
 from batch_offboard.simulator import SimulatorOptions, running_simulator
 from batch_offboard.simulator.actions import Action

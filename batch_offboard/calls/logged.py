@@ -3,8 +3,8 @@
 from typing import Protocol
 
 from batch_offboard.base.logs import info, warning
-from batch_offboard.calls.progress import Observer, Progress
 from batch_offboard.core.jobs import CallOutcome, Job, Verdict
+from batch_offboard.core.progress import Observer, Progress
 from batch_offboard.core.tenant import ApiName
 
 SHORTEST_WAIT = 5.0  # seconds; shorter ones are the ordinary drip of the quota

@@ -24,6 +24,7 @@ from batch_offboard.calls.tenancy import (
     Tenancy,
     Unreadable,
 )
+from batch_offboard.core.batches import Batch
 from batch_offboard.core.brakes import Halt
 from batch_offboard.core.fleet import Fleet
 from batch_offboard.core.guards import Clearance
@@ -41,7 +42,7 @@ from batch_offboard.core.settling import (
 )
 from batch_offboard.core.tenant import MachineAction
 from batch_offboard.journal import settlements
-from batch_offboard.journal.reading import Batch, find_batch, pending_devices
+from batch_offboard.journal.reading import find_batch, pending_devices
 
 # A plan's look-up serves its run for as long; after that the devices may have changed.
 FRESH = 900.0  # seconds

@@ -13,13 +13,14 @@ from batch_offboard.calls.gate import Gate
 from batch_offboard.calls.logged import LoggedCalls
 from batch_offboard.calls.lookup import look_after_sending, look_before_sending
 from batch_offboard.calls.pool import Pool, no_objection
-from batch_offboard.calls.progress import Observer, Progress
 from batch_offboard.calls.signals import ending_signals
 from batch_offboard.calls.tenancy import Tenancy
 from batch_offboard.core.audit import Kind
+from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.brakes import FIRST_CALLS, Brakes, Halt, accepted_first, not_listed_yet
 from batch_offboard.core.guards import Clearance
 from batch_offboard.core.jobs import CallOutcome, Job, JobState, Verdict
+from batch_offboard.core.progress import Observer, Progress
 from batch_offboard.core.quota import TYPICAL_LATENCY
 from batch_offboard.core.selection import Selection
 from batch_offboard.core.slots import Slot
@@ -28,7 +29,7 @@ from batch_offboard.defender.protocol import classify, offboard_request
 from batch_offboard.defender.target import Target
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.audited import last_anchor
-from batch_offboard.journal.reading import Batch, Counts, call_history, count, first_calls, pending_devices
+from batch_offboard.journal.reading import call_history, count, first_calls, pending_devices
 from batch_offboard.journal.store import Journal
 from batch_offboard.journal.writer import JournalWriter
 from batch_offboard.reports.history import RUNS_KEPT

@@ -19,8 +19,8 @@ from rich.text import Text
 from batch_offboard.base.clock import local_time, time_of_day
 from batch_offboard.base.durations import spoken_duration
 from batch_offboard.base.text import one_line
-from batch_offboard.calls.progress import Observer, Progress
 from batch_offboard.cli.terminal import SPELLED
+from batch_offboard.core.progress import Observer, Progress
 
 _SHORTEST_BETWEEN_DRAWINGS = 0.125  # seconds: eyes see no more, and a drawing costs milliseconds
 _SHORTEST_BETWEEN_LINES = 30.0  # seconds of the run's own clock

@@ -141,7 +141,7 @@ def options_of(
     """What a command was given, as the desk takes it; `sending` brings the options of its group."""
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands.desk import Options
-    from batch_offboard.defender.target import SIMULATED_PREFIX
+    from batch_offboard.core.batches import SIMULATED_PREFIX
 
     simulate = where.simulate or bool(batch and batch.startswith(SIMULATED_PREFIX) and not Path(batch).exists())
     continues = False

@@ -18,6 +18,7 @@ from batch_offboard.commands.clearing import refusals_recorded
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.run import Talk, usual_reports, working_alone, write_reports
 from batch_offboard.core.audit import Kind
+from batch_offboard.core.batches import Batch
 from batch_offboard.core.brakes import CancelBrakes, Halt
 from batch_offboard.core.jobs import CallOutcome, Job, Verdict
 from batch_offboard.core.slots import Slot
@@ -25,7 +26,7 @@ from batch_offboard.core.tenant import ApiName
 from batch_offboard.defender.protocol import cancel_request, classify_cancel
 from batch_offboard.journal import settlements
 from batch_offboard.journal.attempts import End, Start
-from batch_offboard.journal.reading import Batch, call_history, rows_between
+from batch_offboard.journal.reading import call_history, rows_between
 from batch_offboard.journal.settlements import OwnAction
 
 CANCEL_COMMENT = "Offboarding taken back"

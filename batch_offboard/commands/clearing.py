@@ -13,10 +13,10 @@ from batch_offboard.base.text import one_line
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.plans import comment_without_reason
 from batch_offboard.core.audit import Kind
+from batch_offboard.core.batches import Batch, tenant_of
 from batch_offboard.core.brakes import CONTINUE, FIRST_CALLS, Halt
 from batch_offboard.core.guards import Clearance, Refusal, Situation, clear, cleared_before, refusal_text
-from batch_offboard.journal.plans import tenant_of
-from batch_offboard.journal.reading import Batch, sent_since
+from batch_offboard.journal.reading import sent_since
 from batch_offboard.sheets import HiddenRows
 
 DAY = 86_400.0  # seconds

@@ -18,21 +18,14 @@ from batch_offboard.commands.fasttime import loop_factory
 from batch_offboard.config import Config, Inbox, Log, load_config
 from batch_offboard.config.loading import is_configured
 from batch_offboard.config.places import default_journal, rehearsal_journal, state_folder
+from batch_offboard.core.batches import Batch
 from batch_offboard.core.brakes import Halt
 from batch_offboard.core.guards import GuardLimits
 from batch_offboard.core.protected import Protected, parse_protected
 from batch_offboard.core.quota import QuotaLimits
 from batch_offboard.core.window import Window
 from batch_offboard.defender.target import Target, limits_of, real_target, rehearsal_target
-from batch_offboard.journal.reading import (
-    Batch,
-    Owner,
-    accepted_actions,
-    batches_named,
-    devices_of,
-    latest_time,
-    newest,
-)
+from batch_offboard.journal.reading import Owner, accepted_actions, batches_named, devices_of, latest_time, newest
 from batch_offboard.journal.store import Journal
 
 T = TypeVar("T")

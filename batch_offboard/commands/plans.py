@@ -10,12 +10,13 @@ from batch_offboard import __version__
 from batch_offboard.base.clock import Moment, local_time
 from batch_offboard.base.errors import InputError
 from batch_offboard.base.text import one_line, visible
+from batch_offboard.core.batches import Batch, tenant_of
 from batch_offboard.core.fleet import Fleet
 from batch_offboard.core.plan import PlannedRow, Planner
 from batch_offboard.core.protected import Protected
 from batch_offboard.core.rows import Source, Table
-from batch_offboard.journal.plans import NewBatch, tenant_of
-from batch_offboard.journal.reading import PLAN_LIFE, Batch, find_batch, known_devices
+from batch_offboard.journal.plans import NewBatch
+from batch_offboard.journal.reading import PLAN_LIFE, find_batch, known_devices
 from batch_offboard.journal.store import Journal
 from batch_offboard.sheets import HiddenRows, open_table
 

@@ -4,9 +4,10 @@ from batch_offboard.base import logs
 from batch_offboard.base.errors import UsageError
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.run import working_alone
+from batch_offboard.core.batches import Batch
 from batch_offboard.core.jobs import JobState
 from batch_offboard.journal import settlements
-from batch_offboard.journal.reading import Batch, count
+from batch_offboard.journal.reading import count
 from batch_offboard.journal.whoami import user
 
 

@@ -13,11 +13,11 @@ from batch_offboard.base.clock import stamp
 from batch_offboard.base.errors import BusyError, ExitCode, UsageError
 from batch_offboard.base.text import one_line
 from batch_offboard.calls.gate import Gate
-from batch_offboard.calls.progress import Observer
 from batch_offboard.calls.tenancy import Tenancy
 from batch_offboard.commands.clearing import cleared_to_go_on, cleared_to_send, note_overrides, refusals
 from batch_offboard.commands.desk import Desk, lock_folder
 from batch_offboard.commands.plans import Purpose, Reading, age_notes, read_sheet, save_plan, staleness
+from batch_offboard.core.batches import Batch, Counts, Example
 from batch_offboard.core.brakes import Halt
 from batch_offboard.core.devices import shown
 from batch_offboard.core.facts import Caution, CautionCount
@@ -25,6 +25,7 @@ from batch_offboard.core.fleet import Fleet
 from batch_offboard.core.guards import Clearance, Refusal
 from batch_offboard.core.jobs import JobState
 from batch_offboard.core.plan import Reason
+from batch_offboard.core.progress import Observer
 from batch_offboard.core.quota import TYPICAL_LATENCY, QuotaLimits
 from batch_offboard.core.selection import Choice, Selection, without_rows
 from batch_offboard.core.slots import Standing
@@ -32,12 +33,9 @@ from batch_offboard.core.tenant import ApiName
 from batch_offboard.defender.target import new_batch_id
 from batch_offboard.journal.audited import last_anchor
 from batch_offboard.journal.history import history_of
-from batch_offboard.journal.lives import Life, life_of, rows_of_device
+from batch_offboard.journal.lives import life_of, rows_of_device
 from batch_offboard.journal.locks import is_held, only_process, run_locks
 from batch_offboard.journal.reading import (
-    Batch,
-    Counts,
-    Example,
     Owner,
     call_history,
     cautions,
@@ -53,6 +51,7 @@ from batch_offboard.journal.reading import (
 from batch_offboard.journal.reported import report_head, report_rows
 from batch_offboard.journal.settlements import open_count
 from batch_offboard.reports.files import ensure_writable, write_report
+from batch_offboard.reports.lives import Life
 from batch_offboard.reports.rows import USUAL_FORMATS
 
 REHEARSAL_URL = "the embedded tenant"

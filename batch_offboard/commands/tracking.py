@@ -14,11 +14,12 @@ from batch_offboard.calls.signals import ending_signals
 from batch_offboard.calls.tenancy import HURRIED, CannotReadError, ReadError, StrangeListError, Tenancy
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.run import Talk, exit_code, is_at_work, usual_reports, write_reports
+from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.brakes import Halt
 from batch_offboard.core.plan import Reason
 from batch_offboard.core.tenant import UNSUCCESSFUL
 from batch_offboard.journal import settlements
-from batch_offboard.journal.reading import Batch, Counts, Owner, count, newest_tracked, skipped_jobs
+from batch_offboard.journal.reading import Owner, count, newest_tracked, skipped_jobs
 
 FIRST_ROUND, LONGEST_ROUND = 30.0, 300.0  # seconds between two looks; devices answer in minutes to days
 REACHED = 1.0  # seconds before a deadline that count as it

@@ -9,14 +9,12 @@ from batch_offboard.base.addresses import is_loopback
 from batch_offboard.base.clock import Clock
 from batch_offboard.base.text import one_line
 from batch_offboard.config import AccessToken, Config, Guards, Network, Quota, read_secret
+from batch_offboard.core.batches import SIMULATED_PREFIX
 from batch_offboard.core.platforms import Platforms
 from batch_offboard.core.quota import QuotaLimits
 from batch_offboard.core.settling import HORIZON
 from batch_offboard.defender.connection import Connection
 from batch_offboard.defender.signin import Claims, RehearsalToken, TokenSource, given, token_source
-
-# Batch IDs of rehearsals begin so: they are told apart at a glance, and found in the rehearsals' journal.
-SIMULATED_PREFIX = "sim-"
 
 
 @dataclass(frozen=True, slots=True)

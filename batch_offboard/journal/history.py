@@ -5,12 +5,13 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from batch_offboard.core.batches import Batch
 from batch_offboard.core.facts import caution_words
 from batch_offboard.core.jobs import Verdict
 from batch_offboard.core.quota import QuotaLimits
 from batch_offboard.core.settling import Difference, DifferenceKind
 from batch_offboard.core.tenant import ApiName
-from batch_offboard.journal.reading import CALLS_IN_FLIGHT, Batch, cautions
+from batch_offboard.journal.reading import CALLS_IN_FLIGHT, cautions
 from batch_offboard.journal.schema import calls
 from batch_offboard.journal.settlements import open_count, status_counts
 from batch_offboard.journal.store import ROWS_AT_A_TIME, Journal

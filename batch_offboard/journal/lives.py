@@ -1,42 +1,12 @@
 """One device's life: what was decided about its row, every call that was made for it, how its doubts were settled."""
 
-from dataclasses import dataclass
-
 from sqlalchemy import func, or_, select
 
 from batch_offboard.journal.reported import report_row, report_statement
 from batch_offboard.journal.schema import calls, rows
-from batch_offboard.journal.settlements import Settlement, settlements_of
+from batch_offboard.journal.settlements import settlements_of
 from batch_offboard.journal.store import Journal
-from batch_offboard.reports.rows import ReportRow
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One attempt as the journal has it: to offboard, or to cancel."""
-
-    api: str
-    attempt: int
-    started_at: float
-    ended_at: float | None
-    verdict: str
-    http_status: int | None
-    code: str
-    message: str
-    target: str
-
-
-@dataclass(frozen=True, slots=True)
-class Life:
-    """One row of a batch, what was decided about it, and every call that was made for it. `note` is what the plan had
-    to say of a device that it took."""
-
-    report_row: ReportRow
-    reason: str
-    first_row: int | None
-    calls: tuple[Call, ...]
-    settlements: tuple[Settlement, ...] = ()
-    note: str = ""
+from batch_offboard.reports.lives import Call, Life
 
 
 def life_of(journal: Journal, batch: int, row: int) -> Life | None:

@@ -1,21 +1,11 @@
 """The nightly runs as the journal remembers them: when they began, when they ended, and with which exit code."""
 
-from dataclasses import dataclass
-
 from sqlalchemy import insert, select, update
 
+from batch_offboard.core.nights import Night
 from batch_offboard.journal.plans import inserted_key
 from batch_offboard.journal.schema import nights
 from batch_offboard.journal.store import Journal
-
-
-@dataclass(frozen=True, slots=True)
-class Night:
-    """One nightly run. Times are seconds since the epoch; one that died has no end."""
-
-    began_at: float
-    ended_at: float | None
-    exit_code: int | None
 
 
 def last_night(journal: Journal, inbox: str) -> Night | None:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult, ScalarSelect, bindparam, delete, false, insert, literal, select, update
 
 from batch_offboard.base.errors import JournalError
+from batch_offboard.core.batches import tenant_of
 from batch_offboard.core.jobs import JobState
 from batch_offboard.core.plan import Amendment, PlannedRow
 from batch_offboard.core.rows import Source
@@ -44,11 +45,6 @@ def scope_key(connection: Connection, name: str) -> int:
     if key is None:
         key = inserted_key(connection.execute(insert(tenants), {"name": tenant}))
     return inserted_key(connection.execute(insert(scopes), {"name": name, "tenant": key}))
-
-
-def tenant_of(scope: str) -> str:
-    """The tenant in a scope's name, which is TENANT/APPLICATION."""
-    return scope.rpartition("/")[0]
 
 
 def tenant_key(scope: int) -> ScalarSelect[Any]:

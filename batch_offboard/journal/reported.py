@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, func, select
 
 from batch_offboard.core.audit import START, Anchor
+from batch_offboard.core.batches import Batch
 from batch_offboard.core.jobs import JobState
-from batch_offboard.journal.reading import Batch, facts_of
+from batch_offboard.journal.reading import facts_of
 from batch_offboard.journal.schema import jobs, rows
 from batch_offboard.journal.store import ROWS_AT_A_TIME, Journal
 from batch_offboard.reports.rows import Outcome, ReportHead, ReportRow

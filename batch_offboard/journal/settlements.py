@@ -17,24 +17,12 @@ from batch_offboard.core.tenant import FINAL_STATUSES, ApiName, MachineAction
 from batch_offboard.journal import trail
 from batch_offboard.journal.schema import batches, calls, jobs, settlements
 from batch_offboard.journal.store import Journal
+from batch_offboard.reports.lives import Settlement
 
 # So many accepted actions are looked for in a list that has to prove that it works.
 KNOWN_ACTIONS = 200
 
 BY_LIST, BY_PERSON = "list", "person"
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """How one doubt was settled. `settled` is `list` or `person`; `at` in seconds since the epoch."""
-
-    attempt: int
-    at: float
-    settled: str
-    who: str
-    accepted: bool
-    action_id: str
-    note: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from batch_offboard.commands.run import RunView
 from batch_offboard.commands.tracking import TrackView
 from batch_offboard.config import Config, load_config
 from batch_offboard.config.loading import is_configured
+from batch_offboard.core.batches import Counts
 from batch_offboard.core.jobs import JobState
 from batch_offboard.defender.target import connection_of
-from batch_offboard.journal.reading import Counts
 from batch_offboard.notices.notice import Happening, Notice
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from batch_offboard.core import audit
+from batch_offboard.core.batches import Batch
 from batch_offboard.core.jobs import NEXT_STATE, JobState, Verdict
 from batch_offboard.core.quota import QuotaLimits
 from batch_offboard.journal import audited, reading
@@ -64,7 +65,7 @@ def attempts_of(world: "World") -> list[Attempt]:
 class Inspection:
     """The invariants between the journal and what the tenant saw of it."""
 
-    def __init__(self, world: "World", batches: Sequence[reading.Batch], tenants: Sequence[Tenant]) -> None:
+    def __init__(self, world: "World", batches: Sequence[Batch], tenants: Sequence[Tenant]) -> None:
         self.world = world
         self.batches = {batch.batch_id: batch for batch in batches}
         self.arrived = sorted((call for tenant in tenants for call in tenant.calls), key=lambda call: call.at)

@@ -16,6 +16,7 @@ from batch_offboard.base.clock import Moment
 from batch_offboard.base.errors import JournalError, ReportError, UsageError
 from batch_offboard.commands import auditing
 from batch_offboard.core.audit import Anchor, Kind, Record, canonical, digest, verify
+from batch_offboard.core.batches import Batch
 from batch_offboard.core.jobs import CallOutcome, Verdict
 from batch_offboard.core.plan import Decision, PlannedRow, Reason
 from batch_offboard.core.rows import Source
@@ -53,7 +54,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield journal
 
 
-def add(journal: Journal, rows: Sequence[PlannedRow], name: str = NAME, scope: str = "tenant/app") -> reading.Batch:
+def add(journal: Journal, rows: Sequence[PlannedRow], name: str = NAME, scope: str = "tenant/app") -> Batch:
     new = NewBatch(
         batch_id=name,
         scope=scope,
@@ -73,7 +74,7 @@ def add(journal: Journal, rows: Sequence[PlannedRow], name: str = NAME, scope: s
 
 
 def call(
-    journal: Journal, batch: reading.Batch, number: int, outcome: CallOutcome | None = None, attempt: int = 1,
+    journal: Journal, batch: Batch, number: int, outcome: CallOutcome | None = None, attempt: int = 1,
     api: ApiName = ApiName.OFFBOARD,
 ) -> None:  # fmt: skip
     """Begin a call, and end it if there is an outcome."""
@@ -282,9 +283,7 @@ async def test_an_outcome_that_cannot_be_recorded_is_an_error_and_stays_to_be_se
     ],
     ids=["start", "retry", "skip", "clear", "settle", "plan"],
 )
-def test_what_cannot_be_recorded_has_not_happened(
-    journal: Journal, change: Callable[[Journal, reading.Batch], object]
-) -> None:
+def test_what_cannot_be_recorded_has_not_happened(journal: Journal, change: Callable[[Journal, Batch], object]) -> None:
     batch = add(journal, [row(2), row(3), row(4)])
     call(journal, batch, 2, REFUSED)
     call(journal, batch, 3, UNCLEAR)

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from batch_offboard.base.clock import Moment
 from batch_offboard.base.errors import JournalError, UsageError
+from batch_offboard.core.batches import Batch
 from batch_offboard.core.jobs import CallOutcome, Job, JobState, Verdict
 from batch_offboard.core.plan import Amendment, PlannedRow, Reason
 from batch_offboard.core.rows import Source
@@ -65,7 +66,7 @@ def add(
     name: str = "20261124-0815-abcd",
     amendments: Sequence[Amendment] = (),
     scope: str = "tenant/app",
-) -> reading.Batch:
+) -> Batch:
     new = NewBatch(
         batch_id=name,
         scope=scope,
@@ -84,17 +85,17 @@ def add(
     return found
 
 
-def start(journal: Journal, batch: reading.Batch, number: int, attempt: int = 1, seconds: float = 0) -> None:
+def start(journal: Journal, batch: Batch, number: int, attempt: int = 1, seconds: float = 0) -> None:
     journal.commit([Start(batch.key, batch.scope_key, number, attempt, at(seconds))], [])
 
 
 def end(
-    journal: Journal, batch: reading.Batch, number: int, outcome: CallOutcome, attempt: int = 1, seconds: float = 1
+    journal: Journal, batch: Batch, number: int, outcome: CallOutcome, attempt: int = 1, seconds: float = 1
 ) -> None:
     journal.commit([], [End(batch.key, batch.scope_key, number, attempt, at(seconds), outcome, slower=True)])
 
 
-def states(journal: Journal, batch: reading.Batch) -> dict[int, Outcome]:
+def states(journal: Journal, batch: Batch) -> dict[int, Outcome]:
     return {each.row: each.outcome for each in reported.report_rows(journal, batch.key)}
 
 

@@ -10,15 +10,16 @@ from sqlalchemy.exc import IntegrityError
 
 from batch_offboard.base.clock import Moment
 from batch_offboard.base.errors import JournalError
+from batch_offboard.core.batches import Batch, tenant_of
 from batch_offboard.core.jobs import CallOutcome, JobState, Verdict
 from batch_offboard.core.settling import Doubt, Found
 from batch_offboard.core.tenant import ApiName, MachineAction
 from batch_offboard.journal import reading, settlements
 from batch_offboard.journal.attempts import End, ReadEnd, Start
 from batch_offboard.journal.lives import life_of
-from batch_offboard.journal.plans import tenant_of
 from batch_offboard.journal.schema import jobs, tenants
 from batch_offboard.journal.store import Journal
+from batch_offboard.reports.lives import Settlement
 from batch_offboard.reports.rows import Outcome, ReportRow
 from tests.integration.world import ORIGIN, SCOPE, World, device
 
@@ -55,7 +56,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def batch(world: World) -> reading.Batch:
+def batch(world: World) -> Batch:
     """Row 2 was accepted, row 3 is in doubt, row 4 was refused, row 5 was not sent."""
     made = world.add(range(4))
     for number, outcome in ((2, ACCEPTED), (3, DOUBTFUL), (4, REFUSED)):
@@ -65,7 +66,7 @@ def batch(world: World) -> reading.Batch:
 
 def call(
     world: World,
-    batch: reading.Batch,
+    batch: Batch,
     number: int,
     outcome: CallOutcome,
     attempt: int = 1,
@@ -76,16 +77,16 @@ def call(
     world.journal.commit([], [End(key, scope, number, attempt, at(2), outcome, api=api)])
 
 
-def doubt_of(world: World, batch: reading.Batch) -> Doubt:
+def doubt_of(world: World, batch: Batch) -> Doubt:
     [doubt] = settlements.doubts(world.journal, batch.key, at(100))
     return doubt
 
 
-def row(world: World, batch: reading.Batch, number: int) -> ReportRow:
+def row(world: World, batch: Batch, number: int) -> ReportRow:
     return world.report(batch)[number - 2]
 
 
-def settled(world: World, batch: reading.Batch, number: int) -> list[settlements.Settlement]:
+def settled(world: World, batch: Batch, number: int) -> list[Settlement]:
     life = life_of(world.journal, batch.key, number)
     assert life is not None
     return list(life.settlements)
@@ -113,7 +114,7 @@ def tenant_key(world: World, scope: str = SCOPE) -> int:
     ],
 )
 def test_the_tables_refuse_what_nobody_can_have_learned(
-    world: World, batch: reading.Batch, number: int, change: dict[str, object]
+    world: World, batch: Batch, number: int, change: dict[str, object]
 ) -> None:
     before = world.report(batch)
     with pytest.raises((IntegrityError, JournalError)), world.journal.writing() as connection:
@@ -121,7 +122,7 @@ def test_the_tables_refuse_what_nobody_can_have_learned(
     assert world.report(batch) == before
 
 
-def test_a_person_may_accept_without_an_action_and_only_a_person(world: World, batch: reading.Batch) -> None:
+def test_a_person_may_accept_without_an_action_and_only_a_person(world: World, batch: Batch) -> None:
     with world.journal.writing() as connection:
         connection.execute(update(jobs).where(jobs.c.row == 2).values(action_id="", settled="person"))
     assert row(world, batch, 2).machine_action_id == ""
@@ -130,7 +131,7 @@ def test_a_person_may_accept_without_an_action_and_only_a_person(world: World, b
 # -- doubts --
 
 
-def test_a_doubt_tells_its_last_call_and_how_long_that_is_ago(world: World, batch: reading.Batch) -> None:
+def test_a_doubt_tells_its_last_call_and_how_long_that_is_ago(world: World, batch: Batch) -> None:
     doubt = doubt_of(world, batch)
     assert doubt == Doubt(batch.key, "batch-1", 3, device(1), 1, ORIGIN + 1, 98.0, resent=False)
     [on_another_clock] = settlements.doubts(world.journal, batch.key, Moment(ORIGIN - 1e6, 5.0, "boot-1"))
@@ -138,7 +139,7 @@ def test_a_doubt_tells_its_last_call_and_how_long_that_is_ago(world: World, batc
 
 
 @pytest.mark.parametrize("ours", [True, False])
-def test_a_found_action_settles_its_doubt_once(world: World, batch: reading.Batch, ours: bool) -> None:
+def test_a_found_action_settles_its_doubt_once(world: World, batch: Batch, ours: bool) -> None:
     found = Found(doubt_of(world, batch), action(3, "InProgress"), ours)
     assert settlements.accept_found(world.journal, [found, found], ORIGIN + 60) == 1
     assert settlements.accept_found(world.journal, [found], ORIGIN + 70) == 0
@@ -152,7 +153,7 @@ def test_a_found_action_settles_its_doubt_once(world: World, batch: reading.Batc
 
 
 @pytest.mark.parametrize("number", [2, 4, 5])
-def test_only_a_row_in_doubt_can_be_settled(world: World, batch: reading.Batch, number: int) -> None:
+def test_only_a_row_in_doubt_can_be_settled(world: World, batch: Batch, number: int) -> None:
     before = world.report(batch)
     doubt = replace(doubt_of(world, batch), row=number, device_id=device(number - 2))
     assert settlements.accept_found(world.journal, [Found(doubt, action(number), ours=True)], ORIGIN) == 0
@@ -174,7 +175,7 @@ def test_one_settlement_that_comes_too_late_takes_no_other_with_it(world: World)
     assert world.outcomes(batch) == {Outcome.PENDING: 1, Outcome.SUBMITTED: 1}
 
 
-def test_a_doubt_that_the_list_ended_is_sent_again_and_remembers_it(world: World, batch: reading.Batch) -> None:
+def test_a_doubt_that_the_list_ended_is_sent_again_and_remembers_it(world: World, batch: Batch) -> None:
     assert settlements.send_again(world.journal, [doubt_of(world, batch)], ORIGIN) == 1
     assert [job.row for job in world.journal.pending(batch.key, -1, 9)] == [3, 5]
     call(world, batch, 3, DOUBTFUL, attempt=2)
@@ -183,7 +184,7 @@ def test_a_doubt_that_the_list_ended_is_sent_again_and_remembers_it(world: World
 
 
 @pytest.mark.parametrize("resent", [False, True])
-def test_a_persons_no_leaves_the_lists_second_call_as_it_was(world: World, batch: reading.Batch, resent: bool) -> None:
+def test_a_persons_no_leaves_the_lists_second_call_as_it_was(world: World, batch: Batch, resent: bool) -> None:
     if resent:
         settlements.send_again(world.journal, [doubt_of(world, batch)], ORIGIN)
         call(world, batch, 3, DOUBTFUL, attempt=2)
@@ -192,7 +193,7 @@ def test_a_persons_no_leaves_the_lists_second_call_as_it_was(world: World, batch
     assert doubt_of(world, batch).resent is resent
 
 
-def test_the_actions_that_prove_a_list_are_our_own_and_the_latest(world: World, batch: reading.Batch) -> None:
+def test_the_actions_that_prove_a_list_are_our_own_and_the_latest(world: World, batch: Batch) -> None:
     settlements.accept_found(world.journal, [Found(doubt_of(world, batch), action(3), ours=False)], ORIGIN)
     assert settlements.known_actions(world.journal, batch.scope_key) == {"action-2"}
     assert settlements.known_actions(world.journal, batch.scope_key + 1) == set()
@@ -217,7 +218,7 @@ def test_a_batch_is_finished_by_its_last_doubt_unless_somebody_works_on_it(
 # -- actions that are followed --
 
 
-def test_what_the_tenant_says_of_an_action_is_kept_once(world: World, batch: reading.Batch) -> None:
+def test_what_the_tenant_says_of_an_action_is_kept_once(world: World, batch: Batch) -> None:
     said = [action(2, "InProgress"), action(9, "Failed"), action(2, "", id="action-2")]
     assert settlements.note_actions(world.journal, tenant_key(world), said[:2], ORIGIN) == 1
     assert settlements.note_actions(world.journal, tenant_key(world), said, ORIGIN) == 0
@@ -229,7 +230,7 @@ def test_what_the_tenant_says_of_an_action_is_kept_once(world: World, batch: rea
 
 
 @pytest.mark.parametrize("end", ["Succeeded", "Failed", "TimeOut", "Cancelled"])
-def test_a_list_that_is_behind_does_not_open_a_final_action_again(world: World, batch: reading.Batch, end: str) -> None:
+def test_a_list_that_is_behind_does_not_open_a_final_action_again(world: World, batch: Batch, end: str) -> None:
     settlements.note_actions(world.journal, tenant_key(world), [action(2, end, 70.0)], ORIGIN)
     before = world.report(batch)
     assert settlements.note_actions(world.journal, tenant_key(world), [action(2, "Pending", 80.0)], ORIGIN) == 0
@@ -237,7 +238,7 @@ def test_a_list_that_is_behind_does_not_open_a_final_action_again(world: World, 
     assert settlements.open_actions(world.journal, batch.key) == {}
 
 
-def test_another_tenants_action_of_the_same_id_says_nothing(world: World, batch: reading.Batch) -> None:
+def test_another_tenants_action_of_the_same_id_says_nothing(world: World, batch: Batch) -> None:
     elsewhere = world.add([0], "elsewhere", scope="another tenant/application")
     call(world, elsewhere, 2, ACCEPTED)
     other = tenant_key(world, "another tenant/application")
@@ -245,12 +246,12 @@ def test_another_tenants_action_of_the_same_id_says_nothing(world: World, batch:
     assert (row(world, batch, 2).action_status, row(world, elsewhere, 2).action_status) == ("Pending", "Succeeded")
 
 
-def test_a_failed_action_tells_why_and_one_that_succeeded_keeps_its_words(world: World, batch: reading.Batch) -> None:
+def test_a_failed_action_tells_why_and_one_that_succeeded_keeps_its_words(world: World, batch: Batch) -> None:
     settlements.note_actions(world.journal, tenant_key(world), [action(2, "Failed", error="0x80070005 denied")], ORIGIN)
     assert row(world, batch, 2).error_message == "The device reports 0x80070005 denied."
 
 
-def test_an_unknown_word_is_kept_as_it_is_and_is_not_final(world: World, batch: reading.Batch) -> None:
+def test_an_unknown_word_is_kept_as_it_is_and_is_not_final(world: World, batch: Batch) -> None:
     settlements.note_actions(world.journal, tenant_key(world), [action(2, "Quarantined")], ORIGIN)
     assert row(world, batch, 2).action_status == "Quarantined"
     assert settlements.open_actions(world.journal, batch.key) == {"action-2": ORIGIN + 2}
@@ -262,20 +263,20 @@ def test_an_unknown_word_is_kept_as_it_is_and_is_not_final(world: World, batch: 
 
 @pytest.mark.parametrize("number", [3, 4, 5])
 def test_no_cancellation_is_begun_for_a_row_without_an_action_of_its_own(
-    world: World, batch: reading.Batch, number: int
+    world: World, batch: Batch, number: int
 ) -> None:
     with pytest.raises(JournalError):
         call(world, batch, number, CANCELLED, api=ApiName.CANCEL)
     assert world.calls("cancel") == []
 
 
-def test_no_cancellation_is_begun_for_somebody_elses_action(world: World, batch: reading.Batch) -> None:
+def test_no_cancellation_is_begun_for_somebody_elses_action(world: World, batch: Batch) -> None:
     settlements.accept_found(world.journal, [Found(doubt_of(world, batch), action(3), ours=False)], ORIGIN)
     with pytest.raises(JournalError):
         call(world, batch, 3, CANCELLED, api=ApiName.CANCEL)
 
 
-def test_a_cancellation_keeps_the_offboard_call_and_its_own_number(world: World, batch: reading.Batch) -> None:
+def test_a_cancellation_keeps_the_offboard_call_and_its_own_number(world: World, batch: Batch) -> None:
     call(world, batch, 2, CallOutcome(Verdict.IN_DOUBT, 500), api=ApiName.CANCEL)
     assert row(world, batch, 2).outcome is Outcome.SUBMITTED
     with pytest.raises(JournalError):
@@ -289,7 +290,7 @@ def test_a_cancellation_keeps_the_offboard_call_and_its_own_number(world: World,
 
 @pytest.mark.parametrize(("asked", "outcome"), [(True, Outcome.CANCELLED), (False, Outcome.SUBMITTED)])
 def test_an_action_that_turns_out_cancelled_is_cancelled_by_us_only_if_we_asked(
-    world: World, batch: reading.Batch, asked: bool, outcome: Outcome
+    world: World, batch: Batch, asked: bool, outcome: Outcome
 ) -> None:
     if asked:
         call(world, batch, 2, CallOutcome(Verdict.IN_DOUBT, 500), api=ApiName.CANCEL)
@@ -300,7 +301,7 @@ def test_an_action_that_turns_out_cancelled_is_cancelled_by_us_only_if_we_asked(
 
 @pytest.mark.parametrize("answer", [CANCELLED, ANSWERED, CallOutcome(Verdict.IN_DOUBT, 500)])
 def test_a_cancellation_that_was_seen_to_come_true_stays_so_whatever_its_answer_says(
-    world: World, batch: reading.Batch, answer: CallOutcome
+    world: World, batch: Batch, answer: CallOutcome
 ) -> None:
     key, scope = batch.key, batch.scope_key
     world.journal.commit([Start(key, scope, 2, 1, at(1), ApiName.CANCEL)], [])
@@ -310,7 +311,7 @@ def test_a_cancellation_that_was_seen_to_come_true_stays_so_whatever_its_answer_
     assert (told.outcome, told.action_status, told.finished_at) == (Outcome.CANCELLED, "Cancelled", ORIGIN + 70)
 
 
-def test_a_cancelled_device_is_free_for_another_batch(world: World, batch: reading.Batch) -> None:
+def test_a_cancelled_device_is_free_for_another_batch(world: World, batch: Batch) -> None:
     call(world, batch, 2, CANCELLED, api=ApiName.CANCEL)
     assert device(0) not in reading.known_devices(world.journal, tenant_of(SCOPE)).devices
     again = world.add([0], "again")
@@ -321,7 +322,7 @@ def test_a_cancelled_device_is_free_for_another_batch(world: World, batch: readi
 # -- reads --
 
 
-def test_a_read_has_an_end_once_and_a_quota_of_its_own(world: World, batch: reading.Batch) -> None:
+def test_a_read_has_an_end_once_and_a_quota_of_its_own(world: World, batch: Batch) -> None:
     scope = batch.scope_key
     read = world.journal.begin_read(scope, at(5))
     throttled = CallOutcome(Verdict.THROTTLED, 429, retry_after=30.0)
@@ -333,7 +334,7 @@ def test_a_read_has_an_end_once_and_a_quota_of_its_own(world: World, batch: read
     assert len(reading.call_history(world.journal, SCOPE, ApiName.OFFBOARD, 10, at(9)).holds) == 0
 
 
-def test_only_whoever_reads_next_ends_the_reads_that_a_crash_left_open(world: World, batch: reading.Batch) -> None:
+def test_only_whoever_reads_next_ends_the_reads_that_a_crash_left_open(world: World, batch: Batch) -> None:
     scope = batch.scope_key
     world.journal.begin_read(scope, at(5))
     call(world, batch, 5, ACCEPTED)

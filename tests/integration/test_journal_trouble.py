@@ -15,6 +15,7 @@ import pytest
 
 from batch_offboard.base.clock import Moment
 from batch_offboard.base.errors import ExitCode, JournalError, NoLocksError
+from batch_offboard.core.batches import Batch
 from batch_offboard.journal import reading, reported
 from batch_offboard.journal import sqlite as opening
 from batch_offboard.journal.attempts import End, Start
@@ -44,11 +45,11 @@ def limited(name: str, most: int) -> Iterator[None]:
         resource.setrlimit(kind, (soft, hard))
 
 
-def begin(journal: Journal, batch: reading.Batch, row: int) -> None:
+def begin(journal: Journal, batch: Batch, row: int) -> None:
     journal.commit([Start(batch.key, batch.scope_key, row, 1, NOW)], [])
 
 
-def pending(world: "World", batch: reading.Batch) -> bool:
+def pending(world: "World", batch: Batch) -> bool:
     return world.outcomes(batch) == {Outcome.PENDING: DEVICES}
 
 
@@ -200,7 +201,7 @@ async def test_a_journal_with_a_flipped_bit_is_whole_all_the_same_or_sends_nothi
     assert met[True] > met[False] > 0
 
 
-def is_taken(path: Path, batch: reading.Batch) -> bool:
+def is_taken(path: Path, batch: Batch) -> bool:
     try:
         with closing(Journal(path)) as journal:
             journal.prepare(batch.key, batch.scope_key, NOW)

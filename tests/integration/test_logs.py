@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from batch_offboard.base import logs
 from batch_offboard.base.secret import Secret
 from batch_offboard.calls.logged import LoggedCalls, LoggedRun
-from batch_offboard.calls.progress import Progress
 from batch_offboard.core.jobs import CallOutcome, Job, Verdict
+from batch_offboard.core.progress import Progress
 from batch_offboard.core.tenant import ApiName
 
 CANARY = "q7R~canary/Secret+1"

@@ -15,14 +15,15 @@ from typing import Any, TypeVar
 
 from batch_offboard.base.clock import Clock, Moment
 from batch_offboard.base.errors import SignInError
-from batch_offboard.calls.progress import Progress
 from batch_offboard.calls.shift import Terms, work_off
 from batch_offboard.calls.tenancy import Tenancy, Unreadable, open_tenancy
 from batch_offboard.config import Guards
+from batch_offboard.core.batches import Batch
 from batch_offboard.core.brakes import Halt
 from batch_offboard.core.guards import cleared_before
 from batch_offboard.core.plan import PlannedRow
 from batch_offboard.core.platforms import Platforms
+from batch_offboard.core.progress import Progress
 from batch_offboard.core.protected import Protected
 from batch_offboard.core.quota import QuotaLimits
 from batch_offboard.core.rows import Source
@@ -113,7 +114,7 @@ class World:
     secret: str = TOKEN
     origin: float = ORIGIN
 
-    def add(self, devices: Iterable[int | str], name: str = "batch-1", **facts: Any) -> reading.Batch:
+    def add(self, devices: Iterable[int | str], name: str = "batch-1", **facts: Any) -> Batch:
         """A batch with one row for each device, by number or ID; its rows begin at 2, as in a sheet with a header.
         `facts` are those of the plan that are not the usual ones."""
         new = NewBatch(
@@ -133,7 +134,7 @@ class World:
         self.journal.add_batch(replace(new, **facts), rows, lambda: ())
         return self.batch(name)
 
-    def batch(self, name: str) -> reading.Batch:
+    def batch(self, name: str) -> Batch:
         """The batch as the journal has it now."""
         found = reading.find_batch(self.journal, name)
         assert found is not None
@@ -197,7 +198,7 @@ class World:
 
     async def work(
         self,
-        batch: reading.Batch,
+        batch: Batch,
         url: str,
         *,
         look: bool = False,
@@ -212,10 +213,10 @@ class World:
             clearance = cleared_before(batch.batch_id, Protected())
             return await work_off(tenancy, self.batch(batch.batch_id), clearance, self.ears, terms or Terms(SPEED))
 
-    def report(self, batch: reading.Batch) -> list[ReportRow]:
+    def report(self, batch: Batch) -> list[ReportRow]:
         return list(reported.report_rows(self.journal, batch.key))
 
-    def outcomes(self, batch: reading.Batch) -> dict[Outcome, int]:
+    def outcomes(self, batch: Batch) -> dict[Outcome, int]:
         found: dict[Outcome, int] = defaultdict(int)
         for row in self.report(batch):
             found[row.outcome] += 1
@@ -230,7 +231,7 @@ class World:
 
     def check(
         self,
-        batches: Sequence[reading.Batch],
+        batches: Sequence[Batch],
         *tenants: Tenant,
         limits: QuotaLimits | None = None,
         same_clock: bool = True,

@@ -12,11 +12,11 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from batch_offboard.calls.progress import Progress
 from batch_offboard.commands import run
 from batch_offboard.commands.desk import Desk, Options
 from batch_offboard.commands.plans import Reading
 from batch_offboard.commands.run import RunView
+from batch_offboard.core.progress import Progress
 from batch_offboard.simulator import RunningSimulator
 from tests.simulation.host import Ended, Host, Process
 from tests.simulation.inspection import CANARY, BrokenInvariantError, Inspector

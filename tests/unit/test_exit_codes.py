@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from batch_offboard.base.errors import ExitCode
 from batch_offboard.commands.run import exit_code
+from batch_offboard.core.batches import Counts
 from batch_offboard.core.brakes import Halt
 from batch_offboard.core.jobs import JobState
 from batch_offboard.core.plan import Reason
-from batch_offboard.journal.reading import Counts
 
 SIGNAL = Halt("SIGTERM", ExitCode.UNFINISHED)
 GUARD = Halt("too many failures", ExitCode.REFUSED)

@@ -11,7 +11,6 @@ from typing import Self
 import pytest
 from rich.console import Console
 
-from batch_offboard.calls.progress import Progress
 from batch_offboard.cli.display import (
     DatedLines,
     LiveDisplay,
@@ -20,6 +19,7 @@ from batch_offboard.cli.display import (
     observer_for,
     picture,
 )
+from batch_offboard.core.progress import Progress
 
 NOW = 1795508131.0  # 2026-11-24T08:15:31Z
 RUNNING = Progress(

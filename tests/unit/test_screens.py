@@ -12,12 +12,11 @@ from batch_offboard.cli.screens import texts as screens
 from batch_offboard.cli.screens.following import track_text
 from batch_offboard.commands.run import PlanView
 from batch_offboard.commands.tracking import TrackView
+from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.jobs import JobState, Verdict
 from batch_offboard.core.plan import Reason
 from batch_offboard.core.tenant import ApiName
-from batch_offboard.journal.lives import Call, Life
-from batch_offboard.journal.reading import Batch, Counts
-from batch_offboard.journal.settlements import Settlement
+from batch_offboard.reports.lives import Call, Life, Settlement
 from batch_offboard.reports.rows import Outcome, ReportRow
 
 AT = 1795508131.0  # 2026-11-24T08:15:31Z

@@ -9,9 +9,9 @@ import pytest
 
 from batch_offboard.base.errors import ExitCode
 from batch_offboard.cli.screens.nights import night_json, night_text
+from batch_offboard.core.batches import Counts
 from batch_offboard.core.brakes import Halt
 from batch_offboard.core.jobs import JobState
-from batch_offboard.journal.reading import Counts
 from batch_offboard.unattended.nightly.views import Fate, NightView, SheetView, by_itself, for_nights
 from tests.messages import messages
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_offboard.base.durations import spoken_duration
-from batch_offboard.calls.progress import Progress
+from batch_offboard.core.progress import Progress
 
 
 @pytest.mark.parametrize(

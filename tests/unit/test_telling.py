@@ -9,10 +9,10 @@ import pytest
 from batch_offboard.base.errors import BusyError, ExitCode, GuardError, InputError, SignInError, UsageError
 from batch_offboard.commands.cancelling import CancelView
 from batch_offboard.commands.run import RunView
+from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.brakes import Halt
 from batch_offboard.core.jobs import JobState
 from batch_offboard.core.plan import Reason
-from batch_offboard.journal.reading import Batch, Counts
 from batch_offboard.notices.notice import Happening
 from batch_offboard.notices.rendering import title
 from batch_offboard.notices.telling import (

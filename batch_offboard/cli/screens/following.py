@@ -10,8 +10,8 @@ from batch_offboard.cli.screens.texts import devices_text, voice, what_next
 from batch_offboard.commands.cancelling import CancelView
 from batch_offboard.commands.checkup import CheckView
 from batch_offboard.commands.tracking import TrackView, statuses_text
+from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.devices import shown
-from batch_offboard.journal.reading import Batch, Counts
 
 REFUSALS_SHOWN = 10
 

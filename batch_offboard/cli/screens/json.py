@@ -8,11 +8,11 @@ from batch_offboard.base.clock import iso_utc
 from batch_offboard.base.text import safe_json
 from batch_offboard.cli.screens.texts import all_skipped
 from batch_offboard.commands.run import PlanView, QuotaView, RunView
+from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.jobs import JobState
 from batch_offboard.core.plan import Reason
 from batch_offboard.core.slots import Standing
-from batch_offboard.journal.lives import Life
-from batch_offboard.journal.reading import Batch, Counts
+from batch_offboard.reports.lives import Life
 from batch_offboard.reports.rows import advice, moment
 
 

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from batch_offboard.base.clock import local_time
 from batch_offboard.cli.screens.texts import label
+from batch_offboard.core.batches import Batch
 from batch_offboard.core.devices import shown
 from batch_offboard.core.jobs import Verdict
 from batch_offboard.core.tenant import ApiName
-from batch_offboard.journal.lives import Call, Life
-from batch_offboard.journal.reading import Batch
-from batch_offboard.journal.settlements import Settlement
+from batch_offboard.reports.lives import Call, Life, Settlement
 from batch_offboard.reports.rows import Outcome, ReportRow, advice
 
 _ENDS: Mapping[str, str] = {

@@ -14,6 +14,7 @@ from batch_offboard.base.errors import GuardError
 from batch_offboard.cli.folding import display_width
 from batch_offboard.cli.terminal import fitted, typed_line
 from batch_offboard.commands.run import PlanView, QuotaView, RunView
+from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.devices import shown
 from batch_offboard.core.facts import Caution, caution_words
 from batch_offboard.core.guards import WHOLE_TENANT_GUARD
@@ -21,7 +22,6 @@ from batch_offboard.core.jobs import JobState
 from batch_offboard.core.plan import Reason
 from batch_offboard.core.slots import Standing
 from batch_offboard.core.tenant import ApiName
-from batch_offboard.journal.reading import Batch, Counts
 from batch_offboard.reports.rows import next_steps
 
 WORDS = {

@@ -18,10 +18,12 @@ from batch_offboard.commands import run
 from batch_offboard.commands.desk import Desk, lock_folder
 from batch_offboard.commands.plans import Reading
 from batch_offboard.commands.run import Talk
+from batch_offboard.core.batches import Batch
 from batch_offboard.core.brakes import Halt
+from batch_offboard.core.nights import Night
 from batch_offboard.journal.locks import inbox_locks, only_process
-from batch_offboard.journal.nights import Night, begin_night, end_night, last_night
-from batch_offboard.journal.reading import Batch, count, unfinished_since, unsettled_since
+from batch_offboard.journal.nights import begin_night, end_night, last_night
+from batch_offboard.journal.reading import count, unfinished_since, unsettled_since
 from batch_offboard.journal.settlements import status_counts
 from batch_offboard.unattended.nightly.inbox import Companion, Found, Inbox, InboxError, companion
 from batch_offboard.unattended.nightly.placing import renew

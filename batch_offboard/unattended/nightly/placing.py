@@ -10,7 +10,8 @@ from batch_offboard.base.text import one_line, visible
 from batch_offboard.commands import run
 from batch_offboard.commands.desk import Desk
 from batch_offboard.config import Inbox as InboxKeys
-from batch_offboard.journal.reading import Batch, count
+from batch_offboard.core.batches import Batch
+from batch_offboard.journal.reading import count
 from batch_offboard.unattended.nightly.inbox import Inbox, free_name
 from batch_offboard.unattended.nightly.views import Fate, SheetView
 

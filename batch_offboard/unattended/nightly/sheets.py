@@ -8,9 +8,9 @@ from batch_offboard.commands import run
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.plans import Reading, staleness
 from batch_offboard.commands.run import RunView, Talk
+from batch_offboard.core.batches import Batch, tenant_of
 from batch_offboard.core.brakes import Halt
-from batch_offboard.journal.plans import tenant_of
-from batch_offboard.journal.reading import Batch, batches_of_content, count, skipped_jobs, was_called
+from batch_offboard.journal.reading import batches_of_content, count, skipped_jobs, was_called
 from batch_offboard.unattended.nightly.inbox import Inbox, sha256_of
 from batch_offboard.unattended.nightly.placing import Placing, is_of, renew
 from batch_offboard.unattended.nightly.views import SheetView, for_nights

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from batch_offboard.base.errors import ExitCode
+from batch_offboard.core.batches import Counts
 from batch_offboard.core.jobs import JobState
-from batch_offboard.journal.reading import Counts
 from batch_offboard.notices.notice import Happening, Notice
 from batch_offboard.notices.telling import outcomes
 from batch_offboard.unattended.nightly.views import Fate, NightView, meaning_at_night

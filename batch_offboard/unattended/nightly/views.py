@@ -7,8 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from batch_offboard.base.errors import ExitCode
+from batch_offboard.core.batches import Counts
 from batch_offboard.core.brakes import Halt
-from batch_offboard.journal.reading import Counts
 
 
 def for_nights(halt: Halt) -> Halt:

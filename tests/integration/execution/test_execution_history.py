@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batch_offboard.core.batches import Batch
 from batch_offboard.journal.history import history_of
-from batch_offboard.journal.reading import Batch, find_batch
+from batch_offboard.journal.reading import find_batch
 from batch_offboard.reports.history import History
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from tests.integration.world import ORIGIN, SPEED, MovedClock, Tokens, device
 
 if TYPE_CHECKING:
     from batch_offboard.commands.cancelling import CancelView
-    from batch_offboard.journal.reading import Batch
+    from batch_offboard.core.batches import Batch
     from batch_offboard.simulator import RunningSimulator
     from tests.integration.world import World
 

@@ -16,7 +16,7 @@ from tests.integration.virtual_desk import VirtualDesk
 from tests.integration.world import device
 
 if TYPE_CHECKING:
-    from batch_offboard.journal.reading import Batch
+    from batch_offboard.core.batches import Batch
     from batch_offboard.simulator import RunningSimulator
     from tests.integration.world import World
 

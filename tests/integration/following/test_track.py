@@ -22,7 +22,7 @@ from tests.integration.world import ORIGIN, SCOPE, MovedClock, device
 
 if TYPE_CHECKING:
     from batch_offboard.commands.tracking import TrackView
-    from batch_offboard.journal.reading import Batch
+    from batch_offboard.core.batches import Batch
     from batch_offboard.simulator import RunningSimulator, Tenant
     from tests.integration.world import World
 

@@ -17,7 +17,7 @@ from batch_offboard.reports.rows import Outcome
 from tests.integration.world import MovedClock
 
 if TYPE_CHECKING:
-    from batch_offboard.journal.reading import Batch
+    from batch_offboard.core.batches import Batch
     from batch_offboard.simulator import RunningSimulator
     from tests.integration.world import World
 

@@ -11,12 +11,12 @@ from batch_offboard.core.guards import cleared_before
 from batch_offboard.core.protected import parse_protected
 from batch_offboard.core.settling import HORIZON
 from batch_offboard.journal.lives import life_of
-from batch_offboard.journal.settlements import Settlement
+from batch_offboard.reports.lives import Settlement
 from batch_offboard.reports.rows import Outcome, ReportRow
 from tests.integration.world import ORIGIN, SPEED, MovedClock, device
 
 if TYPE_CHECKING:
-    from batch_offboard.journal.reading import Batch
+    from batch_offboard.core.batches import Batch
     from batch_offboard.simulator import Tenant
     from tests.integration.world import World
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from batch_offboard.commands.plans import Reading
-from batch_offboard.journal.reading import Batch, list_batches
+from batch_offboard.core.batches import Batch
+from batch_offboard.journal.reading import list_batches
 from batch_offboard.simulator import fleet_of
 from batch_offboard.unattended.nightly.order import PLAINLY, nightly
 from batch_offboard.unattended.nightly.views import NightView

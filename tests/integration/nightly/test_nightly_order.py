@@ -20,7 +20,7 @@ from tests.virtual import PowerCutError, device, in_berlin
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from batch_offboard.journal.reading import Batch
+    from batch_offboard.core.batches import Batch
     from tests.integration.nightly.conftest import MakeOffice, NightOffice
 
 DAY, HOUR = 86_400.0, 3600.0

@@ -1,7 +1,4 @@
-"""How far a run has come, and who wants to be told.
-
-Pure words: the pool tells an observer, and never knows whether that is a live display, a log or nobody.
-"""
+"""How far a run is, as values, and whoever shows them."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,0 +1,97 @@
+"""A batch and where its rows stand, as values that the journal reads and everybody shows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from batch_offboard.core.jobs import JobState
+from batch_offboard.core.plan import Reason
+
+
+def tenant_of(scope: str) -> str:
+    """The tenant in a scope's name, which is TENANT/APPLICATION."""
+    return scope.rpartition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One plan and its execution. Times are seconds since the epoch."""
+
+    key: int
+    batch_id: str
+    scope_key: int
+    scope: str
+    state: str
+    halted_because: str
+    held: bool
+    planned_at: float
+    started_at: float | None
+    ended_at: float | None
+    source_path: str
+    source_name: str
+    source_sha256: str
+    source_kind: str
+    columns: tuple[str, ...]
+    reading: Mapping[str, Any]
+    reports: tuple[str, ...]
+    api_url: str
+    comment: str
+    simulated: bool
+    tool_version: str
+    lookup_wanted: bool
+    looked_up_at: float | None
+    findings: Mapping[str, Any]
+
+    @property
+    def chosen(self) -> str:
+        """How a person chose a part of it to be sent, as it is typed; empty if all of it was cleared."""
+        return str(self.findings.get("selection") or "")
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether nothing unattended may continue it: a brake or a person stopped it, or left a part of it out."""
+        return self.held or bool(self.chosen)
+
+    @property
+    def why_it_waits(self) -> str:
+        """Why it needs a person, if it does."""
+        part = f"It was to be sent in part only ({self.chosen})." if self.chosen else ""
+        return " ".join(each for each in (self.halted_because, part) if each)
+
+    @property
+    def tenant(self) -> str:
+        """The tenant alone, for people; `scope` names the application as well."""
+        return "rehearsal" if self.simulated else tenant_of(self.scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many rows of a batch stand where: jobs by state, and rows that have no job by reason."""
+
+    jobs: Mapping[JobState, int]
+    skipped: Mapping[Reason, int]
+
+    @property
+    def rows(self) -> int:
+        return sum(self.jobs.values()) + sum(self.skipped.values())
+
+    @property
+    def devices(self) -> int:
+        return sum(self.jobs.values())
+
+    def of(self, *states: JobState) -> int:
+        return sum(self.jobs.get(state, 0) for state in states)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A skipped row as an example of its reason; the device ID is as typed."""
+
+    row: int
+    device_id: str
+    device_name: str
+    detail: str
+
+
+# Batch IDs of rehearsals begin so: they are told apart at a glance, and found in the rehearsals' journal.
+SIMULATED_PREFIX = "sim-"

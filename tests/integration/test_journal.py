@@ -465,7 +465,7 @@ def test_an_empty_journal_is_refused_since_its_memory_is_gone(tmp_path: Path, mo
 def test_a_process_that_dies_while_it_makes_the_journal_is_no_hindrance(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     dying = (
-        "import os; from pathlib import Path; from batch_offboard.journal import opening, store\n"
+        "import os; from pathlib import Path; from batch_offboard.journal import sqlite as opening, store\n"
         "def die(connection):\n"
         "    connection.exec_driver_sql('CREATE TABLE half (a INTEGER)')\n"
         "    os._exit(9)\n"

@@ -64,7 +64,7 @@ def test_the_wheel_holds_the_pages_own_files(tmp_path: Path) -> None:
     (path,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     with zipfile.ZipFile(path) as wheel:
         held = {name: wheel.read(name) for name in wheel.namelist()}
-    folder = ROOT / "batch_offboard" / "report_html" / "templates"
+    folder = ROOT / "batch_offboard" / "reports" / "page" / "templates"
 
     assert {path.name for path in folder.iterdir()} == {"page.css", "page.html", "page.js"}
     for own in folder.iterdir():

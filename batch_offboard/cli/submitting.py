@@ -138,7 +138,7 @@ def resume(
     reports = report_paths(chosen, sending.report)
     sends = ("resume", *([batch] if batch else []))
     with working(chosen, reports, output.yes, output.quiet, sends=sends) as (desk, talk):
-        found = desk.batch(batch) if batch else None
+        found = desk.batch(batch, begun=True) if batch else None
         view = run.resume(desk, found, reports, talk)
         ending = tracked(desk, view, reports, talk) if sending.track else view
     return end_of_run(ending, chosen, output)

@@ -59,7 +59,7 @@ def cancel(
 ) -> CancelView:
     """Take back the batch's own actions that are not final, all or those of some rows. `confirm` raises GuardError
     unless people agree; actions that others made are never touched."""
-    batch = desk.batch(name)
+    batch = desk.batch(name, begun=True)
     desk.target_of(batch)
     _refuse_unknown(desk, batch, rows)
     with working_alone(desk, batch):

@@ -207,11 +207,11 @@ class Desk:
             )
         return target
 
-    def batch(self, name: str) -> Batch:
-        """The batch of this ID, of the only ID that has this part, or the owner's `latest`. UsageError if there is none
-        or there are several."""
+    def batch(self, name: str, *, begun: bool = False) -> Batch:
+        """The batch of this ID, of the only ID that has this part, or the owner's `latest`: with `begun`, the latest
+        that was run, whatever was planned since. UsageError if there is none or there are several."""
         if name == LATEST:
-            return self._latest()
+            return self._latest(begun=begun)
         found = batches_named(self.journal, name, CANDIDATES_NAMED + 1)
         if len(found) == 1:
             return found[0]
@@ -225,11 +225,12 @@ class Desk:
             f"There is no batch {one_line(name)} in {self.journal.path}; `batch-offboard list` shows them."
         )
 
-    def _latest(self) -> Batch:
+    def _latest(self, *, begun: bool) -> Batch:
         owner = self.owner() if self.options.simulate or self.config else Owner()
-        found = newest(self.journal, owner)
+        found = newest(self.journal, owner, begun=begun)
         if found is None:
-            raise UsageError(f"There is no batch of {owner.words} yet; begin with `batch-offboard plan FILE`.")
+            none = f"No batch of {owner.words} was {'run' if begun else 'planned'} yet"
+            raise UsageError(f"{none}; begin with `batch-offboard plan FILE`.")
         return found
 
     def owner(self) -> Owner:

@@ -14,7 +14,7 @@ from batch_offboard.journal.whoami import user
 def resolve(desk: Desk, name: str, row: int, *, accepted: bool, action_id: str, note: str) -> Batch:
     """A person settles a row in doubt: accepted, with the machine action if they know it, or not accepted, and then
     it is pending again."""
-    batch = desk.batch(name)
+    batch = desk.batch(name, begun=True)
     with working_alone(desk, batch):
         now = desk.clock.now()
         desk.journal.rescue(batch.scope_key, now)

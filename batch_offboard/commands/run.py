@@ -225,10 +225,22 @@ def resume(desk: Desk, batch: Batch | None, reports: Sequence[Path], talk: Talk)
     batch = batch or _to_resume(desk)
     if batch.state == "planned":
         raise UsageError(f"Batch {batch.batch_id} was never run; type `batch-offboard run {batch.batch_id}`.")
-    if batch.chosen:  # the rest was left out by a person, and never cleared
-        rest = f"The run before this one was to send a part only ({batch.chosen}); this one sends the rest."
-        return _confirmed_run(desk, view_plan(desk, batch, [rest]), reports, talk, EVERYTHING, "resume")
-    return _work(desk, batch, cleared_to_go_on(desk, batch), reports, talk, "resume")
+    part = _rest_of_part(desk, batch) if batch.chosen else None
+    return _work(desk, batch, cleared_to_go_on(desk, batch), reports, talk, "resume", lambda: part)
+
+
+def _rest_of_part(desk: Desk, batch: Batch) -> Selection:
+    """The rows of the part that a person chose, and no others: these were never confirmed. UsageError if nothing of it
+    is left to do."""
+    counts = count(desk.journal, batch.key)
+    part = frozenset(row for pair in batch.chosen_rows for row in rows_between(desk.journal, batch.key, *pair))
+    left = sum(row in part for row, _, _ in pending_devices(desk.journal, batch.key))
+    if not left and not counts.of(JobState.SENDING, JobState.IN_DOUBT):
+        raise UsageError(
+            f"The part of batch {batch.batch_id} that was to be sent ({batch.chosen}) has been sent. To send the other "
+            f"{rows_text(counts.of(JobState.PENDING))}, type `batch-offboard run {batch.batch_id}`."
+        )
+    return Selection(part, batch.chosen)
 
 
 def _to_resume(desk: Desk) -> Batch:
@@ -252,7 +264,7 @@ def _to_resume(desk: Desk) -> Batch:
 
 def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView:
     """Send the failed rows of a batch again, and nothing else; what is pending stays so."""
-    batch = desk.batch(name)
+    batch = desk.batch(name, begun=True)
     counts = count(desk.journal, batch.key)
     if not counts.of(JobState.FAILED):
         raise UsageError(
@@ -260,7 +272,8 @@ def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView
             "where its rows stand."
         )
     pending = counts.of(JobState.PENDING)
-    rest = f"{rows_text(pending)} of the batch stay pending; `resume` sends them." if pending else ""
+    command = f"run {batch.batch_id}" if batch.chosen else "resume"
+    rest = f"{rows_text(pending)} of the batch stay pending; `{command}` sends them." if pending else ""
     clearance = _cleared(desk, view_plan(desk, batch, [rest] if rest else [], failed=True), talk)
 
     def choose() -> Selection:
@@ -351,9 +364,7 @@ def _purpose(desk: Desk, batch_id: str, replaced: Batch | None) -> Purpose:
     )
 
 
-def _confirmed_run(
-    desk: Desk, view: PlanView, reports: Sequence[Path], talk: Talk, choice: Choice, command: str = "run"
-) -> RunView:
+def _confirmed_run(desk: Desk, view: PlanView, reports: Sequence[Path], talk: Talk, choice: Choice) -> RunView:
     batch = view.batch
     selection = selected(desk, batch, choice) if choice else None
     if selection is not None:
@@ -362,10 +373,11 @@ def _confirmed_run(
 
     def choose() -> Selection | None:
         if choice or batch.chosen:
-            desk.journal.note_findings(batch.key, {"selection": choice.words})
+            rows = choice.within(selection.rows) if selection is not None else ()
+            desk.journal.note_findings(batch.key, {"selection": choice.words, "selected": rows})
         return selection
 
-    return _work(desk, batch, clearance, reports, talk, command, choose)
+    return _work(desk, batch, clearance, reports, talk, "run", choose)
 
 
 def to_see(

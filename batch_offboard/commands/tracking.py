@@ -45,7 +45,7 @@ class TrackView:
 def track(desk: Desk, name: str | None, reports: Sequence[Path], talk: Talk, until: float | None = None) -> TrackView:
     """Follow the batch's machine actions until each is final, `until` (seconds since the epoch), or a signal; by
     default the newest batch that has open ones. The report is written again."""
-    batch = desk.batch(name) if name else _newest(desk)
+    batch = desk.batch(name, begun=True) if name else _newest(desk)
     round_ = _Rounds(desk, batch, talk, until)
     halt = desk.with_tenant_of(batch, round_.follow, talk.say)
     batch = desk.batch(batch.batch_id)

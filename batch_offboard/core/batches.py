@@ -48,6 +48,16 @@ class Batch:
         return str(self.findings.get("selection") or "")
 
     @property
+    def chosen_rows(self) -> tuple[tuple[int, int], ...]:
+        """The rows of that part, as pairs of first and last."""
+        return tuple((int(first), int(last)) for first, last in self.findings.get("selected", ()))
+
+    @property
+    def is_part_sent(self) -> bool:
+        """Whether only a part was to be sent and all of it was; what is pending was left out by a person."""
+        return bool(self.chosen) and self.state == "stopped" and not self.halted_because
+
+    @property
     def needs_person(self) -> bool:
         """Whether nothing unattended may continue it: a brake or a person stopped it, or left a part of it out."""
         return self.held or bool(self.chosen)

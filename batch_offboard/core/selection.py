@@ -30,6 +30,11 @@ class Choice:
         parts = [f"--rows {','.join(map(_typed, self.rows))}"] if self.rows else []
         return " ".join([*parts, *([f"--limit {self.limit}"] if self.limit is not None else [])])
 
+    def within(self, rows: frozenset[int]) -> tuple[tuple[int, int], ...]:
+        """The pairs again, ended at the last of the rows that were taken: a later `of` takes no row beyond them."""
+        last = max(rows, default=0)
+        return tuple((first, min(end, last)) for first, end in self.rows or ((1, LAST_ROW),) if first <= last)
+
     def of(self, pending: Iterable[int]) -> frozenset[int]:
         """The rows that it takes of these, which come in the sheet's order."""
         named = (row for row in pending if not self.rows or any(first <= row <= last for first, last in self.rows))

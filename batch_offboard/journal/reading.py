@@ -122,9 +122,9 @@ class Owner:
         return own if self.scope is None else and_(own, scopes.c.name == self.scope)
 
 
-def newest(journal: Journal, owner: Owner) -> Batch | None:
-    """The owner's newest batch, planned or begun."""
-    return _newest(journal, owner.clause())
+def newest(journal: Journal, owner: Owner, *, begun: bool = False) -> Batch | None:
+    """The owner's newest batch; with `begun`, the newest that was run."""
+    return _newest(journal, owner.clause(), *([batches.c.state != "planned"] if begun else []))
 
 
 def newest_unfinished(journal: Journal, owner: Owner) -> Batch | None:

@@ -34,6 +34,7 @@ def report_head(batch: Batch, written_at: float, anchor: Anchor = START) -> Repo
         overrides=tuple(batch.findings.get("overrides", ())),
         started_at=batch.started_at,
         ended_at=batch.ended_at,
+        part_sent=batch.is_part_sent,
         planned_by=batch.findings.get("planned_by", ""),
         run_by=tuple(dict.fromkeys(each["who"] for each in batch.findings.get("runs", ()) if "who" in each)),
     )

@@ -114,6 +114,7 @@ class ReportHead:
     expected: float | None = None  # seconds that a run of the plan takes
     refusals: tuple[str, ...] = ()  # why the guards refuse to run the plan
     table: str = ""  # the file that can be fed back, as it is typed
+    part_sent: bool = False  # only a part was to be sent, and all of it was
 
     @property
     def is_plan(self) -> bool:
@@ -276,22 +277,27 @@ _IF_STILL_MEANT = "sends the rows that are pending; only if they are to be offbo
 def next_steps(
     batch: str,
     state: str,
+    left: Mapping[Outcome, int],
     *,
-    pending: int,
-    failed: int,
-    in_doubt: int,
     open_actions: int = 0,
     at_work: bool = False,
-    cancelled: int = 0,
+    part_sent: bool = False,
 ) -> list[Step]:
-    """What to do about a batch of which so many rows are left in these outcomes, and so many machine actions are not
-    final. Whoever has cancelled some may not want the pending ones sent either, which `resume` would do."""
+    """What to do about a batch whose rows are left in these outcomes; so many machine actions of it are not final.
+
+    `at_work`: another process works on it; `part_sent`: what is pending was left out by a person. Whoever has
+    cancelled some rows may not want the pending ones sent either, which `resume` would do.
+    """
+    outcomes = (Outcome.PENDING, Outcome.FAILED, Outcome.IN_DOUBT, Outcome.CANCELLED)
+    pending, failed, in_doubt, cancelled = (left.get(outcome, 0) for outcome in outcomes)
     if at_work:
         return [Step(f"batch-offboard show {batch}", "later: a process is at work on it")]
     if state == "planned" and pending:
         return [Step(f"batch-offboard run {batch}")]
     steps = []
-    if pending and cancelled:
+    if pending and part_sent:
+        steps.append(Step(f"batch-offboard run {batch}", "sends the rows that were left out"))
+    elif pending and cancelled:
         steps.append(Step(f"batch-offboard resume {batch}", _IF_STILL_MEANT))
     elif pending and not in_doubt:
         steps.append(Step(f"batch-offboard resume {batch}"))
@@ -365,11 +371,13 @@ class Tally:
 
     def __init__(self, head: ReportHead) -> None:
         self._head = head
-        self._counts: Counter[tuple[Outcome, str]] = Counter()
+        self._counts: Counter[tuple[Outcome, str, str]] = Counter()
         self._planned = _PlannedTally(head.planned_at) if head.is_plan else None
 
     def add(self, row: ReportRow) -> None:
-        self._counts[row.outcome, row.error_code] += 1
+        status = row.action_status.lower()
+        final = status if row.outcome is Outcome.SUBMITTED and status in _ADVICE_BY_STATUS else ""
+        self._counts[row.outcome, row.error_code, final] += 1
         if self._planned is not None and row.outcome is Outcome.PENDING:
             self._planned.add(row.facts)
 
@@ -382,17 +390,17 @@ class Tally:
     def summary(self) -> Summary:
         """What has been counted so far."""
         outcomes = dict.fromkeys(Outcome, 0)
-        for (outcome, _), rows in self._counts.items():
+        for (outcome, _code, _status), rows in self._counts.items():
             outcomes[outcome] += rows
         planned = None if self._planned is None else self._planned.devices()
         return Summary(self._counts.total(), outcomes, tuple(self._reasons()), planned)
 
     def _reasons(self) -> Iterator[ReasonCount]:
         order = list(Outcome)
-        for (outcome, code), rows in sorted(
-            self._counts.items(), key=lambda item: (order.index(item[0][0]), -item[1], item[0][1])
+        for (outcome, code, status), rows in sorted(
+            self._counts.items(), key=lambda item: (order.index(item[0][0]), -item[1], item[0][1:])
         ):
-            remedy = _advised(outcome, code, "", self._head.batch_id, "ROW", is_plan=self._head.is_plan)
+            remedy = _advised(outcome, code, status, self._head.batch_id, "ROW", is_plan=self._head.is_plan)
             yield ReasonCount(outcome, code, rows, remedy)
 
 

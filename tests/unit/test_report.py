@@ -207,6 +207,14 @@ def test_each_reason_comes_with_its_advice() -> None:
     )
 
 
+@given(st.sampled_from(Outcome), st.sampled_from(["", "Pending", "Succeeded", "Failed", "TimeOut", "Cancelled", "New"]))
+def test_the_advice_of_a_count_is_that_of_its_rows(outcome: Outcome, status: str) -> None:
+    tally = Tally(replace(HEAD, batch_id="B"))
+    tally.add(a_row(outcome, "", status))
+    [counted] = tally.summary().reasons
+    assert counted.advice == advice(a_row(outcome, "", status), "B", "ROW")
+
+
 @given(st.lists(st.tuples(st.sampled_from(Outcome), st.sampled_from(["", "a", "b"]))))
 def test_no_row_is_lost_or_counted_twice(kinds: list[tuple[Outcome, str]]) -> None:
     tally = Tally(replace(HEAD, batch_id="B"))
@@ -276,7 +284,7 @@ def test_a_table_of_a_plan_stays_short_however_many_entries_there_are() -> None:
 
 @pytest.mark.parametrize("in_doubt", [0, 1])
 def test_nobody_who_has_cancelled_is_told_to_send_the_rest_without_a_condition(in_doubt: int) -> None:
-    steps = next_steps("b", "stopped", pending=26, failed=0, in_doubt=in_doubt, cancelled=14)
+    steps = next_steps("b", "stopped", {Outcome.PENDING: 26, Outcome.IN_DOUBT: in_doubt, Outcome.CANCELLED: 14})
     assert [step.why for step in steps if "resume" in step.command] == [
         "sends the rows that are pending; only if they are to be offboarded although others were cancelled"
     ]

@@ -22,7 +22,7 @@ from batch_offboard.core.jobs import JobState
 from batch_offboard.core.plan import Reason
 from batch_offboard.core.slots import Standing
 from batch_offboard.core.tenant import ApiName
-from batch_offboard.reports.rows import next_steps
+from batch_offboard.reports.rows import Outcome, next_steps
 
 WORDS = {
     JobState.SUBMITTED: "submitted",
@@ -72,7 +72,9 @@ def confirm(view: PlanView, *, yes: bool, quiet: bool) -> None:
         )
     question = f"This takes {devices_text(devices)} of tenant {shown(view.batch.tenant)} out of Defender."
     if _answer(f"{question} Type {devices} to go ahead: ") != str(devices):
-        raise GuardError(f"Not confirmed; nothing was sent. The plan is kept: batch-offboard run {view.batch.batch_id}")
+        part = f" {view.selection.words}" if view.selection is not None else ""
+        again = f"batch-offboard run {view.batch.batch_id}{part}"
+        raise GuardError(f"Not confirmed; nothing was sent. The plan is kept: {again}")
 
 
 def _answer(question: str) -> str:
@@ -208,7 +210,9 @@ def list_text(batches: Sequence[tuple[Batch, Counts]], width: int | None = None,
     """The batches as a table, all or those that were `chosen`; as two lines each where a terminal of this width
     (columns) has no room for it."""
     if not batches:
-        return "No such batch." if chosen else "No batches yet; begin with `batch-offboard plan FILE`."
+        if chosen:
+            return "No such batch."
+        return "No batches yet; begin with `batch-offboard plan FILE`. Rehearsals are listed with --simulate."
     table = _batch_table(batches)
     if width is None or max(map(display_width, table.split("\n"))) <= width:
         return table
@@ -308,16 +312,14 @@ _OTHER_QUOTAS = {ApiName.READ: "reading the tenant", ApiName.CANCEL: "cancelling
 
 def what_next(batch: Batch, counts: Counts, open_actions: int, *, at_work: bool = False) -> list[str]:
     """The commands to type next, each with its reason; `at_work`: another process works on the batch now."""
-    pending, failed, in_doubt = map(counts.of, (JobState.PENDING, JobState.FAILED, JobState.IN_DOUBT))
+    left = {Outcome(state): counts.of(state) for state in WORDS if state is not JobState.SENDING}
     steps = next_steps(
         batch.batch_id,
         batch.state,
-        pending=pending,
-        failed=failed,
-        in_doubt=in_doubt,
+        left,
         open_actions=open_actions,
         at_work=at_work,
-        cancelled=counts.of(JobState.CANCELLED),
+        part_sent=batch.is_part_sent,
     )
     return [f"{step.command} ({step.why})" if step.why else step.command for step in steps]
 

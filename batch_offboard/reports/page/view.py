@@ -175,16 +175,13 @@ def _steps(head: ReportHead, summary: Summary) -> Iterator[Step]:
     count = summary.outcomes
     if head.refusals:
         return
-    pending, failed, in_doubt = count[Outcome.PENDING], count[Outcome.FAILED], count[Outcome.IN_DOUBT]
     open_actions = head.history.actions.open
     for step in next_steps(
         head.batch_id,
         head.state,
-        pending=pending,
-        failed=failed,
-        in_doubt=in_doubt,
+        count,
         open_actions=open_actions,
-        cancelled=count[Outcome.CANCELLED],
+        part_sent=head.part_sent,
     ):
         yield step
         if " retry " in step.command and head.table:

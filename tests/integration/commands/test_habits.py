@@ -12,7 +12,7 @@ import pytest
 from batch_offboard.base.errors import ExitCode
 from batch_offboard.cli.entry import run_command_line
 from batch_offboard.journal.locks import is_held, only_process
-from batch_offboard.reports.rows import next_steps
+from batch_offboard.reports.rows import Outcome, next_steps
 from tests.virtual import device
 
 IDS = "Device ID,Device Name\n" + "".join(f"{device(number)},lt-{number:04}.contoso.example\n" for number in range(6))
@@ -124,5 +124,5 @@ def test_a_batch_that_a_process_works_on_needs_no_resume(tmp_path: Path) -> None
         dead = note.read_text(encoding="utf-8").replace(f'"pid": {os.getpid()}', '"pid": 2147483646')
         note.write_text(dead, encoding="utf-8")
         assert not is_held(lock, "batch b-1")
-    [step] = next_steps("b-1", "running", pending=3, failed=1, in_doubt=0, at_work=True)
+    [step] = next_steps("b-1", "running", {Outcome.PENDING: 3, Outcome.FAILED: 1}, at_work=True)
     assert step.command == "batch-offboard show b-1"

@@ -68,6 +68,16 @@ def test_any_part_of_one_id_alone_names_its_batch_and_latest_the_newest(make_off
         assert desk.batch("latest").batch_id == known[-1]
 
 
+def test_the_latest_to_work_on_is_the_latest_that_was_run_whatever_was_planned_since(make_office: MakeOffice) -> None:
+    office = make_office()
+    with office.desk() as desk, pytest.raises(UsageError, match="was run yet; begin with"):
+        desk.batch("latest", begun=True)
+    ours = begun(office, 1)
+    later = planned(office, 2)
+    with office.desk() as desk:
+        assert (desk.batch("latest").batch_id, desk.batch("latest", begun=True).batch_id) == (later, ours)
+
+
 def test_what_names_no_batch_means_one_of_the_configured_tenant_and_application(make_office: MakeOffice) -> None:
     office = make_office()
     own = begun(office, 1)

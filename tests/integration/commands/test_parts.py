@@ -32,6 +32,12 @@ def resumed(office: VirtualOffice, **options: Any) -> RunView:
         return run.resume(desk, None, (), office.ears.talk)
 
 
+def ran(office: VirtualOffice, **options: Any) -> RunView:
+    """The newest batch run without a choice: everything that is pending."""
+    with office.desk(**options) as desk:
+        return run.run_batch(desk, "latest", (), office.ears.talk)
+
+
 def recorded(office: VirtualOffice, kind: Kind) -> list[dict[str, Any]]:
     with office.desk() as desk:
         return [json.loads(each.content) for each in records(desk.journal) if each.kind == kind]
@@ -64,11 +70,30 @@ def test_the_rest_is_sent_after_the_guards_and_a_person_were_asked_again(make_of
     office = make_office(guards={"max_devices": 5, "max_devices_per_day": 100})
     run_part(office, Choice(limit=3))
     with pytest.raises(GuardError, match=r"would offboard 9 devices, and guards.max_devices allows 5"):
-        resumed(office)
+        ran(office)
     assert sorted(office.called()) == [0, 1, 2]
-    view = resumed(office, max_devices=9)
+    view = ran(office, max_devices=9)
     assert (view.exit_code, len(office.called())) == (ExitCode.OK, 12)
     assert [asked.to_send for asked in office.ears.asked] == [3, 9]
+
+
+@pytest.mark.parametrize("choice", [Choice(limit=8), Choice(rows=((2, 4), (6, 10))), Choice(((3, 13),), 8)], ids=str)
+def test_resume_finishes_the_chosen_part_alone_and_then_says_how_to_send_the_rest(
+    make_office: MakeOffice, choice: Choice
+) -> None:
+    office = make_office()
+    part = sorted(choice.of(range(2, 14)))
+    office.world.after_calls(2, lambda: (office.folder / "stop").write_text("", encoding="utf-8"))
+    interrupted = run_part(office, choice, stop_file=office.folder / "stop")
+    (office.folder / "stop").unlink()
+    assert not interrupted.batch.is_part_sent
+    view = resumed(office)
+    assert [number + 2 for number in sorted(office.called())] == part
+    assert len(office.ears.asked) == 1  # the number was typed for exactly these rows
+    assert "Next: batch-offboard run " in run_text(view)
+    with pytest.raises(UsageError, match=r"has been sent\. To send the other 4 rows, type `batch-offboard run "):
+        resumed(office)
+    assert len(office.called()) == 8
 
 
 def test_what_a_batch_sent_in_parts_counts_for_the_day(make_office: MakeOffice) -> None:
@@ -95,7 +120,7 @@ def test_an_unattended_run_leaves_the_rest_alone_even_if_the_part_was_interrupte
 def test_what_is_known_of_the_devices_is_told_of_those_that_are_sent_alone(make_office: MakeOffice) -> None:
     office = make_office()
     ended = run_part(office, Choice(limit=3))
-    resumed(office)
+    ran(office)
     with office.desk() as desk:
         finished = run.view_plan(desk, desk.batch(ended.batch.batch_id))
         with desk.journal.writing() as connection:

@@ -208,6 +208,7 @@ def list_(
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.cli.terminal import width_of
+    from batch_offboard.commands import run
     from batch_offboard.commands.desk import Desk
     from batch_offboard.journal.reading import Wanted, count, count_put_away, list_batches
 
@@ -217,7 +218,9 @@ def list_(
         now = None if given.BatchState.PLANNED in states else desk.clock.now().wall
         batches = [(batch, count(desk.journal, batch.key)) for batch in list_batches(desk.journal, wanted, now)]
         hidden = count_put_away(desk.journal, wanted, now) if now is not None else 0
-    table = screens.list_text(batches, width_of(sys.stdout), chosen=bool(hidden) or wanted != Wanted())
+        gone = {batch.key for batch, _ in batches if batch.state == "running" and not run.is_at_work(desk, batch)}
+    choice = bool(hidden) or wanted != Wanted()
+    table = screens.list_text(batches, width_of(sys.stdout), chosen=choice, interrupted=gone)
     screens.show(screens_json.list_json(batches) if output.json else table)
     if hidden and not output.json:
         screens.voice(quiet=output.quiet)(screens.put_away_text(hidden))

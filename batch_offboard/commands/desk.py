@@ -128,10 +128,14 @@ class Desk:
         """
         guards = self.config.guards if self.config else None
         if guards is None:
-            return GuardLimits(self.options.max_devices, None, 100.0)
+            return GuardLimits(self.options.max_devices, None, 100.0, max_devices_from="--max-devices")
         named = self.options.max_devices
         limits = GuardLimits(guards.max_devices, guards.per_day, guards.max_fleet_percent, guards.require_comment)
-        return limits if named is None else replace(limits, max_devices=named, max_devices_per_day=None)
+        return (
+            limits
+            if named is None
+            else replace(limits, max_devices=named, max_devices_per_day=None, max_devices_from="--max-devices")
+        )
 
     @property
     def continues_after_failures(self) -> bool:

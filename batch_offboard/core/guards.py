@@ -34,12 +34,13 @@ PORTAL_SIGNS = 6  # so many of them make an export
 @dataclass(frozen=True, slots=True)
 class GuardLimits:
     """What the operator allows; None lifts a guard. `max_devices` counts one run, `max_devices_per_day` all of the
-    tenant within 24 hours."""
+    tenant within 24 hours; `max_devices_from` names what set the first."""
 
     max_devices: int | None
     max_devices_per_day: int | None
     max_fleet_percent: float
     require_comment: bool = False
+    max_devices_from: str = "guards.max_devices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,8 @@ def _max_devices(situation: Situation, limits: GuardLimits) -> Refusal | None:
         return None
     return Refusal(
         "max_devices",
-        f"Batch {situation.batch_id} would offboard {_devices(situation.devices)}, and guards.max_devices allows "
-        f"{limits.max_devices}.",
+        f"Batch {situation.batch_id} would offboard {_devices(situation.devices)}, and {limits.max_devices_from} "
+        f"allows {limits.max_devices}.",
         _if_all_are_meant(situation, f"run it with --max-devices {situation.devices}."),
     )
 

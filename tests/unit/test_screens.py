@@ -113,6 +113,7 @@ def test_batches_are_a_table_where_there_is_room(width: int | None) -> None:
             "in",
             "doubt",
             "pending",
+            "cancelled",
             "skipped",
             "tenant",
             "source",
@@ -129,11 +130,19 @@ def test_batches_are_a_table_where_there_is_room(width: int | None) -> None:
             "2",
             "0",
             "0",
+            "0",
             "3",
             "tenant",
             "leavers.csv",
         )
     ]
+
+
+@pytest.mark.parametrize("width", [None, 80])
+def test_a_batch_whose_process_is_gone_is_interrupted(width: int | None) -> None:
+    running = replace(BATCH, state="running")
+    assert " interrupted " in screens.list_text([(running, COUNTS)], width, interrupted={BATCH.key})
+    assert " interrupted " not in screens.list_text([(running, COUNTS)], width)
 
 
 def test_a_batch_is_two_lines_where_there_is_none() -> None:

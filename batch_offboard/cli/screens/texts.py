@@ -4,8 +4,9 @@ Data goes to stdout, talk to stderr. Nothing from a sheet reaches a terminal wit
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from batch_offboard.base.clock import local_time
@@ -206,13 +207,20 @@ def batch_text(
     return "\n".join(lines).rstrip()
 
 
-def list_text(batches: Sequence[tuple[Batch, Counts]], width: int | None = None, *, chosen: bool = False) -> str:
+def list_text(
+    batches: Sequence[tuple[Batch, Counts]],
+    width: int | None = None,
+    *,
+    chosen: bool = False,
+    interrupted: Collection[int] = (),
+) -> str:
     """The batches as a table, all or those that were `chosen`; as two lines each where a terminal of this width
-    (columns) has no room for it."""
+    (columns) has no room for it. `interrupted`: the keys of batches whose process is gone."""
     if not batches:
         if chosen:
             return "No such batch."
         return "No batches yet; begin with `batch-offboard plan FILE`. Rehearsals are listed with --simulate."
+    batches = [(replace(b, state="interrupted") if b.key in interrupted else b, counts) for b, counts in batches]
     table = _batch_table(batches)
     if width is None or max(map(display_width, table.split("\n"))) <= width:
         return table
@@ -236,6 +244,7 @@ def _batch_table(batches: Sequence[tuple[Batch, Counts]]) -> str:
         "failed",
         "in doubt",
         "pending",
+        "cancelled",
         "skipped",
         "tenant",
         "source",
@@ -250,13 +259,14 @@ def _batch_table(batches: Sequence[tuple[Batch, Counts]]) -> str:
             str(counts.of(JobState.FAILED)),
             str(counts.of(JobState.IN_DOUBT, JobState.SENDING)),
             str(counts.of(JobState.PENDING)),
+            str(counts.of(JobState.CANCELLED)),
             str(sum(counts.skipped.values()) + counts.of(JobState.SKIPPED)),
             shown(batch.tenant),
             shown(batch.source_name),
         ]
         for batch, counts in batches
     ]
-    return _columns([head, *lines], right=range(3, 9))
+    return _columns([head, *lines], right=range(3, 10))
 
 
 def _briefly(batch: Batch) -> str:

@@ -26,7 +26,7 @@ def is_loopback(host: str) -> bool:
 def http_url(text: str) -> SplitResult:
     """The parts of an http(s) URL that has a host, and no user, query, fragment or odd character; else ValueError."""
     if not re.fullmatch(r"[!-~]+", text) or any(character in text for character in "\\?#@%"):
-        raise ValueError("a character has no place in it")
+        raise ValueError("it contains an invalid character")
     parts = urlsplit(text)
     host = parts.hostname or ""
     if parts.scheme not in {"http", "https"} or parts.port == 0:

@@ -69,7 +69,7 @@ class JournalError(BatchOffboardError):
 
 
 class NoLocksError(JournalError):
-    """The journal or a lock lies on a drive that gives no locks, so that two processes could send at the same time."""
+    """The journal or a lock is on a drive without locks, so that two processes could send at the same time."""
 
     exit_code = ExitCode.USAGE
 

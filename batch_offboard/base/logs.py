@@ -162,7 +162,7 @@ class _PrivateFile(RotatingFileHandler):
         if not self._said:
             self._said = True
             words = getattr(error, "strerror", None) or type(error).__name__
-            self._say(f"The log {one_line(str(self.path))} cannot be written ({words}); the work goes on without it.")
+            self._say(f"The log {one_line(str(self.path))} cannot be written ({words}); work continues without it.")
 
     def _open(self) -> TextIOWrapper:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

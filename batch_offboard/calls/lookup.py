@@ -166,13 +166,14 @@ async def _look_up_again(tenancy: Tenancy, batch: Batch, protected: Protected) -
     if fleet.no_actions:
         tenancy.say(f"The machine actions were not read: {fleet.no_actions}.")
     if decided:
-        tenancy.say(f"{len(decided)} devices are skipped: the tenant speaks against them since the plan was made.")
+        devices = "1 device is" if len(decided) == 1 else f"{len(decided)} devices are"
+        tenancy.say(f"{devices} skipped because of what the tenant reports since the plan was made.")
 
 
 def _decision(fleet: Fleet, protected: Protected, device_id: str, name: str) -> Decision | None:
     machine = fleet.find(device_id)
     if machine is None:
-        return Decision(Reason.NOT_FOUND, f"The tenant has no device {device_id} any more.")
+        return Decision(Reason.NOT_FOUND, f"Device {device_id} is no longer in the tenant.")
     return why_protected(protected, device_id, name, machine) or judge_machine(machine, fleet)
 
 
@@ -184,9 +185,9 @@ async def look_after_sending(tenancy: Tenancy, batch: Batch, clearance: Clearanc
         begun = await tenancy.writer.run(find_batch, tenancy.journal, batch.batch_id)
         back = await look_back(tenancy, begun or batch, patience=HURRIED)
     except CannotReadError as error:
-        tenancy.say(f"No closing look at the tenant: {error}.")
+        tenancy.say(f"The tenant was not checked after the run: {error}.")
     except (ReadError, StrangeListError, SignInError, BusyError) as error:
-        tenancy.say(f"No closing look at the tenant: {error}")
+        tenancy.say(f"The tenant was not checked after the run: {error}")
     else:
         await tenancy.writer.run(tenancy.journal.note_findings, batch.key, {"differences": _told(back.differences)})
         for each in back.differences[:DIFFERENCES_SAID]:

@@ -26,7 +26,9 @@ LONGEST_PAUSE = 60.0  # seconds
 
 # What a call comes to whose intent was written and of which nothing was sent.
 _STOPPED = CallOutcome(Verdict.NOT_SENT, code="Interrupted", message="The run was stopped before the call was made.")
-_RENEWING = CallOutcome(Verdict.NOT_SENT, code=SIGN_IN, message="The sign-in was being renewed; it is made afterwards.")
+_RENEWING = CallOutcome(
+    Verdict.NOT_SENT, code=SIGN_IN, message="The sign-in was being renewed; the call is made afterwards."
+)
 
 
 class JobStore(Protocol):
@@ -125,8 +127,8 @@ class Pool:
             self._dispatching.cancel()
 
     def stop(self, halt: Halt) -> None:
-        """End now: calls in flight are given up, and their jobs are in doubt if anything of them may have left. What is
-        known is still written, however long the journal takes."""
+        """End now: calls in flight are abandoned, and their jobs are in doubt if anything of them may have left. What
+        is known is still written, however long the journal takes."""
         self.drain(halt)
         for task in self._can_be_given_up:
             task.cancel()

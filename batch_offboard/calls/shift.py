@@ -182,7 +182,7 @@ class _Shift:
     async def _settle_first(self, halt: Halt) -> Halt | None:
         """Look for the unclear one among the first calls before it is judged; a Halt if that does not settle it."""
         tenancy, pause = self._tenancy, FIRST_LOOK
-        self._monitor.say("Nothing more is sent before the tenant has told what became of the unclear call.")
+        self._monitor.say("Nothing more is sent until the outcome of the unclear call is known.")
         began = tenancy.clock.now().ticks
         while not tenancy.unreadable and self._halt is None:
             back = await look_after_sending(tenancy, self._batch, self._clearance)
@@ -237,13 +237,13 @@ class _Shift:
 
     def _drain(self, name: str) -> None:
         self._monitor.draining = True
-        self._monitor.say(f"{name}: nothing new is begun, calls in flight are finished; once more stops at once.")
+        self._monitor.say(f"{name}: no new calls start, calls in flight are finished; a second signal stops at once.")
         command = f"`batch-offboard resume {self._batch.batch_id}`"
         held = self._terms.attended and name in BY_HAND
-        self._end(Halt(f"{name} was received; go on with {command}.", ExitCode.UNFINISHED, held=held), Pool.drain)
+        self._end(Halt(f"{name} was received; run {command} to continue.", ExitCode.UNFINISHED, held=held), Pool.drain)
 
     def _stop(self, name: str) -> None:
-        self._monitor.say(f"{name}: stopped; calls in flight are given up.")
+        self._monitor.say(f"{name}: stopped; calls in flight are abandoned.")
         self._end(Halt(f"{name} was received.", ExitCode.UNFINISHED), Pool.stop)
 
     def _end(self, halt: Halt, ask: Callable[[Pool, Halt], None]) -> None:

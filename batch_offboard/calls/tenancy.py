@@ -194,8 +194,8 @@ class Reader:
         pages = await self._list(machines_request(self._tenancy.target.api_url), Unreadable.ALL)
         if not pages.whole:
             raise ReadError(
-                f"The API's list of machines leads in a circle after {len(pages.items)} of them, and the rest is not "
-                "known; try again later."
+                f"The API's list of machines repeats itself after {len(pages.items)} of them, so the rest is "
+                "unknown; try again later."
             )
         found = (machine_of(item) for item in pages.items.values())
         return [machine for machine in found if machine is not None]
@@ -315,7 +315,7 @@ class _Waits:
         if asked > self._asked:
             raise ReadError(f"{why} asks to wait {held:.0f} s before the tenant is read; try again later.")
         if asked:
-            self._say(f"{why} asks to wait {held:.0f} s before the tenant is read on.")
+            self._say(f"{why} asks to wait {held:.0f} s before the rest of the tenant is read.")
         self._asked -= asked
         self._own = 0.0
 
@@ -384,15 +384,15 @@ def _cannot(read: Read, what: Unreadable, permission: str, *, devices_read: bool
     """`permission` is one that the token has and that should do, as far as it says. Devices and their actions take the
     same one: where the `devices_read` came, granting it helps nobody."""
     if read.kind is not ReadKind.FORBIDDEN:
-        return f"{_said(read)}, and so there is nothing to read at api_url"
+        return f"{_said(read)}, so nothing can be read at api_url"
     things = "the tenant's devices" if what is Unreadable.ALL else "the tenant's machine actions"
     if permission or devices_read:
         although = (
-            f"the token has {permission}" if permission else "devices may be read, which takes the same permission"
+            f"the token has {permission}" if permission else "devices can be read, which needs the same permission"
         )
         return (
-            f"the API does not let {things} be read ({_said(read)}), although {although}; check what "
-            "stands at api_url, and the roles and device groups of Defender"
+            f"the API does not let {things} be read ({_said(read)}), although {although}; check "
+            "api_url, and the roles and device groups of Defender"
         )
     return f"the application may not read {things} ({_said(read)}); grant it Machine.Read.All with admin consent"
 

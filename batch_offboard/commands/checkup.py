@@ -144,7 +144,7 @@ def _journal(path: Path) -> Iterator[Finding]:
     elif (reason := no_locks(folder)) is not None:
         yield _bad(
             "journal",
-            f"{path} lies on a drive that gives no locks ({reason}), so that two runs could work at the same time",
+            f"{path} is on a drive that does not support locks ({reason}), so two runs could work at the same time",
             "keep the journal on a disk of this computer",
         )
     elif shutil.disk_usage(folder).free < SPACE_NEEDED:
@@ -170,7 +170,7 @@ def _locks() -> Iterator[Finding]:
     if reason is not None:
         yield _bad(
             "locks",
-            f"{folder} lies on a drive that gives no locks ({reason})",
+            f"{folder} is on a drive that does not support locks ({reason})",
             "move the user's state folder to a disk of this computer",
         )
 

@@ -54,7 +54,7 @@ _ALARMS: Mapping[Alarm, Halt] = {
         ExitCode.SIGN_IN,
     ),
     Alarm.WRONG_ANSWER: _hold(
-        "The API's answer does not fit the request ({said}); do not go on before this is understood."
+        "The API's answer does not fit the request ({said}); do not continue until this is understood."
     ),
     Alarm.LONG_WAIT: Halt(
         "The API asks to wait for more than an hour ({said}); {again} after that.", ExitCode.UNFINISHED
@@ -262,7 +262,7 @@ def _unclear_at_first(said: str) -> Halt:
     return replace(
         _hold(
             f"One of the first {FIRST_CALLS} calls was unclear ({said}), and the tenant cannot be asked; look for the "
-            "device's action in the portal, say with `resolve` what you found, then run `resume`. To send the others "
+            "device's action in the portal, record it with `resolve`, then run `resume`. To send the others "
             f"all the same, run `resume {CONTINUE}`."
         ),
         unsettled=said,

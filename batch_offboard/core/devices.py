@@ -197,7 +197,7 @@ def _why_nothing(value: str) -> str | None:
     if not value:
         return "The cell is empty; put the device ID here, or the computer's name in the name column."
     if value.casefold() in _NOTHING_WORDS:
-        return f"'{shown(value)}' stands for no value; put the device ID here."
+        return f"'{shown(value)}' means no value; put the device ID here."
     return None
 
 
@@ -228,9 +228,9 @@ def _why_other_id(value: str) -> str | None:
 def _why_hidden_character(value: str) -> str | None:
     for char in value:
         if char in INVISIBLE and char not in " \t\r\n":
-            return f"'{shown(value)}' has the invisible character {_code_point(char)} inside; type it anew."
+            return f"'{shown(value)}' has the invisible character {_code_point(char)} inside; type it again."
         if unicodedata.category(char) in {"Cc", "Cf", "Cs"} and char not in "\t\r\n":
-            return f"'{shown(value)}' has the control character {_code_point(char)} inside; type it anew."
+            return f"'{shown(value)}' has the control character {_code_point(char)} inside; type it again."
     return None
 
 
@@ -260,10 +260,10 @@ def _why_more_than_an_id(value: str) -> str | None:
 def _why_look_alike(value: str) -> str | None:
     strange = next((char for char in value if ord(char) > 0x7F), None)
     if strange is not None:
-        return f"'{shown(value)}' holds {_code_point(strange)}, no hexadecimal digit; type the ID anew."
+        return f"'{shown(value)}' holds {_code_point(strange)}, which is not a hexadecimal digit; type the ID again."
     if len(value) == 40 and _ANY_CASE_ID.fullmatch(value.translate(_LOOK_ALIKES)):
         wrong = next(char for char in value if char in "OoIlSs")
-        return f"'{shown(value)}' has the letter {wrong} where a digit belongs; copy the ID anew."
+        return f"'{shown(value)}' has the letter {wrong} where a digit belongs; copy the ID again."
     return None
 
 
@@ -282,7 +282,7 @@ def _why_name(value: str) -> str | None:
         return f"'{shown(value)}' is a number, not a device ID; a device ID has 40 hexadecimal digits."
     if len(value) == 40 and value.isalnum():
         wrong = next((char for char in value if char not in "0123456789abcdefABCDEF"), "")
-        return f"'{shown(value)}' holds '{wrong}', which is not a hexadecimal digit; copy the ID anew."
+        return f"'{shown(value)}' holds '{wrong}', which is not a hexadecimal digit; copy the ID again."
     if _NAME.fullmatch(value):
         return (
             f"'{shown(value)}' is not a device ID; if it is a computer name, it belongs in a name column "

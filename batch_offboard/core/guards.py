@@ -170,7 +170,7 @@ def _protected_needs_lookup(situation: Situation, _limits: GuardLimits) -> Refus
         return None
     return Refusal(
         "protected",
-        "guards.protected has rules by name, tag or group, and the tenant was not looked up, so they cannot be kept.",
+        "guards.protected has rules by name, tag or group, which cannot be checked, as the tenant was not looked up.",
         "Let the devices be looked up, or keep only IDs in the list.",
     )
 
@@ -180,7 +180,7 @@ def _comment(situation: Situation, limits: GuardLimits) -> Refusal | None:
         return None
     return Refusal(
         "require_comment",
-        f"Batch {situation.batch_id} has no comment and guards.require_comment asks for one.",
+        f"Batch {situation.batch_id} has no comment, and guards.require_comment requires one.",
         "Plan the sheet again with --comment, or with comment set in the configuration.",
     )
 

@@ -286,7 +286,7 @@ def _merged(machine: Machine, _fleet: Fleet) -> Decision | None:
 def _not_onboarded(machine: Machine, _fleet: Fleet) -> Decision | None:
     if is_onboarded(machine):
         return None
-    return Decision(Reason.NOT_ONBOARDED, f"The tenant says {machine.onboarding}, not Onboarded, of this device.")
+    return Decision(Reason.NOT_ONBOARDED, f"Defender reports this device as {machine.onboarding}.")
 
 
 def _unsupported(machine: Machine, fleet: Fleet) -> Decision | None:

@@ -37,7 +37,7 @@ def why_unsupported(machine: Machine, platforms: Platforms) -> str | None:
         return "The tenant does not say which platform this device has"
     since, check = _TABLE.get(name, (None, _nothing_to_check))
     if since is None:
-        return f"The API does not take {machine.platform}"
+        return f"The API does not accept {machine.platform}"
     if list(Platforms).index(platforms) < list(Platforms).index(since):
         return f"{machine.platform} is sent only with lookup.platforms: {since}"
     return check(machine)

@@ -48,7 +48,7 @@ class Window:
     def when_next(self, now: float) -> str:
         """When it opens next, in words that end a sentence, as clocks in its zone will show it."""
         coming = self.next_opening(now)
-        return "it opens no more" if coming is None else f"it opens next at {self.shown(coming.opens)}"
+        return "it does not open again" if coming is None else f"it opens next at {self.shown(coming.opens)}"
 
     def shown(self, moment: float) -> str:
         """A moment as people in the zone write it, with the offset from UTC: 2026-11-24 22:00+01:00."""

@@ -108,7 +108,7 @@ class ApiClient:
         if isinstance(error, TimeoutError) and self._names.pending:  # the call's deadline, a moment before the name's
             words = names.silence(min(self._names.pending), self._names.seconds)
         if proxy is not None and is_of_proxy(error, proxy):
-            words = f"the proxy {proxy.host}:{proxy.port} gives no connection: {words}"
+            words = f"the proxy {proxy.host}:{proxy.port} did not connect: {words}"
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             words += missing_root(error.certificate_error, self._connection.ca_file)
         untrusted = isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError))

@@ -69,7 +69,7 @@ def _ask(host: str, port: int, family: int) -> list[Address]:
     try:
         found = socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=flags)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no name of a host"
+        reason = getattr(error, "strerror", None) or "it is not a valid host name"
         raise UnresolvedError(
             getattr(error, "errno", None), f"the name {host} is not resolved: {reason}; check DNS"
         ) from None

@@ -63,7 +63,7 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
             context.load_verify_locations(cafile=ca_file)
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(
-                f"network.ca_file {ca_file} is no readable file of PEM certificates; name one, or leave the key out."
+                f"network.ca_file {ca_file} is not a readable file of PEM certificates; name one, or remove the key."
             ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

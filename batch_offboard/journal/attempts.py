@@ -272,5 +272,5 @@ def _expect(met: int, count: int) -> None:
     if met != count:
         raise JournalError(
             f"The journal holds {met} of {count} jobs in the state that was expected; "
-            "did another program change it? Nothing more is sent; look with `batch-offboard audit verify`."
+            "did another program change it? Nothing more is sent; check with `batch-offboard audit verify`."
         )

@@ -75,7 +75,7 @@ def _shared(lock: Shared, at_work_on: str) -> Iterator[None]:
     try:
         held.acquire()
     except HeldError as holder:
-        raise BusyError(f"Already at work on {at_work_on}: {holder}; wait for its end, or end it.") from None
+        raise BusyError(f"Already at work on {at_work_on}: {holder}; wait until it ends, or stop it.") from None
     try:
         yield
     finally:
@@ -91,7 +91,7 @@ def _one(path: Path, doing: str, since: float, at_work_on: str) -> Iterator[None
         reason = no_locks(path.parent)
         if reason is not None:
             raise NoLocksError(
-                f"The lock {path} lies on a drive that gives no locks ({reason}), and nothing was sent; keep the "
+                f"The lock {path} is on a drive that does not support locks ({reason}), and nothing was sent; keep the "
                 "journal and the user's state folder on a disk of this computer."
             )
         lock.acquire()
@@ -99,7 +99,7 @@ def _one(path: Path, doing: str, since: float, at_work_on: str) -> Iterator[None
         raise BusyError(_holder(note, at_work_on)) from None
     except OSError as error:
         raise BusyError(
-            f"The lock {path} cannot be taken ({error.strerror or error}); check who may write there."
+            f"The lock {path} cannot be taken ({error.strerror or error}); check the permissions there."
         ) from error
     try:
         _write_note(note, doing, since)
@@ -153,4 +153,4 @@ def _holder(note: Path, at_work_on: str) -> str:
         who = f"process {facts['pid']} on {facts['host']} ({facts['doing']}, since {since})"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         who = "another process"
-    return f"Already at work on {at_work_on}: {who}; wait for its end, or look at it with `batch-offboard list`."
+    return f"Already at work on {at_work_on}: {who}; wait until it ends, or look at it with `batch-offboard list`."

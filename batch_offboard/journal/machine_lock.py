@@ -93,7 +93,7 @@ class EverybodysFileLock:
                 self._folder.chmod(0o777)  # whatever the umask
             self._lock.acquire()
         except Timeout:
-            raise HeldError("another process, of you or of another user of this computer") from None
+            raise HeldError("another process of yours or of another user of this computer") from None
         except OSError:
             return
 

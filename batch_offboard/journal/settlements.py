@@ -220,7 +220,7 @@ def accept_found(journal: Journal, found: Iterable[Found], at: float) -> int:
 
 def send_again(journal: Journal, doubts: Iterable[Doubt], at: float) -> int:
     """Doubts that the tenant's list has ended after the horizon: each may be sent once more."""
-    note = "The tenant does not list an action of this call, long after it was made."
+    note = "The tenant lists no action for this call, long after it was made."
     lines = [{**_line(doubt, at, BY_LIST), "note": note, "once_more": True} for doubt in doubts]
     return _settle(journal, _SEND_AGAIN, lines)
 
@@ -263,7 +263,7 @@ def _settle(journal: Journal, statement: Update, lines: Sequence[Mapping[str, An
 def _accepted_values(found: Found, at: float) -> dict[str, Any]:
     doubt, action = found.doubt, found.action
     whose = f" by {action.requestor}" if action.requestor else ""
-    words = "" if found.ours else f"An offboard action of this device{whose} was there already; it stands for this row."
+    words = "" if found.ours else f"An offboard action of this device{whose} already existed; it counts for this row."
     return {
         **_line(doubt, at, BY_LIST),
         "accepted": True,

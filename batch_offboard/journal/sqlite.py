@@ -71,8 +71,8 @@ def _refuse_lockless(path: Path) -> None:
     reason = no_locks(path.parent)
     if reason is not None:
         raise NoLocksError(
-            f"The journal {path} lies on a drive that gives no locks ({reason}); keep it on a disk of this computer, "
-            "with journal in the configuration or --journal."
+            f"The journal {path} is on a drive that does not support locks ({reason}); keep it on a disk of this "
+            "computer, with journal in the configuration or --journal."
         )
 
 
@@ -82,7 +82,7 @@ def _sentence(reason: str) -> str:
         "readonly database": "cannot be written because it is read-only; change that, then try again.",
         "not a database": "is not a journal, or is damaged; restore it from a backup or name another with --journal.",
         "malformed": "is damaged; restore it from a backup, and look for its latest calls in the portal.",
-        "is locked": "is held by another program; close it, then try again.",
+        "is locked": "is in use by another program; close it, then try again.",
         "disk I/O error": "cannot be written because the disk reports an error; check the disk, then try again.",
     }
     remedy = next((words for sign, words in remedies.items() if sign in reason), None)
@@ -100,7 +100,7 @@ def _prepare_file(path: Path, *, create: bool) -> None:
         _refuse_lockless(path)
         if _stays_empty(path):
             # Ours are never empty for longer than a moment: a memory of calls that is gone must not pass unseen.
-            raise JournalError(f"The journal {path} is empty; restore it from a backup, or delete it to begin anew.")
+            raise JournalError(f"The journal {path} is empty; restore it from a backup, or delete it to start over.")
         return
     if not create:
         raise UsageError(f"There is no journal at {path}; `plan` or `run` a sheet first.")
@@ -184,7 +184,7 @@ def _bring_to_version(engine: Engine, path: Path) -> None:
     if version == VERSION:
         return
     if version == 0 and path.stat().st_size:
-        raise JournalError(f"{path} is the file of another program; name another with --journal.")
+        raise JournalError(f"{path} belongs to another program; name another with --journal.")
     if version:
         _back_up(path, version)
     with engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection, connection.begin():

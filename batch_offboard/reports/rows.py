@@ -161,10 +161,10 @@ def unique_names(columns: Iterable[str]) -> list[str]:
 
 # ── advice ────────────────────────────────────────────────────────────────────────────────────────────────
 
-_NO_SECOND_CALL = "never send it again by hand before that"
+_NO_SECOND_CALL = "do not send it again by hand before that"
 _SETTLE = (
     "`batch-offboard resume {batch}` looks for its action in the tenant; where that is not possible, look at the "
-    "device's action centre and tell with `batch-offboard resolve {batch} {row} accepted` or `not-accepted`"
+    "device's action centre and record it with `batch-offboard resolve {batch} {row} accepted` or `not-accepted`"
 )
 _OUR_MISTAKE = "The API does not understand the request, which is a mistake of this tool: report it with the message."
 _LOOK = f"then {_SETTLE}; {_NO_SECOND_CALL}."
@@ -187,14 +187,12 @@ _ADVICE: Mapping[Outcome, Mapping[str, str]] = {
         "activerequestalreadyexists": (
             "Nothing to send: an offboard action of this device is open, see the device's action centre."
         ),
-        "unauthorized": (
-            f"Read the message: the sign-in was refused or a licence is missing; put that right, {_AGAIN}"
-        ),
+        "unauthorized": (f"Read the message: the sign-in was refused or a licence is missing; fix that, {_AGAIN}"),
         "forbidden": f"Grant the application the permission Machine.Offboard with admin consent, {_AGAIN}",
         "disabledfeature": f"Have the feature that the message names turned on in the tenant, {_AGAIN}",
         "disallowedoperation": "Read the message: the tenant does not allow this operation for this device.",
         "invalidinput": f"Shorten the comment and take special characters out of it, {_AGAIN}",
-        "badrequest": "Read the message: the API takes this request for wrong and does not say more.",
+        "badrequest": "Read the message: the API rejects this request and gives no further reason.",
         "invalidrequestbody": _OUR_MISTAKE,
         "missingrequiredparameter": _OUR_MISTAKE,
         "odataerror": _OUR_MISTAKE,
@@ -202,15 +200,15 @@ _ADVICE: Mapping[Outcome, Mapping[str, str]] = {
         "http405": _OUR_MISTAKE,
     },
     Outcome.SKIPPED: {
-        "duplicate": "Nothing to do: the row that the message names stands for this device.",
+        "duplicate": "Nothing to do: the row that the message names counts for this device.",
         "invalid_id": "Correct the ID: copy it from the device's page in the portal, as text.",
         "not_found": _UNKNOWN_DEVICE,
         "ambiguous_name": "Put the ID of the right device into this row: several devices have this name.",
-        "name_mismatch": "Find out which device is meant, then correct the row: ID and name belong to two.",
+        "name_mismatch": "Find out which device is meant, then correct the row: its ID and name do not match.",
         "unsupported_os": _NO_PLATFORM,
         "not_onboarded": "Nothing to do: the device is not onboarded, so there is no sensor to stop.",
-        "merged": "Use the ID of the device that this one was merged into, after a look at it in the portal.",
-        "protected": "Leave the device alone, or have it taken off the protected list by whoever keeps that.",
+        "merged": "Use the ID of the device that this one was merged into, after checking it in the portal.",
+        "protected": "Leave the device onboarded, or ask the owner of the protected list to remove it there.",
         "already_pending": "Nothing to send: an offboard action of this device is open, wait for its end.",
         "already_offboarded": "Nothing to do: the API accepted this device earlier.",
         "offboarded_before": (
@@ -234,7 +232,7 @@ _ADVICE: Mapping[Outcome, Mapping[str, str]] = {
 
 _ADVICE_OTHERWISE: Mapping[Outcome, str] = {
     Outcome.SUBMITTED: "Accepted: the device offboards when it next connects; `batch-offboard track {batch}` tells.",
-    Outcome.FAILED: f"Read the message, put right what it names, {_AGAIN}",
+    Outcome.FAILED: f"Read the message, fix what it names, {_AGAIN}",
     Outcome.SKIPPED: "Not sent: the message says why.",
     Outcome.IN_DOUBT: f"The API may have accepted it: {_SETTLE}; {_NO_SECOND_CALL}.",
     Outcome.PENDING: "Not sent yet: `batch-offboard {verb} {batch}` sends it.",
@@ -244,8 +242,8 @@ _ADVICE_OTHERWISE: Mapping[Outcome, str] = {
 # machine action, property `status`
 _ADVICE_BY_STATUS: Mapping[str, str] = {
     "succeeded": "Nothing to do: the device is offboarded.",
-    "failed": "The device did not carry it out: see its action centre, then run the sheet again, which sends it anew.",
-    "timeout": "Bring the device online, then run the sheet again, which sends it anew: it did not connect in time.",
+    "failed": "The device did not carry it out: see its action centre, then run the sheet again, which sends it again.",
+    "timeout": "Bring the device online, then run the sheet again, which sends it again: it did not connect in time.",
     "cancelled": "The action was cancelled in the tenant: ask who did it before you send the device again.",
 }
 
@@ -291,7 +289,7 @@ def next_steps(
     outcomes = (Outcome.PENDING, Outcome.FAILED, Outcome.IN_DOUBT, Outcome.CANCELLED)
     pending, failed, in_doubt, cancelled = (left.get(outcome, 0) for outcome in outcomes)
     if at_work:
-        return [Step(f"batch-offboard show {batch}", "later: a process is at work on it")]
+        return [Step(f"batch-offboard show {batch}", "later: a process is working on it")]
     if state == "planned" and pending:
         return [Step(f"batch-offboard run {batch}")]
     steps = []
@@ -302,7 +300,7 @@ def next_steps(
     elif pending and not in_doubt:
         steps.append(Step(f"batch-offboard resume {batch}"))
     if failed:
-        steps.append(Step(f"batch-offboard retry {batch}", "when the cause is mended"))
+        steps.append(Step(f"batch-offboard retry {batch}", "once the cause is fixed"))
     if in_doubt and not (pending and cancelled):
         steps.append(Step(f"batch-offboard resume {batch}", "later: it looks in the tenant for the rows in doubt"))
     if open_actions and not pending:

@@ -440,7 +440,7 @@ def _heading(sheet: _Sheet, text: str) -> Iterator[_Line]:
 
 
 def _fact_lines(sheet: _Sheet, head: ReportHead) -> Iterator[_Line]:
-    yield from _heading(sheet, "What was asked")
+    yield from _heading(sheet, "Request")
     for label, fact in _facts(head):
         yield (
             _POINTS,

@@ -89,7 +89,7 @@ def _text_table(file: InputFile, request: _Request) -> Table:
 
     refuse_other_suffix(file.path, "CSV")
     if request.sheet is not None:
-        raise InputError(f"{file.name} is a text file and has no sheets; leave --sheet out.")
+        raise InputError(f"{file.name} is a text file and has no sheets; omit --sheet.")
     table = TextTable(file)
     head = table.head()
     layout, is_report = _layout(head, request, file.name)
@@ -118,7 +118,9 @@ def _book_table(file: InputFile, request: _Request) -> Table:
         if index in facts.hidden_columns:
             notes.append(f"The column of device {what} is hidden in the sheet.")
     if struck:
-        notes.append(f"Struck-through text in {_counted(struck)}; it counts like any other: remove what is not meant.")
+        notes.append(
+            f"Struck-through text in {_counted(struck)}; it is read like any other text; remove what is not meant."
+        )
     skip = hidden if request.hidden is HiddenRows.VISIBLE_ONLY else frozenset()
     rows = sheet.rows(layout, facts.special, skip)
     if is_report:
@@ -133,11 +135,11 @@ def _layout(head: Sequence[HeadRow], request: _Request, name: str) -> tuple[Layo
         raise InputError(f"{name} holds no devices; it is blank.")
     report = report_layout(head)
     if report is None and request.only is not None:
-        raise InputError(f"{name} is no report of an earlier run, so --only cannot be applied; leave it out.")
+        raise InputError(f"{name} is not a report of an earlier run, so --only cannot be applied; omit it.")
     if report is None:
         return find_layout(head, id_column=request.id_column, name_column=request.name_column), False
     if request.id_column or request.name_column:
-        raise InputError(f"{name} is a report, whose columns are known; leave --id-column and --name-column out.")
+        raise InputError(f"{name} is a report, whose columns are known; omit --id-column and --name-column.")
     return report, True
 
 
@@ -225,7 +227,7 @@ def _hidden_notes(hidden: frozenset[int], wish: HiddenRows, sheet: str) -> list[
     count = _counted(hidden, "hidden or filtered-out ")
     if wish is HiddenRows.REFUSE:
         raise InputError(
-            f"Sheet '{shown(sheet)}' has {count}; say --visible-only to leave them out, or --include-hidden."
+            f"Sheet '{shown(sheet)}' has {count}; add --visible-only to skip them, or --include-hidden to take them."
         )
     return [f"{count} left out." if wish is HiddenRows.VISIBLE_ONLY else f"{count} taken with the others."]
 
@@ -237,7 +239,7 @@ def _filter_notes(facts: SheetFacts, request: _Request, sheet: Sheet) -> list[st
     if request.hidden is not HiddenRows.INCLUDE:
         raise InputError(
             f"Sheet '{shown(sheet.name)}' has a filter, but the file does not say which rows it hides; apply it again "
-            "in a spreadsheet program and save, or remove it, or say --include-hidden to take all rows."
+            "in a spreadsheet program and save, or remove it, or add --include-hidden to take all rows."
         )
     return ["The sheet has a filter that hides no row; all rows are taken."]
 

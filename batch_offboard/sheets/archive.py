@@ -39,7 +39,7 @@ class Archive:
         self._content = content
         self._name = name
         if content.count(b"PK\x05\x06", max(0, len(content) - 66_000)) != 1:
-            raise self._broken("the end of the archive is missing or there twice")
+            raise self._broken("the end of the archive is missing or duplicated")
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 self._entries = archive.infolist()
@@ -121,7 +121,7 @@ class Archive:
             self._check_entry(entry)
             key = plain_name(entry.filename).casefold()
             if key in seen:
-                raise self._broken(f"the part {shown(entry.filename)} is there twice")
+                raise self._broken(f"the part {shown(entry.filename)} is duplicated")
             seen.add(key)
         if sum(entry.file_size for entry in self._entries) > LARGEST_TOTAL:
             raise self._too_large()
@@ -193,7 +193,7 @@ class Archive:
             raise self._broken(f"damaged data, {shown(str(error))}") from None
 
     def _broken(self, what: str) -> InputError:
-        return InputError(f"{self._name} is not a sound workbook ({what}); save the list again as XLSX or CSV.")
+        return InputError(f"{self._name} is not a valid workbook ({what}); save the list again as XLSX or CSV.")
 
     def _too_large(self) -> InputError:
         return InputError(f"{self._name} unpacks to far more than a list of devices needs; save the list again as CSV.")

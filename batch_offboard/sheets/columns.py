@@ -170,7 +170,7 @@ class _Search:
     def nothing_found(self) -> str:
         guids = [index for index in range(len(self.columns)) if _all_guids(sample(self._head[1:], index))]
         letters = ", ".join(map(column_letters, guids))
-        hint = f" Column {letters} holds Entra or Intune IDs, which Defender does not take." if guids else ""
+        hint = f" Column {letters} holds Entra or Intune IDs, which Defender does not accept." if guids else ""
         return (
             f"Could not find a column with device IDs or device names; the columns are {self._list_all()}. Name one "
             f"with --id-column or --name-column, by its letter if the first row is a device, too.{hint}"
@@ -188,7 +188,7 @@ class _Search:
                 "by name."
             )
         else:
-            lines.append("There is no column of device IDs; devices are looked up by name.")
+            lines.append("No column has device IDs; devices are looked up by name.")
         if name_index is not None:
             lines.append(f"Device names: column {self._list([name_index])}.")
         elif id_index is not None:

@@ -111,4 +111,4 @@ class CompoundFile:
         return struct.unpack(f"<{self._size // 4}I", self._sector(number))
 
     def _broken(self, what: str) -> InputError:
-        return InputError(f"{self._name} is not a sound XLS workbook ({what}); save the list again as XLSX or CSV.")
+        return InputError(f"{self._name} is not a valid XLS workbook ({what}); save the list again as XLSX or CSV.")

@@ -125,7 +125,7 @@ class _Watch:
         except UnicodeDecodeError:
             if self._marked:
                 raise InputError(
-                    f"{self._name} begins as {self._marked.upper()} and goes on as something else; save it again."
+                    f"{self._name} begins as {self._marked.upper()} and continues as something else; save it again."
                 ) from None
             self._is_utf8 = False
             return
@@ -145,5 +145,5 @@ class _Watch:
 
     def _endless(self) -> InputError:
         return InputError(
-            f"{self._name} has a line of more than a million bytes; it is no list of devices, so name another file."
+            f"{self._name} has a line of more than a million bytes; it is not a list of devices; name another file."
         )

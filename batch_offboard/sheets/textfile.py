@@ -177,7 +177,7 @@ class _LineCheck:
             if self._look.swallowed(record.lines, record.cells):
                 raise InputError(
                     f"{self._name}, row {number}: a quotation mark has swallowed the lines that follow; repair the "
-                    "row, or say --multiline-text if they are text in a cell."
+                    "row, or add --multiline-text if they are text in a cell."
                 )
 
 
@@ -295,7 +295,7 @@ class _HashedFile(io.RawIOBase):
         self.since_chunk += count
         if self.since_chunk > _LARGEST_CHUNK:
             raise InputError(
-                f"{self._file.name} has rows of many megabytes; it is no list of devices, so name another file."
+                f"{self._file.name} has rows of many megabytes; it is not a list of devices; name another file."
             )
         return count
 

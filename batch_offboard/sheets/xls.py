@@ -57,7 +57,7 @@ def workbook_stream(content: bytes, name: str) -> bytes:
         if kind == _ENCRYPTED:
             raise encrypted_with_password(name)
         if kind == _STRINGS and len(data) >= 8 and int.from_bytes(data[4:8], "little") > len(stream):
-            raise InputError(f"{name} promises more texts than it can hold; save it again as XLSX.")
+            raise InputError(f"{name} declares more text than it can hold; save it again as XLSX.")
     return stream
 
 

@@ -56,7 +56,7 @@ def parse(
         parser.Parse(b"", True)  # noqa: FBT003 - expat takes it by position only
     except (expat.ExpatError, _RefusedError, LookupError, ValueError) as error:
         raise InputError(
-            f"The workbook's part {shown(part)} is not sound XML ({shown(str(error)) or 'refused'}); "
+            f"The workbook's part {shown(part)} is not valid XML ({shown(str(error)) or 'refused'}); "
             "save the list again."
         ) from None
 

@@ -31,7 +31,7 @@ def test_a_signal_finishes_what_is_in_flight_and_begins_nothing_new(
         tenant.release(in_flight)
         ended = program.ended()
     assert ended.code == 3
-    assert f"{number.name}: nothing new is begun" in ended.err
+    assert f"{number.name}: no new calls start" in ended.err
     assert tenant.called(waiting) == []
     outcomes = [row["outcome"] for row in office.report("out.csv")]
     assert outcomes == ["submitted"] * 8 + ["pending"] * 20
@@ -51,7 +51,7 @@ def test_two_signals_end_the_program_at_once_and_what_was_in_flight_is_in_doubt(
     with office.start("run", sheet, "--yes", "--report", "out.csv") as program:
         program.until(lambda: len(tenant.called(stuck)) == 3, "all workers at work")
         program.signal(signal.SIGINT)
-        program.until(lambda: "once more stops at once" in program.said(), "the first signal's answer")
+        program.until(lambda: "a second signal stops at once" in program.said(), "the first signal's answer")
         assert program.running
         program.signal(signal.SIGINT)
         ended = program.ended()
@@ -118,7 +118,7 @@ def test_ctrl_c_ends_a_program_whose_name_server_never_answers(
         program.until(lambda: "asked for" in program.said(), "a name is asked for")
         program.signal(signal.SIGINT)
         if signals == 2:
-            program.until(lambda: "once more stops at once" in program.said(), "the first signal's answer")
+            program.until(lambda: "a second signal stops at once" in program.said(), "the first signal's answer")
             program.signal(signal.SIGINT)
         ended = program.ended()
     assert ended.code == 3

@@ -295,7 +295,7 @@ def test_a_drive_that_gives_no_locks_fails(bench: Bench, monkeypatch: pytest.Mon
     view = bench.look()
     for name in ("journal", "locks"):
         assert one(view, name).grade is Grade.FAILED
-        assert f"gives no locks ({os.strerror(number)})" in one(view, name).text
+        assert f"does not support locks ({os.strerror(number)})" in one(view, name).text
     assert view.exit_code is ExitCode.USAGE
 
 

@@ -146,7 +146,7 @@ def test_a_found_action_settles_its_doubt_once(world: World, batch: Batch, ours:
     told = row(world, batch, 3)
     assert (told.outcome, told.machine_action_id, told.action_status) == (Outcome.SUBMITTED, "action-3", "InProgress")
     assert (told.submitted_at, told.finished_at) == (ORIGIN + 1.5, ORIGIN + 60)
-    assert ("stands for this row" in told.error_message) is not ours
+    assert ("counts for this row" in told.error_message) is not ours
     assert len(settled(world, batch, 3)) == 1
     owned = [each.row for each in settlements.own_open_actions(world.journal, batch.key)]
     assert owned == ([2, 3] if ours else [2])

@@ -70,7 +70,7 @@ def test_a_journal_on_a_share_without_locks_is_not_called_held_or_broken(
         with pytest.raises(NoLocksError) as raised:
             Journal(path, create=True)
         assert str(raised.value).startswith(
-            f"The journal {path} lies on a drive that gives no locks ({os.strerror(number)}); keep it on a disk"
+            f"The journal {path} is on a drive that does not support locks ({os.strerror(number)}); keep it on a disk"
         )
         assert raised.value.exit_code is ExitCode.USAGE
     assert sorted(tmp_path.iterdir()) == before
@@ -82,7 +82,10 @@ def test_a_share_that_loses_its_locks_in_the_middle_is_named_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
     monkeypatch.setattr(opening, "no_locks", lambda _folder: "No locks available")
-    with pytest.raises(NoLocksError, match=r"gives no locks \(No locks available\)"), opening.told(tmp_path / "j.db"):
+    with (
+        pytest.raises(NoLocksError, match=r"does not support locks \(No locks available\)"),
+        opening.told(tmp_path / "j.db"),
+    ):
         raise sqlite3.OperationalError(words)
 
 
@@ -129,7 +132,7 @@ async def test_a_journal_that_another_program_holds_is_waited_for_and_then_named
     world.journal = Journal(world.journal.path)
     with closing(sqlite3.connect(world.journal.path, isolation_level=None)) as scanner:
         scanner.execute("BEGIN IMMEDIATE")
-        with pytest.raises(JournalError, match="is held by another program; close it, then try again"):
+        with pytest.raises(JournalError, match="is in use by another program; close it, then try again"):
             begin(world.journal, batch, 2)
         assert pending(world, batch)
         scanner.execute("ROLLBACK")

@@ -239,7 +239,7 @@ def test_a_drive_without_locks_is_not_taken_for_another_process(
     monkeypatch.setattr(f"fcntl.{kind}", refuse)
     with pytest.raises(NoLocksError) as raised, only_process(names, "run", 0.0):
         pytest.fail("a lock that nobody gave")
-    assert f"gives no locks ({os.strerror(number)})" in str(raised.value)
+    assert f"does not support locks ({os.strerror(number)})" in str(raised.value)
     assert raised.value.exit_code is ExitCode.USAGE
 
 

@@ -298,7 +298,7 @@ def test_a_log_that_cannot_be_opened_is_said_once_and_stops_nothing(
         logs.warning("event")
     (sentence,) = said
     assert sentence.startswith(f"The log {path} cannot be written (")
-    assert sentence.endswith("the work goes on without it.")
+    assert sentence.endswith("work continues without it.")
 
 
 @pytest.mark.fault(32, "A log that cannot be written is said once; the run goes on.")
@@ -308,7 +308,7 @@ def test_a_full_disk_is_said_once_and_stops_nothing(opened: Opened, said: list[s
     opened(path=Path("/dev/full"))
     for _ in range(3):
         logs.warning("event", text="x" * 20_000)
-    assert said == ["The log /dev/full cannot be written (No space left on device); the work goes on without it."]
+    assert said == ["The log /dev/full cannot be written (No space left on device); work continues without it."]
 
 
 def test_when_there_is_space_again_the_log_goes_on(opened: Opened, said: list[str], tmp_path: Path) -> None:

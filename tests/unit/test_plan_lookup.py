@@ -78,13 +78,13 @@ DECISIONS = [
         pytest.param(
             {"onboardingStatus": status},
             Reason.NOT_ONBOARDED,
-            f"The tenant says {status}, not Onboarded, of this device.",
+            f"Defender reports this device as {status}.",
             id=status,
         )
         for status in ("CanBeOnboarded", "Unsupported", "InsufficientInfo", "NeverHeardOf")
     ],
     pytest.param(
-        {"osPlatform": "Windows7"}, Reason.UNSUPPORTED_OS, "The API does not take Windows7.", id="an old platform"
+        {"osPlatform": "Windows7"}, Reason.UNSUPPORTED_OS, "The API does not accept Windows7.", id="an old platform"
     ),
     pytest.param(
         {"osPlatform": "macOS"},

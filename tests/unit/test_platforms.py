@@ -185,8 +185,8 @@ def test_linux_is_taken_whatever_its_version() -> None:
         ("macOS", UNIFIED, "macOS is sent only with lookup.platforms: macos_linux"),
         ("Linux", STANDARD, "Linux is sent only with lookup.platforms: macos_linux"),
         ("WindowsServer2016", STANDARD, "WindowsServer2016 is sent only with lookup.platforms: unified_agent"),
-        ("Windows7", MACOS_LINUX, "The API does not take Windows7"),
-        ("iOS", MACOS_LINUX, "The API does not take iOS"),
+        ("Windows7", MACOS_LINUX, "The API does not accept Windows7"),
+        ("iOS", MACOS_LINUX, "The API does not accept iOS"),
         ("", MACOS_LINUX, "The tenant does not say which platform this device has"),
     ],
 )

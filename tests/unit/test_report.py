@@ -142,7 +142,7 @@ def test_nobody_is_told_to_send_a_device_in_doubt_again(code: str) -> None:
     text = advice(a_row(Outcome.IN_DOUBT, code))
 
     assert "action centre" in text
-    assert "never send it again by hand before that" in text
+    assert "do not send it again by hand before that" in text
 
 
 @pytest.mark.parametrize(

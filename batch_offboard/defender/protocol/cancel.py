@@ -38,7 +38,7 @@ def classify_cancel(answer: Answer | NoAnswer, action_id: str, now: float) -> Ca
     if action is None or identifier(action.get("id")) is None:
         return classify(answer, "", now)
     if str(action["id"]).strip().lower() != action_id.lower():
-        words = f"The answer speaks of another machine action ({kept_text(action['id'])})."
+        words = f"The answer names another machine action ({kept_text(action['id'])})."
         return CallOutcome(Verdict.IN_DOUBT, http_status=answer.status, code="WrongAction", message=words)
     return _cancelled(kept_text(action.get("status")), action_id, answer.status)
 
@@ -55,9 +55,9 @@ def _cancelled(status: str, action_id: str, http_status: int) -> CallOutcome:
     if status.lower() == "cancelled":
         return CallOutcome(Verdict.CANCELLED, http_status=http_status, action_id=action_id, action_status=status)
     if status.lower() in FINAL_STATUSES:
-        words = f"The action had ended already ({status})."
+        words = f"The action had already ended ({status})."
         return CallOutcome(
             Verdict.ANSWERED, http_status=http_status, action_status=status, code="TooLate", message=words
         )
-    words = f"The cancellation was taken; the action was still {status or 'without a status'} then."
+    words = f"The cancellation was accepted; the action was still {status or 'without a status'} then."
     return CallOutcome(Verdict.ANSWERED, http_status=http_status, action_status=status, message=words)

@@ -194,9 +194,9 @@ def _json(answer: Answer) -> dict[str, Any]:
 
 def _strange(reading: _Reading) -> Read:
     if is_web_page(reading.answer):
-        words = "A web page came back instead of the API's answer; a proxy or a portal may stand in the way."
+        words = "A web page came back instead of the API's answer; a proxy or a portal may be in the way."
         return Read(ReadKind.AGAIN, code="NotTheApi", message=words)
-    return reading.said(ReadKind.AGAIN, "The answer was cut off or is no list.", code="UnreadableAnswer")
+    return reading.said(ReadKind.AGAIN, "The answer was cut off or is not a list.", code="UnreadableAnswer")
 
 
 def _unauthorized(reading: _Reading) -> Read:
@@ -206,7 +206,7 @@ def _unauthorized(reading: _Reading) -> Read:
 def _forbidden(reading: _Reading) -> Read:
     """The API's own 403 is about permission (common-errors); a page or a gateway's word is not."""
     kind = ReadKind.FORBIDDEN if api_error(reading.answer) else ReadKind.NOT_OFFERED
-    return reading.said(kind, "Reading is not allowed here.")
+    return reading.said(kind, "Reading is not allowed.")
 
 
 def _nothing(reading: _Reading) -> Read:
@@ -220,7 +220,7 @@ def _not_offered(reading: _Reading) -> Read:
 
 
 def _proxy_refused(_reading: _Reading) -> Read:
-    words = "The proxy wants to know who calls (407); check network.proxy_user and its password."
+    words = "The proxy requires authentication (407); check network.proxy_user and its password."
     return Read(ReadKind.REFUSED, code="ProxyRefused", message=words)
 
 

@@ -100,9 +100,9 @@ def _strangeness(action: Mapping[str, Any], device_id: str) -> str:
     """Why this action cannot be the one asked for, or nothing. Fields that are missing or null prove nothing."""
     machine, kind = action.get("machineId"), action.get("type")
     if machine and str(machine).strip().lower() != device_id:
-        return f"The answer speaks of another device ({kept_text(machine)})."
+        return f"The answer is about another device ({kept_text(machine)})."
     if kind and str(kind).strip().lower() != "offboard":
-        return f"The answer speaks of another kind of action ({kept_text(kind)})."
+        return f"The answer is about another kind of action ({kept_text(kind)})."
     return ""
 
 
@@ -113,7 +113,7 @@ def _unreadable(reading: _Reading) -> CallOutcome:
 
 
 def _web_page(reading: _Reading) -> CallOutcome:
-    fallback = "A web page came back instead of the API's answer; a proxy or a portal may stand in the way."
+    fallback = "A web page came back instead of the API's answer; a proxy or a portal may be in the way."
     return reading.outcome(Verdict.IN_DOUBT, fallback, code="NotTheApi", alarm=Alarm.NOT_THE_API)
 
 
@@ -131,7 +131,7 @@ def _server_error(reading: _Reading) -> CallOutcome:
     wait = min(retry_after(reading.answer, reading.now), LONGEST_WAIT)
     return reading.outcome(
         Verdict.IN_DOUBT,
-        "The server failed; it may have carried the call out all the same.",
+        "The server failed; it may still have carried out the call.",
         retry_after=wait if "retry-after" in reading.answer.headers else None,
     )
 
@@ -150,7 +150,7 @@ def _refused(reading: _Reading) -> CallOutcome:
         return _unreadable(reading)
     code = error.code.lower()
     if code in _ALREADY_OPEN:
-        return reading.outcome(Verdict.ALREADY_OPEN, "An offboard action of this device is open already.")
+        return reading.outcome(Verdict.ALREADY_OPEN, "An offboard action of this device is already open.")
     mistake = Alarm.OUR_MISTAKE if code in _OUR_MISTAKES else None
     return reading.outcome(Verdict.FAILED, "The API refused the device.", alarm=mistake)
 
@@ -178,7 +178,7 @@ def _proxy_refused(reading: _Reading) -> CallOutcome:
     """407 comes from a proxy alone, and it has passed nothing on (RFC 9110, 15.5.8)."""
     return reading.outcome(
         Verdict.NOT_SENT,
-        "The proxy wants to know who calls (407); check network.proxy_user and its password.",
+        "The proxy requires authentication (407); check network.proxy_user and its password.",
         code="ProxyRefused",
     )
 

@@ -45,7 +45,7 @@ def key_pair(data: bytes, password: str | None, path: Path, now: float) -> KeyPa
     certificate = next((each for each in certificates if _public(each.public_key()) == own), None)
     if certificate is None:
         found = "another key's certificate" if certificates else "a private key and no certificate"
-        raise SignInError(f"{what} holds {found}; put the key and the certificate that belongs to it into it.")
+        raise SignInError(f"{what} holds {found}; put the key and its certificate into the file.")
     _refuse_untimely(certificate, what, now)
     return KeyPair(
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii"),
@@ -60,7 +60,7 @@ def _from_pem(data: bytes, password: str | None, what: str) -> tuple[object, lis
     try:
         certificates = [x509.load_pem_x509_certificate(found) for found in _CERTIFICATE_BLOCK.findall(data)]
     except ValueError:
-        raise SignInError(f"{what} holds a certificate that cannot be read; get it anew.") from None
+        raise SignInError(f"{what} holds a certificate that cannot be read; get a new copy.") from None
     return _unlocked(block[0], password, what), certificates
 
 
@@ -88,7 +88,7 @@ def _from_pfx(data: bytes, password: str | None, what: str) -> tuple[object, lis
 
 
 def _keyless(what: str) -> str:
-    return f"{what} holds no private key; put the key into it, beside the certificate."
+    return f"{what} holds no private key; add the key to the file, next to the certificate."
 
 
 def _locked(what: str, password: str | None) -> str:
@@ -111,7 +111,7 @@ def _refuse_untimely(certificate: x509.Certificate, what: str, now: float) -> No
         )
     if now < begin:
         raise SignInError(
-            f"{what} begins at {local_time(begin)}, and here it is {local_time(now)}; set this computer's clock right, "
+            f"{what} begins at {local_time(begin)}, and here it is {local_time(now)}; correct this computer's clock, "
             "or wait."
         )
 

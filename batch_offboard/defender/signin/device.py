@@ -46,14 +46,14 @@ class Person:
         except TransientSignInError:
             raise
         except SignInError:
-            self._tell("The sign-in that was kept has ended.")
+            self._tell("The stored sign-in has expired.")
             grant = None
         return grant or self._with_a_code()
 
     def another(self) -> Grant:
         grant = self._silently(fresh=True)
         if grant is None:
-            raise SignInError("Nobody has signed in, and in the middle of a run nobody is asked; start again.")
+            raise SignInError("Nobody is signed in, and a run that is under way does not ask; start again.")
         return grant
 
     def _silently(self, *, fresh: bool) -> Grant | None:
@@ -143,7 +143,7 @@ class Person:
         self._tell(f"To sign in, open {address} in a browser and enter the code {code}, until {until}. Ctrl-C stops.")
 
     def _tell_who(self, name: object) -> None:
-        self._tell(f"Signed in as {one_line(str(name or 'somebody whom the service does not name'))}.")
+        self._tell(f"Signed in as {one_line(str(name or 'an account without a name'))}.")
 
 
 def memory_cache() -> Any:

@@ -20,7 +20,7 @@ from batch_offboard.defender.signin.session import Answer, Line, SignInSession, 
 CONNECT_TIMEOUT = 5.0  # seconds; a machine that is not Azure's has nobody at that address
 
 HOST = "This machine's identity service"
-REMEDY = "managed_identity works only on a machine of Azure or Azure Arc that has an identity"
+REMEDY = "managed_identity works only on an Azure or Azure Arc machine with an identity"
 
 # What passes: https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
 PASSING = frozenset({404, 410, 429})
@@ -69,7 +69,7 @@ def _unread_key(error: OSError) -> SignInError:
     file, reason = one_line(str(error.filename or "of its agent")), error.strerror or type(error).__name__
     if isinstance(error, FileNotFoundError):
         return TransientSignInError(
-            f"Azure Arc's key file {file} is not there ({reason}); check with `azcmagent show` that its agent runs."
+            f"Azure Arc's key file {file} is missing ({reason}); check with `azcmagent show` that its agent runs."
         )
     group = "'Hybrid agent extension applications'" if os.name == "nt" else "himds"
     return SignInError(
@@ -83,8 +83,8 @@ def _unmet(said: str, client_id: str | None) -> SignInError:
     words = one_line(said)[:LONGEST_QUOTE].strip(" .;")
     if client_id and "user-assigned" in said:
         return SignInError(
-            f"Azure Arc gives no token of identity {client_id} ({words}); leave client_id out to sign in as the "
-            "machine's own identity, or bring its agent up to date."
+            f"Azure Arc gives no token for identity {client_id} ({words}); leave client_id out to sign in as the "
+            "machine's own identity, or update its agent."
         )
     return SignInError(f"{HOST} cannot be used ({words}); {REMEDY}.")
 

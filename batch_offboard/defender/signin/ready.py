@@ -21,7 +21,7 @@ _WORDS = frozenset({"null", "none", "undefined", "nil", "true", "false"})
 _OBJECTIONS: Sequence[tuple[Callable[[str], object], str]] = (
     (
         lambda text: text.strip(_QUOTES + " ").startswith(("System.Security.SecureString", "@{")),
-        "is the name of a PowerShell object and no token; convert it with `ConvertFrom-SecureString -AsPlainText`",
+        "is the name of a PowerShell object, not a token; convert it with `ConvertFrom-SecureString -AsPlainText`",
     ),
     (
         lambda text: text.strip().startswith(("{", "[")),
@@ -29,11 +29,11 @@ _OBJECTIONS: Sequence[tuple[Callable[[str], object], str]] = (
     ),
     (
         lambda text: text.strip()[:1] in _QUOTES or text.strip()[-1:] in _QUOTES,
-        "is in quotes; put it there without them",
+        "is in quotes; remove them",
     ),
     (
         lambda text: re.match(r"\s*(?:authorization\s*:\s*)?bearer\b", text, re.IGNORECASE),
-        "begins with the word Bearer; put it there without that word",
+        "begins with the word Bearer; remove that word",
     ),
     (
         lambda text: any(character.isspace() for character in text),
@@ -41,11 +41,11 @@ _OBJECTIONS: Sequence[tuple[Callable[[str], object], str]] = (
     ),
     (
         lambda text: text.lower() in _WORDS,
-        "is a word that a script prints when it has no token; look at what wrote it",
+        "is what a script prints when it has no token; check the script",
     ),
     (
         lambda text: not _TOKEN.fullmatch(text),
-        "holds characters that no token has; copy it again",
+        "has characters that are not allowed in a token; copy it again",
     ),
 )
 

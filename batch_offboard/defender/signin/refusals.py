@@ -33,12 +33,12 @@ class Asked:
 
 # {code} is the AADSTS number or OAuth's word, and the service's own words; the other names are those of `Asked`.
 _EXPIRED = (
-    "The secret of application {application} has expired ({code}); make a new one under Certificates & secrets of its "
-    "app registration and put it into {place}."
+    "The secret of application {application} has expired ({code}); create a new one under Certificates & secrets of "
+    "its app registration and put it into {place}."
 )
 _WRONG_VALUE = (
-    "The secret in {place} is not one of application {application} ({code}); put the secret's value there, not its "
-    "ID, or make a new one."
+    "The secret in {place} does not belong to application {application} ({code}); put the secret's value there, not "
+    "its ID, or create a new one."
 )
 _NO_APPLICATION = (
     "There is no application {application} in tenant {tenant} ({code}); check client_id, tenant_id and cloud."
@@ -47,7 +47,7 @@ _DISABLED = (
     "Application {application} is disabled in tenant {tenant} ({code}); let an administrator enable it under "
     "Enterprise applications."
 )
-_NO_TENANT = "{host} knows no tenant {tenant} ({code}); check tenant_id and cloud."
+_NO_TENANT = "{host} does not know tenant {tenant} ({code}); check tenant_id and cloud."
 _NO_CONSENT = (
     "Application {application} has no consent for {audience} ({code}); add the permission Machine.Offboard of "
     "WindowsDefenderATP under API permissions, and let an administrator grant consent."
@@ -57,7 +57,7 @@ _CERTIFICATE = (
     "Certificates & secrets, or name the right file."
 )
 _OUT_OF_TIME = (
-    "What was signed with {place} is not valid at this time ({code}); set this computer's clock right, or let your "
+    "What was signed with {place} is not valid at this time ({code}); correct this computer's clock, or let your "
     "identity provider renew the file."
 )
 _NO_FEDERATION = (
@@ -84,10 +84,10 @@ _NO_USER = (
     "This account may not sign in to application {application} in tenant {tenant} ({code}); use an account of the "
     "tenant that is assigned to the application."
 )
-_CODE_ENDED = "The code ended before anybody had signed in with it ({code}); start again."
+_CODE_ENDED = "The code expired before anyone signed in with it ({code}); start again."
 _DECLINED = "The sign-in was declined ({code}); start again, and accept what the application asks for."
 _WRONG_CLOUD = "Tenant {tenant} is in another cloud than {host} ({code}); correct cloud."
-_ENDED = "The sign-in of earlier has ended ({code}); start again and sign in anew."
+_ENDED = "The stored sign-in has expired ({code}); start again and sign in."
 
 _SENTENCES: Mapping[str, str] = {
     "7000222": _EXPIRED,
@@ -187,7 +187,9 @@ def refusal(answer: Mapping[str, object], status: int | None, asked: Asked, hidd
     said = quoted(answer, hidden)
     if key in _PASSING or (status is not None and (status == 429 or status >= 500)):
         shown = f"HTTP {status}" if status is not None and status >= 400 else code
-        return TransientSignInError(f"{asked.host} is in trouble or too busy ({_with(said, shown)}); try again later.")
+        return TransientSignInError(
+            f"{asked.host} is unavailable or overloaded ({_with(said, shown)}); try again later."
+        )
     sentence = _SENTENCES.get(key)
     if sentence is None:
         return SignInError(
@@ -209,7 +211,7 @@ def unreadable(status: int | None, detail: str, asked: Asked) -> TransientSignIn
     """For an answer that is none of the sign-in service's, such as a portal's or a gateway's page."""
     said = detail if status is None else f"HTTP {status}, {detail}"
     return TransientSignInError(
-        f"{asked.host} gives an answer that cannot be read ({said}); {asked.remedy}, or try again later."
+        f"{asked.host} sent an answer that cannot be read ({said}); {asked.remedy}, or try again later."
     )
 
 

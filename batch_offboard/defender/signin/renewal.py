@@ -121,8 +121,8 @@ class KeptToken:
             raise _again(self._failure)
         if refused and self._held and refused.token.reveal() == self._held.token.reveal():
             raise SignInError(
-                "The API does not accept the token, and the sign-in gives the same one again; a permission that was "
-                "granted just now can take hours to appear in it. Wait, then try again."
+                "The API does not accept the token, and the sign-in returns the same one again; a newly "
+                "granted permission can take hours to appear in it. Wait, then try again."
             )
 
     def _asking(self) -> Applicant:
@@ -161,8 +161,8 @@ class KeptToken:
         seconds = lifetime(grant.expires_in, claims, asked.wall)
         if seconds <= 0:
             raise TransientSignInError(
-                f"The sign-in gives a token that has ended already, and here it is {local_time(asked.wall)}; set this "
-                "computer's clock right."
+                f"The sign-in returned an expired token, and this computer's clock says {local_time(asked.wall)}; "
+                "correct the clock."
             )
         end = asked.ticks + seconds
         self._held = _Held(
@@ -184,7 +184,7 @@ def _check(claims: Claims, expected: Expected) -> None:
     ):
         if wanted and said and said.lower() != wanted:
             raise SignInError(
-                f"The sign-in gives a token of {name} {one_line(said)}, and the configuration names {wanted}; "
+                f"The sign-in returned a token of {name} {one_line(said)}, and the configuration names {wanted}; "
                 f"correct {key}, or the identity that signs in."
             )
 
@@ -192,7 +192,5 @@ def _check(claims: Claims, expected: Expected) -> None:
 def _again(failure: SignInError | None) -> SignInError:
     """A failure that was kept, for one more caller."""
     return (
-        SignInError("The token has ended; try again, to sign in anew.")
-        if failure is None
-        else type(failure)(str(failure))
+        SignInError("The token has expired; try again to sign in.") if failure is None else type(failure)(str(failure))
     )

@@ -246,7 +246,7 @@ def _network_trouble(error: requests.RequestException, line: Line) -> TransientS
     said = _words(cause) + missing_root(cause, line.connection.ca_file)
     if isinstance(error, requests.exceptions.ProxyError):
         return TransientSignInError(
-            f"The proxy on the way to {asked.host} opens no connection ({said}); check network.proxy, its user and "
+            f"The proxy on the way to {asked.host} did not connect ({said}); check network.proxy, its user and "
             "its password."
         )
     if isinstance(error, requests.exceptions.SSLError):

@@ -39,4 +39,4 @@ class RehearsalToken:
         return "rehearsal"
 
     async def renew(self) -> None:
-        raise SignInError("The embedded tenant does not accept its own token; was a fault asked for?")
+        raise SignInError("The embedded tenant does not accept its own token; was a fault simulated?")

@@ -39,7 +39,7 @@ PUNCTUAL = 0.02  # a run is as long as expected if it differs by less than this 
 
 _STATES = {
     "planned": "Planned, nothing sent yet",
-    "running": "Still at work when this was written",
+    "running": "Still running when this was written",
     "stopped": "Not finished",
     "finished": "Finished",
 }
@@ -198,7 +198,7 @@ def _facts(head: ReportHead) -> Iterator[tuple[str, str]]:
     yield "Sheet", f"{head.source_name} ({history.source_kind})" if history.source_kind else head.source_name
     yield "Its SHA-256", head.source_sha256
     yield "Options", " ".join(history.options)
-    yield "Guards set aside", "; ".join(head.overrides)
+    yield "Guards overridden", "; ".join(head.overrides)
     yield "Tenant and application", head.tenant
     yield "API", head.api_url
     yield "Comment", head.comment

@@ -89,7 +89,7 @@ async def test_a_name_server_that_says_nothing_is_waited_for_no_longer_than_for_
 ) -> None:
     with name_server(monkeypatch, {}, silent=True):
         outcome = await call("https://api.example.invalid", proxy=proxy, timeout=0.2)
-    of_proxy = "the proxy proxy.example.invalid:8080 gives no connection: " if proxy else ""
+    of_proxy = "the proxy proxy.example.invalid:8080 did not connect: " if proxy else ""
     name = "proxy.example.invalid" if proxy else "api.example.invalid"
     assert (outcome.verdict, outcome.code) == (Verdict.NOT_SENT, "Unreachable")
     assert outcome.message == f"{of_proxy}the name {name} was not resolved in 0.2 s; check DNS"

@@ -66,7 +66,7 @@ async def test_a_proxy_that_is_down_is_called_a_proxy_and_nothing_is_sent(
     way: dict[str, Any] = {"use_environment_proxy": True} if in_environment else {"proxy": proxy}
     outcome = await call("https://127.0.0.1:9", ca_file=authority.ca_file, **way)
     assert (outcome.verdict, outcome.code) == (Verdict.NOT_SENT, "Unreachable")
-    assert outcome.message.startswith("the proxy 127.0.0.1:1 gives no connection: ")
+    assert outcome.message.startswith("the proxy 127.0.0.1:1 did not connect: ")
 
 
 async def test_a_server_that_is_down_behind_no_proxy_is_not_called_one(call: "Caller", authority: "Authority") -> None:
@@ -83,7 +83,7 @@ async def test_a_proxy_that_says_nothing_is_called_a_proxy(call: "Caller", autho
         proxy = f"127.0.0.1:{silent.sockets[0].getsockname()[1]}"
         outcome = await call("https://127.0.0.1:9", ca_file=authority.ca_file, proxy=f"http://{proxy}", timeout=0.1)
     assert (outcome.verdict, outcome.code) == (Verdict.NOT_SENT, "Unreachable")
-    assert outcome.message.startswith(f"the proxy {proxy} gives no connection: ")
+    assert outcome.message.startswith(f"the proxy {proxy} did not connect: ")
 
 
 @pytest.mark.parametrize(

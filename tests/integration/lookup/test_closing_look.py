@@ -139,5 +139,5 @@ async def test_a_closing_look_that_cannot_be_taken_changes_nothing_and_is_said(w
         assert await world.work(batch, simulator.url, look=True) is None
     assert world.outcomes(batch) == {Outcome.SUBMITTED: DEVICES}
     assert world.batch(batch.batch_id).state == "finished"
-    assert ["No closing look at the tenant" in text for text in world.ears.said_so_far[-1:]] == [True]
+    assert ["The tenant was not checked after the run" in text for text in world.ears.said_so_far[-1:]] == [True]
     world.check([batch], simulator.tenant)

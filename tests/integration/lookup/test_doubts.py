@@ -89,7 +89,7 @@ async def test_somebodys_open_action_stands_for_the_row_that_met_it(world: "Worl
     row = last(world, batch)
     assert (row.outcome, row.machine_action_id) == (Outcome.SUBMITTED, theirs.id)
     assert row.error_message == (
-        "An offboard action of this device by ann@contoso.example was there already; it stands for this row."
+        "An offboard action of this device by ann@contoso.example already existed; it counts for this row."
     )
     assert sent_to(simulator.tenant, LAST) == 1
     world.check([batch], simulator.tenant)

@@ -177,7 +177,7 @@ def test_the_summary_says_what_was_asked_and_how_it_ended(head: ReportHead, rows
     assert summary_of(head, [*rows, rows[0]]) == [
         ("Offboarding report",),
         (),
-        ("What was asked",),
+        ("Request",),
         ("batch", "20261124-081531-7f3a"),
         ("state", "finished"),
         ("spreadsheet", "leavers.xlsx"),

@@ -101,7 +101,7 @@ async def test_a_machine_that_is_not_ready_is_asked_again_later(
 )
 def test_an_answer_of_something_else_is_a_sentence(as_machine: "SignInAs", machine: Machine, reply: Reply) -> None:
     machine.disorders.append(reply)
-    with pytest.raises(SignInError, match="managed_identity works only on a machine of Azure"):
+    with pytest.raises(SignInError, match="managed_identity works only on an Azure"):
         as_machine().sign_in()
 
 
@@ -138,7 +138,7 @@ async def test_a_token_that_the_machine_keeps_is_no_replacement_for_a_refused_on
     machine.keeps = True
     source = as_machine()
     source.sign_in()
-    with pytest.raises(SignInError, match="gives the same one again"):
+    with pytest.raises(SignInError, match="returns the same one again"):
         await source.renew()
 
 
@@ -204,7 +204,7 @@ def test_an_agent_that_takes_no_client_id_is_told_from_a_broken_answer(sign_in_a
     arc.knows_users = False
     with pytest.raises(SignInError) as raised:
         on_arc(sign_in_as, client_id=CLIENT).sign_in()
-    assert str(raised.value).startswith(f"Azure Arc gives no token of identity {CLIENT} (Azure Arc did not confirm")
+    assert str(raised.value).startswith(f"Azure Arc gives no token for identity {CLIENT} (Azure Arc did not confirm")
     assert "; leave client_id out" in str(raised.value)
     assert arc.tokens[0] not in str(raised.value)
 
@@ -230,7 +230,7 @@ def test_a_key_that_is_not_there_yet_is_asked_for_again(sign_in_as: "SignInAs", 
     assert arc.key is not None
     arc.key.unlink()
     source = on_arc(sign_in_as)
-    with pytest.raises(TransientSignInError, match=r"key file .*one\.key is not there \(.+\); check with"):
+    with pytest.raises(TransientSignInError, match=r"key file .*one\.key is missing \(.+\); check with"):
         source.sign_in()
     arc.key.write_text("canary-arc-key", encoding="ascii")
     assert source.sign_in().application == SYSTEM

@@ -84,7 +84,7 @@ def test_a_service_that_names_no_interval_is_not_asked_without_a_pause(
 
 @pytest.mark.parametrize(
     ("does", "words"),
-    [("declines", r"declined \(AADSTS65004: .+\); start again"), ("waits", r"ended before anybody.*AADSTS70020")],
+    [("declines", r"declined \(AADSTS65004: .+\); start again"), ("waits", r"expired before anyone.*AADSTS70020")],
 )
 def test_a_code_that_is_declined_or_forgotten_is_a_sentence(
     entra: Office, as_person: AsPerson, does: str, words: str
@@ -99,7 +99,7 @@ def test_a_code_that_the_service_never_ends_is_ended_here(
 ) -> None:
     entra.tenant.now, entra.tenant.interval = lambda: 0.0, 0
     entra.tenant.person[0], entra.tenant.code_lasts = "waits", 3
-    with pytest.raises(SignInError, match=r"ended before anybody.*code_expired"):
+    with pytest.raises(SignInError, match=r"expired before anyone.*code_expired"):
         as_person().sign_in()
     assert clock.ahead <= 4
 
@@ -161,13 +161,13 @@ async def test_a_sign_in_that_was_ended_meanwhile_is_told_and_nobody_is_asked(
     clock.pass_by(3590)
     assert await source.token() == entra.tenant.tokens[0]
     clock.pass_by(11)
-    with pytest.raises(SignInError, match=f"has ended \\(AADSTS{number}[:)]"):
+    with pytest.raises(SignInError, match=f"has expired \\(AADSTS{number}[:)]"):
         await source.token()
     assert len(entra.told) == 2
 
 
 async def test_a_run_that_nobody_signed_in_for_asks_nobody(entra: Office, as_person: AsPerson) -> None:
-    with pytest.raises(SignInError, match="Nobody has signed in"):
+    with pytest.raises(SignInError, match="Nobody is signed in"):
         await as_person().token()
     assert entra.told == []
 
@@ -238,7 +238,7 @@ def test_a_kept_sign_in_that_has_ended_is_asked_for_anew(
     with hours_later(monkeypatch):
         assert as_person(credential__token_cache="encrypted").sign_in().tenant == TENANT
     assert [text.split(",")[0] for text in entra.told] == [
-        "The sign-in that was kept has ended.", "To sign in", "Signed in as ann@contoso.example.",
+        "The stored sign-in has expired.", "To sign in", "Signed in as ann@contoso.example.",
     ]  # fmt: skip
 
 

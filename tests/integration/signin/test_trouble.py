@@ -80,7 +80,7 @@ def test_an_unknown_tenant_is_named_before_the_secret_leaves(entra: Office, sign
         credential__type="client_secret",
         credential__secret_env="MY_SECRET",
     )
-    assert f"knows no tenant {OTHER_CLIENT} (AADSTS90002: " in sentence(source)
+    assert f"does not know tenant {OTHER_CLIENT} (AADSTS90002: " in sentence(source)
     assert entra.asked == []
 
 
@@ -438,7 +438,7 @@ def test_a_name_server_that_says_nothing_is_not_waited_for(
     with name_server(monkeypatch, {}, silent=True):
         message = sentence(source)
     name = "login.example" if proxy == "null" else "proxy.example"
-    begins = f"{place} cannot be reached" if proxy == "null" else f"The proxy on the way to {place} opens no connection"
+    begins = f"{place} cannot be reached" if proxy == "null" else f"The proxy on the way to {place} did not connect"
     assert message.startswith(f"{begins} (the name {name} was not resolved in 0.2 s; check DNS);")
 
 

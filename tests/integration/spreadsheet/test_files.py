@@ -201,7 +201,7 @@ def test_a_file_that_was_replaced_is_known_by_its_size_or_time(written: Written)
 
 
 def test_a_sheet_cannot_be_chosen_in_a_text_file(refusal: Refusal, written: Written) -> None:
-    assert "leave --sheet out" in refusal(written("Device ID\nx\n"), sheet="Devices")
+    assert "omit --sheet" in refusal(written("Device ID\nx\n"), sheet="Devices")
 
 
 def test_an_encrypted_archive_is_refused(refusal: Refusal, archive: Callable[..., Path]) -> None:

@@ -47,7 +47,7 @@ def test_a_truncated_archive_is_refused(
 ) -> None:
     path = archive(good_parts)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
-    assert "not a sound workbook" in refusal(path)
+    assert "not a valid workbook" in refusal(path)
 
 
 def test_a_damaged_part_is_refused_by_its_checksum(
@@ -96,7 +96,7 @@ def test_parts_that_share_their_bytes_are_refused(
     struct.pack_into("<L", content, directory + 42, first)
     content[directory + 46 : directory + 54] = b"xl/a.xml"
     path.write_bytes(content)
-    assert "not a sound workbook" in refusal(path)
+    assert "not a valid workbook" in refusal(path)
 
 
 def test_parts_that_overlap_are_refused(
@@ -162,7 +162,7 @@ def test_two_parts_of_one_name_are_refused(
     path = archive(good_parts)
     with zipfile.ZipFile(path, "a") as opened:
         opened.writestr(name, "<worksheet/>")
-    assert "is there twice" in refusal(path)
+    assert "is duplicated" in refusal(path)
 
 
 def test_a_workbook_of_two_formats_at_once_is_refused(
@@ -278,7 +278,7 @@ def test_elements_nested_without_end_are_refused_where_they_are_parsed(
 ) -> None:
     deep = "<x>" * 100_000 + "</x>" * 100_000
     rows = f'<row r="1" hidden="1">{text_cell("A1", "Device ID")}</row>{deep}'
-    assert "not sound XML" in refusal(archive(xlsx_parts(rows)))
+    assert "not valid XML" in refusal(archive(xlsx_parts(rows)))
 
 
 def test_hidden_rows_are_seen_behind_a_namespace_prefix(

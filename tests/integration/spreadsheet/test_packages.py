@@ -128,7 +128,7 @@ def test_two_parts_whose_names_are_read_alike_are_refused(
     refusal: Refusal, archive: Archive, parts: dict[str, str]
 ) -> None:
     twice = {**parts, "xl\\worksheets\\sheet1.xml": parts["xl/worksheets/sheet1.xml"]}
-    assert "is there twice" in refusal(archive(twice))
+    assert "is duplicated" in refusal(archive(twice))
 
 
 def test_a_binary_workbook_is_found_by_names_with_backslashes(taken: Taken, archive: Archive, an_id: AnId) -> None:

@@ -75,7 +75,7 @@ def test_other_apostrophes_stay(opened: Opened, written: Written, an_id: AnId) -
 
 def test_only_needs_a_report(refusal: Refusal, written: Written, an_id: AnId) -> None:
     sentence = refusal(written(f"Device ID\n{an_id(1)}\n"), only=frozenset({"failed"}))
-    assert "no report of an earlier run" in sentence
+    assert "not a report of an earlier run" in sentence
 
 
 @pytest.mark.parametrize("words", [{"faild"}, {"failed", "Failed"}, set()])
@@ -95,4 +95,4 @@ def test_the_columns_of_a_report_are_not_to_be_named(refusal: Refusal, written: 
 
 def test_a_table_that_only_resembles_a_report_is_none(refusal: Refusal, written: Written, an_id: AnId) -> None:
     text = as_csv(report_rows(an_id)).replace('"attempts"', '"tries"')
-    assert "no report" in refusal(written(text), only=frozenset({"failed"}))
+    assert "not a report" in refusal(written(text), only=frozenset({"failed"}))

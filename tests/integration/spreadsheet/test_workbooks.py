@@ -160,7 +160,7 @@ def test_rows_that_are_struck_through_are_counted_and_taken(opened: Opened, work
         sheet["A2"].font = Font(bold=True)
 
     table = opened(workbook([HEADER, *[(an_id(n), "x", "y") for n in range(4)], (), ()], strike))
-    assert "Struck-through text in 2 rows; it counts like any other: remove what is not meant." in table.notes
+    assert "Struck-through text in 2 rows; it is read like any other text; remove what is not meant." in table.notes
     assert [row.number for row in table.rows] == [2, 3, 4, 5]
 
 

@@ -128,7 +128,10 @@ async def test_a_closing_look_that_would_have_to_wait_is_left_out_and_the_run_en
         assert await world.work(batch, simulator.url, look=True) is None
     assert asyncio.get_running_loop().time() < 30
     assert world.outcomes(batch) == {Outcome.SUBMITTED: 6}
-    assert any("No closing look at the tenant: The API asks to wait 3000 s" in text for text in world.ears.said_so_far)
+    assert any(
+        "The tenant was not checked after the run: The API asks to wait 3000 s" in text
+        for text in world.ears.said_so_far
+    )
     world.check([batch], simulator.tenant)
 
 

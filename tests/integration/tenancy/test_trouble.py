@@ -127,7 +127,7 @@ async def test_a_429_to_a_read_is_waited_for_as_told_and_by_reads_alone(world: "
     reads = [call for call in calls if call.method == "GET"]
     assert [call.status for call in reads] == [200, 429, 404, 200, 200]
     assert 600 <= reads[2].at - reads[1].at < 602
-    assert "The API asks to wait 600 s before the tenant is read on." in world.ears.said_so_far
+    assert "The API asks to wait 600 s before the rest of the tenant is read." in world.ears.said_so_far
     world.check([batch], simulator.tenant)
 
 

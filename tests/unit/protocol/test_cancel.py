@@ -104,9 +104,9 @@ def test_the_case_of_the_id_does_not_matter_on_either_side() -> None:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ("Pending", "The cancellation was taken; the action was still Pending then."),
-        ("", "The cancellation was taken; the action was still without a status then."),
-        ("Succeeded", "The action had ended already (Succeeded)."),
+        ("Pending", "The cancellation was accepted; the action was still Pending then."),
+        ("", "The cancellation was accepted; the action was still without a status then."),
+        ("Succeeded", "The action had already ended (Succeeded)."),
     ],
 )
 def test_what_came_of_the_action_is_told(status: str, words: str) -> None:
@@ -115,7 +115,7 @@ def test_what_came_of_the_action_is_told(status: str, words: str) -> None:
 
 def test_another_action_is_named() -> None:
     assert judged(Answer(200, JSON, action(id="x\u20282"))).code == "NoActionId"
-    assert judged(Answer(200, JSON, action(id="x-2"))).message == "The answer speaks of another machine action (x-2)."
+    assert judged(Answer(200, JSON, action(id="x-2"))).message == "The answer names another machine action (x-2)."
 
 
 def test_a_refusal_carries_the_apis_words_and_the_wait() -> None:

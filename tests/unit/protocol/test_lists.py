@@ -136,9 +136,7 @@ def test_a_list_that_was_cut_off_is_none() -> None:
 def test_a_web_page_is_no_list_whatever_it_is_called() -> None:
     read = classify_read(Answer(200, HTML, b"<html>Sign in</html>"), NOW)
     assert (read.kind, read.code) == (AGAIN, "NotTheApi")
-    assert read.message == (
-        "A web page came back instead of the API's answer; a proxy or a portal may stand in the way."
-    )
+    assert read.message == ("A web page came back instead of the API's answer; a proxy or a portal may be in the way.")
 
 
 @pytest.mark.parametrize(
@@ -196,13 +194,13 @@ def test_a_refusal_carries_the_apis_code_text_and_tracking_id() -> None:
 
 WORDS = [
     # where the API itself says nothing
-    (Answer(200), "The answer was cut off or is no list."),
+    (Answer(200), "The answer was cut off or is not a list."),
     (Answer(400, JSON, b'{"error": {"code": "X"}}'), "The API refused."),
     (Answer(401), "The token was not accepted."),
-    (Answer(403), "Reading is not allowed here."),
+    (Answer(403), "Reading is not allowed."),
     (Answer(404), "There is nothing here."),
     (Answer(405), "This call is not offered here."),
-    (Answer(407), "The proxy wants to know who calls (407); check network.proxy_user and its password."),
+    (Answer(407), "The proxy requires authentication (407); check network.proxy_user and its password."),
     (Answer(429), "The quota is used up."),
     (Answer(500), "The server failed."),
     (Answer(302), "The API answered with a redirect, which is never followed."),

@@ -184,18 +184,18 @@ WORDS = [
     # where the API itself says nothing
     (Answer(201, JSON, b""), "The answer was cut off or is not JSON."),
     (Answer(201, JSON, b"{}"), "Accepted, but the answer names no machine action."),
-    (Answer(201, JSON, action(machineId="b" * 40)), f"The answer speaks of another device ({'b' * 40})."),
-    (Answer(201, JSON, action(type="Isolate")), "The answer speaks of another kind of action (Isolate)."),
+    (Answer(201, JSON, action(machineId="b" * 40)), f"The answer is about another device ({'b' * 40})."),
+    (Answer(201, JSON, action(type="Isolate")), "The answer is about another kind of action (Isolate)."),
     (Answer(204), "The answer does not say whether the device was accepted."),
     (Answer(302), "The API answered with a redirect, which is never followed."),
     (Answer(400, JSON, b'{"error": {"code": "X"}}'), "The API refused the device."),
-    (Answer(400, JSON, error("ActiveRequestAlreadyExists", "")), "An offboard action of this device is open already."),
+    (Answer(400, JSON, error("ActiveRequestAlreadyExists", "")), "An offboard action of this device is already open."),
     (Answer(401), "The token was not accepted."),
     (Answer(403, JSON, error("Forbidden", "")), "The token lacks a permission."),
-    (Answer(407), "The proxy wants to know who calls (407); check network.proxy_user and its password."),
+    (Answer(407), "The proxy requires authentication (407); check network.proxy_user and its password."),
     (Answer(409), "Another action of this device is in progress."),
     (Answer(429), "The quota is used up."),
-    (Answer(500), "The server failed; it may have carried the call out all the same."),
+    (Answer(500), "The server failed; it may still have carried out the call."),
 ]
 
 

@@ -155,7 +155,7 @@ def test_failures_come_with_their_advice_before_the_rows(page: Page, head: Repor
 def test_the_commands_to_type_name_the_batch_and_the_file(page: Page, head: ReportHead, failed: ReportRow) -> None:
     text = page(head, [failed]).text
 
-    assert "batch-offboard retry 20261124-081531-7f3a when the cause is mended" in text
+    assert "batch-offboard retry 20261124-081531-7f3a once the cause is fixed" in text
     assert "batch-offboard run reports/b.xlsx --only failed instead" in text
     assert "batch-offboard track 20261124-081531-7f3a" in text
 
@@ -250,10 +250,10 @@ def test_a_guard_that_was_set_aside_is_told_with_the_result_and_with_what_was_as
 ) -> None:
     text = page(replace(head, overrides=("--max-devices 900", "--no-lookup"), audit="17:ab"), []).text
 
-    assert "Guards set aside: --max-devices 900; --no-lookup" in text
-    assert "Guards set aside --max-devices 900; --no-lookup" in text
+    assert "Guards overridden: --max-devices 900; --no-lookup" in text
+    assert "Guards overridden --max-devices 900; --no-lookup" in text
     assert "Audit record 17:ab" in text
-    assert "Guards set aside" not in page(head, []).text
+    assert "Guards overridden" not in page(head, []).text
 
 
 def test_a_look_up_that_was_not_done_says_why(page: Page, head: ReportHead) -> None:
@@ -297,7 +297,7 @@ def test_the_timeline_is_told_in_words_too(page: Page, head: ReportHead) -> None
 def test_the_action_states_are_those_of_the_last_look(page: Page, head: ReportHead) -> None:
     text = page(head, []).text
 
-    assert "As the tenant told at 2026-11-24 08:17:10Z. 1 not final yet" in text
+    assert "As reported by the tenant at 2026-11-24 08:17:10Z. 1 not final yet" in text
     assert "Pending 1 Succeeded 1" in text
     assert "the tenant's list agreed with the journal" in text
 

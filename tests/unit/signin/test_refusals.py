@@ -32,8 +32,8 @@ def entra(number: int, error: str = "invalid_client", text: str = "Some words.")
         (7000215, ("variable MY_SECRET", "the secret's value there, not its ID")),
         (700016, ("no application APPLICATION in tenant TENANT", "client_id")),
         (7000112, ("APPLICATION is disabled",)),
-        (90002, ("login.example knows no tenant TENANT", "tenant_id and cloud")),
-        (900023, ("knows no tenant TENANT",)),
+        (90002, ("login.example does not know tenant TENANT", "tenant_id and cloud")),
+        (900023, ("does not know tenant TENANT",)),
         (65001, ("no consent for https://api.example", "Machine.Offboard", "grant consent")),
         (700027, ("certificate", "upload its public part")),
         (1000502, ("certificate",)),
@@ -45,13 +45,13 @@ def entra(number: int, error: str = "invalid_client", text: str = "Some words.")
         (53003, ("Conditional Access",)),
         (50076, ("Conditional Access",)),
         (50105, ("account", "assigned to the application")),
-        (70020, ("ended before anybody had signed in",)),
+        (70020, ("expired before anyone signed in",)),
         (65004, ("declined",)),
         (900382, ("another cloud than login.example",)),
         (900439, ("another cloud",)),
-        (70043, ("has ended", "sign in anew")),
-        (50173, ("has ended",)),
-        (700082, ("has ended",)),
+        (70043, ("has expired", "sign in")),
+        (50173, ("has expired",)),
+        (700082, ("has expired",)),
     ],
 )
 def test_a_refusal_says_what_it_is_and_what_to_do_and_keeps_its_code(number: int, words: tuple[str, ...]) -> None:
@@ -66,8 +66,8 @@ def test_a_refusal_says_what_it_is_and_what_to_do_and_keeps_its_code(number: int
     [
         ("authorization_declined", "declined (authorization_declined)"),
         ("access_denied", "declined"),
-        ("expired_token", "ended before anybody had signed in with it (expired_token)"),
-        ("code_expired", "ended before"),
+        ("expired_token", "expired before anyone signed in with it (expired_token)"),
+        ("code_expired", "expired before"),
     ],
 )
 def test_a_refusal_without_a_number_goes_by_its_word(error: str, words: str) -> None:
@@ -121,7 +121,7 @@ def test_the_other_sentences_name_the_host_and_the_remedy() -> None:
     assert "redirect to evil.example, which is never followed" in str(redirected("evil.example", ASKED))
     assert "to nowhere" in str(redirected("", ASKED))
     page = unreadable(502, "no JSON", ASKED)
-    assert "login.example gives an answer that cannot be read (HTTP 502, no JSON)" in str(page)
+    assert "login.example sent an answer that cannot be read (HTTP 502, no JSON)" in str(page)
     assert "network.proxy" in str(page)
 
 

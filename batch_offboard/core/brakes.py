@@ -133,7 +133,7 @@ class CallBrakes:
         if now - since < patience:
             return None
         if outcome.code == SIGN_IN:
-            return Halt(f"{outcome.message} When there are tokens again, {self._again}.", ExitCode.SIGN_IN)
+            return Halt(f"{outcome.message} When sign-in works again, {self._again}.", ExitCode.SIGN_IN)
         reason = f"The API cannot be reached ({outcome.message}); when the network is back, {self._again}."
         return Halt(reason, ExitCode.UNFINISHED)
 

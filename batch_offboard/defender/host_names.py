@@ -71,7 +71,7 @@ def _ask(host: str, port: int, family: int) -> list[Address]:
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not a valid host name"
         raise UnresolvedError(
-            getattr(error, "errno", None), f"the name {host} is not resolved: {reason}; check DNS"
+            getattr(error, "errno", None), f"the name {host} cannot be resolved: {reason}; check DNS"
         ) from None
     return [Address(kind, protocol, _digits(place)) for kind, _, protocol, _, place in found]
 

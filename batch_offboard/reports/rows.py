@@ -231,7 +231,7 @@ _ADVICE: Mapping[Outcome, Mapping[str, str]] = {
 }
 
 _ADVICE_OTHERWISE: Mapping[Outcome, str] = {
-    Outcome.SUBMITTED: "Accepted: the device offboards when it next connects; `batch-offboard track {batch}` tells.",
+    Outcome.SUBMITTED: "Accepted: the device offboards when it next connects; `batch-offboard track {batch}` shows it.",
     Outcome.FAILED: f"Read the message, fix what it names, {_AGAIN}",
     Outcome.SKIPPED: "Not sent: the message says why.",
     Outcome.IN_DOUBT: f"The API may have accepted it: {_SETTLE}; {_NO_SECOND_CALL}.",

@@ -28,7 +28,7 @@ async def test_a_name_that_nobody_knows_is_named_with_what_to_check(monkeypatch:
             look_up("api.example", 443, 60)
         with pytest.raises(UnresolvedError) as second:
             await looked_up("api.example", 443, 60)
-    said = "the name api.example is not resolved: Name or service not known; check DNS"
+    said = "the name api.example cannot be resolved: Name or service not known; check DNS"
     assert (first.value.strerror, second.value.strerror) == (said, said)
 
 
@@ -44,7 +44,7 @@ async def test_a_name_server_that_says_nothing_is_not_waited_for_any_longer(monk
 
 @pytest.mark.parametrize("host", ["", "a..b", "x" * 300, "\udcff"])
 def test_what_is_no_name_is_an_error_of_ours(host: str) -> None:
-    with pytest.raises(UnresolvedError, match="is not resolved: "):
+    with pytest.raises(UnresolvedError, match="cannot be resolved: "):
         look_up(host, 443, 60)
 
 

@@ -87,7 +87,7 @@ def test_a_row_becomes_values_in_the_order_of_the_columns() -> None:
         1,
         "2026-11-24T08:15:31Z",
         "2026-11-24T08:15:32Z",
-        "Accepted: the device offboards when it next connects; `batch-offboard track 20261124-081531-7f3a` tells.",
+        "Accepted: the device offboards when it next connects; `batch-offboard track 20261124-081531-7f3a` shows it.",
     ]
 
 

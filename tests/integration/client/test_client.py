@@ -79,7 +79,7 @@ async def test_a_name_that_does_not_resolve_is_certainly_not_sent(
     with name_server(monkeypatch, {}):
         outcome = await call("https://api.example.invalid")
     assert (outcome.verdict, outcome.code) == (Verdict.NOT_SENT, "Unreachable")
-    assert outcome.message == "the name api.example.invalid is not resolved: Name or service not known; check DNS"
+    assert outcome.message == "the name api.example.invalid cannot be resolved: Name or service not known; check DNS"
 
 
 @pytest.mark.fault(90, "A name server that says nothing: not sent, within the call's time.")

@@ -88,7 +88,7 @@ async def test_an_outage_that_lasts_ends_the_run_after_ten_minutes_with_nothing_
         halt = await world.work(batch, simulator.url, tokens=signed_in((300.0, 1e6)), limits=SLOW)
     assert halt is not None
     assert (halt.exit_code, halt.held) == (ExitCode.SIGN_IN, False)
-    assert halt.reason == f"{AWAY} When there are tokens again, run `resume`."
+    assert halt.reason == f"{AWAY} When sign-in works again, run `resume`."
     assert LIFE + 600 <= asyncio.get_running_loop().time() <= LIFE + 700
     assert world.outcomes(batch).keys() == {Outcome.SUBMITTED, Outcome.PENDING}
     world.check([batch], simulator.tenant, limits=SLOW)

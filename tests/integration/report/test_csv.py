@@ -25,7 +25,7 @@ def test_the_whole_file_byte_by_byte(tmp_path: Path, head: ReportHead, rows: lis
         b"http_status,attempts,submitted_at,finished_at,advice,Owner,Owner,'=note\r\n"
         b"2,a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0,lt-0417,submitted,0b0f6f0e-52a1-4f0c-9a63-3a5d6a1c7e90,"
         b"Pending,,,201,1,2026-11-24T08:15:31Z,2026-11-24T08:15:32Z,"
-        b"Accepted: the device offboards when it next connects; `batch-offboard track 20261124-081531-7f3a` tells."
+        b"Accepted: the device offboards when it next connects; `batch-offboard track 20261124-081531-7f3a` shows it."
         b",Ann,IT,\r\n"
         b"3,'=lt-99,'@name,skipped,,,invalid_id,No ID.,,0,,,"
         b"\"Correct the ID: copy it from the device's page in the portal, as text.\",Zo\xc3\xab,'=1+1,\\x1b[2J\r\n"

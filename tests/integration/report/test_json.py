@@ -10,7 +10,7 @@ from batch_offboard.reports.rows import ReportHead, ReportRow
 
 RowsWith = Callable[[Iterable[str]], list[ReportRow]]
 
-ACCEPTED = "Accepted: the device offboards when it next connects; `batch-offboard track 20261124-081531-7f3a` tells."
+ACCEPTED = "Accepted: the device offboards when it next connects; `batch-offboard track 20261124-081531-7f3a` shows it."
 
 
 def read(path: Path) -> Any:

@@ -25,7 +25,7 @@ from batch_offboard.reports.workbook import write_workbook
 RowsWith = Callable[[Iterable[str]], list[ReportRow]]
 ANY_TEXT = st.text(st.characters() | st.sampled_from("=+-@\t\r\n\0\x1b '\"_x0041_#"), max_size=20)
 
-ACCEPTED = "Accepted: the device offboards when it next connects; `batch-offboard track 20261124-081531-7f3a` tells."
+ACCEPTED = "Accepted: the device offboards when it next connects; `batch-offboard track 20261124-081531-7f3a` shows it."
 
 
 def workbook(head: ReportHead, rows: Iterable[ReportRow], **more: int) -> io.BytesIO:

@@ -424,7 +424,7 @@ def test_a_name_that_nobody_knows_is_named(
     with name_server(monkeypatch, {}):
         message = sentence(source)
     assert message.startswith(
-        f"{place} cannot be reached (the name login.example is not resolved: Name or service not known; check DNS);"
+        f"{place} cannot be reached (the name login.example cannot be resolved: Name or service not known; check DNS);"
     )
 
 

@@ -91,7 +91,7 @@ def assert_sober(outcome: CallOutcome) -> None:
 
 
 @pytest.mark.fault(80, "Whatever is spoiled has a meaning, and only a whole answer is an acceptance.")
-@effort(1200)
+@effort(600)
 @given(answers)
 def test_every_answer_to_an_offboard_call_has_a_meaning(answer: Answer) -> None:
     outcome = classify(answer, DEVICE, NOW, TOKEN)
@@ -110,7 +110,7 @@ def test_every_answer_to_an_offboard_call_has_a_meaning(answer: Answer) -> None:
         assert outcome.verdict is Verdict.IN_DOUBT
 
 
-@effort(600)
+@effort(300)
 @given(answers)
 def test_every_answer_to_a_cancellation_has_a_meaning(answer: Answer) -> None:
     outcome = classify_cancel(answer, ACTION["id"], NOW)
@@ -119,7 +119,7 @@ def test_every_answer_to_a_cancellation_has_a_meaning(answer: Answer) -> None:
 
 
 @pytest.mark.fault(88, "Whatever is spoiled, only a whole list is one.")
-@effort(1200)
+@effort(600)
 @given(answers, st.booleans())
 def test_every_answer_to_a_read_has_a_meaning_and_every_item_is_something_or_nothing(
     answer: Answer, single: bool

@@ -26,7 +26,10 @@ _MEANINGS = {
     ExitCode.OK: "all rows ended well: submitted, already offboarded, or skipped as a duplicate",
     ExitCode.ROWS_FAILED: "finished, and at least one row failed or was skipped for a reason",
     ExitCode.USAGE: "bad usage, configuration or input; nothing was sent",
-    ExitCode.UNFINISHED: "not finished: a signal, the window's end, another run, or rows in doubt; `resume` continues",
+    ExitCode.UNFINISHED: (
+        "not finished: a signal, the window's end, another run, rows in doubt or left out; the output names the next "
+        "command"
+    ),
     ExitCode.REFUSED: "refused or stopped by a guard",
     ExitCode.SIGN_IN: "sign-in or permission",
 }

@@ -68,7 +68,8 @@ def _usage(error: TyperException) -> str:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "batch-offboard"
     sentence = error.format_message().replace("Value error, ", "").rstrip(".")
-    return f"{sentence}. `{path} --help` shows what it takes."
+    end = "" if sentence.endswith("?") else "."
+    return f"{sentence}{end} `{path} --help` shows what it takes."
 
 
 def _plain(command: Any) -> None:
@@ -100,7 +101,7 @@ def _unforeseen(error: BaseException) -> int:
     if os.environ.get(DEBUG_VARIABLE):
         _say(_traced(error))
     where = _kept(error)
-    see = f"{where} tells where it happened" if where else f"Set {DEBUG_VARIABLE}=1 to see where it happened"
+    see = f"{where} shows where it happened" if where else f"Set {DEBUG_VARIABLE}=1 to see where it happened"
     _say(
         f"batch-offboard: unforeseen {type(error).__name__}, a mistake in the program; the journal has every row. "
         f"{see}; please report it."

@@ -28,7 +28,7 @@ class Word(StrEnum):
 @app.command(epilog="Example: batch-offboard check")
 @grouped
 def check(where: given.Where, output: given.Output) -> int:
-    """Check configuration, sign-in, permissions, the way to the API, and the clock; sends nothing."""
+    """Check configuration, sign-in, permissions, network and clock."""
     from batch_offboard.cli.screens import following as screens_following
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import checkup
@@ -89,7 +89,7 @@ def cancel(
     where: given.Where,
     output: given.Output,
 ) -> int:
-    """Cancel this batch's machine actions that are not final yet, never anybody else's."""
+    """Cancel the open machine actions of this batch, no others."""
     from batch_offboard.cli.screens import following as screens_following
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import cancelling
@@ -124,7 +124,7 @@ def resolve(
     where: given.Where,
     output: given.Output,
 ) -> int:
-    """Settle a row in doubt by hand; it is recorded who did."""
+    """Settle a row in doubt by hand, on the record."""
     from batch_offboard.cli.screens import following as screens_following
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import resolving

@@ -113,7 +113,7 @@ Rows = Annotated[
     typer.Option("--rows", metavar="ROWS", help="Send these rows of the sheet only, such as 2-20 or 2-20,25."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", "--what-if", help="Show the plan and send nothing, as `plan` does.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation; guards still apply.")]
 MaxDevices = Annotated[
     int | None,
     typer.Option("--max-devices", metavar="N", min=1, help="Refuse a larger run [default: guards.max_devices]."),
@@ -157,7 +157,7 @@ CancelComment = Annotated[
     typer.Option("--comment", metavar="TEXT", callback=_comment, help="Why; stands in the cancelled machine action."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Only print errors.")]
 Simulate = Annotated[
     bool, typer.Option("--simulate", help="Rehearse against an embedded tenant; needs no configuration.")
 ]

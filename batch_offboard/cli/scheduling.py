@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="schedule",
-    help="Let the platform's own scheduler start the nightly run, or take it away again.",
+    help="Put the nightly run into the platform's scheduler, or remove it.",
     epilog="Example: batch-offboard schedule show",
     rich_markup_mode=None,
     no_args_is_help=True,

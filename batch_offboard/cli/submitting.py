@@ -131,7 +131,7 @@ def resume(
     where: given.Where,
     output: given.Output,
 ) -> int:
-    """Go on with an interrupted batch."""
+    """Continue an interrupted batch."""
     from batch_offboard.commands import run
 
     chosen = options_of(where, sending=sending, batch=batch)
@@ -204,7 +204,7 @@ def list_(
     where: given.Where,
     output: given.Output,
 ) -> int:
-    """List the batches, the newest first, without plans that were never run and are out of date."""
+    """List the batches, newest first, without outdated plans."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.cli.terminal import width_of
@@ -230,7 +230,7 @@ def list_(
 @app.command(epilog="Example: batch-offboard forget 20261124-0815-kqzt")
 @grouped
 def forget(batch: given.BatchName, *, where: given.Where, output: given.Output) -> int:
-    """Delete a plan that was never run; what was begun is never forgotten."""
+    """Delete a plan that was never run."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import run
@@ -248,7 +248,7 @@ def forget(batch: given.BatchName, *, where: given.Where, output: given.Output) 
 @app.command(epilog="Example: batch-offboard show 20261124-0815-kqzt")
 @grouped
 def show(batch: given.BatchName, *, where: given.Where, output: given.Output) -> int:
-    """Show one batch: what was asked, what happened, what to do next."""
+    """Show one batch: request, result, next step."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import run
@@ -280,7 +280,7 @@ def explain(
     where: given.Where,
     output: given.Output,
 ) -> int:
-    """Tell the life of one device: decision, attempts, answers, times."""
+    """Show one device's history: decision, attempts, answers, times."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import lives as screens_lives
     from batch_offboard.cli.screens import texts as screens
@@ -298,7 +298,7 @@ def explain(
 @app.command(epilog="Example: batch-offboard quota")
 @grouped
 def quota(where: given.Where, output: given.Output) -> int:
-    """Show what is left of both windows of the quota, and when the next call may go."""
+    """Show what is left of the quota, and when a call may go."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import run
@@ -342,7 +342,7 @@ def simulate(
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another seed, another chance.")] = 0,
     speed: given.TenantSpeed = 1,
 ) -> int:
-    """Run the embedded Defender tenant on loopback, for rehearsals, until Ctrl-C."""
+    """Run an embedded Defender tenant on loopback to rehearse."""
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import rehearsal
 

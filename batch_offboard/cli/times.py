@@ -24,7 +24,7 @@ def seconds_of(text: str) -> float:
     """Seconds of a duration such as 90s, 45m, 2h, 1h30m or 3d."""
     parts = re.findall(r"([0-9]{1,6})\s*(s|min|m|h|d)", text.strip().lower())
     if not parts or re.sub(r"[0-9]{1,6}\s*(?:s|min|m|h|d)\s*", "", text.strip().lower()):
-        raise UsageError(f"{text!r} is no duration; write one as 45m, 2h, 1h30m or 3d.")
+        raise UsageError(f"{text!r} is not a duration; write one as 45m, 2h, 1h30m or 3d.")
     return sum(int(number) * _UNITS[unit] for number, unit in parts)
 
 
@@ -33,7 +33,7 @@ def moment_of(text: str, now: datetime) -> datetime:
     if re.fullmatch(r"[0-9]{1,2}:[0-9]{2}", text.strip()):
         hour, minute = (int(word) for word in text.strip().split(":"))
         if hour > 23 or minute > 59:
-            raise UsageError(f"{text!r} is no time of day; write one as 06:30.")
+            raise UsageError(f"{text!r} is not a time of day; write one as 06:30.")
         today = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
         return today if today > now else today + timedelta(days=1)
     return moment_in_iso(text, now, "06:30 or 2026-11-25T06:30")
@@ -44,5 +44,5 @@ def moment_in_iso(text: str, now: datetime, example: str = "2026-11-25 or 2026-1
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise UsageError(f"{text!r} is no time; write one as {example}.") from None
+        raise UsageError(f"{text!r} is not a time; write one as {example}.") from None
     return found if found.tzinfo else found.replace(tzinfo=now.tzinfo)

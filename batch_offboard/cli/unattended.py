@@ -29,7 +29,7 @@ def nightly(
     where: given.Where,
     output: given.Output,
 ) -> int:
-    """Work off what is unfinished, then the sheets of a folder, and ask nothing."""
+    """Finish open batches, then the sheets of a folder, unattended."""
     from batch_offboard.calls.signals import signals_like_ctrl_c
     from batch_offboard.cli.screens import nights as screens_nightly
     from batch_offboard.cli.screens import texts as screens

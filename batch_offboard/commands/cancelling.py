@@ -72,7 +72,7 @@ def cancel(
     if not agreed:
         raise UsageError(
             f"Batch {batch.batch_id} has nothing to cancel{' in these rows' if rows else ''}: no action of its own "
-            f"is open; `batch-offboard show {batch.batch_id}` tells where it stands."
+            f"is open; `batch-offboard show {batch.batch_id}` shows its state."
         )
     with refusals_recorded(desk, batch):
         confirm(batch, len(agreed))  # a person may take hours, and meanwhile others may work
@@ -103,9 +103,10 @@ def _refuse_unknown(desk: Desk, batch: Batch, rows: Collection[int]) -> None:
     """UsageError if one of these rows is not the batch's: whoever mistypes a row means another, which would stand."""
     unknown = [str(row) for row in sorted(rows) if not rows_between(desk.journal, batch.key, row, row)]
     if unknown:
+        named = f"{'row' if len(unknown) == 1 else 'rows'} {', '.join(unknown)}"
         raise UsageError(
-            f"Batch {batch.batch_id} has no row {', '.join(unknown)} (--row); nothing was cancelled. The report shows "
-            "the rows of the batch."
+            f"Batch {batch.batch_id} has no {named} (--row); nothing was cancelled. The report shows the rows of the "
+            "batch."
         )
 
 

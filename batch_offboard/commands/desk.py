@@ -147,7 +147,7 @@ class Desk:
         """What speaks against beginning a call now: a stop file, or, for an unattended run, the hour."""
         path = self._stop_file()
         if path is not None and _is_there(path):
-            return Halt(f"The run is stopped by the stop file {path}; take it away to go on.", ExitCode.REFUSED)
+            return Halt(f"The run is stopped by the stop file {path}; delete it to continue.", ExitCode.REFUSED)
         window, now = self.window(), self.clock.now().wall
         if window is None or window.span_at(now) is not None:
             return None
@@ -173,8 +173,8 @@ class Desk:
         except (OSError, ValueError) as error:
             why = (error.strerror or "cannot be read") if isinstance(error, OSError) else str(error)
             raise GuardError(
-                f"The protected list {path} (guards.protected) {_predicate(why)}; nothing was sent. Mend the list, or "
-                "take the key out of the configuration."
+                f"The protected list {path} (guards.protected) {_predicate(why)}; nothing was sent. Correct the list, "
+                "or remove the key from the configuration."
             ) from error
 
     def inbox_keys(self) -> Inbox:
@@ -198,7 +198,7 @@ class Desk:
     def target_of(self, batch: Batch) -> Target | None:
         """The real tenant of a batch, which must be the configured one; None for a rehearsal."""
         if batch.simulated and not self.options.simulate:
-            raise UsageError(f"Batch {batch.batch_id} is a rehearsal; say --simulate.")
+            raise UsageError(f"Batch {batch.batch_id} is a rehearsal; add --simulate.")
         if self.options.simulate and not batch.simulated:
             raise UsageError(f"Batch {batch.batch_id} is real; leave --simulate out.")
         if batch.simulated:

@@ -20,7 +20,7 @@ def resolve(desk: Desk, name: str, row: int, *, accepted: bool, action_id: str, 
         desk.journal.rescue(batch.scope_key, now)
         doubt = next((each for each in settlements.doubts(desk.journal, batch.key, now) if each.row == row), None)
         if doubt is None:
-            raise UsageError(f"Row {row} of batch {batch.batch_id} is not in doubt; `explain` tells where it stands.")
+            raise UsageError(f"Row {row} of batch {batch.batch_id} is not in doubt; `explain` shows its state.")
         given = action_id if accepted else None
         settlements.settle_by_person(desk.journal, doubt, now.wall, user(), action_id=given, note=note)
         logs.info("row resolved", batch=batch.batch_id, row=row, accepted=accepted, action=action_id, who=user())

@@ -396,21 +396,23 @@ def selected(desk: Desk, batch: Batch, choice: Choice) -> Selection:
     empty = [pair for pair in choice.rows if not rows_between(desk.journal, batch.key, *pair)]
     if empty:
         raise UsageError(
-            f"Batch {batch.batch_id} has no row {without_rows(choice.rows, empty)} (--rows); nothing was sent. Count "
+            f"Batch {batch.batch_id} has no {without_rows(choice.rows, empty)} (--rows); nothing was sent. Count "
             "the rows as in the sheet, with the header."
         )
     rows = choice.of(row for row, _, _ in pending_devices(desk.journal, batch.key))
     if not rows:
         raise UsageError(
             f"None of the rows that {choice.words} names is to be sent; nothing was sent. `batch-offboard show "
-            f"{batch.batch_id}` shows where the rows stand."
+            f"{batch.batch_id}` shows the state of the rows."
         )
     return Selection(rows, choice.words)
 
 
 def _left_out(view: PlanView, selection: Selection) -> str:
     rest = view.counts.of(JobState.PENDING) - len(selection.rows)
-    return f"This run sends {len(selection.rows)} of the devices ({selection.words}); {rows_text(rest)} stay pending."
+    devices = "1 device" if len(selection.rows) == 1 else f"{len(selection.rows)} devices"
+    stay = "stays" if rest == 1 else "stay"
+    return f"This run sends {devices} ({selection.words}); {rows_text(rest)} {stay} pending."
 
 
 def rows_text(number: int) -> str:
@@ -473,7 +475,7 @@ def forget(desk: Desk, name: str) -> Batch:
     with working_alone(desk, batch):
         if not desk.journal.forget_plan(batch.key, batch.batch_id, desk.clock.now().wall):
             raise UsageError(
-                f"Batch {batch.batch_id} was begun, so it is kept: only plans that were never run can be forgotten."
+                f"Batch {batch.batch_id} was started, so it is kept: only plans that were never run can be forgotten."
             )
     return batch
 

@@ -45,7 +45,7 @@ def variables_in(text: str, source: str) -> Mapping[str, str]:
 def _variable(line: str, where: str) -> tuple[str, str]:
     found = _LINE.fullmatch(line)
     if found is None:
-        raise ConfigError(f"{where}: this is no NAME=value; write one variable a line, without `export` or `set`.")
+        raise ConfigError(f"{where}: this is not NAME=value; write one variable a line, without `export` or `set`.")
     value = _VALUE.fullmatch(found["value"].strip())
     if value is None:
         raise ConfigError(
@@ -53,5 +53,5 @@ def _variable(line: str, where: str) -> tuple[str, str]:
         )
     text = next(group for group in (value["single"], value["double"], value["bare"]) if group is not None)
     if not text.isprintable():
-        raise ConfigError(f"{where}: the value of {found['name']} holds a control character; take it out.")
+        raise ConfigError(f"{where}: the value of {found['name']} holds a control character; remove it.")
     return found["name"], text

@@ -149,7 +149,7 @@ def _compose(text: str, path: Path) -> yaml.Node | None:
         return loader.get_single_node()
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise ConfigError(f"{path}, line {line}: a control character stands in the text; delete it.") from None
+        raise ConfigError(f"{path}, line {line}: the text contains a control character; delete it.") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -262,7 +262,7 @@ def _variable_value(text: str, where: str) -> object:
     try:
         node = _Loader(text).get_single_node()
     except (yaml.YAMLError, ValueError, OverflowError):
-        raise ConfigError(f"{where}: the quotes in its value do not match; mend or drop them.") from None
+        raise ConfigError(f"{where}: the quotes in its value do not match; correct or remove them.") from None
     return _plain(node) if node is not None else None
 
 
@@ -277,7 +277,7 @@ def check_known(key: KeyPath, where: str, keys: KeyTree) -> None:
     if _SECRET_WORD.search(key[-1]):
         raise ConfigError(
             f"{where}: {shown(key)} is not a key, and a secret is never written into the configuration; "
-            "name the place of it with a key such as secret_env, secret_file or token_env."
+            "say where it is with a key such as secret_env, secret_file or token_env."
         )
     raise ConfigError(f"{where}: {shown(key)} is not a key; {_suggestion(key, keys)}")
 

@@ -181,7 +181,7 @@ class Config(Part):
             if key in way.needs and given is None:
                 raise KeyProblemError(key, f"is missing; the credential type {way.type} needs it")
             if given == ZERO_ID and way.type != "access_token":
-                raise KeyProblemError(key, "is still the example's zero ID; put the ID of your own there")
+                raise KeyProblemError(key, "is still the example's zero ID; put your own ID there")
         return self
 
     @property

@@ -60,9 +60,10 @@ def parse_rows(text: str) -> tuple[tuple[int, int], ...]:
 
 
 def without_rows(rows: Sequence[tuple[int, int]], empty: Iterable[tuple[int, int]]) -> str:
-    """Those of the pairs that are in `empty`, as they are typed."""
+    """Those of the pairs that are in `empty`: `row 7`, or `rows 40-50, 99`."""
     missing = set(empty)
-    return ", ".join(_typed(pair) for pair in rows if pair in missing)
+    named = [_typed(pair) for pair in rows if pair in missing]
+    return f"{'row' if len(named) == 1 and '-' not in named[0] else 'rows'} {', '.join(named)}"
 
 
 def _last(part: re.Match[str]) -> int:

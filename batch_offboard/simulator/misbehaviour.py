@@ -80,7 +80,7 @@ async def send_status(wire: Wire, reply: Reply, fault: Fault, target: str) -> we
     if fault.status < 400:
         return await _redirect(wire, reply, fault)
     code, waits = _code_and_waits(fault, wire.now())
-    error = ApiError(fault.status, code, "This answer was asked for as a fault").as_reply(target)
+    error = ApiError(fault.status, code, "Simulated fault").as_reply(target)
     response = await send(wire, error)
     for wait in waits:
         response.headers.add(hdrs.RETRY_AFTER, wait)

@@ -138,7 +138,7 @@ def test_an_unforeseen_error_is_one_sentence_that_names_the_file_with_the_rest(o
     (path,) = state_of(office).rglob("batch-offboard.log")
     assert ended.stderr == (
         "batch-offboard: unforeseen ZeroDivisionError, a mistake in the program; the journal has every row. "
-        f"{path} tells where it happened; please report it.\n"
+        f"{path} shows where it happened; please report it.\n"
     )
     text = path.read_text(encoding="utf-8")
     assert "error   unforeseen error  error=ZeroDivisionError\n    | Traceback" in text

@@ -48,7 +48,7 @@ def test_a_rehearsal_that_was_killed_is_resumed_by_its_name_and_only_as_a_rehear
     [batch] = re.findall(r"batch (sim-\S+) started", killed.said())
     office.configure("http://127.0.0.1:9")
     refused = office.run("resume", "--journal", "own.db")
-    assert (refused.code, refused.sentence) == (2, f"batch-offboard: Batch {batch} is a rehearsal; say --simulate.")
+    assert (refused.code, refused.sentence) == (2, f"batch-offboard: Batch {batch} is a rehearsal; add --simulate.")
     ended = office.run("resume", batch, *FAST, "--journal", "own.db", "--json")
     assert ended.json["counts"]["pending"] == 0
     assert ended.code == (3 if ended.json["counts"]["in_doubt"] else 0)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: once finishes what is in flight and begins nothing, twice ends at once; `resume` goes on."""
+"""Ctrl-C and SIGTERM: once finishes what is in flight and begins nothing, twice ends at once; `resume` continues."""
 
 from __future__ import annotations
 

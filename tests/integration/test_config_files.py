@@ -64,7 +64,7 @@ def test_the_example_with_the_ids_filled_in_is_the_defaults(tmp_path: Path) -> N
 def test_the_example_as_it_stands_asks_for_the_ids(tmp_path: Path) -> None:
     message = refusal(lambda: load(EXAMPLE, tmp_path))
     assert message.endswith(
-        "config.example.yaml, line 8: 'tenant_id' is still the example's zero ID; put the ID of your own there."
+        "config.example.yaml, line 8: 'tenant_id' is still the example's zero ID; put your own ID there."
     )
 
 
@@ -213,7 +213,7 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("? [a]\n: 8\n", "line 4: a key must be one of the names in the example file."),
         ("comment: " + "[" * 5000 + "\n", "line 4: the nesting is too deep for a configuration."),
         ('comment: "\\UFFFFFFFF"\n', "a \\U escape in it names no character; write the character."),
-        ("comment: \a\n", "line 4: a control character stands in the text; delete it."),
+        ("comment: \a\n", "line 4: the text contains a control character; delete it."),
         (
             "quota: {burst: 5, per_minute: 4}\n",
             "line 4: 'quota.burst' must be at most per_minute, which is 4.",

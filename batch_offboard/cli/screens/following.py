@@ -6,7 +6,7 @@ from typing import Any
 
 from batch_offboard.base.errors import ExitCode, GuardError
 from batch_offboard.cli.screens.json import batch_facts, dump
-from batch_offboard.cli.screens.texts import devices_text, voice, what_next
+from batch_offboard.cli.screens.texts import answer, devices_text, voice, what_next
 from batch_offboard.commands.cancelling import CancelView
 from batch_offboard.commands.checkup import CheckView
 from batch_offboard.commands.tracking import TrackView, statuses_text
@@ -27,13 +27,11 @@ def confirm_cancel(*, yes: bool, quiet: bool) -> Callable[[Batch, int], None]:
             if batch.simulated:
                 return
             raise GuardError(
-                f"Nobody is there to confirm that {_actions(actions)} are cancelled; nothing was sent. Say --yes to go "
-                "ahead unasked."
+                f"There is no terminal to confirm the cancellation of {_actions(actions)} on; nothing was sent. Add "
+                "--yes."
             )
         question = f"This keeps up to {devices_text(actions)} of tenant {shown(batch.tenant)} in Defender."
-        sys.stderr.write(f"{question} Type {actions} to go ahead: ")
-        sys.stderr.flush()
-        if sys.stdin.readline().strip() != str(actions):
+        if answer(f"{question} Type {actions} to go ahead: ") != str(actions):
             raise GuardError(f"Not confirmed; nothing was sent. To ask again: batch-offboard cancel {batch.batch_id}")
 
     return confirm

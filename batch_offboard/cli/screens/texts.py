@@ -68,17 +68,17 @@ def confirm(view: PlanView, *, yes: bool, quiet: bool) -> None:
         if view.batch.simulated:
             return
         raise GuardError(
-            f"Nobody is there to confirm that {devices_text(devices)} are offboarded; nothing was sent. Say --yes to "
-            "go ahead unasked."
+            f"There is no terminal to confirm the offboarding of {devices_text(devices)} on; nothing was sent. Add "
+            "--yes."
         )
     question = f"This takes {devices_text(devices)} of tenant {shown(view.batch.tenant)} out of Defender."
-    if _answer(f"{question} Type {devices} to go ahead: ") != str(devices):
+    if answer(f"{question} Type {devices} to go ahead: ") != str(devices):
         part = f" {view.selection.words}" if view.selection is not None else ""
         again = f"batch-offboard run {view.batch.batch_id}{part}"
         raise GuardError(f"Not confirmed; nothing was sent. The plan is kept: {again}")
 
 
-def _answer(question: str) -> str:
+def answer(question: str) -> str:
     """What the operator typed; nothing if they pressed Ctrl-C or ended the input instead."""
     try:
         sys.stderr.write(question)
@@ -110,7 +110,7 @@ def plan_text(view: PlanView, *, and_then: bool = True) -> str:
     lines += [
         f"  comment   {shown(batch.comment)}",
         "",
-        f"  {view.counts.rows:>7}  rows",
+        f"  {view.counts.rows:>7}  {_row_word(view.counts.rows)}",
         f"  {devices:>7}  to offboard",
     ]
     for reason, number in sorted(view.counts.skipped.items(), key=lambda each: -each[1]):
@@ -197,7 +197,7 @@ def batch_text(
     lines = [_title("Batch", batch), *(f"  {name:<9} {value}" for name, value in facts.items())]
     lines += [*(f"  overrides {shown(each, 300)}" for each in batch.findings.get("overrides", ())), ""]
     lines += [
-        f"  {counts.rows:>7}  rows",
+        f"  {counts.rows:>7}  {_row_word(counts.rows)}",
         *(f"  {number:>7}  {WORDS[state]}" for state, number in _by_state(counts)),
     ]
     lines += [f"  {number:>7}  skipped: {reason}" for reason, number in all_skipped(counts, skipped).items()]
@@ -279,9 +279,13 @@ def _parts(counts: Counts) -> list[str]:
     return [*parts, f"{unmade} skipped by the plan"] if unmade else parts
 
 
+def _row_word(number: int) -> str:
+    return "row" if number == 1 else "rows"
+
+
 def _counted(counts: Counts) -> str:
     parts = _parts(counts)
-    return f"{counts.rows} {'row' if counts.rows == 1 else 'rows'}" + (f": {', '.join(parts)}" if parts else "")
+    return f"{counts.rows} {_row_word(counts.rows)}" + (f": {', '.join(parts)}" if parts else "")
 
 
 def quotas_text(views: Sequence[QuotaView]) -> str:

@@ -110,7 +110,9 @@ def _block_at(lines: Sequence[str], name: str) -> tuple[int, int] | None:
         return None
     end = next((at for at in range(begin, len(lines)) if lines[at] == _end(name)), None)
     if end is None:
-        raise UsageError(f"Line {begin + 1} of the crontab begins {name} and nothing ends it; mend it: crontab -e")
+        raise UsageError(
+            f"Line {begin + 1} of the crontab begins {name} and nothing ends it; correct it with: crontab -e"
+        )
     return begin, end + 1
 
 

@@ -144,9 +144,9 @@ def start_of(at: str, days: str, zone: str | None) -> Start:
     """When to start, from `HH:MM`, `mon-fri,sun` or `daily`, and an IANA name. UsageError for anything else."""
     time = _TIME.fullmatch(at.strip())
     if time is None:
-        raise UsageError(f"--at {at!r} is no time of day; write it as 22:00.")
+        raise UsageError(f"--at {at!r} is not a time of day; write it as 22:00.")
     if zone is not None and not _ZONE.fullmatch(zone):
-        raise UsageError(f"--zone {zone!r} is no time zone; write its IANA name, such as Europe/Berlin.")
+        raise UsageError(f"--zone {zone!r} is not a time zone; write its IANA name, such as Europe/Berlin.")
     return Start(int(time[1]), int(time[2]), days_of(days), zone)
 
 

@@ -41,7 +41,7 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
 def test_a_dry_run_shows_the_plan_and_sends_nothing(typed: Typed, option: str) -> None:
     code, out, _ = typed("run", "devices.csv", "--simulate", option, "--rows", "2-4")
     assert code == ExitCode.OK
-    assert "This run sends 3 of the devices (--rows 2-4); 3 rows stay pending." in out
+    assert "This run sends 3 devices (--rows 2-4); 3 rows stay pending." in out
     _, listed, _ = typed("list", "--simulate", "--json")
     assert '"state": "planned"' in listed
     assert '"submitted": 0' in listed
@@ -79,7 +79,7 @@ def test_what_is_wrong_is_named_with_the_help_of_its_command(typed: Typed, argum
 
 def test_only_takes_its_words_in_any_case(typed: Typed) -> None:
     _, _, err = typed("plan", "devices.csv", "--simulate", "--only", "Failed")
-    assert "is no report of an earlier run" in err
+    assert "is not a report of an earlier run" in err
 
 
 def test_help_shows_no_types_of_python(typed: Typed) -> None:

@@ -135,7 +135,7 @@ def test_what_is_known_of_the_devices_is_told_of_those_that_are_sent_alone(make_
 
 def test_rows_that_the_batch_does_not_have_refuse_the_run(make_office: MakeOffice) -> None:
     office = make_office()
-    with pytest.raises(UsageError, match=r"has no row 40-50, 99 \(--rows\); nothing was sent"):
+    with pytest.raises(UsageError, match=r"has no rows 40-50, 99 \(--rows\); nothing was sent"):
         run_part(office, Choice(rows=((2, 3), (40, 50), (99, 99))))
     assert office.called() == []
 

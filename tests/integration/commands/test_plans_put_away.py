@@ -100,7 +100,7 @@ def test_a_plan_is_forgotten_on_the_record_and_what_was_begun_never(make_office:
         run.forget(desk, plan)
         with pytest.raises(UsageError, match="There is no batch"):
             desk.batch(plan)
-        with pytest.raises(UsageError, match="was begun, so it is kept"):
+        with pytest.raises(UsageError, match="was started, so it is kept"):
             run.forget(desk, done)
         kinds = [each.kind for each in records(desk.journal)]
         assert kinds.count(Kind.FORGOTTEN) == 1

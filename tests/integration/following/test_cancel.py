@@ -106,7 +106,7 @@ async def test_a_row_that_the_batch_does_not_have_refuses_the_whole_cancellation
 ) -> None:
     async with world.tenant(8, pace=NEVER) as simulator:
         batch = await submitted(world, simulator)
-        with pytest.raises(UsageError, match=r"has no row 1, 9999 \(--row\); nothing was cancelled"):
+        with pytest.raises(UsageError, match=r"has no rows 1, 9999 \(--row\); nothing was cancelled"):
             await take_back(desk_at(simulator.url), batch, 3, 9999, 1)
     assert cancelled(simulator) == []
     assert world.outcomes(batch) == {Outcome.SUBMITTED: 8}

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from batch_offboard.base import secret as secrets
@@ -183,6 +183,7 @@ def test_no_piece_of_a_proxys_password_is_shown_however_a_library_has_cut_it(
 ) -> None:
     """`Port could not be cast to integer value as 'GEHEIM'` is what becomes of http://ann:GEHEIM#1@proxy."""
     whole, pieces = password
+    assume("@" not in whole or "@" in shape)  # by the grammar of a URL, what follows its last @ is a host
     address = shape.format(whole)
     told = " ".join(f"{piece!r} in {address!r}, {json.dumps(piece)}," for piece in [*pieces, whole])
     shown = masked(told, {name: address})

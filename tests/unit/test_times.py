@@ -44,7 +44,7 @@ NO_DURATIONS = [
 
 @pytest.mark.parametrize("text", NO_DURATIONS)
 def test_what_is_no_duration_is_called_so(text: str) -> None:
-    with pytest.raises(UsageError, match="is no duration; write one as 45m, 2h, 1h30m or 3d") as caught:
+    with pytest.raises(UsageError, match="is not a duration; write one as 45m, 2h, 1h30m or 3d") as caught:
         seconds_of(text)
     assert caught.value.exit_code is ExitCode.USAGE
     assert str(caught.value).isprintable()
@@ -87,7 +87,7 @@ def test_this_very_minute_is_tomorrows() -> None:
 
 @pytest.mark.parametrize("text", ["24:00", "23:60", "99:99"])
 def test_no_time_of_day(text: str) -> None:
-    with pytest.raises(UsageError, match="is no time of day; write one as 06:30"):
+    with pytest.raises(UsageError, match="is not a time of day; write one as 06:30"):
         moment_of(text, NOW)
 
 
@@ -99,7 +99,7 @@ NO_TIMES = [
 
 @pytest.mark.parametrize("text", NO_TIMES)
 def test_what_is_no_time_is_called_so(text: str) -> None:
-    with pytest.raises(UsageError, match="is no time; write one as 06:30 or 2026-11-25T06:30") as caught:
+    with pytest.raises(UsageError, match="is not a time; write one as 06:30 or 2026-11-25T06:30") as caught:
         moment_of(text, NOW)
     assert str(caught.value).isprintable()
 

@@ -261,7 +261,7 @@ def _permissions(claims: Claims) -> Iterator[Finding]:
         yield Finding("permissions", Grade.OK, ", ".join(sorted(set(granted) & (NEEDED | set(READ_PERMISSIONS)))))
     more = sorted(set(granted) - NEEDED)
     if more:
-        yield _odd("permissions", f"more than this program needs: {', '.join(more)}", "take them away")
+        yield _odd("permissions", f"more than this program needs: {', '.join(more)}", "remove them")
 
 
 def _it_has(granted: Sequence[str]) -> str:

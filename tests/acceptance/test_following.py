@@ -52,7 +52,7 @@ def test_a_real_batch_is_cancelled_only_when_somebody_agrees(office: Office, ten
     batch = office.run("run", office.sheet(devices), "--yes", "--json", "--report", "out.csv").json["batch"]
     refused = office.run("cancel", batch)
     assert refused.code == 4
-    assert "Nobody is there to confirm that 3 machine actions are cancelled" in refused.last_sentence
+    assert "There is no terminal to confirm the cancellation of 3 machine actions on" in refused.last_sentence
     assert "Cancelled" not in tenant.statuses(devices)
 
     one = office.run("cancel", batch, "--row", "3", "--yes", "--json")

@@ -52,7 +52,7 @@ def with_block(crontab: str, name: str, block: str) -> str:
     foreign = next((at for at in zones if at not in inside), None)
     if foreign is not None:
         raise UsageError(
-            f"Line {foreign + 1} of the crontab sets CRON_TZ, so the time would not be the machine's; say --zone too."
+            f"Line {foreign + 1} of the crontab sets CRON_TZ, so the time would not be the machine's; add --zone too."
         )
     place = max(at for at in range(zones[0]) if _begins(lines[at])) if zones else len(lines)
     return _joined([*lines[:place], *new, *lines[place:]])

@@ -237,7 +237,7 @@ async def test_another_reader_who_takes_long_costs_a_round_and_not_the_following
     ("fault", "code", "words"),
     [
         ("403", ExitCode.SIGN_IN, "Machine.Read.All"),
-        ("405", ExitCode.SIGN_IN, "nothing to read"),
+        ("405", ExitCode.SIGN_IN, "nothing can be read"),
         ("401", ExitCode.SIGN_IN, "access token"),
         ("500", ExitCode.UNFINISHED, "could not be read"),
         ("foreign-link", ExitCode.REFUSED, "another host"),

@@ -32,11 +32,14 @@ def gaps(arrivals: list[float]) -> list[float]:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (web.Response(status=404), "nothing to read at api_url"),
-        (web.Response(status=404, text="<html>gone</html>", content_type="text/html"), "nothing to read at api_url"),
-        (web.Response(status=405, headers={"Allow": "POST"}), "nothing to read at api_url"),
-        (web.Response(status=501), "nothing to read at api_url"),
-        (web.Response(status=403, text="<html>no</html>", content_type="text/html"), "nothing to read at api_url"),
+        (web.Response(status=404), "nothing can be read at api_url"),
+        (
+            web.Response(status=404, text="<html>gone</html>", content_type="text/html"),
+            "nothing can be read at api_url",
+        ),
+        (web.Response(status=405, headers={"Allow": "POST"}), "nothing can be read at api_url"),
+        (web.Response(status=501), "nothing can be read at api_url"),
+        (web.Response(status=403, text="<html>no</html>", content_type="text/html"), "nothing can be read at api_url"),
         (
             web.Response(status=403, text='{"error": {"code": "Forbidden", "message": "Missing application roles."}}'),
             "Machine.Read.All",

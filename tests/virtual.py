@@ -25,7 +25,7 @@ import pytest
 
 from batch_offboard.base.clock import Clock, Moment
 from batch_offboard.commands.desk import Desk, Options
-from batch_offboard.commands.run import PlanView, Talk
+from batch_offboard.commands.views import PlanView, Talk
 from batch_offboard.core.progress import Progress
 from batch_offboard.journal.store import Journal
 from batch_offboard.simulator import SimulatorOptions, running_simulator

@@ -46,7 +46,7 @@ def plan(
     """Read and check a sheet and save it as a batch; sends nothing."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import run
+    from batch_offboard.commands import proposing, views
     from batch_offboard.commands.desk import Desk
 
     chosen = options_of(
@@ -54,10 +54,10 @@ def plan(
     )
     how = reading_of(reading)
     with Desk(chosen, create=True) as desk:
-        view = run.plan(desk, sheet_at(chosen.cwd, str(file)), how)
+        view = proposing.plan(desk, sheet_at(chosen.cwd, str(file)), how)
     text = screens_json.plan_json(view) if output.json else screens.plan_text(view)
     screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
-    return run.exit_code_of_plan(view)
+    return views.exit_code_of_plan(view)
 
 
 @app.command(name="run", epilog="Example: batch-offboard run devices.xlsx --comment 'Decommissioned, CHG0042'")
@@ -84,7 +84,7 @@ def run_(
     """The main job: plan (if a file), confirm, submit, report."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import run
+    from batch_offboard.commands import proposing, run, views
     from batch_offboard.commands.desk import Desk
 
     chosen = options_of(where, sending=sending, comment=comment, batch=file_or_batch, offboard_again=offboard_again)
@@ -101,10 +101,10 @@ def run_(
     if dry_run:
         with Desk(chosen, create=path.exists()) as desk:
             sheet, say = path if path.exists() else None, screens.voice(quiet=output.quiet)
-            seen = run.to_see(desk, sheet, file_or_batch, how, choice, say)
+            seen = proposing.to_see(desk, sheet, file_or_batch, how, choice, say)
         text = screens_json.plan_json(seen) if output.json else screens.plan_text(seen)
         screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
-        return run.exit_code_of_plan(seen)
+        return views.exit_code_of_plan(seen)
     sends = ("run", file_or_batch)
     with working(chosen, reports, output.yes, output.quiet, create=path.exists(), sends=sends) as (desk, talk):
         if path.exists():
@@ -174,14 +174,14 @@ def report(
     """Write the report of a batch again, from the journal alone."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import run
+    from batch_offboard.commands import reporting
     from batch_offboard.commands.desk import Desk
 
     chosen = options_of(where, batch=batch)
     with Desk(chosen) as desk:
         found = desk.batch(batch)
-        paths = report_paths(chosen, report) or run.default_reports(chosen.cwd, found, formats_of(formats))
-        written = run.write_reports(desk, found, paths)
+        paths = report_paths(chosen, report) or reporting.default_reports(chosen.cwd, found, formats_of(formats))
+        written = reporting.write_reports(desk, found, paths)
     screens.show(
         screens_json.paths_json(written) if output.json else screens.paths_text(written),
         quiet=output.quiet and not output.json,
@@ -208,7 +208,7 @@ def list_(
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.cli.terminal import width_of
-    from batch_offboard.commands import run
+    from batch_offboard.commands import asking
     from batch_offboard.commands.desk import Desk
     from batch_offboard.journal.reading import Wanted, count, count_put_away, list_batches
 
@@ -218,7 +218,7 @@ def list_(
         now = None if given.BatchState.PLANNED in states else desk.clock.now().wall
         batches = [(batch, count(desk.journal, batch.key)) for batch in list_batches(desk.journal, wanted, now)]
         hidden = count_put_away(desk.journal, wanted, now) if now is not None else 0
-        gone = {batch.key for batch, _ in batches if batch.state == "running" and not run.is_at_work(desk, batch)}
+        gone = {batch.key for batch, _ in batches if batch.state == "running" and not asking.is_at_work(desk, batch)}
     choice = bool(hidden) or wanted != Wanted()
     table = screens.list_text(batches, width_of(sys.stdout), chosen=choice, interrupted=gone)
     screens.show(screens_json.list_json(batches) if output.json else table)
@@ -251,7 +251,7 @@ def show(batch: given.BatchName, *, where: given.Where, output: given.Output) ->
     """Show one batch: request, result, next step."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import run
+    from batch_offboard.commands import asking
     from batch_offboard.commands.desk import Desk
     from batch_offboard.journal.reading import count, skipped_jobs
     from batch_offboard.journal.settlements import open_count
@@ -260,7 +260,7 @@ def show(batch: given.BatchName, *, where: given.Where, output: given.Output) ->
         found = desk.batch(batch)
         counts, skipped = count(desk.journal, found.key), skipped_jobs(desk.journal, found.key)
         open_actions = open_count(desk.journal, found.key)
-        at_work = run.is_at_work(desk, found)
+        at_work = asking.is_at_work(desk, found)
     if output.json:
         screens.show(screens_json.batch_json(found, counts, skipped))
     else:
@@ -284,12 +284,12 @@ def explain(
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import lives as screens_lives
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import run
+    from batch_offboard.commands import asking
     from batch_offboard.commands.desk import Desk
 
     with Desk(options_of(where, batch=batch)) as desk:
         found = desk.batch(batch)
-        lives = run.lives_of(desk, found, row_or_device)
+        lives = asking.lives_of(desk, found, row_or_device)
     text = screens_json.lives_json(found, lives) if output.json else screens_lives.lives_text(found, lives)
     screens.show(text, prose=not output.json)
     return ExitCode.OK
@@ -301,12 +301,12 @@ def quota(where: given.Where, output: given.Output) -> int:
     """Show what is left of the quota, and when a call may go."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import run
+    from batch_offboard.commands import asking
     from batch_offboard.commands.desk import Desk
 
     with Desk(options_of(where), create=True) as desk:
-        views = run.quotas(desk)
-    screens.show(screens_json.quotas_json(views) if output.json else screens.quotas_text(views), prose=not output.json)
+        found = asking.quotas(desk)
+    screens.show(screens_json.quotas_json(found) if output.json else screens.quotas_text(found), prose=not output.json)
     return ExitCode.OK
 
 

@@ -15,8 +15,8 @@ from batch_offboard.cli import options as given
 if TYPE_CHECKING:
     from batch_offboard.commands.desk import Desk, Options
     from batch_offboard.commands.plans import Reading
-    from batch_offboard.commands.run import RunView, Talk
     from batch_offboard.commands.tracking import TrackView
+    from batch_offboard.commands.views import RunView, Talk
     from batch_offboard.config import Inbox
     from batch_offboard.core.selection import Choice
     from batch_offboard.notices.delivery import Delivery
@@ -38,13 +38,13 @@ def working(
     from batch_offboard.calls.logged import LoggedRun
     from batch_offboard.cli.display import observer_for
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import run
+    from batch_offboard.commands import views
     from batch_offboard.commands.desk import Desk
     from batch_offboard.reports.files import writer_for
 
     for path in reports:
         writer_for(path)
-    talk = run.Talk(
+    talk = views.Talk(
         LoggedRun(observer_for(sys.stderr, quiet=quiet)),
         lambda view: screens.confirm(view, yes=yes, quiet=quiet),
         logs.heard(screens.voice(quiet=quiet)),

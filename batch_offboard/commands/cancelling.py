@@ -16,7 +16,9 @@ from batch_offboard.calls.signals import ending_signals
 from batch_offboard.calls.tenancy import HURRIED, CannotReadError, ReadError, StrangeListError, Tenancy
 from batch_offboard.commands.clearing import refusals_recorded
 from batch_offboard.commands.desk import Desk
-from batch_offboard.commands.run import Talk, usual_reports, working_alone, write_reports
+from batch_offboard.commands.reporting import usual_reports, write_reports
+from batch_offboard.commands.run import working_alone
+from batch_offboard.commands.views import Talk
 from batch_offboard.core.audit import Kind
 from batch_offboard.core.batches import Batch
 from batch_offboard.core.brakes import CancelBrakes, Halt

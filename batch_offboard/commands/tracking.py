@@ -12,8 +12,10 @@ from batch_offboard.base.errors import BusyError, ExitCode, SignInError, Transie
 from batch_offboard.calls.lookup import look_back
 from batch_offboard.calls.signals import ending_signals
 from batch_offboard.calls.tenancy import HURRIED, CannotReadError, ReadError, StrangeListError, Tenancy
+from batch_offboard.commands.asking import is_at_work
 from batch_offboard.commands.desk import Desk
-from batch_offboard.commands.run import Talk, exit_code, is_at_work, usual_reports, write_reports
+from batch_offboard.commands.reporting import usual_reports, write_reports
+from batch_offboard.commands.views import Talk, exit_code
 from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.brakes import Halt
 from batch_offboard.core.plan import Reason

@@ -13,8 +13,8 @@ from batch_offboard.base.clock import SystemClock
 from batch_offboard.base.errors import BatchOffboardError, BusyError, ExitCode, UsageError
 from batch_offboard.commands.cancelling import CancelView
 from batch_offboard.commands.desk import Options
-from batch_offboard.commands.run import RunView
 from batch_offboard.commands.tracking import TrackView
+from batch_offboard.commands.views import RunView
 from batch_offboard.config import Config, load_config
 from batch_offboard.config.loading import is_configured
 from batch_offboard.core.batches import Counts

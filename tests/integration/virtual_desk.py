@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from batch_offboard.calls.tenancy import Tenancy
 from batch_offboard.commands.desk import Desk, Options, lock_folder
-from batch_offboard.commands.run import Talk
+from batch_offboard.commands.views import Talk
 from batch_offboard.defender.target import Target
 from tests.integration.world import SPEED, MovedClock, World
 

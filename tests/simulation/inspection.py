@@ -14,7 +14,7 @@ from typing import Any
 
 from batch_offboard.base.errors import BatchOffboardError, ExitCode
 from batch_offboard.commands.desk import Desk
-from batch_offboard.commands.run import RunView
+from batch_offboard.commands.views import RunView
 from batch_offboard.core.audit import Anchor, Record, verify
 from batch_offboard.journal.audited import last_anchor
 from batch_offboard.journal.reported import report_rows

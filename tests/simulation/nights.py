@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from batch_offboard.commands import run
+from batch_offboard.commands import views
 from batch_offboard.commands.desk import Desk
 from batch_offboard.unattended.nightly.inbox import EXPLANATION
 from batch_offboard.unattended.nightly.order import REMEMBERED, nightly
@@ -71,7 +71,7 @@ class Nights(Story):
     def _guest(self) -> tuple[str, Work]:
         return ("nightly", self._night) if self._draw.random() < 0.3 else super()._guest()
 
-    def _night(self, desk: Desk, talk: run.Talk) -> object:
+    def _night(self, desk: Desk, talk: views.Talk) -> object:
         return nightly(desk, self._inbox, talk)
 
     # -- calm --

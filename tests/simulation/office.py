@@ -12,10 +12,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from batch_offboard.commands import run
+from batch_offboard.commands import run, views
 from batch_offboard.commands.desk import Desk, Options
 from batch_offboard.commands.plans import Reading
-from batch_offboard.commands.run import RunView
+from batch_offboard.commands.views import RunView
 from batch_offboard.core.progress import Progress
 from batch_offboard.simulator import RunningSimulator
 from tests.simulation.host import Ended, Host, Process
@@ -126,7 +126,7 @@ class Office:
 
     # -- commands --
 
-    def start(self, name: str, work: Callable[[Desk, run.Talk], T]) -> Process:
+    def start(self, name: str, work: Callable[[Desk, views.Talk], T]) -> Process:
         """Start a command as a process of its own."""
 
         def command(process: Process) -> T:
@@ -140,11 +140,11 @@ class Office:
                 unattended=name == "nightly",
             )
             with Desk(options, create=True, world=process) as desk:
-                return work(desk, run.Talk(self.ears, lambda _view: None, self.ears.said))
+                return work(desk, views.Talk(self.ears, lambda _view: None, self.ears.said))
 
         return self.host.start(name, command)
 
-    async def give(self, name: str, work: Callable[[Desk, run.Talk], T]) -> Ended:
+    async def give(self, name: str, work: Callable[[Desk, views.Talk], T]) -> Ended:
         """A command from its start to its end."""
         return await self.end_of(name, self.start(name, work))
 
@@ -157,17 +157,17 @@ class Office:
     def reports(self) -> list[Path]:
         return [self.folder / "reports" / f"out.{suffix}" for suffix in self.scenario.formats]
 
-    def run_sheet(self, sheet: Sheet, desk: Desk, talk: run.Talk) -> RunView:
+    def run_sheet(self, sheet: Sheet, desk: Desk, talk: views.Talk) -> RunView:
         return self._inspected(desk, run.run_sheet(desk, sheet.path, Reading(), self.reports(), talk))
 
-    def run_batch(self, name: str, desk: Desk, talk: run.Talk) -> RunView:
+    def run_batch(self, name: str, desk: Desk, talk: views.Talk) -> RunView:
         return self._inspected(desk, run.run_batch(desk, name, self.reports(), talk))
 
-    def resume(self, name: str | None, desk: Desk, talk: run.Talk) -> RunView:
+    def resume(self, name: str | None, desk: Desk, talk: views.Talk) -> RunView:
         batch = desk.batch(name) if name else None
         return self._inspected(desk, run.resume(desk, batch, self.reports(), talk))
 
-    def retry(self, name: str, desk: Desk, talk: run.Talk) -> RunView:
+    def retry(self, name: str, desk: Desk, talk: views.Talk) -> RunView:
         return self._inspected(desk, run.retry(desk, name, self.reports(), talk))
 
     def _inspected(self, desk: Desk, view: RunView) -> RunView:

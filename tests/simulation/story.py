@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from batch_offboard.commands import run
+from batch_offboard.commands import proposing, reporting, views
 from batch_offboard.commands.cancelling import cancel
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.plans import Reading
@@ -29,7 +29,7 @@ from tests.simulation.reckoning import group_of
 from tests.simulation.scenario import Scenario
 from tests.simulation.sheets import Sheet
 
-Work = Callable[[Desk, run.Talk], Any]
+Work = Callable[[Desk, views.Talk], Any]
 S = TypeVar("S", bound="Story")
 
 QUICK = Pace(pick_up=(0.1, 1.0), work=(0.1, 1.0))
@@ -203,24 +203,24 @@ class Story:
         ]
         return draw.choice(choices)
 
-    def _plan(self, sheet: Sheet, desk: Desk, _talk: run.Talk) -> object:
-        return run.plan(desk, sheet.path, Reading())
+    def _plan(self, sheet: Sheet, desk: Desk, _talk: views.Talk) -> object:
+        return proposing.plan(desk, sheet.path, Reading())
 
-    def _report(self, name: str, desk: Desk, _talk: run.Talk) -> object:
-        return run.write_reports(desk, desk.batch(name), [self._office.folder / "reports" / "guest.csv"])
+    def _report(self, name: str, desk: Desk, _talk: views.Talk) -> object:
+        return reporting.write_reports(desk, desk.batch(name), [self._office.folder / "reports" / "guest.csv"])
 
-    def _track(self, name: str, desk: Desk, talk: run.Talk) -> object:
+    def _track(self, name: str, desk: Desk, talk: views.Talk) -> object:
         until = desk.clock.now().wall + 600.0
         return track(desk, name, [self._office.folder / "reports" / "track.csv"], talk, until)
 
-    def _cancel(self, name: str, desk: Desk, talk: run.Talk) -> object:
+    def _cancel(self, name: str, desk: Desk, talk: views.Talk) -> object:
         """Somebody takes back what is still open, or some of it."""
         rows = frozenset(range(2, 2 + self._draw.choice((3, 20)))) if self._draw.random() < 0.5 else frozenset()
         return cancel(
             desk, name, rows, [self._office.folder / "reports" / "cancel.csv"], talk, lambda _batch, _number: None
         )
 
-    def _resolve(self, name: str, desk: Desk, talk: run.Talk) -> object:
+    def _resolve(self, name: str, desk: Desk, talk: views.Talk) -> object:
         """A person settles what they can be sure of."""
         for row, device, attempt in self._office.doubts(name):
             answer = self._truth(name, row, device, attempt)

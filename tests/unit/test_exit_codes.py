@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_offboard.base.errors import ExitCode
-from batch_offboard.commands.run import exit_code
+from batch_offboard.commands.views import exit_code
 from batch_offboard.core.batches import Counts
 from batch_offboard.core.brakes import Halt
 from batch_offboard.core.jobs import JobState

@@ -10,8 +10,8 @@ from batch_offboard.base.errors import ExitCode
 from batch_offboard.cli.screens import lives as screens_lives
 from batch_offboard.cli.screens import texts as screens
 from batch_offboard.cli.screens.following import track_text
-from batch_offboard.commands.run import PlanView
 from batch_offboard.commands.tracking import TrackView
+from batch_offboard.commands.views import PlanView
 from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.jobs import JobState, Verdict
 from batch_offboard.core.plan import Reason

@@ -8,7 +8,7 @@ import pytest
 
 from batch_offboard.base.errors import BusyError, ExitCode, GuardError, InputError, SignInError, UsageError
 from batch_offboard.commands.cancelling import CancelView
-from batch_offboard.commands.run import RunView
+from batch_offboard.commands.views import RunView
 from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.brakes import Halt
 from batch_offboard.core.jobs import JobState

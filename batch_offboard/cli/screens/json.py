@@ -7,7 +7,7 @@ from typing import Any
 from batch_offboard.base.clock import iso_utc
 from batch_offboard.base.text import safe_json
 from batch_offboard.cli.screens.texts import all_skipped
-from batch_offboard.commands.run import PlanView, QuotaView, RunView
+from batch_offboard.commands.views import PlanView, QuotaView, RunView
 from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.jobs import JobState
 from batch_offboard.core.plan import Reason

@@ -14,7 +14,7 @@ from batch_offboard.base.durations import spoken_duration
 from batch_offboard.base.errors import GuardError
 from batch_offboard.cli.folding import display_width
 from batch_offboard.cli.terminal import fitted, typed_line
-from batch_offboard.commands.run import PlanView, QuotaView, RunView
+from batch_offboard.commands.views import PlanView, QuotaView, RunView
 from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.devices import shown
 from batch_offboard.core.facts import Caution, caution_words

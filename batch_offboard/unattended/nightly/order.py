@@ -17,7 +17,7 @@ from batch_offboard.calls.tenancy import HURRIED, CannotReadError, ReadError, St
 from batch_offboard.commands import run
 from batch_offboard.commands.desk import Desk, lock_folder
 from batch_offboard.commands.plans import Reading
-from batch_offboard.commands.run import Talk
+from batch_offboard.commands.views import Talk
 from batch_offboard.core.batches import Batch
 from batch_offboard.core.brakes import Halt
 from batch_offboard.core.nights import Night

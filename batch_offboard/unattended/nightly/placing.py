@@ -7,7 +7,7 @@ from pathlib import Path
 from batch_offboard.base.clock import local_time
 from batch_offboard.base.errors import ExitCode, GuardError, ReportError, UsageError
 from batch_offboard.base.text import one_line, visible
-from batch_offboard.commands import run
+from batch_offboard.commands import reporting
 from batch_offboard.commands.desk import Desk
 from batch_offboard.config import Inbox as InboxKeys
 from batch_offboard.core.batches import Batch
@@ -40,7 +40,7 @@ class Placing:
         return self._view(batch, Fate.STOPPED, ExitCode.REFUSED, reason, path, reports)
 
     def refused(self, batch: Batch, sheet: Path, error: GuardError) -> SheetView:
-        written = run.write_reports(self._desk, batch, self.reports_of(batch))
+        written = reporting.write_reports(self._desk, batch, self.reports_of(batch))
         self._desk.journal.remember_reports(batch.key, [str(path) for path in written])
         batch = self._desk.batch(batch.batch_id)
         path, reports = self._settle(batch, sheet, self._inbox.failed, _words_of_refusal(batch, str(error)))
@@ -96,7 +96,7 @@ def _place(folder: Path, batch: Batch, sheet: Path) -> Path:
 def renew(desk: Desk, batch: Batch, say: Callable[[str], None]) -> None:
     """Write a batch's reports again, where they belong; if that cannot be, say so: the journal has what they tell."""
     try:
-        run.write_reports(desk, batch, run.usual_reports(desk, batch))
+        reporting.write_reports(desk, batch, reporting.usual_reports(desk, batch))
     except (ReportError, UsageError) as error:
         say(str(error))
 

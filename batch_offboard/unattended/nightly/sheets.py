@@ -4,10 +4,10 @@ from pathlib import Path
 
 from batch_offboard.base.errors import BatchOffboardError, ExitCode, GuardError, InputError, UsageError
 from batch_offboard.calls.tenancy import Unreadable
-from batch_offboard.commands import run
+from batch_offboard.commands import proposing, run, views
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.plans import Reading, staleness
-from batch_offboard.commands.run import RunView, Talk
+from batch_offboard.commands.views import RunView, Talk
 from batch_offboard.core.batches import Batch, tenant_of
 from batch_offboard.core.brakes import Halt
 from batch_offboard.journal.reading import batches_of_content, count, skipped_jobs, was_called
@@ -91,7 +91,7 @@ class Worker:
         moment: rows that only the tenant can resolve would be skipped for good.
         """
         try:
-            batch = run.plan(self._desk, sheet, self._reading).batch
+            batch = proposing.plan(self._desk, sheet, self._reading).batch
         except InputError as error:
             self.worked.append(self._placing.unreadable(sheet, str(error)))
         except BatchOffboardError:
@@ -135,7 +135,7 @@ class Worker:
             return
         renew(self._desk, batch, self._talk.say)  # whoever died over this sheet may have died before its reports
         if batch.state == "finished":
-            code = run.exit_code(count(journal, batch.key), skipped_jobs(journal, batch.key), None)
+            code = views.exit_code(count(journal, batch.key), skipped_jobs(journal, batch.key), None)
             self.worked.append(self._placing.finished(batch, sheet, code))
         else:
             self.worked.append(self._placing.stopped(batch, sheet))

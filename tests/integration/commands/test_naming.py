@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_offboard.base.errors import UsageError
-from batch_offboard.commands import run, tracking
+from batch_offboard.commands import proposing, run, tracking
 from batch_offboard.commands.plans import Reading
 from tests.virtual import CLIENT_ID, VirtualOffice
 
@@ -19,7 +19,7 @@ ANOTHER = "33333333-3333-4333-8333-333333333333"
 def planned(office: VirtualOffice, number: int) -> str:
     """The batch of a sheet with this one device."""
     with office.desk() as desk:
-        return run.plan(desk, office.sheet([number], f"{number}.csv"), Reading()).batch.batch_id
+        return proposing.plan(desk, office.sheet([number], f"{number}.csv"), Reading()).batch.batch_id
 
 
 def begun(office: VirtualOffice, number: int) -> str:

@@ -8,9 +8,9 @@ import pytest
 
 from batch_offboard.base.errors import ExitCode, GuardError, UsageError
 from batch_offboard.cli.screens.texts import run_text
-from batch_offboard.commands import run
+from batch_offboard.commands import proposing, run
 from batch_offboard.commands.plans import Reading
-from batch_offboard.commands.run import RunView
+from batch_offboard.commands.views import RunView
 from batch_offboard.core.audit import Kind
 from batch_offboard.core.facts import Caution, CautionCount
 from batch_offboard.core.jobs import JobState
@@ -122,7 +122,7 @@ def test_what_is_known_of_the_devices_is_told_of_those_that_are_sent_alone(make_
     ended = run_part(office, Choice(limit=3))
     ran(office)
     with office.desk() as desk:
-        finished = run.view_plan(desk, desk.batch(ended.batch.batch_id))
+        finished = proposing.view_plan(desk, desk.batch(ended.batch.batch_id))
         with desk.journal.writing() as connection:
             connection.exec_driver_sql("UPDATE jobs SET state = 'failed', action_id = '' WHERE row IN (5, 7)")
         run.retry(desk, ended.batch.batch_id, (), office.ears.talk)

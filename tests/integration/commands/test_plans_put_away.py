@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import pytest
 
 from batch_offboard.base.errors import GuardError, UsageError
-from batch_offboard.commands import auditing, run
+from batch_offboard.commands import auditing, proposing, run, views
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.plans import Reading
-from batch_offboard.commands.run import PlanView
+from batch_offboard.commands.views import PlanView
 from batch_offboard.core.audit import Kind
 from batch_offboard.journal.audited import records
 from batch_offboard.journal.reading import Wanted, count_put_away, list_batches
@@ -21,7 +21,7 @@ DAY = 86_400.0
 
 def planned(office: VirtualOffice, number: int, name: str | None = None) -> str:
     with office.desk() as desk:
-        return run.plan(desk, office.sheet([number], name or f"{number}.csv"), Reading()).batch.batch_id
+        return proposing.plan(desk, office.sheet([number], name or f"{number}.csv"), Reading()).batch.batch_id
 
 
 def listed(office: VirtualOffice, *states: str, tenant: str = "", limit: int | None = None) -> list[str]:
@@ -119,7 +119,7 @@ def test_a_plan_that_is_forgotten_while_its_number_is_typed_sends_nothing(make_o
             run.forget(other, plan)
 
     with office.desk() as desk, pytest.raises(UsageError, match="was forgotten meanwhile; nothing was sent"):
-        run.run_batch(desk, plan, (), run.Talk(office.ears, forget, office.ears.said))
+        run.run_batch(desk, plan, (), views.Talk(office.ears, forget, office.ears.said))
     assert office.called() == []
 
 

@@ -15,7 +15,7 @@ import batch_offboard
 from batch_offboard.base.errors import BatchOffboardError, ExitCode, GuardError
 from batch_offboard.calls.shift import Terms, work_off
 from batch_offboard.cli.screens.texts import plan_text
-from batch_offboard.commands import run
+from batch_offboard.commands import proposing, reporting, run
 from batch_offboard.commands.plans import Reading
 from batch_offboard.core.audit import Kind
 from batch_offboard.core.guards import PORTAL_COLUMNS, cleared_before, refusal_text
@@ -25,7 +25,7 @@ from tests.virtual import device
 
 if TYPE_CHECKING:
     from batch_offboard.calls.tenancy import Tenancy
-    from batch_offboard.commands.run import PlanView, RunView
+    from batch_offboard.commands.views import PlanView, RunView
     from batch_offboard.core.brakes import Halt
     from tests.integration.guards.conftest import MakeOffice
     from tests.virtual import VirtualOffice
@@ -147,7 +147,7 @@ def test_a_sheet_that_is_the_whole_inventory(make_office: MakeOffice, columns: s
 
 def planned(office: VirtualOffice, sheet: Path, **options: Any) -> PlanView:
     with office.desk(**options) as desk:
-        return run.plan(desk, sheet, Reading())
+        return proposing.plan(desk, sheet, Reading())
 
 
 @pytest.mark.parametrize("max_devices", [None, 100])
@@ -168,7 +168,7 @@ def test_a_plan_names_every_guard_that_will_refuse_it_and_no_way_around_one(
     assert "batch-offboard run" not in text
     assert "next: Make a sheet that lists only the devices to be offboarded." in text
     with office.desk(max_devices=max_devices) as desk:
-        (report,) = run.write_reports(desk, desk.batch(view.batch.batch_id), [office.folder / "plan.json"])
+        (report,) = reporting.write_reports(desk, desk.batch(view.batch.batch_id), [office.folder / "plan.json"])
     assert json.loads(report.read_text(encoding="utf-8"))["batch"]["refusals"] == [each.why for each in view.refusals]
     (office.folder / "STOP").unlink()
     with office.desk(max_devices=max_devices) as desk, pytest.raises(GuardError) as caught:
@@ -260,7 +260,7 @@ def test_a_device_that_is_listed_after_the_plan_is_not_sent_either(make_office: 
     listed = office.folder / "protected.txt"
     listed.write_text("dc-*\n", encoding="utf-8")
     with office.desk() as desk:
-        batch = run.plan(desk, office.sheet(range(3)), Reading()).batch
+        batch = proposing.plan(desk, office.sheet(range(3)), Reading()).batch
     listed.write_text(f"dc-*\n{device(1)}\n", encoding="utf-8")
     with office.desk() as desk:
         view = run.run_batch(desk, batch.batch_id, (), office.ears.talk)
@@ -331,7 +331,7 @@ def test_a_stop_file_of_which_nobody_can_tell_is_taken_for_one(make_office: Make
 def test_a_plan_that_is_older_than_a_day_is_made_again(make_office: MakeOffice) -> None:
     office = make_office(range(5))
     with office.desk() as desk:
-        old = run.plan(desk, office.sheet(range(5)), Reading()).batch
+        old = proposing.plan(desk, office.sheet(range(5)), Reading()).batch
     office.world.until(office.world.now().wall + DAY + 1)
     with office.desk() as desk:
         view = run.run_batch(desk, old.batch_id, (), office.ears.talk)
@@ -344,7 +344,7 @@ def test_a_plan_that_is_older_than_a_day_is_made_again(make_office: MakeOffice) 
 def test_a_plan_whose_sheet_has_changed_is_made_again_and_guarded_again(make_office: MakeOffice) -> None:
     office = make_office(range(9), guards={"max_devices": 5})
     with office.desk() as desk:
-        old = run.plan(desk, office.sheet(range(3)), Reading()).batch
+        old = proposing.plan(desk, office.sheet(range(3)), Reading()).batch
     office.sheet(range(9))
     with office.desk() as desk, pytest.raises(GuardError, match="would offboard 9 devices"):
         run.run_batch(desk, old.batch_id, (), office.ears.talk)
@@ -358,7 +358,7 @@ def test_a_plan_whose_sheet_has_changed_is_made_again_and_guarded_again(make_off
 def overrides(office: VirtualOffice, batch_id: str) -> list[str]:
     with office.desk() as desk:
         batch = desk.batch(batch_id)
-        report = run.write_reports(desk, batch, [office.folder / "out.json"])[0]
+        report = reporting.write_reports(desk, batch, [office.folder / "out.json"])[0]
         told = list(batch.findings.get("overrides", []))
     assert f'"overrides": {told!r}'.replace("'", '"') in report.read_text(encoding="utf-8")
     return told
@@ -438,8 +438,8 @@ def run_batches(desk: Any) -> list[str]:
 def test_a_clearance_for_another_batch_sends_nothing(make_office: MakeOffice) -> None:
     office = make_office(range(5))
     with office.desk() as desk:
-        one = run.plan(desk, office.sheet(range(3), "one.csv"), Reading()).batch
-        other = run.plan(desk, office.sheet(range(3, 5), "two.csv"), Reading()).batch
+        one = proposing.plan(desk, office.sheet(range(3), "one.csv"), Reading()).batch
+        other = proposing.plan(desk, office.sheet(range(3, 5), "two.csv"), Reading()).batch
 
         async def work(tenancy: Tenancy) -> Halt | None:
             return await work_off(

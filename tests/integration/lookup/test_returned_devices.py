@@ -10,7 +10,7 @@ import pytest
 
 from batch_offboard.base.errors import ExitCode
 from batch_offboard.cli.screens.texts import plan_text
-from batch_offboard.commands import run
+from batch_offboard.commands import proposing, run, views
 from batch_offboard.commands.plans import Reading
 from batch_offboard.core.jobs import JobState
 from batch_offboard.journal.lives import life_of
@@ -21,7 +21,7 @@ from tests.integration.virtual_desk import rows_of
 from tests.integration.world import ORIGIN, device
 
 if TYPE_CHECKING:
-    from batch_offboard.commands.run import PlanView, RunView
+    from batch_offboard.commands.views import PlanView, RunView
     from batch_offboard.simulator import RunningSimulator, Tenant
     from tests.integration.virtual_desk import VirtualDesk
     from tests.integration.world import World
@@ -52,7 +52,7 @@ def sheet_of(folder: Path) -> Path:
 
 
 async def planned(desk: "VirtualDesk") -> "PlanView":
-    return await desk.command(lambda: run.plan(desk, sheet_of(desk.options.cwd), Reading()))
+    return await desk.command(lambda: proposing.plan(desk, sheet_of(desk.options.cwd), Reading()))
 
 
 async def run_of(desk: "VirtualDesk", view: "PlanView") -> "RunView":
@@ -124,7 +124,7 @@ async def test_where_the_tenant_cannot_be_asked_the_rows_need_attention_until_so
         desk = desk_at(simulator.url, lookup=how == "not allowed")
         view = await planned(desk)
         assert view.counts.skipped == {"offboarded_before": DEVICES}
-        assert run.exit_code_of_plan(view) is ExitCode.ROWS_FAILED
+        assert views.exit_code_of_plan(view) is ExitCode.ROWS_FAILED
         assert sent(simulator.tenant) == []
 
         desk.options = replace(desk.options, offboard_again=True)

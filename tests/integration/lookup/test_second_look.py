@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batch_offboard.base.errors import ExitCode
-from batch_offboard.commands import run
+from batch_offboard.commands import proposing, run
 from batch_offboard.commands.desk import lock_folder
 from batch_offboard.commands.plans import Reading
 from batch_offboard.core.brakes import Halt
@@ -156,7 +156,7 @@ async def test_a_network_that_is_away_leaves_a_plan_and_a_run_that_waits_for_it(
     async with world.tenant(0) as closed:
         url = closed.url
     away = desk_at(url)
-    view = await away.command(lambda: run.plan(away, sheet, Reading()))
+    view = await away.command(lambda: proposing.plan(away, sheet, Reading()))
     assert (view.counts.rows, view.batch.looked_up_at) == (DEVICES, None)
     assert "cannot be reached" in view.batch.findings["not_looked_up"]
 
@@ -269,7 +269,7 @@ async def test_a_plan_learns_what_became_of_earlier_actions(
         await world.work(batch, simulator.url)
         await asyncio.sleep(600)
         desk = desk_at(simulator.url)
-        view = await desk.command(lambda: run.plan(desk, sheet, Reading()))
+        view = await desk.command(lambda: proposing.plan(desk, sheet, Reading()))
     assert {row.action_status for row in world.report(batch)} == {"Failed"}
     assert view.counts.of(JobState.PENDING) == DEVICES
 
@@ -281,7 +281,7 @@ async def test_a_plan_is_made_although_another_reads_the_tenant_for_long(
     async with world.tenant(DEVICES) as simulator:
         desk = desk_at(simulator.url)
         with only_process([reading_lock(lock_folder(), SCOPE)], "reading it", 1_795_508_131.0):
-            view = await desk.command(lambda: run.plan(desk, sheet, Reading()))
+            view = await desk.command(lambda: proposing.plan(desk, sheet, Reading()))
     assert view.counts.of(JobState.PENDING) == DEVICES
     assert "reading it, since 2026-11-24 09:15:31+01:00" in view.batch.findings["not_looked_up"]
     assert simulator.tenant.calls == []

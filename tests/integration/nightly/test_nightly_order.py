@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batch_offboard.base.errors import BusyError, ConfigError, ExitCode, UsageError
-from batch_offboard.commands import run
+from batch_offboard.commands import proposing, run
 from batch_offboard.commands.desk import lock_folder
 from batch_offboard.commands.plans import Reading
 from batch_offboard.journal.locks import inbox_locks, only_process
@@ -90,7 +90,7 @@ def test_a_sheet_that_was_planned_and_not_begun_is_run_as_it_was_planned(make_of
         taken = office.inbox / "working" / "leavers.csv"
         taken.parent.mkdir()
         (office.inbox / "leavers.csv").rename(taken)
-        planned = run.plan(desk, taken, Reading()).batch
+        planned = proposing.plan(desk, taken, Reading()).batch
     view = office.night()
     assert [(sheet.batch_id, sheet.fate) for sheet in view.sheets] == [(planned.batch_id, Fate.DONE)]
     assert len(office.batches()) == 1
@@ -102,7 +102,7 @@ def test_a_plan_that_is_older_than_a_day_is_made_again(make_office: MakeOffice) 
         taken = office.inbox / "working" / "leavers.csv"
         taken.parent.mkdir()
         office.write(taken, office.text(range(4)))
-        planned = run.plan(desk, taken, Reading()).batch
+        planned = proposing.plan(desk, taken, Reading()).batch
     office.wait(DAY + 1)
     view = office.night()
     assert [sheet.fate for sheet in view.sheets] == [Fate.DONE]
@@ -238,7 +238,7 @@ def test_a_tenant_that_lists_no_devices_puts_nothing_into_done(make_office: Make
         taken.parent.mkdir()
         (office.inbox / "leavers.csv").rename(taken)
         with office.desk(unattended=True) as desk:
-            run.plan(desk, taken, Reading())
+            proposing.plan(desk, taken, Reading())
         office.wait(HOUR)
     office.world.machines = []
     view = office.night()
@@ -419,7 +419,7 @@ def test_a_run_by_hand_that_is_at_work_ends_the_night(make_office: MakeOffice) -
     office.settled((range(4), "leavers.csv"))
     planned = office.sheet(range(4, 6), "by-hand.csv")
     with office.desk() as desk:
-        batch = run.plan(desk, planned, Reading()).batch
+        batch = proposing.plan(desk, planned, Reading()).batch
         with run.working_alone(desk, batch):
             view = office.night()
     assert (view.exit_code, [sheet.fate for sheet in view.sheets]) == (ExitCode.UNFINISHED, [Fate.LEFT])

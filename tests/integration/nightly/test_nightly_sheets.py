@@ -10,7 +10,7 @@ import pytest
 
 from batch_offboard.base.errors import ExitCode, GuardError, UsageError
 from batch_offboard.commands import plans as planning
-from batch_offboard.commands import run
+from batch_offboard.commands import proposing, run
 from batch_offboard.commands.plans import Reading
 from batch_offboard.unattended.nightly.views import Fate
 from tests.virtual import device
@@ -227,7 +227,7 @@ def test_a_plan_that_was_read_in_another_way_is_made_again(make_office: MakeOffi
     sheet = office.write(office.inbox / "leavers.csv", AMBIGUOUS)
     office.wait(61)
     with office.desk() as desk:
-        run.plan(desk, sheet, Reading(id_column="A"))
+        proposing.plan(desk, sheet, Reading(id_column="A"))
     assert [each.fate for each in office.night(reading=Reading(id_column="B")).sheets] == [Fate.DONE]
     assert office.called() == [20, 21, 22]
 
@@ -369,7 +369,7 @@ def test_what_somebody_has_begun_by_hand_is_not_worked_again(make_office: MakeOf
 def test_what_somebody_has_only_planned_by_hand_is_worked(make_office: MakeOffice) -> None:
     office = make_office()
     with office.desk() as desk:
-        run.plan(desk, office.sheet(range(5)), Reading())
+        proposing.plan(desk, office.sheet(range(5)), Reading())
     office.settled((range(5), "leavers.csv"))
     assert [sheet.fate for sheet in office.night().sheets] == [Fate.DONE]
 

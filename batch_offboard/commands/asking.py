@@ -1,0 +1,60 @@
+"""Answers that change nothing: one device's history, what is left of the quota, whether a batch is at work."""
+
+from batch_offboard.base.errors import UsageError
+from batch_offboard.calls.gate import Gate
+from batch_offboard.commands.desk import Desk
+from batch_offboard.commands.views import QuotaView
+from batch_offboard.core.batches import Batch
+from batch_offboard.core.devices import shown
+from batch_offboard.core.quota import QuotaLimits
+from batch_offboard.core.tenant import ApiName
+from batch_offboard.journal.lives import life_of, rows_of_device
+from batch_offboard.journal.locks import is_held
+from batch_offboard.journal.reading import (
+    call_history,
+    scopes_used,
+)
+from batch_offboard.reports.lives import Life
+
+
+def gate_of(desk: Desk, scope: str, limits: QuotaLimits, api: ApiName = ApiName.OFFBOARD) -> Gate:
+    """The quota as the journal remembers it, to look at."""
+    now = desk.clock.now()
+    return Gate(limits, desk.clock, call_history(desk.journal, scope, api, limits.hour.calls, now))
+
+
+def is_at_work(desk: Desk, batch: Batch) -> bool:
+    """Whether another process works on this batch now, as far as it says so."""
+    lock = desk.journal.path.with_name(f"{desk.journal.path.name}.lock")
+    return batch.state == "running" and is_held(lock, f"batch {batch.batch_id}")
+
+
+def lives_of(desk: Desk, batch: Batch, row_or_device: str) -> list[Life]:
+    """The lives of the row with this number, or of every row that names this device."""
+    numbers = rows_of_device(desk.journal, batch.key, row_or_device)
+    if not numbers and row_or_device.isascii() and row_or_device.isdigit():
+        numbers = [int(row_or_device)] if len(row_or_device) < 9 else []
+    lives = [life for number in numbers if (life := life_of(desk.journal, batch.key, number)) is not None]
+    if not lives:
+        raise UsageError(
+            f"Batch {batch.batch_id} has no row and no device {shown(row_or_device)}; give a row number of the sheet, "
+            "a device ID or a computer name."
+        )
+    return lives
+
+
+def quotas(desk: Desk) -> list[QuotaView]:
+    """Every quota that the journal has used; of rehearsals, which have one each, those used in the last hour."""
+    views = []
+    for scope in scopes_used(desk.journal):
+        standing = gate_of(desk, scope, desk.limits()).standing()
+        now = desk.clock.now()
+        until = standing.waiting_until
+        next_call = (
+            now.wall if standing.waiting_for is None else None if until is None else now.wall + until - now.ticks
+        )
+        others = {api: gate_of(desk, scope, desk.limits(), api).standing() for api in (ApiName.READ, ApiName.CANCEL)}
+        used = {api: other for api, other in others.items() if other.hour[0]}
+        if used or standing.hour[0] or not desk.options.simulate:
+            views.append(QuotaView(scope, standing, next_call, now.wall, used))
+    return views

@@ -1,0 +1,193 @@
+"""What a run would send, for a person to look at before anything is sent."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from batch_offboard.base import logs
+from batch_offboard.base.clock import stamp
+from batch_offboard.base.errors import BusyError, UsageError
+from batch_offboard.calls.tenancy import Tenancy
+from batch_offboard.commands.asking import gate_of
+from batch_offboard.commands.clearing import refusals
+from batch_offboard.commands.desk import Desk
+from batch_offboard.commands.plans import Purpose, Reading, age_notes, read_sheet, save_plan, staleness
+from batch_offboard.commands.views import PlanView
+from batch_offboard.core.batches import Batch, Counts
+from batch_offboard.core.fleet import Fleet
+from batch_offboard.core.jobs import JobState
+from batch_offboard.core.quota import TYPICAL_LATENCY
+from batch_offboard.core.selection import Choice, Selection, without_rows
+from batch_offboard.defender.target import new_batch_id
+from batch_offboard.journal.reading import (
+    cautions,
+    count,
+    examples,
+    pending_devices,
+    rows_between,
+)
+
+REHEARSAL_URL = "the embedded tenant"
+
+
+EXAMPLES = 3  # rows shown for each reason
+
+
+EVERYTHING = Choice()
+
+
+def plan(desk: Desk, sheet: Path, reading: Reading, replaced: Batch | None = None) -> PlanView:
+    """Read and check a sheet, look its devices up, and save it as a batch; nothing is sent. `replaced` is the plan that
+    is made again."""
+    now = desk.clock.now()
+    batch_id = new_batch_id(stamp(now.wall), simulated=desk.options.simulate)
+    purpose = _purpose(desk, batch_id, replaced)
+    protected = desk.protected()
+    table = read_sheet(desk.options.cwd / sheet, reading)
+    fleet, why_not = _fleet(desk, purpose, desk.options.cwd / sheet, reading)
+    batch = save_plan(desk.journal, table, reading, purpose, now, fleet, why_not, protected)
+    view = view_plan(desk, batch, [*table.notes, *table.closing_notes, *age_notes(table.source, now.wall)])
+    logs.info(
+        "planned",
+        batch=batch.batch_id,
+        sheet=batch.source_name,
+        sha256=batch.source_sha256,
+        rows=view.counts.rows,
+        offboard=view.counts.of(JobState.PENDING),
+        skipped=view.counts.skipped,
+        not_looked_up=why_not,
+    )
+    return view
+
+
+def _fleet(desk: Desk, purpose: Purpose, sheet: Path, reading: Reading) -> tuple[Fleet | None, str]:
+    """What the tenant says, or nothing and why. That it cannot be reached now is no reason not to plan: before
+    anything is sent it is asked again."""
+    if not desk.options.lookup:
+        return None, "--no-lookup was given"
+    from batch_offboard.calls.lookup import look_up
+    from batch_offboard.calls.tenancy import HURRIED, PATIENT, CannotReadError, ReadError
+
+    patience = PATIENT if desk.options.unattended else HURRIED
+
+    async def look(tenancy: Tenancy) -> Fleet:
+        return await look_up(tenancy, patience=patience)
+
+    try:
+        if not purpose.simulated:
+            return desk.with_tenant(desk.target(), look, _nobody), ""
+        from batch_offboard.commands.rehearsal import devices_in
+
+        def devices() -> Sequence[tuple[str | None, str | None]]:
+            return devices_in(read_sheet(sheet, reading))
+
+        return desk.with_embedded_tenant(devices, purpose.scope, look, _nobody), ""
+    except (CannotReadError, ReadError, BusyError) as error:
+        return None, str(error)
+
+
+def _nobody(_text: str) -> None:
+    """Hears what is said and keeps it to itself."""
+
+
+def view_plan(
+    desk: Desk,
+    batch: Batch,
+    notes: Sequence[str] = (),
+    selection: Selection | None = None,
+    *,
+    failed: bool = False,
+) -> PlanView:
+    """A saved plan as people see it: all that is pending is to be sent, or the `selection` of it, or the `failed` rows
+    and nothing else."""
+    counts = count(desk.journal, batch.key)
+    state = JobState.FAILED if failed else JobState.PENDING
+    if failed:
+        counts = Counts({JobState.PENDING: counts.of(state)}, {})
+    devices = counts.of(JobState.PENDING) if selection is None else len(selection.rows)
+    limits = desk.limits()
+    gate = gate_of(desk, batch.scope, limits)
+    workers = desk.config.workers if desk.config else 8
+    return PlanView(
+        batch=batch,
+        counts=counts,
+        examples={reason: examples(desk.journal, batch.key, reason, EXAMPLES) for reason in counts.skipped},
+        sent_again=examples(desk.journal, batch.key, None, EXAMPLES),
+        notes=notes,
+        expected=gate.time_for(devices, TYPICAL_LATENCY, workers),
+        max_devices=desk.guard_limits().max_devices,
+        selection=selection,
+        cautions=cautions(desk.journal, batch.key, [state], selection.rows if selection else None),
+        refusals=refusals(desk, batch, devices),
+        lifted_to=desk.options.max_devices,
+    )
+
+
+def fresh_plan(desk: Desk, name: str, say: Callable[[str], None]) -> PlanView:
+    """A saved plan, made again if it was never run and has become stale."""
+    batch = desk.batch(name)
+    stale = staleness(batch, desk.clock.now().wall) if batch.state == "planned" else None
+    if stale is None:
+        return view_plan(desk, batch)
+    say(f"{batch.source_name} is planned again: {stale}.")
+    return plan(desk, Path(batch.source_path), Reading.from_json(batch.reading), batch)
+
+
+def _purpose(desk: Desk, batch_id: str, replaced: Batch | None) -> Purpose:
+    """For whom a new batch is: the configured tenant, or an embedded one of its own."""
+    options = desk.options
+    comment = options.comment or (replaced.comment if replaced else None)
+    again = options.offboard_again or (replaced is not None and replaced.findings.get("offboard_again", False))
+    if options.simulate:
+        comment = comment or (desk.config.comment if desk.config else None)
+        scope, api_url = f"simulated {batch_id}/rehearsal", REHEARSAL_URL
+    else:
+        target = desk.target()
+        comment, scope, api_url = comment or target.comment, target.scope, target.api_url
+    return Purpose(
+        batch_id,
+        scope,
+        api_url,
+        comment,
+        simulated=options.simulate,
+        lookup=options.lookup,
+        offboard_again=again,
+    )
+
+
+def to_see(
+    desk: Desk, sheet: Path | None, name: str, reading: Reading, choice: Choice, say: Callable[[str], None]
+) -> PlanView:
+    """What a run of this sheet, or else of the batch of this name, would send; nothing is sent."""
+    view = plan(desk, sheet, reading) if sheet is not None else fresh_plan(desk, name, say)
+    if not choice:
+        return view
+    selection = selected(desk, view.batch, choice)
+    return view_plan(desk, view.batch, [*view.notes, _left_out(view, selection)], selection=selection)
+
+
+def selected(desk: Desk, batch: Batch, choice: Choice) -> Selection:
+    """The pending rows of a batch that a person chose. UsageError if some part of the choice names none of its rows."""
+    empty = [pair for pair in choice.rows if not rows_between(desk.journal, batch.key, *pair)]
+    if empty:
+        raise UsageError(
+            f"Batch {batch.batch_id} has no {without_rows(choice.rows, empty)} (--rows); nothing was sent. Count "
+            "the rows as in the sheet, with the header."
+        )
+    rows = choice.of(row for row, _, _ in pending_devices(desk.journal, batch.key))
+    if not rows:
+        raise UsageError(
+            f"None of the rows that {choice.words} names is to be sent; nothing was sent. `batch-offboard show "
+            f"{batch.batch_id}` shows the state of the rows."
+        )
+    return Selection(rows, choice.words)
+
+
+def _left_out(view: PlanView, selection: Selection) -> str:
+    rest = view.counts.of(JobState.PENDING) - len(selection.rows)
+    devices = "1 device" if len(selection.rows) == 1 else f"{len(selection.rows)} devices"
+    stay = "stays" if rest == 1 else "stay"
+    return f"This run sends {devices} ({selection.words}); {rows_text(rest)} {stay} pending."
+
+
+def rows_text(number: int) -> str:
+    return "1 row" if number == 1 else f"{number} rows"

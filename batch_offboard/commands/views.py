@@ -1,0 +1,90 @@
+"""What the commands answer, as values that every face shows, and what a face gives them to speak with."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from batch_offboard.base.errors import ExitCode
+from batch_offboard.core.batches import Batch, Counts, Example
+from batch_offboard.core.brakes import Halt
+from batch_offboard.core.facts import Caution, CautionCount
+from batch_offboard.core.guards import Refusal
+from batch_offboard.core.jobs import JobState
+from batch_offboard.core.plan import Reason
+from batch_offboard.core.progress import Observer
+from batch_offboard.core.selection import Selection
+from batch_offboard.core.slots import Standing
+from batch_offboard.core.tenant import ApiName
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """What `plan` shows. `expected` is seconds from the first call to the end of the last; `refusals` are those of the
+    guards, which hold `lifted_to` devices where --max-devices said so."""
+
+    batch: Batch
+    counts: Counts
+    examples: Mapping[Reason, Sequence[Example]]
+    notes: Sequence[str]
+    expected: float
+    max_devices: int | None
+    cautions: Mapping[Caution, CautionCount] = field(default_factory=dict)
+    sent_again: Sequence[Example] = ()  # devices that were sent before
+    refusals: Sequence[Refusal] = ()
+    lifted_to: int | None = None
+    selection: Selection | None = None
+
+    @property
+    def to_send(self) -> int:
+        """How many devices a run of it sends."""
+        return self.counts.of(JobState.PENDING) if self.selection is None else len(self.selection.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """How a run ended."""
+
+    batch: Batch
+    counts: Counts
+    skipped: Mapping[Reason, int]
+    halt: Halt | None
+    reports: Sequence[Path]
+    exit_code: ExitCode
+    open_actions: int = 0  # machine actions that are not final as far as the journal knows
+    left_out: int = 0  # pending rows that were not part of this run
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """How a run speaks with people: `confirm` raises GuardError unless they agree."""
+
+    observer: Observer
+    confirm: Callable[[PlanView], None]
+    say: Callable[[str], None]
+
+
+def exit_code(counts: Counts, skipped: Mapping[Reason, int], halt: Halt | None) -> ExitCode:
+    """What a run's end means for whoever started it."""
+    if halt is not None and (counts.of(JobState.PENDING) or halt.exit_code is ExitCode.SIGN_IN):
+        return halt.exit_code
+    if counts.of(JobState.PENDING, JobState.SENDING, JobState.IN_DOUBT):
+        return ExitCode.UNFINISHED
+    unwell = sum(number for reason, number in [*counts.skipped.items(), *skipped.items()] if not reason.is_well)
+    return ExitCode.ROWS_FAILED if unwell or counts.of(JobState.FAILED, JobState.CANCELLED) else ExitCode.OK
+
+
+def exit_code_of_plan(view: PlanView) -> ExitCode:
+    """A plan ends well if no row needs anybody's attention."""
+    return exit_code(Counts({}, view.counts.skipped), {}, None)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaView:
+    """The quota of offboard calls as it stands; `next_call` is in seconds since the epoch, None if a call under way
+    decides it. `others` are the quotas of reads and cancellations, as far as they were used."""
+
+    scope: str
+    standing: Standing
+    next_call: float | None
+    now: float
+    others: Mapping[ApiName, Standing]

@@ -1,1 +1,1 @@
-"""Owns what a row, a device, an answer, a list, a moment means. Never does I/O; the time is passed in."""
+"""Owns the decisions: about rows, devices, answers, lists, times. Never does I/O; the time is passed in."""

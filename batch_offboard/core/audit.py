@@ -1,7 +1,7 @@
 """The audit record: who did what and when, each record chained to the one before it by a hash.
 
-Pure. Whoever changes a record, takes one out or moves one breaks the chain there. Whoever cuts off its end, or makes
-the whole chain anew, is found by an anchor: number and hash of a record, kept where they cannot reach it.
+Pure. Changing, removing or moving a record breaks the chain at that place. Cutting off the end, or rebuilding the whole
+chain, is detected with an anchor: the number and hash of a record, stored where the attacker has no access.
 """
 
 import hashlib
@@ -24,8 +24,8 @@ class Kind(StrEnum):
     STARTED = "started"  # a run, a resumption, a repetition or a cancellation began
     ENDED = "ended"  # it ended; one that was killed has no such record
     INTENT = "intent"  # a call was about to be made
-    OUTCOME = "outcome"  # what it came to
-    SETTLED = "settled"  # what an unclear call came to, by the tenant's list or by a person
+    OUTCOME = "outcome"  # its result
+    SETTLED = "settled"  # the result of an unclear call, from the tenant's list or a person
     SKIPPED = "skipped"  # a row was taken out of a batch after it was planned
     RETRY = "retry"  # failed rows were made pending again
     FORGOTTEN = "forgotten"  # a plan that was never run was deleted
@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What is to be recorded. `at` is seconds since the epoch, `content` what JSON can hold."""
+    """An event to record. `at` is in seconds since the epoch, `content` is JSON-serializable."""
 
     kind: Kind
     at: float
@@ -42,8 +42,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One link of the chain. `at` is in whole microseconds since the epoch, `content` canonical JSON, `previous` the
-    hash of the record before."""
+    """One link of the chain. `at` is in whole microseconds since the epoch, `content` is canonical JSON, `previous` is
+    the hash of the previous record."""
 
     number: int
     at: int
@@ -65,7 +65,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """Names one record, and with it all before it: written as NUMBER:HASH."""
+    """Identifies one record, and thereby all before it: written as NUMBER:HASH."""
 
     number: int
     hash: str
@@ -75,7 +75,7 @@ class Anchor:
 
     @classmethod
     def parse(cls, text: str) -> "Anchor":
-        """Raises ValueError for what is no anchor."""
+        """The anchor that `text` is. Raises ValueError if it is not one."""
         found = re.fullmatch(r"([1-9][0-9]{0,17}):([0-9a-f]{64})", text.strip().lower())
         if found is None:
             raise ValueError("an anchor is the number of a record, a colon, and its hash of 64 hexadecimal digits")
@@ -88,23 +88,23 @@ _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_asci
 
 
 def canonical(content: Mapping[str, Any]) -> str:
-    """The one way to write a content down: keys in order, no blanks, ASCII only, one line."""
+    """The canonical JSON of a content: sorted keys, no whitespace, ASCII only, one line."""
     return _canonical(content)
 
 
 def digest(number: int, at: int, kind: str, content: str, previous: str) -> str:
-    """SHA-256 over everything that a record says, a line feed between its parts."""
+    """SHA-256 over all fields of a record, separated by line feeds."""
     whole = f"{number}\n{at}\n{kind}\n{content}\n{previous}"
     return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def instant(wall: float) -> int:
-    """Seconds since the epoch as a record counts them: an integer is written in one way only."""
+    """Seconds since the epoch in whole microseconds, since an integer has only one text form."""
     return round(wall * 1e6)
 
 
 def chained(events: Iterable[Event], last: Anchor) -> Iterator[Record]:
-    """The records of these events, behind the last one that there is; `START` if there is none."""
+    """The records of these events, to follow the record at `last`; `START` if there is none."""
     number, previous = last.number, last.hash
     for event in events:
         number += 1
@@ -116,9 +116,9 @@ def chained(events: Iterable[Event], last: Anchor) -> Iterator[Record]:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a verification came to: how many records are in order, the last of them, and the first trouble in words.
+    """The result of a verification: how many records are intact, the last of them, and the first problem.
 
-    `broken` is the number of the record where the trouble is; a record that is missing at the end has one, too.
+    `broken` is the number of the record with the problem, which may be one that is missing at the end.
     """
 
     records: int
@@ -132,7 +132,7 @@ class Finding:
 
 
 def verify(records: Iterable[Record], anchors: Sequence[Anchor] = ()) -> Finding:
-    """Follow the chain from its beginning to the first trouble, or to its end. `anchors` must all be in it."""
+    """Follow the chain from its start to the first problem, or to its end. It must contain all `anchors`."""
     expected: dict[int, set[str]] = {}
     for anchor in anchors:
         expected.setdefault(anchor.number, set()).add(anchor.hash)

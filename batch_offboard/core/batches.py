@@ -1,4 +1,4 @@
-"""A batch and where its rows stand, as values that the journal reads and everybody shows."""
+"""A batch and the counts of its rows, as values that the journal reads and every face shows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Batch:
 
     @property
     def chosen(self) -> str:
-        """How a person chose a part of it to be sent, as it is typed; empty if all of it was cleared."""
+        """The options that chose a part of it to be sent, as typed; empty if all of it was cleared."""
         return str(self.findings.get("selection") or "")
 
     @property
@@ -54,12 +54,12 @@ class Batch:
 
     @property
     def is_part_sent(self) -> bool:
-        """Whether only a part was to be sent and all of it was; what is pending was left out by a person."""
+        """Whether only a part was chosen and that part was sent completely; a person left out what is pending."""
         return bool(self.chosen) and self.state == "stopped" and not self.halted_because
 
     @property
     def needs_person(self) -> bool:
-        """Whether nothing unattended may continue it: a brake or a person stopped it, or left a part of it out."""
+        """Whether no unattended run may continue it: a brake or a person stopped it, or only a part was chosen."""
         return self.held or bool(self.chosen)
 
     @property
@@ -76,7 +76,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many rows of a batch stand where: jobs by state, and rows that have no job by reason."""
+    """How many rows of a batch are in each state: jobs by state, and rows without a job by reason."""
 
     jobs: Mapping[JobState, int]
     skipped: Mapping[Reason, int]
@@ -103,5 +103,5 @@ class Example:
     detail: str
 
 
-# Batch IDs of rehearsals begin so: they are told apart at a glance, and found in the rehearsals' journal.
+# Batch IDs of rehearsals start with this, so that people and the program can tell them from real ones.
 SIMULATED_PREFIX = "sim-"

@@ -1,7 +1,7 @@
-"""When calls must stop by themselves: rules over the outcomes, in the order in which they come.
+"""The brakes: rules over the outcomes, in their order, that stop a series of calls.
 
-Pure. A halt says why and with which exit code; what was not sent by then stays pending. How many jobs have
-to go before a share of failures means anything is fixed here, the share itself is the configuration's.
+Pure. A halt gives the reason and the exit code; jobs that were not sent stay pending. The number of jobs from which on
+the share of failures is checked is fixed here, the permitted share is configured.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,10 +15,10 @@ UNCLEAR_IN_A_ROW = 3
 SHARE_MEANS_SOMETHING = 20  # finished jobs
 STRANGERS = 2
 
-# A cancellation that may have been carried out does no harm when it is asked for again, so that many may be unclear.
+# Requesting a cancellation twice does no harm, so many more answers may be unclear.
 UNCLEAR_CANCELLATIONS = 20  # in a row
 
-# How long an unreachable API is tried again: briefly when it never answered, longer when it did.
+# How long to retry an unreachable API: briefly if it never answered, longer if it did.
 PATIENCE_AT_FIRST = 30.0  # seconds
 PATIENCE_LATER = 600.0  # seconds
 
@@ -29,8 +29,8 @@ CONTINUE = "--continue-after-failures"
 class Halt:
     """Why the run stops, in one sentence for the operator, and the exit code.
 
-    `held`: a person has to look before the batch goes on, so that no unattended run takes it up again. `unsettled`:
-    what the API said in an answer that is unclear and may yet turn out as accepted; empty if there is none.
+    `held`: a person must decide before the batch continues, so no unattended run resumes it. `unsettled`: code and
+    message of an unclear answer that may still turn out to be accepted; empty if there is none.
     """
 
     reason: str
@@ -40,11 +40,11 @@ class Halt:
 
 
 def _hold(reason: str) -> Halt:
-    """What is wrong will not pass by waiting."""
+    """A halt for a problem that waiting does not solve."""
     return Halt(reason, ExitCode.REFUSED, held=True)
 
 
-# {said} is the API's own code and message, {again} the command that goes on.
+# {said} is the API's own code and message, {again} the command to continue with.
 _ALARMS: Mapping[Alarm, Halt] = {
     Alarm.OUR_MISTAKE: _hold(
         "The API does not understand the request ({said}); please report this, it is a mistake in the program."
@@ -71,8 +71,8 @@ _ALARMS: Mapping[Alarm, Halt] = {
 
 
 class CallBrakes:
-    """Watches the outcomes of one series of calls, of whatever kind: no token, no way to the API, or something else at
-    its end stop any. `again` is what to do when that is over."""
+    """Watches the outcomes of one series of calls of any kind. A refused token, an unreachable API, or something else
+    answering in its place stops all kinds. `again` says what to do once that is fixed."""
 
     def __init__(self, again: str) -> None:
         self._again = again
@@ -82,11 +82,11 @@ class CallBrakes:
 
     @property
     def warmed_up(self) -> bool:
-        """Whether several may be in flight."""
+        """Whether several calls may be in flight."""
         return True
 
     def examine(self, outcome: CallOutcome, _device_id: str) -> CallOutcome:
-        """The outcome, in the light of those before it."""
+        """The outcome, changed if earlier outcomes contradict it."""
         return outcome
 
     def note(self, outcome: CallOutcome, now: float) -> Halt | None:
@@ -104,10 +104,10 @@ class CallBrakes:
         return self._alarm(outcome) or self._judge(outcome)
 
     def _count(self, _outcome: CallOutcome) -> None:
-        """Counts what `_judge` goes by."""
+        """Updates the counters that `_judge` uses."""
 
     def _judge(self, _outcome: CallOutcome) -> Halt | None:
-        """The rules of this kind of call, over an answer that raises no alarm."""
+        """The rules of this kind of call, for an answer without an alarm."""
         raise NotImplementedError
 
     def _alarm(self, outcome: CallOutcome) -> Halt | None:
@@ -139,8 +139,8 @@ class CallBrakes:
 
 
 class CancelBrakes(CallBrakes):
-    """Those of a cancellation: what one action's refusal says of the next is nothing, and whoever takes something back
-    is in a hurry."""
+    """The brakes of a cancellation. A refusal does not stop it: it says nothing about the next action, and a
+    cancellation is urgent."""
 
     def __init__(self) -> None:
         super().__init__("run `cancel` again")
@@ -156,10 +156,10 @@ class CancelBrakes(CallBrakes):
 
 
 class Brakes(CallBrakes):
-    """Those of a run that offboards.
+    """The brakes of a run that offboards.
 
-    `accepted_first` is how many of the batch's first calls earlier runs had accepted; with `continue_after_failures` a
-    refusal among the first calls stops nothing.
+    `accepted_first` is how many of the batch's first calls were accepted in earlier runs; with
+    `continue_after_failures` a refusal among the first calls does not stop the run.
     """
 
     def __init__(
@@ -173,11 +173,11 @@ class Brakes(CallBrakes):
 
     @property
     def warmed_up(self) -> bool:
-        """The first calls are through: from now on several may be in flight."""
+        """Whether the first calls are done, so that several may be in flight."""
         return self._first >= FIRST_CALLS
 
     def examine(self, outcome: CallOutcome, device_id: str) -> CallOutcome:
-        """The outcome, unless its action is known as another device's: then nothing is certain any more."""
+        """The outcome, or a doubt if its action was already returned for another device."""
         if outcome.verdict is not Verdict.SUBMITTED:
             return outcome
         owner = self._action_of.setdefault(outcome.action_id, device_id)
@@ -193,7 +193,7 @@ class Brakes(CallBrakes):
         )
 
     def settled(self, accepted_first: int) -> None:
-        """An unclear answer among the first calls has turned out; so many of them are accepted now."""
+        """An unclear answer among the first calls was settled; `accepted_first` of them are accepted now."""
         self._first, self._unclear = accepted_first, 0
 
     def _count(self, outcome: CallOutcome) -> None:
@@ -204,7 +204,7 @@ class Brakes(CallBrakes):
         return self._too_soon(outcome) or self._too_unclear() or self._too_many_failures()
 
     def _too_soon(self, outcome: CallOutcome) -> Halt | None:
-        """The first calls show whether the sheet, the tenant and the permission fit together: all must be accepted."""
+        """The first calls show whether sheet, tenant and permission match, so all of them must be accepted."""
         if self.warmed_up:
             return None
         if self._continue or outcome.verdict in (Verdict.SUBMITTED, Verdict.ALREADY_OPEN):
@@ -239,8 +239,8 @@ class Brakes(CallBrakes):
 
 
 def accepted_first(calls: Iterable[JobState]) -> int:
-    """How many of a batch's first calls are accepted, FIRST_CALLS if all were at any time; `calls` is what each call
-    that was judged came to, in order."""
+    """How many calls in a row were accepted at the end of `calls`; FIRST_CALLS if so many ever were. `calls` are the
+    states that the batch's judged calls ended in, in order."""
     accepted = 0
     for state in calls:
         accepted = accepted + 1 if state is JobState.SUBMITTED else 0
@@ -250,7 +250,7 @@ def accepted_first(calls: Iterable[JobState]) -> int:
 
 
 def not_listed_yet(halt: Halt) -> Halt:
-    """The halt for an unclear answer among the first calls of which the tenant has nothing to tell so far."""
+    """The halt for an unclear answer among the first calls whose action the tenant does not list yet."""
     return Halt(
         f"One of the first {FIRST_CALLS} calls was unclear ({halt.unsettled}), and its machine action was not found so "
         f"far; run `resume` later to look again, or `resume {CONTINUE}` to send the others now.",

@@ -1,7 +1,7 @@
-"""What a cell of the ID column is: a Defender device ID, or a sentence that says why it is not one.
+"""Validates a cell of the ID column: it is a Defender device ID, or a sentence says why it is not one.
 
-Nothing here repairs a value. An ID that was almost right may be the ID of another computer, and
-offboarding takes protection off whatever it names, so only what is certain passes.
+Nothing here repairs a value. An ID that is almost right may be the ID of another computer, which would lose its
+protection, so only a certain ID is accepted.
 """
 
 import re
@@ -14,7 +14,7 @@ from batch_offboard.core.rows import CellKind, NotText
 
 SHOWN_LENGTH: Final = 60
 
-# Blanks and characters without a picture that survive copy and paste from web pages, chats and Word.
+# Whitespace and invisible characters that survive copy and paste from web pages, chats and Word.
 INVISIBLE: Final = "".join(
     chr(code)
     for low, high in (
@@ -26,7 +26,7 @@ INVISIBLE: Final = "".join(
     for code in range(low, high + 1)
 )  # fmt: skip
 
-# The IDs that Microsoft's pages use in their examples; somebody pastes them sooner or later.
+# The IDs in the examples of Microsoft's documentation, which people paste by mistake.
 EXAMPLE_IDS: Final = frozenset(
     {
         "1e5bc9d7e413ddd7902c2932e418702b84d0cc07",
@@ -39,7 +39,7 @@ EXAMPLE_IDS: Final = frozenset(
 
 _ID = re.compile(r"[0-9a-f]{40}")
 _ANY_CASE_ID = re.compile(r"[0-9A-Fa-f]{40}")
-# Japanese input methods write digits and letters in full width; they are the same ones.
+# Japanese input methods produce full-width digits and letters with the same meaning.
 _FULL_WIDTH = str.maketrans({ord(char) + 0xFEE0: char for char in "0123456789abcdefABCDEF"})
 _ID_INSIDE = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{40}(?![0-9A-Za-z])")
 _GUID = re.compile(r"\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}?", re.IGNORECASE)
@@ -67,11 +67,10 @@ class Refusal:
 
 
 def judge_id(cell: str | NotText) -> str | Refusal:
-    """Return the device ID in lower case, or the reason why the cell holds none.
+    """Return the device ID in lower case, or the reason why the cell has none.
 
-    Digits and letters in full width are read as what they are. Blanks and invisible characters at both ends are not
-    part of the value; one inside is a refusal.
-    Never raises, whatever the text.
+    Full-width digits and letters are converted. Whitespace and invisible characters at both ends are ignored; inside
+    the value they are a reason to refuse it. Never raises.
     """
     if isinstance(cell, NotText):
         return Refusal(_NOT_TEXT[cell.kind].format(f" ('{shown(cell.shown)}')" if cell.shown else ""))
@@ -93,46 +92,46 @@ def judge_id(cell: str | NotText) -> str | Refusal:
 
 
 def is_id(cell: str | NotText) -> bool:
-    """True if the cell holds a usable device ID."""
+    """True if the cell is a usable device ID."""
     return isinstance(judge_id(cell), str)
 
 
 def is_guid(cell: str | NotText) -> bool:
-    """True if the cell holds a GUID, with or without braces."""
+    """True if the cell is a GUID, with or without braces."""
     return isinstance(cell, str) and _GUID.fullmatch(trimmed(cell)) is not None
 
 
 def may_be_id(text: str) -> bool:
-    """True if the text is, or was before it was damaged, an ID: hexadecimal digits, a GUID, a mangled number."""
+    """True if the text is an ID, possibly a damaged one: hexadecimal digits, a GUID, or a number like 1.2E+39."""
     return _MAY_BE_ID.fullmatch(_narrow(trimmed(text))) is not None
 
 
 def holds_id(cell: str | NotText) -> bool:
-    """True if the cell is an ID in whatever state, or a text that holds a whole one."""
+    """True if the cell is an ID, possibly a damaged one, or a text that contains a complete one."""
     text = cell.shown if isinstance(cell, NotText) else cell
     return may_be_id(text) or _ID_INSIDE.search(text) is not None
 
 
 def may_be_name(text: str) -> bool:
-    """True if the text could name a computer: letters of any script, digits, `_`, `-` and `.`, and no blank."""
+    """True if the text could name a computer: letters of any script, digits, `_`, `-` and `.`, and no spaces."""
     return _MAY_BE_NAME.fullmatch(trimmed(text)) is not None
 
 
 def is_wide_id(cell: str) -> bool:
-    """True if the cell is an ID some or all of whose characters are written in full width."""
+    """True if the cell is an ID with full-width characters."""
     value = trimmed(cell)
     return not value.isascii() and _narrow(value) != value
 
 
 def trimmed(text: str) -> str:
-    """The text without blanks and invisible characters at its ends."""
+    """The text without whitespace and invisible characters at its ends."""
     return text.strip(INVISIBLE)
 
 
 def shown(text: str, length: int = SHOWN_LENGTH) -> str:
-    """The text as it may be printed: one line, every unprintable character escaped, cut to so many characters.
+    """The text made safe to print: one line, unprintable characters escaped, cut to `length` characters.
 
-    Terminals obey escape sequences and bidirectional marks, and files contain lone surrogates.
+    Terminals interpret escape sequences and bidirectional marks, and files may contain lone surrogates.
     """
     escaped = "".join(char if char.isprintable() else _escaped(char) for char in text[: length + 1])
     if len(text) <= length and len(escaped) <= length:
@@ -141,15 +140,12 @@ def shown(text: str, length: int = SHOWN_LENGTH) -> str:
 
 
 def normal_name(name: str) -> str:
-    """A computer name in the form in which names are compared (NFKC, case folded, trimmed)."""
+    """A computer name in the form used for comparison (NFKC, case folded, trimmed)."""
     return trimmed(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()))
 
 
 def same_name(one: str, other: str) -> bool:
-    """True if both mean the same computer; a name without a domain agrees with any domain.
-
-    Empty names agree with nothing.
-    """
+    """True if both name the same computer; a name without a domain matches any domain, an empty name matches none."""
     first, second = normal_name(one), normal_name(other)
     if not first or not second:
         return False
@@ -159,7 +155,7 @@ def same_name(one: str, other: str) -> bool:
 
 
 def _narrow(value: str) -> str:
-    """An ID in full width as it is usually written; any other text as it is."""
+    """A full-width ID in ASCII; any other text unchanged."""
     if value.isascii():
         return value
     narrow = value.translate(_FULL_WIDTH)
@@ -167,7 +163,7 @@ def _narrow(value: str) -> str:
 
 
 def _passed_through_a_number(digits: str) -> bool:
-    """Excel keeps 15 digits and fills up with zeros; other programs print the float64 to its last digit."""
+    """Excel keeps 15 digits and pads with zeros; other programs print the exact value of the float64."""
     number = int(digits)
     return digits.endswith("0" * 20) or int(float(number)) == number
 
@@ -202,7 +198,7 @@ def _why_nothing(value: str) -> str | None:
 
 
 def _why_spreadsheet(value: str) -> str | None:
-    """What spreadsheet programs leave behind: mangled numbers, formulas, error words, booleans, dates."""
+    """What spreadsheet programs make of an ID: damaged numbers, formulas, error values, booleans, dates."""
     if _DAMAGED.fullmatch(value):
         return f"'{shown(value)}' is an ID that a spreadsheet program has turned into a number; {_AS_TEXT}."
     if value.startswith("#"):
@@ -243,7 +239,7 @@ def _why_address_or_broken(value: str) -> str | None:
 
 
 def _why_more_than_an_id(value: str) -> str | None:
-    """An ID with something around it: it could be taken out, but that would be a guess."""
+    """An ID with other text around it: extracting it would be a guess."""
     found = _ID_INSIDE.findall(value)
     if len(found) > 1:
         return f"The cell holds {len(found)} device IDs ('{shown(value)}'); give each a row of its own."

@@ -1,4 +1,4 @@
-"""What the look-up says of a device that its row keeps: for whoever reads the plan, and no reason to refuse the device.
+"""What the look-up found about a device and its row keeps. It informs readers of the plan; it never refuses a device.
 
 Pure values.
 """
@@ -13,7 +13,7 @@ EXAMPLES_KEPT = 3  # rows named for each caution
 
 
 class Caution(StrEnum):
-    """What an operator should know of a device that is going to be offboarded; no reason to refuse it."""
+    """What an operator should know about a device to be offboarded; not a reason to refuse it."""
 
     SEEN_RECENTLY = "seen_recently"
     INACTIVE = "inactive"
@@ -22,7 +22,7 @@ class Caution(StrEnum):
     SENT_AGAIN = "sent_again"
 
 
-# What follows a number of devices: of one, and of several.
+# The phrase after a number of devices: singular and plural.
 CAUTIONS: Mapping[Caution, tuple[str, str]] = {
     Caution.SEEN_RECENTLY: (
         "was seen in the last 7 days and may still be in use",
@@ -45,14 +45,14 @@ CAUTIONS: Mapping[Caution, tuple[str, str]] = {
 
 
 def caution_words(caution: Caution, devices: int) -> str:
-    """What follows this number of devices."""
+    """The phrase to put after this number of devices."""
     one, several = CAUTIONS[caution]
     return one if devices == 1 else several
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
-    """What the look-up said of one device, as its row keeps it. `last_seen` is in seconds since the epoch."""
+    """What the look-up found about one device, as its row keeps it. `last_seen` is in seconds since the epoch."""
 
     platform: str
     group: str
@@ -70,21 +70,21 @@ class DeviceFacts:
 
 
 def remarks(facts: DeviceFacts) -> str:
-    """What is worth knowing of one device, but when it was seen, which stands beside it."""
+    """The cautions of one device as text, except when it was seen, which is shown in its own column."""
     told = [each for each in facts.cautions if each is not Caution.SEEN_RECENTLY]
     return "; ".join(caution_words(each, 1) for each in told)
 
 
 @dataclass(frozen=True, slots=True)
 class CautionCount:
-    """How many devices an operator should know something of, with the first rows."""
+    """How many devices have a caution, with the first of their rows."""
 
     devices: int
     rows: tuple[int, ...]
 
 
 def count_cautions(marked: Iterable[tuple[int, Iterable[Caution]]]) -> dict[Caution, CautionCount]:
-    """The cautions of these rows, which come in the sheet's order, in the order of the table."""
+    """The cautions of these rows (in the sheet's order), counted, in the order of `Caution`."""
     devices: Counter[Caution] = Counter()
     rows: defaultdict[Caution, list[int]] = defaultdict(list)
     for row, cautions in marked:

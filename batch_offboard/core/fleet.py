@@ -1,7 +1,6 @@
-"""The tenant's devices and offboard actions as they were looked up, to be asked for one device after the other.
+"""The tenant's devices and offboard actions from one look-up, indexed for the decisions on single devices.
 
-Pure: whoever looks them up hands them in. A fleet is asked without a call, so that a sheet of 50,000 rows costs the
-API no more than one of 50.
+Pure: they are passed in. Asking a fleet makes no call, so a sheet of 50,000 rows costs no more calls than one of 50.
 """
 
 from collections import defaultdict
@@ -15,14 +14,14 @@ from batch_offboard.core.tenant import Machine, MachineAction
 
 RECENT = 7 * 86_400.0  # seconds; a device that reports daily is called inactive after seven days (machine)
 
-# A device that reports takes its action at once, and isolation is tried for three days (respond-machine-alerts): an
-# action that a reporting device has not taken after a week is not going to be taken.
+# A device that reports gets its action at once, and isolation is retried for three days (respond-machine-alerts): an
+# action that a reporting device has not executed after a week never will be.
 LONG_OPEN = 7 * 86_400.0  # seconds
 
 
 class Fleet:
-    """What the tenant said. `at` is the moment of the look-up in seconds since the epoch; `no_actions` says why the
-    machine actions could not be read, and then there are none here."""
+    """The result of a look-up. `at` is its time in seconds since the epoch; `no_actions` says why the machine actions
+    could not be read, in which case `actions` is empty."""
 
     def __init__(
         self,
@@ -52,18 +51,18 @@ class Fleet:
 
     @property
     def onboarded(self) -> int:
-        """How many devices have a sensor that could be stopped."""
+        """How many devices can be offboarded."""
         return sum(1 for machine in self._machines.values() if is_onboarded(machine) and not machine.merged_into)
 
     def as_json(self) -> dict[str, Any]:
-        """What a batch keeps of its look-up, beside the decisions."""
+        """What a batch stores about its look-up, besides the decisions."""
         return {"devices": self.size, "onboarded": self.onboarded}
 
     def find(self, device_id: str) -> Machine | None:
         return self._machines.get(device_id)
 
     def named(self, name: str) -> Sequence[Machine]:
-        """Every record that this computer name can mean; a name without a domain means any domain."""
+        """Every record that matches this computer name; a name without a domain matches any domain."""
         if self._by_label is None:
             self._by_label = defaultdict(list)
             for machine in self._machines.values():
@@ -71,16 +70,16 @@ class Fleet:
         return [machine for machine in self._by_label.get(_label(name), ()) if same_name(name, machine.name)]
 
     def open_action(self, device_id: str) -> MachineAction | None:
-        """The newest offboard action of this device, anybody's, that is not final."""
+        """The newest offboard action of this device that is not final, whoever created it."""
         return self._open.get(device_id)
 
     def facts(self, machine: Machine) -> DeviceFacts:
-        """What a row keeps of this machine."""
+        """What a row stores about this machine."""
         cautions = self.cautions(machine)
         return DeviceFacts(machine.platform, machine.group, machine.tags, machine.last_seen, cautions)
 
     def overdue_action(self, machine: Machine) -> MachineAction | None:
-        """The open action that this machine should have taken long ago: it has reported since."""
+        """The open action that this machine should have executed long ago, as it has reported since; or None."""
         action = self._open.get(machine.device_id)
         if action is None or action.created is None or machine.last_seen is None:
             return None
@@ -98,7 +97,7 @@ class Fleet:
 
 
 def is_onboarded(machine: Machine) -> bool:
-    """machine, property `onboardingStatus`; a record that does not say is given the benefit of the doubt."""
+    """machine, property `onboardingStatus`; a record without one counts as onboarded."""
     return machine.onboarding.lower() in ("onboarded", "")
 
 

@@ -1,6 +1,6 @@
-"""The guards: rules that refuse a whole run before its first call, each with what to do about it.
+"""The guards: rules that refuse a whole run before its first call, each with a remedy.
 
-Pure. Whoever sends needs a `Clearance`, and only the guards give one, so that no way to a call leads around them.
+Pure. Sending requires a `Clearance`, which only the guards create, so no call can bypass them.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -11,10 +11,10 @@ from typing import Final
 from batch_offboard.base.errors import BatchOffboardError
 from batch_offboard.core.protected import Protected
 
-# Below this many onboarded devices a share of the tenant says little: half of ten devices may well retire.
+# With fewer onboarded devices than this, a share of the tenant says little: half of ten devices may well retire.
 FLEET_MEANS_SOMETHING = 100
 
-# A sheet that holds so much of the tenant is its inventory, not a list of leavers.
+# A sheet with this share of the tenant's devices is its inventory, not a list of devices to remove.
 WHOLE_TENANT = 0.9
 SMALLEST_EXPORT = 5  # devices
 WHOLE_TENANT_GUARD = "whole_tenant"
@@ -28,13 +28,13 @@ PORTAL_COLUMNS: Final = frozenset(
         "criticality level", "device category", "device type", "device subtype", "vendor", "model", "mitigation status",
     }
 )  # fmt: skip
-PORTAL_SIGNS = 6  # so many of them make an export
+PORTAL_SIGNS = 6  # a sheet with so many of them is an export
 
 
 @dataclass(frozen=True, slots=True)
 class GuardLimits:
-    """What the operator allows; None lifts a guard. `max_devices` counts one run, `max_devices_per_day` all of the
-    tenant within 24 hours; `max_devices_from` names what set the first."""
+    """What the operator permits; None disables a guard. `max_devices` limits one run, `max_devices_per_day` all runs on
+    the tenant within 24 hours; `max_devices_from` names the setting that `max_devices` comes from."""
 
     max_devices: int | None
     max_devices_per_day: int | None
@@ -45,8 +45,8 @@ class GuardLimits:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a run would do. `onboarded` and `known` are the tenant's onboarded devices and its records, None if it was
-    not looked up; `matched` is how many of the records the sheet holds."""
+    """What a run would do. `onboarded` and `known` count the tenant's onboarded devices and its records, None without a
+    look-up; `matched` is how many of the records the sheet names."""
 
     batch_id: str
     devices: int
@@ -61,7 +61,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One guard's refusal: a sentence that says why, and one that says what to do."""
+    """One guard's refusal: a sentence with the reason, and one with the remedy."""
 
     guard: str
     why: str
@@ -69,7 +69,7 @@ class Refusal:
 
 
 class Clearance:
-    """The guards' word that a batch may be sent. Whoever sends shows it; it names what is never sent all the same."""
+    """The guards' permission to send a batch, required by everything that sends. `protected` is still never sent."""
 
     __slots__ = ("_protected", "batch_id")
 
@@ -93,15 +93,15 @@ def clear(situation: Situation, limits: GuardLimits) -> Clearance | list[Refusal
 
 
 def refusal_text(refusals: Sequence[Refusal]) -> str:
-    """What ends the command: every reason first, and what to do about it behind them. Nobody is helped to offboard the
-    whole inventory: where a sheet looks like that, no other guard says how it would be lifted."""
+    """The message that ends the command: all reasons, then the remedies. If the sheet looks like the whole inventory,
+    only that guard's remedy is given, so that the message does not help to offboard it."""
     decisive = [each for each in refusals if each.guard == WHOLE_TENANT_GUARD] or refusals
     remedies = dict.fromkeys(each.remedy for each in decisive)
     return " ".join([*(each.why for each in refusals), "Nothing was sent.", *remedies])
 
 
 def cleared_before(batch_id: str, protected: Protected) -> Clearance:
-    """For a batch that was cleared when it was begun, and goes on: only the protected list may have changed."""
+    """For a batch that was cleared when it started and is continued: only the protected list may have changed."""
     return Clearance(batch_id, protected, seal=_SEAL)
 
 
@@ -150,7 +150,7 @@ def _max_fleet_percent(situation: Situation, limits: GuardLimits) -> Refusal | N
 
 
 def _whole_tenant(situation: Situation, limits: GuardLimits) -> Refusal | None:
-    """Whoever sets the share to 100 % has said that the whole tenant is meant."""
+    """A share of 100 % means that the operator wants to offboard the whole tenant."""
     if situation.known is None or limits.max_fleet_percent >= 100 or not situation.devices:
         return None
     if situation.matched < WHOLE_TENANT * situation.known:
@@ -191,7 +191,7 @@ def _is_export(situation: Situation) -> bool:
 
 
 def _if_all_are_meant(situation: Situation, how: str) -> str:
-    """How a number is lifted, unless the sheet may be the whole inventory and nobody could tell."""
+    """The remedy that raises a limit, unless the sheet may be the whole inventory, which only a look-up can show."""
     if situation.known is None and _is_export(situation):
         return (
             "The sheet is an export of the portal, which ignores its filters, and without a look-up nobody knows how "

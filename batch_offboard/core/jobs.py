@@ -1,8 +1,8 @@
-"""The states of a job, the moves between them, and what one call came to.
+"""The states of a job, the transitions between them, and the outcome of a call.
 
-Two rules: a job moves only along TRANSITIONS, and no other module decides that a move is legal. Every job
-begins in `pending`. `sending` is the one state in which a device may have been called without our knowing
-the answer; a job that is found there when no process works has been interrupted and becomes `in_doubt`.
+A job moves only along TRANSITIONS, and no other module decides that a transition is legal. Every job starts in
+`pending`. Only in `sending` may a call have been made whose answer is not recorded; a job found in it while no process
+works was interrupted and becomes `in_doubt`.
 """
 
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from enum import StrEnum
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     PENDING = "pending"  # to be sent: new, throttled, or certainly not sent; `sending` comes next
     SENDING = "sending"  # the intent is durable, the call may be on the wire
     SUBMITTED = "submitted"  # the API accepted the call and named the machine action
     FAILED = "failed"  # the API refused the device for good; `retry` makes it pending again
-    IN_DOUBT = "in_doubt"  # the API may have accepted the call; never sent again unasked
-    SKIPPED = "skipped"  # another batch took care of the device in the meantime
+    IN_DOUBT = "in_doubt"  # the API may have accepted the call; never sent again until that is settled
+    SKIPPED = "skipped"  # another batch handled the device in the meantime
     CANCELLED = "cancelled"  # the machine action was cancelled on our request
 
 
@@ -39,11 +39,11 @@ SIGN_IN = "SignIn"
 
 
 class IllegalMove(Exception):  # noqa: N818  # says what was tried, like KeyError says what was missing
-    """A job was to be moved along no arrow of TRANSITIONS: a mistake of ours, never of the input."""
+    """A transition that is not in TRANSITIONS: a bug in this program, never an error in the input."""
 
 
 def move(old: JobState, new: JobState) -> JobState:
-    """The new state, or IllegalMove with nothing changed."""
+    """The new state. Raises IllegalMove."""
     if new not in TRANSITIONS[old]:
         raise IllegalMove(f"{old} -> {new}")
     return new
@@ -51,7 +51,7 @@ def move(old: JobState, new: JobState) -> JobState:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One device to be offboarded. `attempts` counts the calls that were begun for it."""
+    """One device to be offboarded. `attempts` counts the calls that were started for it."""
 
     row: int
     device_id: str
@@ -59,7 +59,7 @@ class Job:
 
 
 class Verdict(StrEnum):
-    """What one call came to."""
+    """The result of one call."""
 
     SUBMITTED = "submitted"
     FAILED = "failed"
@@ -67,12 +67,12 @@ class Verdict(StrEnum):
     UNAUTHORIZED = "unauthorized"
     NOT_SENT = "not_sent"
     IN_DOUBT = "in_doubt"
-    ALREADY_OPEN = "already_open"  # somebody's action of this device is open; whose and which is not known yet
-    ANSWERED = "answered"  # a call that moves no device: the tenant was read, or a cancellation was taken
+    ALREADY_OPEN = "already_open"  # an action of this device is open; which one, and whose, is not known yet
+    ANSWERED = "answered"  # a call that changes no job: the tenant was read, or a cancellation was answered
     CANCELLED = "cancelled"  # the machine action was cancelled
 
 
-# What an offboard call does to its job; the other verdicts are those of other calls.
+# The state of a job after its offboard call; the other verdicts belong to other calls.
 NEXT_STATE: Mapping[Verdict, JobState] = {
     Verdict.SUBMITTED: JobState.SUBMITTED,
     Verdict.FAILED: JobState.FAILED,
@@ -85,9 +85,9 @@ NEXT_STATE: Mapping[Verdict, JobState] = {
 
 
 class Alarm(StrEnum):
-    """What an answer says about the whole run, beyond its own device."""
+    """What an answer means for the whole run, not only for its device."""
 
-    OUR_MISTAKE = "our_mistake"  # the API does not understand our request: the next would fare the same
+    OUR_MISTAKE = "our_mistake"  # the API does not understand our request; the next one would fail in the same way
     PERMISSION = "permission"  # the token lacks a permission, or the tenant the feature
     WRONG_ANSWER = "wrong_answer"  # accepted, but for another device or another kind of action
     NOT_THE_API = "not_the_api"  # a redirect or a web page: something else answers in the API's place
@@ -97,10 +97,10 @@ class Alarm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
-    """What one call came to, as it is written to the journal.
+    """The outcome of one call, as written to the journal.
 
-    `code`, `message` and `target` are the API's own words where it gave any (`target` is the tracking ID to
-    quote to Microsoft). `retry_after` is in seconds, and set whenever the API is to be left alone for so long.
+    `code`, `message` and `target` come from the API where it gave any (`target` is the tracking ID for Microsoft's
+    support). `retry_after` is in seconds, and set if no call may be made for so long.
     """
 
     verdict: Verdict
@@ -111,7 +111,7 @@ class CallOutcome:
     message: str = ""
     target: str = ""
     retry_after: float | None = None
-    own_action: bool = True  # our call made the action; another's stands for the device all the same
+    own_action: bool = True  # false if the action was not created by this call; it offboards the device anyway
     alarm: Alarm | None = None
 
     @property

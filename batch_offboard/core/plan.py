@@ -1,8 +1,7 @@
-"""What becomes of each row of a sheet: a device to offboard, a duplicate, or a row that is refused with a reason.
+"""Decides each row of a sheet: a device to offboard, a duplicate, or a row that is skipped for a reason.
 
-Pure: the rows come in, in order, and with them what the journal knows of the devices and what the tenant says of
-them. A row is decided when it comes, with one exception that only a later row can bring to light; `amendments` tells
-it at the end.
+Pure: the rows are passed in, in order, with what the journal and the tenant know about the devices. A row is decided
+at once; the only exception is a contradiction that a later row reveals, which `amendments` returns at the end.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ CANDIDATES_SHOWN = 5
 
 
 class Reason(StrEnum):
-    """Why a row is skipped; the words stand in the report's error_code."""
+    """Why a row is skipped; the value is the report's error_code."""
 
     DUPLICATE = "duplicate"
     INVALID_ID = "invalid_id"
@@ -35,18 +34,18 @@ class Reason(StrEnum):
     PROTECTED = "protected"
     ALREADY_PENDING = "already_pending"
     ALREADY_OFFBOARDED = "already_offboarded"
-    OFFBOARDED_BEFORE = "offboarded_before"  # and nobody can tell whether it came back
+    OFFBOARDED_BEFORE = "offboarded_before"  # and it is not known whether it came back
 
     @property
     def is_well(self) -> bool:
-        """A row skipped for this reason needs nobody's attention."""
+        """Whether a row skipped for this reason needs no attention."""
         return self in (Reason.DUPLICATE, Reason.ALREADY_OFFBOARDED)
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the journal knows of a device from another batch. Times are seconds since the epoch: `accepted_at` by our
-    clock, whatever it showed then, and `ended_at`, when the action succeeded, by the server's; None if not known."""
+    """What the journal knows about a device from another batch. Times are in seconds since the epoch, None if unknown:
+    `accepted_at` by our clock, which may have been wrong, `ended_at` (when the action succeeded) by the server's."""
 
     reason: Reason  # ALREADY_OFFBOARDED or ALREADY_PENDING
     batch_id: str
@@ -58,8 +57,8 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRow:
-    """One row of the plan; `reason` is None for a device to be offboarded, and `detail` then what to know of it.
-    `first_row` is set for a duplicate, `facts` for a device that the tenant knows or that is sent again."""
+    """One row of the plan; for a device to be offboarded `reason` is None and `detail` a note about it. `first_row` is
+    set for a duplicate, `facts` for a device that the tenant knows or that is sent again."""
 
     row: int
     device_id: str
@@ -73,7 +72,7 @@ class PlannedRow:
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """A row that was to be offboarded until a later row spoke against it."""
+    """A changed decision: the row was to be offboarded until a later row contradicted it."""
 
     row: int
     reason: Reason
@@ -82,7 +81,7 @@ class Amendment:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Why a device is not offboarded, and the sentence that says so."""
+    """Why a device is not offboarded, as a reason and as a sentence."""
 
     reason: Reason
     detail: str
@@ -91,15 +90,17 @@ class Decision:
 @dataclass(slots=True)
 class _Seen:
     row: int
-    name: str  # the fullest of the names that agree
+    name: str  # the most complete of the names that match
     named_in: int
     disputed: bool = False
 
 
 class Planner:
-    """Decides the rows of one sheet. `known` maps device IDs to what other batches did or still do with them;
-    `fleet` is what the tenant says, and None if it could not or should not be asked; `protected` is never sent.
-    `offboard_again`: devices that were offboarded before are sent again where nobody can tell whether they came back.
+    """Decides the rows of one sheet.
+
+    `known` maps device IDs to what other batches did or still do with them; `fleet` is the look-up, None without one;
+    `protected` devices are never sent. `offboard_again`: devices that were offboarded before are sent again if it is
+    not known whether they came back.
     """
 
     def __init__(
@@ -127,11 +128,11 @@ class Planner:
         return self._identified(source, judged)
 
     def amendments(self) -> Iterator[Amendment]:
-        """Decisions that must be taken back; ask when all rows are in."""
+        """The decisions to change; complete after the last row."""
         return iter(self._amendments)
 
     def _without_id(self, source: SourceRow, refusal: Refusal) -> PlannedRow:
-        """A name stands for an ID only where the cell is blank; a formula without a value, say, is not."""
+        """The name replaces the ID only if the cell is blank, which for example a formula without a value is not."""
         blank = isinstance(source.device_id, str) and not trimmed(source.device_id)
         as_typed = source.device_id if isinstance(source.device_id, str) else source.device_id.shown
         if not blank or not source.device_name:
@@ -160,12 +161,12 @@ class Planner:
         if not again:
             return facts
         facts = facts or DeviceFacts("", "", (), None)
-        # That it is sent again says more than that there was an action.
+        # SENT_AGAIN includes that there was an earlier action.
         kept = (each for each in facts.cautions if each is not Caution.OFFBOARDED_BEFORE)
         return replace(facts, cautions=(*kept, Caution.SENT_AGAIN))
 
     def _first(self, source: SourceRow, device_id: str, machine: Machine | None) -> Decision | None:
-        """The decision on a device that no earlier row holds."""
+        """The decision on a device that no earlier row names."""
         protection = why_protected(self._protected, device_id, source.device_name, machine)
         if protection is not None:
             return protection
@@ -180,8 +181,8 @@ class Planner:
         return judge_machine(machine, self._fleet)
 
     def _judge_known(self, device_id: str, machine: Machine | None) -> Decision | None:
-        """Why what another batch did speaks against the device. What the tenant says of it now comes first: a policy or
-        an extension may have onboarded it again."""
+        """Why the device is skipped because of another batch, or None. The tenant's current state takes precedence: a
+        policy or an extension may have onboarded the device again."""
         known = self._known.get(device_id)
         if known is None:
             return None
@@ -200,7 +201,7 @@ class Planner:
         return None
 
     def _why_again(self, device_id: str, machine: Machine | None) -> str:
-        """What to know of a device that is sent although it was before; nothing of any other."""
+        """The note for a device that is sent although it was sent before; "" for any other."""
         known = self._known.get(device_id)
         seen = "" if machine is None or machine.last_seen is None else _day(machine.last_seen)
         if known is not None:
@@ -221,7 +222,7 @@ class Planner:
         both_named = source.device_name and seen.name
         if misnamed is not None or (both_named and not same_name(source.device_name, seen.name)):
             self._dispute(source, seen)
-        # A name with a domain contradicts one with another, where a short name agrees with both.
+        # Keep the name with a domain: it contradicts one with another domain, while a short name matches both.
         if not seen.name or (not seen.disputed and "." in normal_name(source.device_name)):
             seen.name, seen.named_in = source.device_name, source.number
         if misnamed is not None:
@@ -246,7 +247,7 @@ class Planner:
 
 
 def why_protected(protected: Protected, device_id: str, name: str, machine: Machine | None) -> Decision | None:
-    """The decision on a device that the protected list names, or None. `name` is the sheet's."""
+    """The decision on a device that is on the protected list, or None. `name` is the sheet's."""
     rule = protected.why(device_id, name, machine)
     if rule is None:
         return None
@@ -254,10 +255,10 @@ def why_protected(protected: Protected, device_id: str, name: str, machine: Mach
 
 
 def came_back(known: Known, machine: Machine | None, fleet: Fleet) -> bool | None:
-    """Whether the tenant shows a device onboarded and seen after it was offboarded; None if it does not tell. `known`
-    says that it was accepted; `machine` is the tenant's record, None if it has none.
+    """Whether the tenant shows a device as onboarded and seen after it was offboarded; None if that is not certain.
+    `known` says that it was accepted; `machine` is the tenant's record, if any.
 
-    Only times of the server's clock prove that a device is back: ours may have been set by a year since.
+    Only times of the server's clock prove that a device is back: ours may have been changed since.
     """
     if machine is None or not is_onboarded(machine):
         return False
@@ -267,13 +268,13 @@ def came_back(known: Known, machine: Machine | None, fleet: Fleet) -> bool | Non
         return None if machine.last_seen is None else machine.last_seen > known.ended_at
     if fleet.open_action(machine.device_id) is not None:
         return fleet.overdue_action(machine) is not None
-    # The list may be late, or unreadable, or not go back so far. What was sent just now is not asked about.
+    # The list may be late or unreadable, or not go back so far. A device that was sent recently is not back yet.
     is_young = known.accepted_at is not None and 0 <= fleet.at - known.accepted_at <= LONG_OPEN
     return False if is_young else None
 
 
 def judge_machine(machine: Machine, fleet: Fleet) -> Decision | None:
-    """Why the tenant's own words speak against offboarding this machine, or None."""
+    """Why this machine is not offboarded according to the tenant, or None."""
     return next((decision for rule in _RULES if (decision := rule(machine, fleet)) is not None), None)
 
 
@@ -309,7 +310,7 @@ _RULES: Sequence[Callable[[Machine, Fleet], Decision | None]] = (_merged, _not_o
 
 
 def _misnamed(name: str, machine: Machine) -> Decision | None:
-    """When a row gives ID and name, both must mean the same device; a name that nobody can confirm does not."""
+    """A row's ID and name must identify the same device; a name that the tenant cannot confirm does not."""
     if not name or same_name(name, machine.name):
         return None
     of_it = f"calls this device {shown(machine.name)}" if machine.name else "has no name for this device"
@@ -361,5 +362,5 @@ def _sent_before(known: Known) -> str:
 
 
 def _day(at: float) -> str:
-    """The day in UTC, since the sentence stands in files."""
+    """The day in UTC, since the sentence is written to files."""
     return iso_utc(at)[:10]

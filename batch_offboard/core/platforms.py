@@ -1,8 +1,8 @@
-"""Which platforms the offboard API takes, as a table: what Microsoft documents, and what it adds in 2026.
+"""Which platforms the offboard API accepts, as a table: what Microsoft documents, and what it adds in 2026.
 
 Pure. offboard-machine-api: Windows 11, Windows 10 1703 and later, Windows Server 2019 and later; Server 2012 R2 and
-2016 with the unified agent; not macOS, not Linux. The newest copies of that page add macOS 14 and later and Linux.
-The service has the last word; a pre-check only spares calls that must fail.
+2016 with the unified agent; not macOS, not Linux. The newest version of that page adds macOS 14 and later and Linux.
+The service decides; this check only avoids calls that would fail.
 """
 
 import re
@@ -15,12 +15,12 @@ FIRST_WINDOWS_10_BUILD = 15063  # version 1703
 FIRST_SERVER_YEAR = 2019
 FIRST_MACOS = 14
 
-# The API has no field for the unified agent; the numbers of its versions are the only hint there is.
+# The API has no field for the unified agent; its version number is the only hint.
 UNIFIED_AGENT = "10.8"
 
 
 class Platforms(StrEnum):
-    """Whose machines are sent, each with all of the one before."""
+    """Which platforms are sent; each value includes the ones before it."""
 
     STANDARD = "standard"  # Windows 11, Windows 10 1703 and later, Windows Server 2019 and later
     UNIFIED_AGENT = "unified_agent"  # and Windows Server 2012 R2 and 2016 with the unified agent
@@ -28,7 +28,7 @@ class Platforms(StrEnum):
 
 
 def why_unsupported(machine: Machine, platforms: Platforms) -> str | None:
-    """Why the API does not take this machine, as a sentence without its full stop, or None."""
+    """Why the API does not accept this machine, as a sentence without its full stop, or None."""
     name = machine.platform.lower()
     year = re.fullmatch(r"windowsserver([0-9]{4})", name)
     if year is not None and int(year[1]) >= FIRST_SERVER_YEAR:
@@ -48,7 +48,7 @@ def _nothing_to_check(_machine: Machine) -> str | None:
 
 
 def _windows_10_or_later(machine: Machine) -> str | None:
-    """The build tells; without one the version, which is a year and month (1703) or a half-year (20H2)."""
+    """The build decides; without one the version, which is a year and month (1703) or a half-year (20H2)."""
     if machine.build is not None:
         recent = machine.build >= FIRST_WINDOWS_10_BUILD
         return None if recent else f"Build {machine.build} is older than Windows 10 version 1703"
@@ -74,7 +74,7 @@ def _macos_14_or_later(machine: Machine) -> str | None:
     return None if recent else f"macOS {machine.version} is older than macOS {FIRST_MACOS}"
 
 
-# osPlatform in lower case: from which setting on it is sent, and what else has to hold.
+# osPlatform in lower case: the first setting with which it is sent, and a further check.
 _TABLE: Mapping[str, tuple[Platforms, Callable[[Machine], str | None]]] = {
     "windows10": (Platforms.STANDARD, _windows_10_or_later),
     "windows10wvd": (Platforms.STANDARD, _windows_10_or_later),

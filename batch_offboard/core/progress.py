@@ -1,4 +1,4 @@
-"""How far a run is, as values, and whoever shows them."""
+"""The progress of a run as values, and the interface of an observer that shows them."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,11 +6,11 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One moment of a run.
+    """A snapshot of a run.
 
-    Times are seconds since the epoch on the run's own clock, which is not the machine's in a rehearsal:
-    `speed` says how many of its seconds pass in one of ours. `minute` and `hour` are calls used and calls
-    allowed in the two windows. `left` are the jobs whose outcome is not known, those in flight included.
+    Times are in seconds since the epoch on the run's clock, which in a rehearsal runs `speed` times as fast as the
+    machine's. `minute` and `hour` are calls used and calls permitted in the two windows. `left` counts the jobs without
+    an outcome, including those in flight.
     """
 
     total: int
@@ -27,20 +27,19 @@ class Progress:
     now: float
     simulated: bool = False
     speed: float = 1.0
-    draining: bool = False  # nothing new starts, calls in flight are being finished
+    draining: bool = False  # no new call starts, those in flight are finished
 
     @property
     def done(self) -> int:
-        """Jobs whose outcome is known, be it a doubt."""
+        """Jobs with an outcome, including those in doubt."""
         return max(0, self.total - self.left)
 
 
 class Observer(Protocol):
-    """Told of a run by whoever runs it. Never raises: nobody looking is no reason to stop.
+    """Receives the events of a run. Never raises: a failure to show them must not stop the run.
 
-    `started` comes first and `finished` last, also when the run ends with an exception (a terminal is put in
-    order there). `changed` is cheap; call it at every change and about once a second while nothing changes,
-    so that a countdown moves.
+    `started` is called first and `finished` last, also if the run raises (a terminal is restored there). `changed` is
+    cheap: it is called at every change, and about once a second without one so that a countdown moves.
     """
 
     def started(self, batch_id: str, progress: Progress) -> None: ...

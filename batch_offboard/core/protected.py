@@ -1,7 +1,7 @@
-"""The devices that must never be offboarded, as a list of rules that people keep in a text file.
+"""The protected list: rules in a text file that name devices which must never be offboarded.
 
-Pure. One rule a line: a device ID, a name pattern such as `dc-*`, or `tag: vip`, `group: Domain controllers`. A list
-that says nothing protects nothing, and so an empty one is as wrong as one that cannot be read.
+Pure. One rule per line: a device ID, a name pattern such as `dc-*`, or `tag: vip`, `group: Domain controllers`. A list
+without rules would protect nothing, so it is an error like one that cannot be parsed.
 """
 
 import re
@@ -17,12 +17,12 @@ KINDS = ("id", "name", "tag", "group")
 
 
 class ProtectedListError(ValueError):
-    """The list cannot be believed; the message is a sentence's end that names the line."""
+    """The list is invalid; the message is the end of a sentence and names the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """One line of the list. `value` is in the form in which it is compared, `line` as it was typed."""
+    """One line of the list. `value` is normalized for comparison, `line` is as typed."""
 
     kind: str
     value: str
@@ -31,7 +31,7 @@ class _Rule:
 
 @dataclass(frozen=True)
 class Protected:
-    """All rules of one list; without a rule it protects nothing."""
+    """All rules of one list; without rules it protects nothing."""
 
     rules: tuple[_Rule, ...] = ()
     _ids: frozenset[str] = field(init=False, repr=False, compare=False)
@@ -42,11 +42,11 @@ class Protected:
 
     @property
     def needs_lookup(self) -> bool:
-        """Whether only the tenant can tell of a device whether it is protected."""
+        """Whether some rules can only be checked with the tenant's data about a device."""
         return any(rule.kind != "id" for rule in self.rules)
 
     def why(self, device_id: str, name: str, machine: Machine | None) -> str | None:
-        """The rule that protects this device, as it was typed, or None. `name` is the sheet's."""
+        """The rule that protects this device, as typed, or None. `name` is the sheet's."""
         if device_id in self._ids:
             return device_id
         names = {form for each in (name, machine.name if machine else "") for form in _forms(each)}
@@ -65,7 +65,7 @@ class Protected:
 
 
 def parse_protected(text: str) -> Protected:
-    """The rules of a list. Blank lines and lines that begin with # say nothing. Raises ProtectedListError."""
+    """The rules of a list. Blank lines and lines that start with # are ignored. Raises ProtectedListError."""
     rules = tuple(_rules(text.splitlines()))
     if not rules:
         raise ProtectedListError("is empty; put the devices there that must never be offboarded")
@@ -96,6 +96,6 @@ def _kind_of(entry: str) -> str:
 
 
 def _forms(name: str) -> tuple[str, ...]:
-    """A computer name as patterns may mean it: with its domain and without."""
+    """The forms of a computer name that a pattern may match: with its domain and without."""
     normal = normal_name(name)
     return (normal, normal.partition(".")[0]) if normal else ()

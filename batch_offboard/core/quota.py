@@ -1,9 +1,9 @@
-"""The quota's arithmetic: when may the next call go, and when will the last of many have gone?
+"""The quota's arithmetic: when may the next call be made, and how long do many calls take?
 
-Pure: the time is passed in, in ticks (seconds that no clock change moves). The promise is kept by the call
-log alone: a call holds a slot of each window from before it is sent until `period` after it *ended*. Whatever
-moment in between the server counts as its arrival, and whether it counts in fixed or sliding windows or with
-a bucket of the same size, it never sees more than the quota. Pacing only spreads the calls within that promise.
+Pure: the time is passed in, in ticks (seconds of a monotonic clock). The call log alone guarantees the quota: a call
+holds a slot of each window from before it is sent until `period` after it *ended*. Whichever moment in between the
+server counts as its arrival, and whether it uses fixed windows, sliding windows or a bucket of the same size, it never
+sees more calls than the quota. Pacing only spreads the calls within that limit.
 """
 
 from bisect import bisect_right, insort
@@ -12,19 +12,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-# Two machines' clocks may run apart by as much as NTP slews them, 500 parts per million.
+# Two machines' clocks may drift apart at the rate at which NTP slews them, 500 parts per million.
 CLOCK_DRIFT = 0.0005
 
-# The log takes a little more than `period` to give a slot back: the time that a call took is added. A drip at the
-# quota's exact rate would add that delay to its own last minute, and the run would end late by both.
+# The log frees a slot a little later than `period`, since the duration of the call is added. Pacing at the quota's
+# exact rate would add its own last minute to that delay, and the run would end late by both.
 DRIP = 1.5
 
-# After a 429 that the log does not explain, others use the same quota: each takes the pace down by a quarter.
+# A 429 that the log does not explain means that others use the same quota: each reduces the pace by a quarter.
 STEP = 0.75
 STEPS_REMEMBERED = 24 * 3600.0  # seconds
-MOST_STEPS = 100  # no pace is slower than these make it, and a few thousand would be more than a float can hold
+MOST_STEPS = 100  # the slowest pace is reached long before, and a few thousand would overflow a float
 
-TYPICAL_LATENCY = 0.2  # seconds; what a call is taken to last before any has been seen
+TYPICAL_LATENCY = 0.2  # seconds; the assumed duration of a call before any was measured
 
 DEFAULT_HOLD = 60.0  # seconds, for a 429 that does not say how long to wait
 
@@ -39,15 +39,15 @@ class Window:
 
     @property
     def held(self) -> float:
-        """Seconds for which a call that has ended still holds its slot."""
+        """Seconds for which a call holds its slot after it has ended."""
         return self.period * (1 + CLOCK_DRIFT)
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaLimits:
-    """A quota as it is configured: calls a minute, calls an hour, and the size of the burst.
+    """A configured quota: calls per minute, calls per hour, and the size of the burst.
 
-    `share` (0 to 1) is the part of the quota that is ours, the rest is left to others of the same application.
+    `share` (0 to 1) is our part of the quota; the rest is left to other programs of the same application.
     """
 
     per_minute: int = 100
@@ -68,9 +68,9 @@ class QuotaLimits:
         return (self.minute, self.hour)
 
     def interval(self, steps: int) -> float:
-        """Seconds between two calls once the burst is used up, after so many steps down.
+        """Seconds between two calls once the burst is used up, with the pace reduced by `steps`.
 
-        Never longer than the hour's own mean: slower than that, the pace would cost time and spare nobody.
+        Never longer than the hour's mean interval, since the hour's window enforces that anyway.
         """
         quickest = self.minute.period / (self.minute.calls * DRIP)
         slowest = max(quickest, self.hour.period / self.hour.calls)
@@ -78,7 +78,7 @@ class QuotaLimits:
 
 
 class CallLog:
-    """Which slots of the windows are taken. Times are ticks; open calls hold theirs for as long as they last."""
+    """Which slots of the windows are taken. Times are in ticks; an open call holds its slots until it ends."""
 
     def __init__(self, windows: Sequence[Window], ended: Iterable[float] = ()) -> None:
         self._windows = tuple(windows)
@@ -88,20 +88,20 @@ class CallLog:
 
     @property
     def ended(self) -> Sequence[float]:
-        """The ticks at which calls ended, ascending, as far back as any window reaches."""
+        """The ticks at which calls ended, ascending, at least for the length of the longest window."""
         return tuple(self._ended)
 
     def start(self) -> None:
         self._open += 1
 
     def give_back(self) -> None:
-        """The call was not made after all."""
+        """Free the slots of a call that was not made."""
         self._open -= 1
 
     def end(self, at: float) -> None:
         self._open -= 1
         insort(self._ended, at)
-        # Forgetting is put off until it is worth moving the list.
+        # Old entries are deleted in large batches, since deleting moves the whole list.
         stale = bisect_right(self._ended, at - self._longest)
         if stale > 1024:
             del self._ended[:stale]
@@ -113,12 +113,12 @@ class CallLog:
         return any(self.used(window, now) >= window.calls for window in self._windows)
 
     def free_at(self, now: float, *windows: Window) -> float:
-        """When a slot of each of these windows, by default of every one, is free: now, later, or never (inf) before an
+        """When each of these windows, by default all, has a free slot: `now`, later, or inf if that depends on when an
         open call ends."""
         return max(self._window_free_at(window, now) for window in windows or self._windows)
 
     def blocking(self, now: float) -> Window | None:
-        """The window that keeps the next call waiting longest, if any does."""
+        """The window that delays the next call most, or None if it may be made now."""
         at, window = max(((self._window_free_at(w, now), w) for w in self._windows), key=lambda pair: pair[0])
         return window if at > now else None
 
@@ -133,7 +133,7 @@ class CallLog:
 
 @dataclass(slots=True)
 class Holds:
-    """What the server's own 429 answers ask for: silence until a time, and a slower pace for a day.
+    """What 429 answers require: no call until a time, and a slower pace for a day.
 
     `steps` are the ticks of the 429 answers that the log did not explain.
     """
@@ -142,13 +142,13 @@ class Holds:
     steps: list[float] = field(default_factory=list)
 
     def pace(self, now: float) -> int:
-        """How many steps the pace is down."""
+        """By how many steps the pace is reduced."""
         return sum(1 for at in self.steps if now - at < STEPS_REMEMBERED)
 
     def throttled(self, now: float, *, started: float, wait: float, explained: bool) -> bool:
-        """Note a 429 of a call that started at `started`; true if it takes the pace down.
+        """Record a 429 of a call that started at `started`; true if it reduces the pace.
 
-        Calls that were on their way when an earlier 429 came are one incident with it.
+        A call that was in flight at an earlier 429 belongs to the same incident and does not reduce it again.
         """
         self.until = max(self.until, now + wait)
         stepped = not explained and (not self.steps or started > self.steps[-1])
@@ -159,7 +159,7 @@ class Holds:
 
 
 def bucket_level(capacity: float, period: float, calls: Iterable[float], now: float) -> float:
-    """How full a leaky bucket is at `now` that took one drop at each of the ticks in `calls` (ascending)."""
+    """The level at `now` of a leaky bucket that received one drop at each of the ticks in `calls` (ascending)."""
     level, last = 0.0, -inf
     for at in calls:
         level = max(0.0, level - (at - last) * capacity / period) + 1 if last > -inf else 1.0
@@ -169,7 +169,7 @@ def bucket_level(capacity: float, period: float, calls: Iterable[float], now: fl
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When, in seconds from now, the first and the last of the calls will go, and the last will have ended."""
+    """Seconds from now until the first call, the last call, and the end of the last call."""
 
     first_call: float
     last_call: float
@@ -178,7 +178,7 @@ class Forecast:
 
 @dataclass(slots=True)
 class _Line:
-    """The calls of a forecast that are under way, oldest first."""
+    """The calls in flight in a forecast, oldest first."""
 
     log: CallLog
     ends: deque[float] = field(default_factory=deque)
@@ -203,10 +203,10 @@ def forecast(
     latency: float = TYPICAL_LATENCY,
     workers: int = 8,
 ) -> Forecast:
-    """Play `calls` calls against the quota with the arithmetic that also admits the real ones.
+    """Simulate `calls` calls against the quota with the arithmetic that also admits the real ones.
 
-    `ended` are the ticks of earlier calls, `latency` the seconds a call takes. After two full hours the schedule
-    repeats itself every hour, so whole hours are skipped rather than played.
+    `ended` are the ticks of earlier calls, `latency` is the duration of a call in seconds. After two full hours the
+    schedule repeats every hour, so whole hours are skipped instead of simulated.
     """
     if calls <= 0:
         return Forecast(0.0, 0.0, 0.0)
@@ -225,7 +225,7 @@ def forecast(
 
 
 def _admit(line: _Line, earliest: float, workers: int) -> float:
-    """The moment from `earliest` on at which a worker and a slot of each window are free."""
+    """The first moment from `earliest` on at which a worker and a slot of each window are free."""
     at = earliest
     line.settle(at)
     while True:

@@ -1,6 +1,6 @@
-"""What a reader hands on: the rows of one table, with the type of each ID cell still known.
+"""What a reader of sheets returns: the rows of one table, with the type of each ID cell.
 
-The types live apart from the readers so that the core can judge a row without knowing any file format.
+These types are separate from the readers so that the core does not depend on any file format.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class CellKind(StrEnum):
-    """What an ID cell holds when it is not text; each kind is refused with words of its own."""
+    """The type of an ID cell that is not text; each has its own message."""
 
     NUMBER = "number"
     DATE = "date"
@@ -22,10 +22,10 @@ class CellKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NotText:
-    """A cell of the ID column whose type already says that it cannot be an ID.
+    """A cell of the ID column whose type excludes that it is an ID.
 
-    A device ID that a spreadsheet program took for a number has lost digits, so the type must survive
-    until the cell is judged: as text the damaged value can look like a valid ID of another device.
+    A device ID that a spreadsheet program stored as a number has lost digits. As text, the damaged value can look like
+    a valid ID of another device, so the type is kept until the cell is judged.
     """
 
     kind: CellKind
@@ -36,9 +36,8 @@ class NotText:
 class SourceRow:
     """One row of the sheet.
 
-    `number` is the row's own number in the sheet, from 1, the header and blank rows counted, as a
-    spreadsheet program shows it. `cells` are the row's original cells as text, one for each of the
-    table's columns.
+    `number` is the row's number as a spreadsheet program shows it: from 1, including the header and blank rows.
+    `cells` are the row's original cells as text, one for each of the table's columns.
     """
 
     number: int
@@ -49,7 +48,7 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a table came from."""
+    """The file that a table was read from."""
 
     path: str
     name: str
@@ -61,15 +60,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A readable table: its columns are known, its rows can be taken once, in order.
+    """An opened table: its columns are known, its rows can be iterated once, in order.
 
-    Taking the rows can still raise `InputError`: some damage shows only on the way through the file.
+    Iterating can still raise `InputError`: some damage is found only while reading the file.
     """
 
     source: Source
     columns: tuple[str, ...]
     id_column: str | None  # the column's name, or None if the rows have only names
     name_column: str | None
-    notes: tuple[str, ...]  # what was decided about the file, for the operator
+    notes: tuple[str, ...]  # how the file was interpreted, for the operator
     rows: Iterable[SourceRow]
-    closing_notes: Sequence[str] = ()  # what shows only on the way through the rows; complete when all are taken
+    closing_notes: Sequence[str] = ()  # notes that are found while reading; complete after the last row

@@ -1,7 +1,7 @@
-"""What the tenant's list of machine actions says about calls whose answer never came, and about the whole batch.
+"""Compares the tenant's list of machine actions with the calls whose answer is unknown, and with the whole batch.
 
-Pure. Two rules: *found* settles a doubt at any time; *not found* counts only after the horizon, in a list that has
-shown that it works, and then allows one more call. A list can be late, so its silence proves nothing for a while.
+Pure. Two rules: *found* settles a doubt at any time; *not found* counts only after the horizon, in a list that is
+proved to be current, and then permits one more call. The list can lag, so a missing action proves nothing for a while.
 """
 
 from collections import defaultdict
@@ -11,20 +11,20 @@ from enum import StrEnum
 
 from batch_offboard.core.tenant import MachineAction
 
-HORIZON = 3600.0  # seconds after which an action that was accepted is listed
+HORIZON = 3600.0  # seconds after which every accepted action is listed
 
-# Clocks differ: an action that is this much older than our call can still be what the call met.
+# Clocks differ: an action up to this much older than our call may have been created after it.
 CLOCKS_APART = 900.0  # seconds
 
-# An accepted action may be missing from the list for as long as that without anything being wrong.
+# For how long an accepted action may be missing from the list without anything being wrong.
 LIST_LAG = 600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A job in doubt. `began` is its last call's start (seconds since the epoch), `gone_by` the seconds that have
-    certainly gone by since that call ended; `resent` says that it was sent again after a doubt once already;
-    `met_open` that the API named an action of this device as open, which may be of any age."""
+    """A job in doubt. `began` is the start of its last call (seconds since the epoch), `gone_by` the seconds that have
+    certainly passed since that call ended; `resent` says that it was already sent again after a doubt; `met_open` that
+    the API reported an open action of this device, which may be of any age."""
 
     batch: int
     batch_id: str
@@ -39,7 +39,7 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The doubt is settled: this action stands for it. `ours` if our own call made it."""
+    """The doubt is settled: this action offboards the device. `ours` if our own call created it."""
 
     doubt: Doubt
     action: MachineAction
@@ -48,15 +48,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class NotAccepted:
-    """The doubt is settled: the call was not accepted, and may be made once more."""
+    """The doubt is settled: the call was not accepted and may be repeated once."""
 
     doubt: Doubt
 
 
 def settle(doubts: Iterable[Doubt], actions: Iterable[MachineAction], *, horizon: float = HORIZON) -> list[Found]:
-    """The doubts that these actions settle, by our correlation token first, else by the device.
+    """The doubts that these actions settle, matched by our correlation token, else by the device.
 
-    `began` must be by the same clock as the actions' times, the server's.
+    Each doubt's `began` must be by the server's clock, like the actions' times.
     """
     by_device: dict[str, list[MachineAction]] = defaultdict(list)
     by_token: dict[tuple[str, int], list[tuple[int, MachineAction]]] = defaultdict(list)
@@ -73,9 +73,9 @@ def settle(doubts: Iterable[Doubt], actions: Iterable[MachineAction], *, horizon
 def not_accepted(
     doubts: Sequence[Doubt], actions: Sequence[MachineAction], *, known: Collection[str], horizon: float = HORIZON
 ) -> list[NotAccepted]:
-    """The doubts that may be sent once more, by a list of *all* offboard actions in which they were not found.
+    """The doubts that may be sent once more, because a list of *all* offboard actions does not contain them.
 
-    `known` are actions that the API has accepted for certain: a list that has none of them proves nothing.
+    `known` are IDs of actions that the API certainly accepted: a list without any of them proves nothing.
     """
     if {action.id for action in actions}.isdisjoint(known):
         return []
@@ -90,7 +90,7 @@ def not_accepted(
 def _found(
     doubt: Doubt, tokened: Sequence[tuple[int, MachineAction]], others: Sequence[MachineAction], horizon: float
 ) -> Found | None:
-    """What an earlier attempt came to says nothing of this one's, unless the device has offboarded or still will."""
+    """The action that settles the doubt. An unsuccessful action of an earlier attempt says nothing about this one."""
     ours = [
         action
         for attempt, action in tokened
@@ -104,9 +104,10 @@ def _found(
 
 
 def _may_have_met(action: MachineAction, doubt: Doubt, horizon: float) -> bool:
-    """Somebody's action of the device that makes another call needless: open, or made since ours and not in vain.
+    """Whether this action of another caller makes our call unnecessary: it is open, or was created after our call and
+    did not fail.
 
-    An open one kept ours from being accepted. One that is over did not, so that ours may still come to be listed.
+    While an action is open, another call is not accepted. A final one does not exclude that ours is listed later.
     """
     if not action.is_final:
         return True
@@ -117,11 +118,11 @@ def _may_have_met(action: MachineAction, doubt: Doubt, horizon: float) -> bool:
 
 
 def _best(actions: Sequence[MachineAction]) -> MachineAction:
-    """The one that says most: one that did not come to nothing, then the newest."""
+    """The most relevant action: one that was not unsuccessful, then the newest."""
     return max(actions, key=lambda action: (not action.came_to_nothing, action.created or 0.0, action.id))
 
 
-# -- the closing look --
+# -- comparison after the run --
 
 
 class DifferenceKind(StrEnum):
@@ -135,7 +136,7 @@ class DifferenceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One disagreement, with the actions that it is about."""
+    """One disagreement, with the actions concerned."""
 
     kind: DifferenceKind
     row: int
@@ -157,7 +158,8 @@ _SENTENCES: Mapping[DifferenceKind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the journal says of a row that was called: its action, if it knows one of ours, and since when."""
+    """What the journal has for a row that was called: the action that our call created, if any, and when it was
+    accepted (seconds since the epoch)."""
 
     row: int
     device_id: str
@@ -175,8 +177,8 @@ def differences(
 ) -> list[Difference]:
     """Where the list and the journal disagree about a batch, in the order of the rows.
 
-    `expected` has every row that was called; `actions` are all since the batch was begun, or, if the list is not
-    `whole`, some of them, and then none is missed.
+    `expected` has every row that was called; `actions` are all since the batch started, or only some of them if the
+    list is not `whole`, in which case no action is reported as missing.
     """
     listed: dict[int, dict[str, MachineAction]] = defaultdict(dict)
     ids = set()

@@ -1,4 +1,4 @@
-"""The right to make one call, and how many calls a quota has seen; `calls.gate` hands slots out."""
+"""The permission to make one call, and the recorded calls of a quota; `calls.gate` issues slots."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from batch_offboard.base.errors import BatchOffboardError
 
 @dataclass(frozen=True, slots=True)
 class CallHistory:
-    """What the journal remembers of one quota: when its calls ended, and what its 429 answers asked for.
+    """What the journal stores about one quota: when its calls ended, and what its 429 answers required.
 
-    `holds` are pairs of the moment of a 429 and the seconds to wait from it, `steps` the moments of those that the
+    `holds` are pairs of the time of a 429 and the seconds to wait from then, `steps` the times of those that the call
     log did not explain.
     """
 
@@ -21,8 +21,8 @@ class CallHistory:
 
 
 class Slot:
-    """The right to make one call. Whoever sends shows it and thereby uses it up, and sets `sent` before the first byte
-    leaves: as long as it is false, the server cannot have seen anything of the call."""
+    """The permission to make one call. The client uses it up, and sets `sent` before the first byte is sent: while that
+    is false, the server cannot have received anything of the call."""
 
     __slots__ = ("_used", "sent", "taken_at")
 
@@ -39,7 +39,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is taken of each window, and why and until when (ticks) the next call waits, if it does."""
+    """How many slots of each window are taken, and why and until when (ticks) the next call waits, if it does."""
 
     minute: tuple[int, int]
     hour: tuple[int, int]

@@ -1,6 +1,6 @@
-"""What a tenant holds, as values: machines, machine actions, and the token that ties an action to our call.
+"""What a tenant has, as values: machines, machine actions, and the correlation token that links an action to our call.
 
-`defender.protocol` makes them from answers; nothing here knows how they travel.
+`defender.protocol` parses them; nothing here depends on their format on the wire.
 """
 
 import re
@@ -9,18 +9,18 @@ from enum import StrEnum
 
 
 class ApiName(StrEnum):
-    """The quotas that we count apart; each operation's page states its own of the same size."""
+    """The operations whose quotas are counted separately; Microsoft documents one of the same size for each."""
 
     OFFBOARD = "offboard"
     READ = "read"
     CANCEL = "cancel"
 
 
-# machineaction, property `status`, in lower case: after these an action does not change any more.
+# machineaction, property `status`, in lower case: with one of these an action does not change any more.
 FINAL_STATUSES = frozenset({"succeeded", "failed", "timeout", "cancelled"})
 
 
-# The action came to nothing, so the device is free to be sent again.
+# The action had no effect, so the device may be sent again.
 UNSUCCESSFUL = FINAL_STATUSES - {"succeeded"}
 
 
@@ -29,7 +29,7 @@ _TOKEN = re.compile(r"\[bo ([0-9A-Za-z-]{1,40})/([0-9]{1,9})/([0-9]{1,6})\]")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a correlation token says: which attempt, for which row of which batch."""
+    """The content of a correlation token: which attempt for which row of which batch."""
 
     batch_id: str
     row: int
@@ -38,9 +38,9 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class MachineAction:
-    """One machine action of type Offboard. Every field but the ID may be missing (machineaction).
+    """One machine action of type Offboard. Any field except the ID may be missing (machineaction).
 
-    Times are seconds since the epoch by the server's clock. `machine_id` is in lower case.
+    Times are in seconds since the epoch by the server's clock. `machine_id` is in lower case.
     """
 
     id: str
@@ -66,17 +66,17 @@ class MachineAction:
 
 
 def token_in(comment: str) -> Token | None:
-    """The correlation token at the end of a comment; an earlier one was somebody's text."""
+    """The last correlation token in a comment; an earlier one is part of the user's text."""
     found = _TOKEN.findall(comment)
     return Token(found[-1][0], int(found[-1][1]), int(found[-1][2])) if found else None
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One record of the tenant (machine). Every field but the ID may be missing, and is then empty or None.
+    """One record of the tenant (machine). Any field except the ID may be missing, and is then empty or None.
 
-    `device_id` is in lower case; `last_seen` is the last full report in seconds since the epoch; `cloud_managed`
-    says that it is a virtual machine known to Defender for Cloud.
+    `device_id` is in lower case; `last_seen` is the last full report in seconds since the epoch; `cloud_managed` is
+    true for a virtual machine that Defender for Cloud knows.
     """
 
     device_id: str
@@ -99,11 +99,11 @@ MAX_COMMENT = 500
 
 
 def correlation_token(batch_id: str, row: int, attempt: int) -> str:
-    """What makes this attempt findable among the tenant's machine actions."""
+    """The text that identifies this attempt among the tenant's machine actions."""
     return f"[bo {batch_id}/{row}/{attempt}]"
 
 
 def comment_with_token(comment: str, token: str) -> str:
-    """The comment on one line, without brackets that look like a token, cut so that the token is whole at its end."""
+    """The comment on one line and the token after it; the comment is cut to fit and contains nothing like a token."""
     line = " ".join(comment.replace("[bo", "(bo").split())
     return f"{line[: MAX_COMMENT - len(token) - 1].rstrip()} {token}".lstrip()

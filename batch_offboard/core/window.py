@@ -1,8 +1,8 @@
-"""The hours in which unattended runs may send: weekdays, from and to in a named time zone, and days that are frozen.
+"""The hours in which unattended runs may send: weekdays, start and end in a named time zone, and frozen days.
 
-Pure; only where no zone is named, the machine's own rules say what its clocks show. A window that ends on the next day
-(22:00 to 06:00) belongs to the day on which it opens. The hour that daylight saving time skips or repeats opens no
-second window; one that lies wholly in a skipped hour does not open on that day.
+Pure, except that without a named zone the machine's time zone is used. A window that ends on the next day (22:00 to
+06:00) belongs to the day on which it opens. The hour that daylight saving time skips or repeats does not open a second
+window; a window entirely within a skipped hour does not open on that day.
 """
 
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from batch_offboard.base.clock import local_time
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-# The next opening is looked for so far ahead; a window that never opens is a mistake that somebody has to see.
+# How far ahead to look for the next opening; a window that never opens is a configuration error to report.
 LOOK_AHEAD = 400  # days
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One opening of a window: seconds since the epoch, the end not included."""
+    """One opening of a window, in seconds since the epoch; the end is excluded."""
 
     opens: float
     closes: float
@@ -28,8 +28,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """When sending may begin. `days` are numbers of weekdays (Monday is 0), `frozen` days on which none opens; without
-    a `zone` it is the machine's own."""
+    """When sending may start. `days` are weekdays (Monday is 0); the window does not open on `frozen` days; without
+    `zone` the machine's time zone is used."""
 
     days: frozenset[int]
     start: time
@@ -38,24 +38,24 @@ class Window:
     frozen: frozenset[date] = frozenset()
 
     def span_at(self, now: float) -> Span | None:
-        """The opening that holds at this moment, or None."""
+        """The opening that contains this moment, or None."""
         return next((span for span in self._spans(now, before=2, ahead=1) if span.opens <= now < span.closes), None)
 
     def next_opening(self, now: float) -> Span | None:
-        """The first opening that begins after this moment; None if none does for more than a year."""
+        """The first opening after this moment; None if there is none for more than a year."""
         return next((span for span in self._spans(now, before=1, ahead=LOOK_AHEAD) if span.opens > now), None)
 
     def when_next(self, now: float) -> str:
-        """When it opens next, in words that end a sentence, as clocks in its zone will show it."""
+        """When it opens next, as the end of a sentence, in the time of its zone."""
         coming = self.next_opening(now)
         return "it does not open again" if coming is None else f"it opens next at {self.shown(coming.opens)}"
 
     def shown(self, moment: float) -> str:
-        """A moment as people in the zone write it, with the offset from UTC: 2026-11-24 22:00+01:00."""
+        """A moment in the time of its zone, with the offset from UTC: 2026-11-24 22:00+01:00."""
         return local_time(moment, self.zone, seconds=False)
 
     def openings_between(self, since: float, now: float) -> list[Span]:
-        """The openings that began after `since` and are over at `now`, those of the last year or so."""
+        """The openings that started after `since` and are over at `now`, at most for the last LOOK_AHEAD days."""
         spans = self._spans(now, before=LOOK_AHEAD, ahead=1)
         return [span for span in spans if since < span.opens and span.closes <= now]
 
@@ -69,7 +69,7 @@ class Window:
                     yield span
 
     def _span(self, day: date) -> Span:
-        """From a time to itself is a whole day."""
+        """The opening of this day; if start and end are equal, it lasts a whole day."""
         last = day if self.end > self.start else day + timedelta(days=1)
         return Span(_moment(day, self.start, self.zone), _moment(last, self.end, self.zone))
 
@@ -88,6 +88,6 @@ def weekdays(text: str) -> frozenset[int]:
 
 
 def _moment(day: date, at: time, zone: tzinfo | None) -> float:
-    """The moment at which clocks in the zone show this time: of a time that they show twice the first, and of one that
-    they skip as long after midnight as on any other day (PEP 495, fold=0)."""
+    """The moment of this local time: the first one if clocks show it twice, and with the offset from before the change
+    if they skip it (PEP 495, fold=0)."""
     return datetime.combine(day, at, zone).timestamp()

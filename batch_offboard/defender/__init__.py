@@ -1,1 +1,2 @@
-"""Owns the API and the sign-in: requests, answers, HTTP, tokens. Never writes the journal or decides on a device."""
+"""Owns the API and the sign-in: requests, responses, HTTP, tokens. Never writes the journal, never decides about a
+device."""

@@ -1,7 +1,7 @@
-"""Moves bytes to the API and back; what they mean is decided elsewhere.
+"""The HTTP client of the API. It transfers bytes; `defender.protocol` interprets them.
 
-Never follows a redirect, never repeats a request, never sends the token to another host or unencrypted, never
-waits longer than the deadline, never takes in more than the request's largest answer.
+It never follows a redirect, never retries a request, never sends the token to another host or unencrypted, never
+waits beyond the deadline, and never reads more than the request's `largest_answer`.
 """
 
 import asyncio
@@ -24,13 +24,15 @@ from batch_offboard.defender.transport import Way, missing_root, tls_context, wa
 
 CONNECT_TIMEOUT = 15.0  # seconds
 
-# A connection that has been idle for longer may be closed by the server just as the next request leaves.
+# A connection that was idle for longer may be closed by the server just as the next request is sent.
 KEEP_ALIVE = 15.0  # seconds
 
 
 class Names(AbstractResolver):
-    """Resolves names for aiohttp within a time; `pending` are those that are being resolved. Without it aiohttp has the
-    event loop's executor do it, whose threads are waited for at the program's end."""
+    """Resolves host names for aiohttp with a timeout; `pending` holds the names being resolved.
+
+    aiohttp's own resolver uses the event loop's executor, whose threads the interpreter joins at exit.
+    """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = min(names.PATIENCE, seconds)
@@ -54,7 +56,7 @@ class Names(AbstractResolver):
 
 
 class ApiClient:
-    """Sends requests with a bearer token. `token` gives the value to use now."""
+    """Sends requests with a bearer token. `token` returns the value to use now."""
 
     def __init__(
         self,
@@ -73,7 +75,8 @@ class ApiClient:
         self._names = resolver
 
     async def send(self, request: Request, slot: Slot) -> Answer | NoAnswer:
-        """One request on the wire for one slot of the quota, and what came back."""
+        """Send one request, using up one slot of the quota, and return the answer. Raises ConfigError for another host
+        than the configured one."""
         slot.use()
         url = URL(request.url, encoded=True)
         if url.origin() != self._origin:
@@ -99,13 +102,13 @@ class ApiClient:
             return self._no_answer(error, sent=slot.sent)
 
     def _no_answer(self, error: BaseException, *, sent: bool) -> NoAnswer:
-        """Before the first byte the call has certainly not been made; after it, nobody knows."""
+        """Before the first byte was sent, the call was certainly not made; after it, the result is unknown."""
         words, proxy = _words(error), self._way.proxy
         if sent:
             silent = isinstance(error, TimeoutError)
-            why = "no answer came in time" if silent else "the connection broke before an answer"
+            why = "no answer within the timeout" if silent else "the connection broke before the answer"
             return NoAnswer(Fault.LOST, f"{why.capitalize()} ({words}); the call may have been carried out.")
-        if isinstance(error, TimeoutError) and self._names.pending:  # the call's deadline, a moment before the name's
+        if isinstance(error, TimeoutError) and self._names.pending:  # the call's deadline came before the resolver's
             words = names.silence(min(self._names.pending), self._names.seconds)
         if proxy is not None and is_of_proxy(error, proxy):
             words = f"the proxy {proxy.host}:{proxy.port} did not connect: {words}"
@@ -119,7 +122,7 @@ class ApiClient:
 async def api_client(
     api_url: str, token: Callable[[], Awaitable[str]], connection: Connection
 ) -> AsyncIterator[ApiClient]:
-    """A client for one API host, open as long as the block lasts."""
+    """A client for one API host, closed at the end of the block."""
     resolver = Names(connection.timeout)
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
@@ -130,7 +133,7 @@ async def api_client(
         ),
         trace_configs=[_watch_for_first_byte()],
         middlewares=[_once],
-        # The environment's proxy is looked up here: with trust_env, aiohttp would also take passwords from .netrc.
+        # `way_to` reads the environment's proxy: with trust_env, aiohttp would also take passwords from .netrc.
         trust_env=False,
         raise_for_status=False,
         auto_decompress=True,
@@ -141,23 +144,23 @@ async def api_client(
     origin = URL(api_url).origin()
     async with session:
         yield ApiClient(session, origin, token, way_to(origin, connection), connection, resolver)
-        # aiohttp closes TLS connections a turn of the loop later (docs.aiohttp.org, graceful shutdown).
+        # aiohttp closes TLS connections one iteration of the loop later (docs.aiohttp.org, graceful shutdown).
         await asyncio.sleep(0)
 
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """aiohttp sends a GET again by itself when the connection breaks, and has no switch for that; an error that is
-    none of those it answers so is handed on. A second request would have neither slot nor intent."""
+    """aiohttp retries a GET by itself when the connection breaks, and has no option against it: so the errors that it
+    retries are replaced by one that it does not. A second request would have neither slot nor intent."""
     try:
         return await handler(request)
     except aiohttp.ClientConnectorError:
-        raise  # no connection was made, and this one it leaves alone
+        raise  # no connection was made; aiohttp does not retry this one
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise aiohttp.ClientConnectionError(_words(error)) from error
 
 
 def _watch_for_first_byte() -> aiohttp.TraceConfig:
-    """Notes on the request's slot that its headers are about to be handed to the network."""
+    """Marks the request's slot as sent just before its headers are written to the socket."""
     watch = aiohttp.TraceConfig()
 
     async def note(_session: Any, context: SimpleNamespace, _sent: Any) -> None:
@@ -168,12 +171,12 @@ def _watch_for_first_byte() -> aiohttp.TraceConfig:
 
 
 def _timeout(seconds: float) -> aiohttp.ClientTimeout:
-    """A deadline for the whole call, however slowly the answer trickles."""
+    """A deadline for the whole call, however slowly the answer arrives."""
     return aiohttp.ClientTimeout(total=seconds, connect=None, sock_connect=min(CONNECT_TIMEOUT, seconds))
 
 
 async def _answer(response: aiohttp.ClientResponse, largest: int) -> Answer:
-    """The answer as far as it came: a broken body does not take away what the status said."""
+    """The answer, with the part of the body that arrived: the status counts even if the body is cut off."""
     body, complete = bytearray(), True
     try:
         async for chunk in response.content.iter_any():
@@ -192,15 +195,15 @@ async def _answer(response: aiohttp.ClientResponse, largest: int) -> Answer:
 
 
 def is_of_proxy(error: BaseException, proxy: URL) -> bool:
-    """Whether it is the proxy that cannot be reached, or lets nobody through. In silence before the first byte the
-    proxy is the one that was asked."""
+    """Whether the proxy could not be reached or refused to connect. A timeout before the first byte is the proxy's,
+    since it was the proxy that was asked to connect."""
     if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError, TimeoutError)):
         return True
     return isinstance(error, aiohttp.ClientConnectorError) and (error.host, error.port) == (proxy.host, proxy.port)
 
 
 def _words(error: BaseException) -> str:
-    """The innermost reason in one line. An exception's text can hold the proxy's address, never its password."""
+    """The innermost reason on one line. An exception's text may contain the proxy's address, never its password."""
     inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
     text = str(getattr(inner, "strerror", None) or inner) or type(error).__name__
     return " ".join(text.split())[:200]

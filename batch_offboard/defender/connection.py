@@ -1,4 +1,4 @@
-"""How the API is reached: facts only, for whoever configures them and for the client that uses them."""
+"""The settings of the connection to the API, shared by the configuration and the client."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How the API is reached. `proxy_password` is never shown; `timeout` is the whole call's, in seconds."""
+    """How to reach the API. `proxy_password` is never shown; `timeout` covers the whole call, in seconds."""
 
     timeout: float = 90.0
     proxy: str | None = None

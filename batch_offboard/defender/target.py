@@ -1,4 +1,4 @@
-"""Whom a command works for: one tenant and application, how to reach them, and within which limits."""
+"""What a command works on: one tenant and application, how to reach them, and the limits that apply."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from batch_offboard.defender.signin import Claims, RehearsalToken, TokenSource, 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`scope` names the tenant and application whose quota and memory of devices this is; `horizon` is the age in
+    """`scope` names the tenant and application that the quota and the known devices belong to; `horizon` is the age in
     seconds at which a call that the tenant does not list counts as not accepted."""
 
     scope: str
@@ -36,9 +36,9 @@ class Target:
 
 
 def real_target(config: Config, environ: Mapping[str, str], clock: Clock, tell: Callable[[str], None]) -> Target:
-    """The tenant that the configuration names. Signs in only if nothing else says whose quota it is.
+    """The configured tenant. Signs in only if the configuration does not say whose quota it is.
 
-    `tell` speaks to a person, who may have to sign in.
+    `tell` shows a line to the person, who may have to sign in.
     """
     connection = connection_of(config.network, config.workers, environ)
     token = token_source(config, connection, environ, clock, tell)
@@ -60,7 +60,7 @@ def real_target(config: Config, environ: Mapping[str, str], clock: Clock, tell: 
 
 
 def rehearsal_target(api_url: str, scope: str, config: Config | None) -> Target:
-    """The embedded tenant. A configuration lends its limits, never its credential."""
+    """The embedded tenant. The configuration's limits are used, its credential never is."""
     workers = config.workers if config else 8
     return Target(
         scope=scope,
@@ -78,9 +78,9 @@ def rehearsal_target(api_url: str, scope: str, config: Config | None) -> Target:
 
 
 def scope_of(config: Config, claims: Claims) -> str:
-    """TENANT/APPLICATION: as the token says, since the quota is that application's, else as configured.
+    """TENANT/APPLICATION: from the token, since the quota belongs to its application, else as configured.
 
-    A server on this machine is a tenant of its own.
+    A server on this machine counts as a tenant of its own.
     """
     tenant = claims.tenant.lower() or given(config.tenant_id) or "unknown tenant"
     application = claims.application.lower() or given(config.client_id) or "unknown application"
@@ -110,6 +110,6 @@ def connection_of(network: Network, workers: int, environ: Mapping[str, str]) ->
 
 
 def new_batch_id(stamp: str, *, simulated: bool) -> str:
-    """Sortable and short: the minute of planning (`stamp`, YYYYMMDD-HHMM) and four letters that nobody confuses."""
+    """Sortable and short: the minute of planning (`stamp`, YYYYMMDD-HHMM) and four random letters, without i, l, o."""
     letters = "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz") for _ in range(4))
     return f"{SIMULATED_PREFIX if simulated else ''}{stamp}-{letters}"

@@ -1,7 +1,4 @@
-"""The way out, by one rule for the API and for the sign-in: whom TLS trusts, and which proxy is on the way.
-
-Nothing here sends anything.
-"""
+"""TLS trust and the proxy, by the same rules for the API and for the sign-in. Nothing is sent here."""
 
 import os
 import ssl
@@ -17,22 +14,22 @@ from batch_offboard.base.addresses import Proxy, proxy_in
 from batch_offboard.base.errors import ConfigError
 from batch_offboard.defender.connection import Connection
 
-# Of OpenSSL's verify(1): no issuer of a certificate, a self-signed one, or no issuer of the server's own is known.
+# Codes of OpenSSL's verify(1): an unknown issuer of a certificate or of the server's own, or a self-signed one.
 _ISSUER_UNKNOWN = frozenset({2, 18, 19, 20, 21})
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """The proxy on the way, if there is one, and the header that it asks for."""
+    """The proxy to use, if any, and the headers that authenticate at it."""
 
     proxy: URL | None = None
     passport: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def way_to(origin: URL, connection: Connection) -> Way:
-    """`origin` is scheme, host and port of whom we call."""
+    """How to reach `origin` (scheme, host and port). Raises ConfigError if the environment's proxy cannot be used."""
     if origin.scheme == "http":
-        return Way()  # only this computer is called unencrypted, and through a proxy the token would leave it
+        return Way()  # only loopback is called unencrypted, and a proxy would take the token off this computer
     if connection.use_environment_proxy:
         proxy = _environment_proxy(origin)
     else:
@@ -45,11 +42,12 @@ def way_to(origin: URL, connection: Connection) -> Way:
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """TLS 1.2 or newer, always verified: by the operating system's roots, and by those of `ca_file` if it is named.
+    """TLS 1.2 or newer, always verified: with the operating system's roots, and with those of `ca_file` if given.
+    Raises ConfigError if that file cannot be used.
 
-    What `ca_file` holds is trusted as it is, as the operating system's store does: Python 3.13 has begun to ask for
-    what RFC 5280 wants of an authority (critical basic constraints, key usage, key identifiers), and the roots of many
-    devices that inspect TLS lack it. Signatures, names and dates are checked all the same.
+    The certificates in `ca_file` are trusted as they are, as in the operating system's store: Python 3.13 requires
+    what RFC 5280 demands of an authority (critical basic constraints, key usage, key identifiers), which the roots of
+    many TLS inspection devices lack. Signatures, names and dates are still checked.
     """
     if ca_file is None:
         import truststore
@@ -58,7 +56,7 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     else:
         context = ssl.create_default_context()
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an authority below a root may be named, as on 3.13
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # accept an intermediate authority, as Python 3.13 does
         try:
             context.load_verify_locations(cafile=ca_file)
         except (OSError, ssl.SSLError) as error:
@@ -70,15 +68,15 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def missing_root(error: BaseException, ca_file: Path | None) -> str:
-    """What to add to the words of a certificate's error: that `ca_file` was looked at, and has not what is wanted."""
+    """A clause for the message of a certificate error if `ca_file` was used and lacks the issuer, else ""."""
     if ca_file is None or getattr(error, "verify_code", None) not in _ISSUER_UNKNOWN:
         return ""
     return f"; network.ca_file {ca_file} does not hold its root"
 
 
 def _environment_proxy(origin: URL) -> Proxy | None:
-    """What HTTPS_PROXY and NO_PROXY say, or on Windows and macOS the system's own settings. ConfigError, which shows
-    nothing of the address, if it is no HTTP proxy."""
+    """The proxy of HTTPS_PROXY and NO_PROXY, or of the system settings on Windows and macOS. Raises ConfigError, which
+    does not show its address, if it is not an HTTP proxy."""
     address = None if proxy_bypass(origin.host or "") else getproxies().get(origin.scheme)
     if not address:
         return None
@@ -91,7 +89,7 @@ def _environment_proxy(origin: URL) -> Proxy | None:
 
 
 def _source(scheme: str) -> str:
-    """Where `getproxies` has found the proxy: it prefers the variable in small letters."""
+    """Where `getproxies` found the proxy: it prefers the variable in lower case."""
     names = [name for name in os.environ if name.lower() == f"{scheme}_proxy" and os.environ[name]]
     return f"the variable {max(names)}" if names else "the system's settings"
 

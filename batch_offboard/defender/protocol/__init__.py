@@ -1,7 +1,7 @@
-"""All that we know about the Defender for Endpoint API: how a request looks, and what an answer means.
+"""Everything specific to the Defender for Endpoint API: how to build a request, and what an answer means.
 
-Pure: nothing is sent here. The pages named inside are those of Microsoft's documentation of the Defender for
-Endpoint API (learn.microsoft.com/defender-endpoint/api/…). Statuses decide first, codes second, texts never.
+Pure: nothing is sent here. Page names in the comments refer to Microsoft's documentation of the Defender for
+Endpoint API (learn.microsoft.com/defender-endpoint/api/…). The status decides first, the code second, the text never.
 """
 
 from batch_offboard.defender.protocol.cancel import cancel_request, classify_cancel

@@ -1,4 +1,4 @@
-"""A machine action as the API shows it, and the token by which one of ours is known again."""
+"""Parses a machine action from the API's JSON."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,12 +8,12 @@ from batch_offboard.defender.protocol.wire import identifier, kept_text, moment
 
 
 def action_of(shown: Mapping[str, Any]) -> MachineAction | None:
-    """The offboard action of this JSON object, or None if it is another kind of action or no action at all."""
+    """The offboard action in this JSON object, or None if it is another kind of action or not an action."""
     action_id = identifier(shown.get("id"))
     kind = shown.get("type")
     if action_id is None or (kind is not None and str(kind).strip().lower() != "offboard"):
         return None
-    # The list's own examples call it lastUpdateTimeUtc (get-machineactions-collection).
+    # The examples of the list call it lastUpdateTimeUtc (get-machineactions-collection).
     updated = shown.get("lastUpdateDateTimeUtc") or shown.get("lastUpdateTimeUtc")
     return MachineAction(
         id=action_id,
@@ -28,7 +28,7 @@ def action_of(shown: Mapping[str, Any]) -> MachineAction | None:
 
 
 def _why(shown: Mapping[str, Any]) -> str:
-    """What a failed action says of its failure: an HRESULT, and words where there are any."""
+    """Why an action failed: its HRESULT and its text, where given."""
     result, words = shown.get("errorHResult"), kept_text(shown.get("troubleshootInfo"))
     number = (
         f"0x{result & 0xFFFFFFFF:08X}" if isinstance(result, int) and result and not isinstance(result, bool) else ""

@@ -19,7 +19,7 @@ from batch_offboard.defender.protocol.wire import (
 
 
 def cancel_request(api_url: str, action_id: str, comment: str) -> Request:
-    """The call of cancel-machine-action. The ID is the API's own word; one that no path can hold is refused."""
+    """The request of cancel-machine-action. Raises ValueError if the ID, which is the API's, is not safe in a path."""
     if not re.fullmatch(r"(?!\.{1,2}$)[0-9A-Za-z._~-]{1,200}", action_id):
         raise ValueError(f"not a machine action ID: {action_id!r}")
     return Request(
@@ -31,7 +31,7 @@ def cancel_request(api_url: str, action_id: str, comment: str) -> Request:
 
 
 def classify_cancel(answer: Answer | NoAnswer, action_id: str, now: float) -> CallOutcome:
-    """What the answer to a cancel call means; refusals and silence mean the same as for an offboard call."""
+    """What the answer to a cancel call means; refusals and missing answers mean the same as for an offboard call."""
     if isinstance(answer, NoAnswer) or answer.status not in (200, 201):
         return _refused(classify(answer, "", now))
     action = parse_object(answer.body) if answer.complete else None
@@ -44,14 +44,14 @@ def classify_cancel(answer: Answer | NoAnswer, action_id: str, now: float) -> Ca
 
 
 def _refused(outcome: CallOutcome) -> CallOutcome:
-    """cancel-machine-action: only actions that are not final can be cancelled, and a 400 says so; which code it has is
-    not documented. That one came too late says nothing about the next."""
+    """cancel-machine-action: a final action cannot be cancelled and is answered with 400; its code is not documented.
+    A cancellation that came too late says nothing about the others, so it does not count as a failure."""
     too_late = outcome.http_status == 400 and outcome.alarm is None
     return replace(outcome, verdict=Verdict.ANSWERED) if too_late and outcome.verdict is Verdict.FAILED else outcome
 
 
 def _cancelled(status: str, action_id: str, http_status: int) -> CallOutcome:
-    """cancel-machine-action: 200 with the action; its status says whether the cancellation came in time."""
+    """cancel-machine-action: 200 with the action, whose status says whether the cancellation was in time."""
     if status.lower() == "cancelled":
         return CallOutcome(Verdict.CANCELLED, http_status=http_status, action_id=action_id, action_status=status)
     if status.lower() in FINAL_STATUSES:
@@ -59,5 +59,5 @@ def _cancelled(status: str, action_id: str, http_status: int) -> CallOutcome:
         return CallOutcome(
             Verdict.ANSWERED, http_status=http_status, action_status=status, code="TooLate", message=words
         )
-    words = f"The cancellation was accepted; the action was still {status or 'without a status'} then."
+    words = f"The cancellation was accepted; the action was still {status or 'without a status'}."
     return CallOutcome(Verdict.ANSWERED, http_status=http_status, action_status=status, message=words)

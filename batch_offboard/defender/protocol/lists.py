@@ -1,7 +1,7 @@
 """Reading the tenant: requests for machines and machine actions, and what each answer means.
 
-Pages follow one another by `@odata.nextLink`, which is followed to the API's own host only: whoever else it
-names would be sent the token.
+Pages are linked by `@odata.nextLink`. A link is followed to the API's own host only, since any other host would
+receive the token.
 """
 
 import json
@@ -26,7 +26,7 @@ from batch_offboard.defender.protocol.wire import (
     server_time,
 )
 
-# A page of 10,000 machines, the most that get-machines puts on one, is 15 to 30 MB.
+# A page of 10,000 machines, the maximum of get-machines, is 15 to 30 MB.
 LARGEST_LIST = 256 << 20
 
 _API_DOMAINS = ("api.security.microsoft.com", "securitycenter.microsoft.com", "securitycenter.microsoft.us")
@@ -35,26 +35,26 @@ LIST_PATIENCE = 4.0  # a full page takes longer than one action
 
 _USUAL_PORTS = {"https": 443, "http": 80}
 
-# Stands in a path or a query as it is (RFC 3986, 3.4); what is escaped already stays so.
+# Characters that need no escaping in a path or a query (RFC 3986, 3.4); `%` keeps what is already escaped.
 _UNESCAPED = "%/?:@!$&'()*+,;="
 
 
 class ReadKind(StrEnum):
-    """What a reading call came to."""
+    """The kinds of result of a read."""
 
     PAGE = "page"
-    EMPTY = "empty"  # get-machines answers an empty list with 404; of a single thing, that there is none
+    EMPTY = "empty"  # get-machines answers an empty list with 404; for a single object it means that it does not exist
     FORBIDDEN = "forbidden"  # the token has no permission to read
-    NOT_OFFERED = "not_offered"  # whoever answers does not know this call at all
+    NOT_OFFERED = "not_offered"  # the server does not support this call
     UNAUTHORIZED = "unauthorized"
     THROTTLED = "throttled"
-    AGAIN = "again"  # may go better next time
-    REFUSED = "refused"  # will not go better next time
+    AGAIN = "again"  # a retry may succeed
+    REFUSED = "refused"  # a retry cannot succeed
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What came of one reading call. `server_time` is in seconds since the epoch, to the second."""
+    """The result of one read. `server_time` is in whole seconds since the epoch, `retry_after` in seconds."""
 
     kind: ReadKind
     items: Sequence[Mapping[str, Any]] = ()
@@ -68,7 +68,7 @@ class Read:
 
 
 def machines_request(api_url: str, *, top: int | None = None) -> Request:
-    """The first page of all machines of the tenant (get-machines), or no more than `top` of them."""
+    """The first page of the tenant's machines (get-machines), at most `top` of them."""
     query = "" if top is None else f"?{_query({'$top': str(top)})}"
     return _list_request(f"{api_url}/api/machines{query}")
 
@@ -78,8 +78,8 @@ def actions_request(
 ) -> Request:
     """The first page of offboard actions (get-machineactions-collection), the whole tenant's or one device's.
 
-    `since`: created at that time or later, in seconds since the epoch; `top`: no more than so many. Only documented
-    operators are used.
+    `since`: created at that time or later, in seconds since the epoch; `top`: at most so many. Only documented
+    operators are used. Raises ValueError if `device_id` is not one.
     """
     terms = ["type eq 'Offboard'"]
     if device_id is not None:
@@ -98,9 +98,9 @@ def action_request(api_url: str, action_id: str) -> Request:
 
 
 def following_request(request: Request, link: str) -> Request | None:
-    """The request for the page that `link` names, always on the request's own host; None if the link leads elsewhere.
+    """The request for the page at `link`, always on the request's own host; None if the link points elsewhere.
 
-    A link may name another of the API's own hosts: the documented contexts say `securitycenter` whatever was called.
+    A link may name another of the API's own hosts: the documented contexts say `securitycenter` whichever was called.
     """
     here = urlsplit(request.url)
     try:
@@ -115,27 +115,27 @@ def following_request(request: Request, link: str) -> Request | None:
 
 
 def _is_the_apis(address: SplitResult) -> bool:
-    """One of the hosts that Microsoft documents for the API, a geographic one included (exposed-apis-list, gov)."""
+    """Whether it is one of the API's documented hosts, including the geographic ones (exposed-apis-list, gov)."""
     scheme, host, port = _origin(address)
     below = any(f".{host}".endswith(f".{domain}") for domain in _API_DOMAINS)
     return below and (scheme, port) == ("https", _USUAL_PORTS["https"])
 
 
 def _origin(address: SplitResult) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port of an address (RFC 6454, 4); its scheme's own port may be named or not."""
+    """Scheme, host and port of an address (RFC 6454, 4), with the scheme's default port filled in."""
     port = _USUAL_PORTS.get(address.scheme) if address.port is None else address.port
     return address.scheme, address.hostname, port
 
 
 def next_page_by_number(request: Request, skip: int) -> Request:
-    """The page behind the first `skip` items, for a service that named no next one."""
+    """The page after the first `skip` items, for a service that gave no link to the next page."""
     parts = urlsplit(request.url)
     query = dict(parse_qsl(parts.query)) | {"$skip": str(skip)}
     return replace(request, url=urlunsplit(parts._replace(query=_query(query))))
 
 
 def classify_read(answer: Answer | NoAnswer, now: float, *, single: bool = False) -> Read:
-    """What the answer to a reading call means; `single` if it was for one thing and not a list."""
+    """What the answer to a read means; `single` if it was for one object and not a list."""
     if isinstance(answer, NoAnswer):
         kind = ReadKind.REFUSED if answer.fault is Fault.NO_TRUST else ReadKind.AGAIN
         return Read(kind, code=_NO_ANSWER.get(answer.fault, "NoAnswer"), message=answer.detail)
@@ -154,14 +154,14 @@ def _query(parameters: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """An answer on its way through the rules."""
+    """An answer and what the rules need to classify it."""
 
     answer: Answer
     now: float
     single: bool
 
     def said(self, kind: ReadKind, fallback: str, *, code: str = "", wait: float | None = None) -> Read:
-        """The API's own words where it gave any."""
+        """A result with the API's own code and message, or with `code` and `fallback` where it gave none."""
         error = api_error(self.answer)
         return Read(
             kind,
@@ -184,7 +184,7 @@ def _page(reading: _Reading) -> Read:
 
 
 def _json(answer: Answer) -> dict[str, Any]:
-    """The body's object; not by the strict parser of a call's answer, since a page holds ten thousand of them."""
+    """The body as a JSON object, or an empty one. The strict parser would be too slow for a page of 10,000 items."""
     try:
         value = json.loads(answer.body.decode("utf-8-sig")) if answer.complete else None
     except (ValueError, RecursionError):
@@ -204,19 +204,19 @@ def _unauthorized(reading: _Reading) -> Read:
 
 
 def _forbidden(reading: _Reading) -> Read:
-    """The API's own 403 is about permission (common-errors); a page or a gateway's word is not."""
+    """The API's own 403 is about permission (common-errors); a web page or a gateway's answer is not."""
     kind = ReadKind.FORBIDDEN if api_error(reading.answer) else ReadKind.NOT_OFFERED
     return reading.said(kind, "Reading is not allowed.")
 
 
 def _nothing(reading: _Reading) -> Read:
-    """get-machines: 404 when there are no recent machines. Without the API's own words it is no such place."""
+    """get-machines: 404 when there are no recent machines. Without the API's own error the path does not exist."""
     kind = ReadKind.EMPTY if api_error(reading.answer) else ReadKind.NOT_OFFERED
-    return reading.said(kind, "There is nothing here.")
+    return reading.said(kind, "Nothing was found.")
 
 
 def _not_offered(reading: _Reading) -> Read:
-    return reading.said(ReadKind.NOT_OFFERED, "This call is not offered here.")
+    return reading.said(ReadKind.NOT_OFFERED, "This server does not support the call.")
 
 
 def _proxy_refused(_reading: _Reading) -> Read:
@@ -252,7 +252,7 @@ _RULES: Mapping[int, Callable[[_Reading], Read]] = {
     404: _nothing,
     405: _not_offered,
     407: _proxy_refused,
-    408: _server_error,  # the server gave up on the request, and may read the next one in time (RFC 9110, 15.5.9)
+    408: _server_error,  # the request did not arrive in time; a retry may (RFC 9110, 15.5.9)
     429: _throttled,
     501: _not_offered,
 }

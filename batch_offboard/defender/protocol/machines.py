@@ -1,4 +1,4 @@
-"""A machine as the API shows it: what of it decides whether, and with which warnings, it is offboarded."""
+"""Parses a machine from the API's JSON: the fields that the plan and its warnings depend on."""
 
 import sys
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from batch_offboard.defender.protocol.wire import identifier, kept_text, moment
 
 
 def machine_of(shown: Mapping[str, Any]) -> Machine | None:
-    """The machine of this JSON object, or None if it has no ID."""
+    """The machine in this JSON object, or None if it has no ID."""
     device_id = identifier(shown.get("id"))
     if device_id is None:
         return None
@@ -32,7 +32,7 @@ def machine_of(shown: Mapping[str, Any]) -> Machine | None:
 
 
 def _word(shown: Mapping[str, Any], name: str) -> str:
-    """A text of which many machines have the same; kept once."""
+    """A text that many machines share, interned to save memory."""
     return sys.intern(kept_text(shown.get(name)))
 
 

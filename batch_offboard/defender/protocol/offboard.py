@@ -1,4 +1,4 @@
-"""The offboard call: its request, the token that makes it findable, and what each answer means."""
+"""The offboard call: its request, and what each answer means for the device and the run."""
 
 import json
 import re
@@ -24,7 +24,8 @@ from batch_offboard.defender.protocol.wire import (
 
 
 def offboard_request(api_url: str, device_id: str, comment: str) -> Request:
-    """The call of offboard-machine-api: `Comment` is required and its case matters."""
+    """The request of offboard-machine-api: `Comment` is required, and its name is case-sensitive. Raises ValueError if
+    `device_id` is not one."""
     if not re.fullmatch(r"[0-9a-f]{40}", device_id):
         raise ValueError(f"not a device ID: {device_id!r}")
     return Request(
@@ -46,7 +47,7 @@ def classify(answer: Answer | NoAnswer, device_id: str, now: float, token: str =
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """An answer on its way through the rules."""
+    """An answer and what the rules need to classify it."""
 
     answer: Answer
     device_id: str
@@ -64,7 +65,7 @@ class _Reading:
 
 
 def _accepted(reading: _Reading) -> CallOutcome:
-    """200 and 201 are both in use for "accepted"; only the action's id proves it (machineaction)."""
+    """Both 200 and 201 are used for "accepted"; only the action's id proves it (machineaction)."""
     action = parse_object(reading.answer.body) if reading.answer.complete else None
     if action is None:
         return _unreadable(reading)
@@ -90,14 +91,14 @@ def _accepted(reading: _Reading) -> CallOutcome:
 
 
 def _is_ours(action: Mapping[str, Any], token: str) -> bool:
-    """The API may answer with an action that was open already; its comment is then somebody else's, or an earlier
-    call's."""
+    """Whether this call created the action. The API may answer with one that was already open, whose comment comes from
+    another program or an earlier call."""
     comment = action.get("requestorComment")
     return not isinstance(comment, str) or not comment.strip() or token in comment
 
 
 def _strangeness(action: Mapping[str, Any], device_id: str) -> str:
-    """Why this action cannot be the one asked for, or nothing. Fields that are missing or null prove nothing."""
+    """Why this action cannot be the requested one, or "". A missing or null field proves nothing."""
     machine, kind = action.get("machineId"), action.get("type")
     if machine and str(machine).strip().lower() != device_id:
         return f"The answer is about another device ({kept_text(machine)})."
@@ -127,7 +128,7 @@ def _unclear(reading: _Reading) -> CallOutcome:
 
 
 def _server_error(reading: _Reading) -> CallOutcome:
-    """The server may have accepted the call before it failed. What it asks to wait is waited for all the same."""
+    """The server may have accepted the call before it failed. Its Retry-After is still obeyed."""
     wait = min(retry_after(reading.answer, reading.now), LONGEST_WAIT)
     return reading.outcome(
         Verdict.IN_DOUBT,
@@ -136,15 +137,15 @@ def _server_error(reading: _Reading) -> CallOutcome:
     )
 
 
-# common-errors: codes that speak of our request and not of the device; the next request would fare no better.
+# common-errors: codes about our request and not about the device; the next request would fail in the same way.
 _OUR_MISTAKES = frozenset({"invalidrequestbody", "missingrequiredparameter", "odataerror"})
 
-# Documented for live response; seen on other actions. Somebody's action is open: it must be found, not sent again.
+# Documented for live response, seen on other actions. An action is already open: find it, never send another.
 _ALREADY_OPEN = frozenset({"activerequestalreadyexists"})
 
 
 def _refused(reading: _Reading) -> CallOutcome:
-    """A 4xx is a refusal when it carries the API's own error (common-errors); anything else may be a stranger's."""
+    """A 4xx is a refusal if it has the API's own error (common-errors); without one it may come from a gateway."""
     error = api_error(reading.answer)
     if error is None:
         return _unreadable(reading)
@@ -156,7 +157,7 @@ def _refused(reading: _Reading) -> CallOutcome:
 
 
 def _conflict(reading: _Reading) -> CallOutcome:
-    """409 is not documented; like ActiveRequestAlreadyExists it says that something is under way."""
+    """409 is not documented; it is treated like ActiveRequestAlreadyExists: something is in progress."""
     return reading.outcome(Verdict.ALREADY_OPEN, "Another action of this device is in progress.")
 
 
@@ -165,7 +166,7 @@ def _unauthorized(reading: _Reading) -> CallOutcome:
 
 
 def _forbidden(reading: _Reading) -> CallOutcome:
-    """common-errors: DisallowedOperation is about the device, everything else about the token or the tenant."""
+    """common-errors: DisallowedOperation is about the device, every other code about the token or the tenant."""
     error = api_error(reading.answer)
     if error is None:
         doubt = _unreadable(reading)
@@ -175,7 +176,7 @@ def _forbidden(reading: _Reading) -> CallOutcome:
 
 
 def _proxy_refused(reading: _Reading) -> CallOutcome:
-    """407 comes from a proxy alone, and it has passed nothing on (RFC 9110, 15.5.8)."""
+    """Only a proxy answers 407, and it has forwarded nothing (RFC 9110, 15.5.8)."""
     return reading.outcome(
         Verdict.NOT_SENT,
         "The proxy requires authentication (407); check network.proxy_user and its password.",
@@ -184,7 +185,7 @@ def _proxy_refused(reading: _Reading) -> CallOutcome:
 
 
 def _throttled(reading: _Reading) -> CallOutcome:
-    """Documented code TooManyRequests, seen also as "429": so the status alone decides."""
+    """The documented code is TooManyRequests, but "429" was seen, too: so only the status decides."""
     asked = retry_after(reading.answer, reading.now)
     return reading.outcome(
         Verdict.THROTTLED,
@@ -223,7 +224,7 @@ _RULES: Mapping[int, Callable[[_Reading], CallOutcome]] = {
     401: _unauthorized,
     403: _forbidden,
     407: _proxy_refused,
-    408: _unclear,  # the server gave up on the request; how much of it it had read is not said
+    408: _unclear,  # the server gave up on the request, and does not say how much of it it had read
     409: _conflict,
     429: _throttled,
 }

@@ -1,8 +1,8 @@
-"""Which page of a list comes next, and whether what came is the whole list.
+"""Which page of a list to request next, and whether the pages are the whole list.
 
-A page says by `@odata.nextLink` that there is more. That it says nothing proves nothing: with `$top` the service was
-seen to fill a page without a link, and no page of the documentation promises one. So the page behind the last one is
-asked for by `$skip` until one is empty.
+`@odata.nextLink` says that there is another page. A missing link proves nothing: with `$top` the service was seen to
+return a full page without one, and the documentation does not promise one. So after a page without a link the next
+one is requested by `$skip`, until a page is empty.
 """
 
 from collections.abc import Mapping
@@ -11,16 +11,16 @@ from typing import Any
 from batch_offboard.defender.protocol.lists import Read, following_request, next_page_by_number
 from batch_offboard.defender.protocol.wire import Request
 
-MOST_PAGES = 1000  # ten million records: no tenant, but a list that does not end
+MOST_PAGES = 1000  # ten million records: more than any tenant has, so the list does not end
 
 
 class ForeignLinkError(ValueError):
-    """A page names a next one that is not the API's."""
+    """A page links to a next one on a host that is not the API's."""
 
 
 class Pages:
-    """One list, page by page: `items` by their IDs as they came. `whole` is false once the list has run in a circle
-    and may hold more."""
+    """One list, page by page: `items` by ID, in the order received. `whole` is false if the pages repeat or do not end,
+    so that the list may have more items."""
 
     def __init__(self, first: Request) -> None:
         self.items: dict[str, Mapping[str, Any]] = {}
@@ -28,11 +28,11 @@ class Pages:
         self._first = self._request = first
         self._asked = {first.url}
         self._shown: set[tuple[str, ...]] = set()
-        self._by_number = True  # how the page that comes next was asked for
-        self._place = 0  # so many items of the list have come for certain, all from its beginning
+        self._by_number = True  # whether the current page was requested by $skip
+        self._place = 0  # how many items from the start of the list were certainly received
 
     def take(self, read: Read) -> Request | None:
-        """Keep the page that was asked for last; the request for the next one, or None at the end. Raises
+        """Add the page that was requested last, and return the request for the next one, or None at the end. Raises
         ForeignLinkError."""
         ids = tuple(str(item.get("id")) for item in read.items)
         known = len(self.items)
@@ -43,7 +43,7 @@ class Pages:
         self._by_number = not read.next_link
         following = next_page_by_number(self._first, self._place) if self._by_number else self._link(read)
         is_new = len(self.items) > known
-        # A page by number may bring nothing new where records were listed twice, but never the same page again.
+        # A page requested by $skip may have no new items if records were listed twice, but is never an earlier page.
         circles = bool(ids) and not is_new and (not self._by_number or ids in self._shown)
         if circles or following.url in self._asked or len(self._asked) >= MOST_PAGES:
             self.whole = False

@@ -1,4 +1,4 @@
-"""Requests and answers as values, and what every answer of the API has in common."""
+"""Requests and answers as values, and the parsing that all answers of the API share."""
 
 import json
 import re
@@ -12,23 +12,23 @@ from typing import Any
 from batch_offboard.base.text import one_line
 from batch_offboard.core.quota import DEFAULT_HOLD
 
-# Body sizes that the API documents are a few hundred bytes for one action; more than this is not an answer of it.
+# The documented bodies are a few hundred bytes for one action; a larger one than this is not an answer of the API.
 MAX_BODY = 1 << 20
 
 LONGEST_WAIT = 3600.0  # seconds; the longest window of the quota
 
-MESSAGE_KEPT = 500  # characters of one text of the API's own
+MESSAGE_KEPT = 500  # characters of one text from the API
 
-# Asked of every request; with a body the API wants to know that it is JSON (offboard-machine-api).
+# Headers of every request; with a body the API requires its type (offboard-machine-api).
 ACCEPT = {"Accept": "application/json"}
 JSON_BODY = {"Content-Type": "application/json", **ACCEPT}
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, complete but for the token.
+    """One request without its token.
 
-    `largest_answer` is in bytes of the unpacked body. `patience` stretches the configured time for one call.
+    `largest_answer` is in bytes of the decompressed body. `patience` multiplies the configured timeout of a call.
     """
 
     method: str
@@ -41,8 +41,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. Header names are lower case, with all values of a repeated one; `complete` says that the
-    body ended as it should and within the request's largest answer."""
+    """The response. Header names are in lower case, each with all its values; `complete` is true if the body arrived in
+    full and was not larger than the request's `largest_answer`."""
 
     status: int
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -51,17 +51,17 @@ class Answer:
 
 
 class Fault(StrEnum):
-    """Why no answer came."""
+    """Why there is no answer."""
 
     UNREACHABLE = "unreachable"  # no connection: name, route, refusal, proxy
     NO_TRUST = "no_trust"  # the TLS handshake failed
     LOST = "lost"  # the connection broke, or time ran out, after the request may have left
-    INTERRUPTED = "interrupted"  # we were stopped in the middle
+    INTERRUPTED = "interrupted"  # the call was cancelled
 
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """No status line came back."""
+    """No status line was received."""
 
     fault: Fault
     detail: str
@@ -69,7 +69,7 @@ class NoAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
-    """What the API says of a refusal, in the shape of common-errors; `target` is Microsoft's tracking ID."""
+    """The API's error object, as in common-errors; `target` is Microsoft's tracking ID."""
 
     code: str
     message: str
@@ -77,7 +77,7 @@ class ApiError:
 
 
 def api_error(answer: Answer) -> ApiError | None:
-    """The API's own error, or None if this answer holds none."""
+    """The API's error object, or None if this answer has none."""
     error = (parse_object(answer.body) or {}).get("error") if answer.complete else None
     if not isinstance(error, dict) or not isinstance(error.get("code"), str) or not error["code"].strip():
         return None
@@ -90,7 +90,8 @@ def is_web_page(answer: Answer) -> bool:
 
 
 def parse_object(body: bytes) -> dict[str, Any] | None:
-    """The body as a JSON object, or None. Strict: UTF-8, no name twice, no NaN, no depth that exhausts the parser."""
+    """The body as a JSON object, or None. Strict: UTF-8, no duplicate names, no NaN, no nesting beyond the parser's
+    limit."""
     try:
         value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique_names, parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -99,7 +100,7 @@ def parse_object(body: bytes) -> dict[str, Any] | None:
 
 
 def retry_after(answer: Answer, now: float) -> float:
-    """Seconds to wait: the header as a number or a date, or the default where it is missing or makes no sense."""
+    """Seconds to wait: from the header, a number or a date, or the default if it is missing or invalid."""
     values = answer.headers.get("retry-after", ())
     if len(values) != 1:
         return DEFAULT_HOLD
@@ -109,13 +110,13 @@ def retry_after(answer: Answer, now: float) -> float:
 
 
 def server_time(answer: Answer) -> float | None:
-    """The server's own time in seconds since the epoch, to the second, as its Date header tells it."""
+    """The server's time from its Date header, in whole seconds since the epoch."""
     values = answer.headers.get("date", ())
     return _date(values[0].strip()) if len(values) == 1 else None
 
 
 def identifier(value: object) -> str | None:
-    """An opaque word of the API's as it stands, if it is one that can be kept and shown."""
+    """An opaque ID from the API, stripped; None if it is empty, too long or not printable."""
     if not isinstance(value, str) or not (word := value.strip()):
         return None
     return word if word.isprintable() and len(word) <= MESSAGE_KEPT else None
@@ -127,7 +128,7 @@ def kept_text(value: object) -> str:
 
 
 def moment(value: object) -> float | None:
-    """Seconds since the epoch of one of the API's timestamps (UTC, seven fractional digits), if it is one."""
+    """One of the API's timestamps (UTC, seven fractional digits) in seconds since the epoch, or None."""
     if not isinstance(value, str):
         return None
     try:
@@ -153,7 +154,7 @@ def _date(text: str) -> float | None:
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise ValueError("a name occurs twice")
+        raise ValueError("duplicate name")
     return value
 
 

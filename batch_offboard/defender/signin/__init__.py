@@ -1,7 +1,7 @@
-"""Where the bearer token comes from, and what it says about itself.
+"""Gets the bearer token, and reads its claims.
 
-Every way to sign in is a `TokenSource`; `token_source` picks the one that the configuration names. msal does the
-talking, and is loaded when the first token is asked for.
+Every way to sign in is a `TokenSource`; `token_source` makes the configured one. The protocol is msal's, which is
+imported when the first token is requested.
 """
 
 import time
@@ -48,7 +48,7 @@ __all__ = [
 def token_source(
     config: Config, connection: Connection, environ: Mapping[str, str], clock: Clock, tell: Callable[[str], None]
 ) -> TokenSource:
-    """The source that the configuration names; nothing is read or asked yet. `tell` speaks to a person."""
+    """The configured source; nothing is read or requested yet. `tell` shows a line to the person."""
     way = config.credential
     tenant, application = given(config.tenant_id), given(config.client_id)
     if isinstance(way, AccessToken):
@@ -58,14 +58,14 @@ def token_source(
 
 
 def given(identifier: str | None) -> str | None:
-    """An ID of the configuration, unless it is missing or the example's."""
+    """An ID from the configuration, or None if it is missing or the placeholder of the example."""
     return None if identifier == ZERO_ID else identifier
 
 
 def _applicant(
     config: Config, connection: Connection, environ: Mapping[str, str], clock: Clock, tell: Callable[[str], None]
 ) -> Applicant:
-    """Made when the first token is asked for: msal takes its time to load."""
+    """Called when the first token is requested, since msal is slow to import."""
     from batch_offboard.defender.signin import device, entra, managed, session
 
     way, endpoints = config.credential, config.endpoints

@@ -1,4 +1,4 @@
-"""A certificate with its private key, out of one file as it comes from a certificate authority or from Windows."""
+"""Reads a certificate and its private key from one PEM or PFX file."""
 
 import re
 from dataclasses import dataclass, field
@@ -24,23 +24,25 @@ _CERTIFICATE_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIF
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """A certificate and its unlocked key, both as PEM text."""
+    """A certificate and its decrypted key, both as PEM text."""
 
     key: str = field(repr=False)
     certificate: str
 
 
 def key_pair(data: bytes, password: str | None, path: Path, now: float) -> KeyPair:
-    """The pair in a PEM or PFX file's bytes; the chain beside it may come in any order.
+    """The pair in the bytes of a PEM or PFX file; other certificates of the chain may be in any order.
 
-    `now` is the calendar's time. Raises `SignInError` with one sentence that names the file.
+    `now` is in seconds since the epoch. Raises `SignInError` with one sentence that names the file.
     """
     what = f"The certificate file {path}"
     key, certificates = _from_pem(data, password, what) if b"-----BEGIN" in data else _from_pfx(data, password, what)
     if key is None:
         raise SignInError(_keyless(what))
     if not isinstance(key, RSAPrivateKey):
-        raise SignInError(f"{what} holds a key that is not RSA, and Entra ID takes no other; make an RSA certificate.")
+        raise SignInError(
+            f"{what} holds a key that is not RSA, which Entra ID does not accept; make an RSA certificate."
+        )
     own = _public(key.public_key())
     certificate = next((each for each in certificates if _public(each.public_key()) == own), None)
     if certificate is None:
@@ -65,19 +67,19 @@ def _from_pem(data: bytes, password: str | None, what: str) -> tuple[object, lis
 
 
 def _unlocked(block: bytes, password: str | None, what: str) -> object:
-    """A password that an open key does not need does no harm."""
+    """The decrypted key. A password is ignored if the key is not encrypted."""
     for given in dict.fromkeys((_bytes(password), None)):
         try:
             return load_pem_private_key(block, given)
-        except TypeError:  # a password too many, or none where one is needed
+        except TypeError:  # a password for a key that has none, or none for one that has
             continue
-        except Exception:  # noqa: BLE001  # cryptography and OpenSSL have many words for a wrong password
+        except Exception:  # noqa: BLE001  # cryptography and OpenSSL raise many types for a wrong password
             break
     raise SignInError(_locked(what, password))
 
 
 def _from_pfx(data: bytes, password: str | None, what: str) -> tuple[object, list[x509.Certificate]]:
-    """A file without a password can be locked with an empty one."""
+    """The key and certificates of a PFX file; one without a password may be encrypted with an empty one."""
     for given in dict.fromkeys((_bytes(password), None)):
         try:
             key, certificate, others = pkcs12.load_key_and_certificates(data, given)
@@ -94,25 +96,23 @@ def _keyless(what: str) -> str:
 def _locked(what: str, password: str | None) -> str:
     if password is None:
         return (
-            f"{what} is locked with a password, or is neither PEM nor PFX; name its password's place with "
+            f"{what} is protected by a password, or is neither PEM nor PFX; say where the password is with "
             "credential.password_env or credential.password_file."
         )
-    return (
-        f"{what} does not open with the password that the configuration names, or is neither PEM nor PFX; correct it."
-    )
+    return f"{what} cannot be opened with the configured password, or is neither PEM nor PFX; correct it."
 
 
 def _refuse_untimely(certificate: x509.Certificate, what: str, now: float) -> None:
     begin, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
     if now >= end:
         raise SignInError(
-            f"{what} ended at {local_time(end)}; make a new certificate, upload it to the app registration, and "
+            f"{what} expired at {local_time(end)}; make a new certificate, upload it to the app registration, and "
             "name its file."
         )
     if now < begin:
         raise SignInError(
-            f"{what} begins at {local_time(begin)}, and here it is {local_time(now)}; correct this computer's clock, "
-            "or wait."
+            f"{what} is not valid before {local_time(begin)}, and this computer's clock says {local_time(now)}; "
+            "correct it, or wait."
         )
 
 

@@ -1,7 +1,7 @@
-"""What a token says of itself. Pure.
+"""The claims of a token. Pure.
 
-A token is opaque: it is never checked here, only handed to the API. If it happens to be a JWT, its tenant,
-application, end and permissions are read, since they name the quota that it uses and spare a run that must fail.
+A token is opaque: it is not validated here, only passed to the API. If it is a JWT, its tenant, application, expiry
+and permissions are read: they name the quota that it uses, and show early that a run cannot succeed.
 """
 
 import base64
@@ -16,19 +16,19 @@ from batch_offboard.base.secret import Secret
 
 END_OF_CALENDAR = 253_402_300_800  # seconds since the epoch: the year 10000
 
-# A token that does not say when it ends is taken to last so long: too short costs a request, too long a run.
+# For a token without an expiry: too short an assumption costs one request, too long a one the run.
 ASSUMED_LIFETIME = 300.0  # seconds
 
-# Each of them lets machines and machine actions be read: learn.microsoft.com/defender-endpoint/api/get-machines and
-# get-machineactions-collection; those without `All` are a user's.
+# Each of them permits reading machines and machine actions: learn.microsoft.com/defender-endpoint/api/get-machines and
+# get-machineactions-collection; those without `All` are delegated permissions of a user.
 READ_PERMISSIONS = ("Machine.Read.All", "Machine.ReadWrite.All", "Machine.Read", "Machine.ReadWrite")
 
-# Entra's own tokens last an hour or so, with continuous access evaluation up to 28 hours.
+# Entra's tokens are valid for about an hour, with continuous access evaluation up to 28 hours.
 LONGEST_LIFETIME = 28 * 3600.0  # seconds
 
 
 class TokenKind(StrEnum):
-    """Whom a token speaks for."""
+    """Whether a token was issued to an application or to a user."""
 
     APPLICATION = "application"
     USER = "user"
@@ -37,10 +37,9 @@ class TokenKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says of itself, empty where it says nothing.
+    """The claims of a token, empty where it has none.
 
-    `expires` is in seconds since the epoch. `roles` are permissions of an application, `scp` those that a user
-    lends to one.
+    `expires` is in seconds since the epoch. `roles` are application permissions, `scp` delegated permissions of a user.
     """
 
     tenant: str = ""
@@ -53,17 +52,17 @@ class Claims:
 
     @property
     def permissions(self) -> tuple[str, ...]:
-        """What the token allows, as far as it says."""
+        """The permissions that the token lists."""
         return self.scp if self.kind is TokenKind.USER else self.roles
 
     @property
     def may_read(self) -> str:
-        """A permission to read the tenant that the token has, or nothing."""
+        """A permission of the token to read the tenant, or ""."""
         return next((each for each in READ_PERMISSIONS if each in self.permissions), "")
 
 
 def claims_of(token: Secret) -> Claims:
-    """The claims of a JWT; of anything else, none.
+    """The claims of a JWT; empty for any other token.
 
     Names: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
     """
@@ -81,9 +80,9 @@ def claims_of(token: Secret) -> Claims:
 
 
 def lifetime(expires_in: object, claims: Claims, asked_at: float) -> float:
-    """For how many seconds a token is good, counted from the moment it was asked for; none left is 0 or less.
+    """For how many seconds a token is valid from the moment it was requested; 0 or less if it has expired.
 
-    `expires_in` is what came with the token, a number or its text; `asked_at` is that moment on the calendar.
+    `expires_in` was returned with the token, as a number or text; `asked_at` is that moment in seconds since the epoch.
     """
     seconds = _number(expires_in)
     if seconds is None and claims.expires is not None and claims.expires > asked_at:
@@ -103,7 +102,7 @@ def _body(token: str) -> Mapping[str, Any]:
 
 
 def _kind(body: Mapping[str, Any], roles: tuple[str, ...], scp: tuple[str, ...]) -> TokenKind:
-    """`idtyp` says it where it is there; a user's token has `scp`, and an application is its own subject."""
+    """`idtyp` decides if present; else a user's token has `scp`, and an application is its own subject."""
     said = {"app": TokenKind.APPLICATION, "user": TokenKind.USER}.get(_word(body, "idtyp"))
     if said is not None:
         return said
@@ -119,7 +118,7 @@ def _word(body: Mapping[str, Any], name: str) -> str:
 
 
 def _words(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """A list of words, or one text of words with blanks between them."""
+    """A list of words, or one string of words separated by spaces."""
     value = body.get(name)
     if isinstance(value, str):
         return tuple(value.split())
@@ -127,7 +126,7 @@ def _words(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 
 def _time(body: Mapping[str, Any], name: str) -> float | None:
-    """Seconds since the epoch, if they are a time that a calendar can show."""
+    """Seconds since the epoch, or None if `datetime` cannot represent the value."""
     value = body.get(name)
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None

@@ -1,7 +1,7 @@
-"""Signs a person in with a code that is typed into a browser, wherever that is.
+"""Signs a person in with the device code flow: a code to be entered in a browser on any device.
 
-The sign-in is kept in memory, and so lasts as long as the command; or, if it is asked for, by the operating system:
-encrypted for this user, and never in any other way.
+The sign-in is kept in memory until the command ends or, if configured, by the operating system, encrypted for this
+user. It is never stored unencrypted.
 """
 
 import importlib
@@ -23,7 +23,7 @@ WAITING = frozenset({"authorization_pending", "slow_down"})
 
 
 class Person:
-    """An `Applicant` that tells somebody what to type where; `wait` passes the time (seconds) between two questions."""
+    """An `Applicant` that shows the address and the code with `tell`; `wait` sleeps (seconds) between two polls."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Person:
         self._cache: Any = None
 
     def first(self) -> Grant:
-        """The sign-in that was kept, if there is one and it still holds, else a person's."""
+        """A token of the stored sign-in if there is one and it is still valid, else of a new one."""
         try:
             grant = self._silently(fresh=False)
         except TransientSignInError:
@@ -53,11 +53,11 @@ class Person:
     def another(self) -> Grant:
         grant = self._silently(fresh=True)
         if grant is None:
-            raise SignInError("Nobody is signed in, and a run that is under way does not ask; start again.")
+            raise SignInError("No account is signed in, and a run in progress does not prompt for one; start again.")
         return grant
 
     def _silently(self, *, fresh: bool) -> Grant | None:
-        """By what is kept; `fresh` asks for a token that was not handed out before."""
+        """A token of the stored sign-in, or None without one; `fresh` requests one that was not returned before."""
         accounts: list[dict[str, Any]] = []
 
         def question(session: SignInSession) -> Answer | None:
@@ -92,15 +92,15 @@ class Person:
 
     def _begin(self, session: SignInSession) -> Answer:
         application = self._application(session)
-        for account in application.get_accounts():  # from now on it is whoever signs in now
+        for account in application.get_accounts():  # only the new sign-in may be used from here on
             application.remove_account(account)
         flow: Answer = application.initiate_device_flow([self._scope])
         return flow
 
     def _watch(self, flow: dict[str, Any]) -> tuple[Answer, Moment]:
-        """Asks whether somebody has signed in, as often as the service allows, until the code ends.
+        """Poll for the sign-in, as often as the service allows, until the code expires.
 
-        Returns the last answer, and when it was asked for.
+        Returns the last answer, and when it was requested.
         """
         end = self._clock.now().ticks + flow["expires_in"]
 
@@ -131,7 +131,7 @@ class Person:
         return msal.PublicClientApplication(
             self._line.asked.application,
             authority=self._authority,
-            instance_discovery=False,  # our table says which hosts there are
+            instance_discovery=False,  # the hosts of each cloud are in our own table
             token_cache=self._cache,
             http_client=session,
             http_cache=self._line.http_cache,
@@ -151,9 +151,9 @@ def memory_cache() -> Any:
 
 
 def encrypted_cache(tenant: str, application: str) -> Any:
-    """msal's token cache, kept by the operating system: DPAPI, the keychain, or the secret service.
+    """msal's token cache, encrypted by the operating system: DPAPI, the keychain, or the secret service.
 
-    Raises `ConfigError` where it offers none of them: nothing is ever written unencrypted.
+    Raises `ConfigError` if none of them is available: nothing is ever written unencrypted.
     """
     try:
         extensions = importlib.import_module("msal_extensions")
@@ -167,10 +167,10 @@ def encrypted_cache(tenant: str, application: str) -> Any:
         persistence = extensions.build_encrypted_persistence(str(place))
         encrypted = persistence.is_encrypted
         cache = extensions.PersistedTokenCache(persistence)
-    except Exception as error:  # noqa: BLE001  # each system's back end fails in its own way
+    except Exception as error:  # noqa: BLE001  # each back end raises its own types
         raise ConfigError(_no_encryption(type(error).__name__)) from None
     if not encrypted:
-        raise ConfigError(_no_encryption("what it offers is not encrypted"))
+        raise ConfigError(_no_encryption("its storage is not encrypted"))
     return cache
 
 
@@ -180,6 +180,6 @@ def _cache_folder() -> Path:
 
 def _no_encryption(reason: str) -> str:
     return (
-        f"credential.token_cache: encrypted does not work here, since this system offers no encryption ({reason}); say "
-        "memory, or on Linux install python3-gi and gir1.2-secret-1 and unlock the keyring."
+        f"credential.token_cache: encrypted does not work here, since this system offers no encryption ({reason}); set "
+        "it to memory, or on Linux install python3-gi and gir1.2-secret-1 and unlock the keyring."
     )

@@ -1,8 +1,8 @@
 """Signs an application in at Microsoft Entra ID: with a secret, a certificate, or another provider's assertion.
 
-msal's application is made anew for each token. So a secret, certificate or assertion that was exchanged meanwhile is
-read again, and no token comes out of msal's own cache, which would give a refused one back. What lasts is its HTTP
-cache: it makes msal obey the service's Retry-After.
+Each token is requested with a new msal application. So a secret, certificate or assertion that was replaced meanwhile
+is read again, and msal's token cache, which could return a refused token again, is not used. Only its HTTP cache is
+kept: with it msal obeys the service's Retry-After.
 """
 
 import hashlib
@@ -31,12 +31,12 @@ from batch_offboard.defender.signin.session import Answer, Line, SignInSession, 
 ASSERTION_KEY = "credential.assertion_file"
 CERTIFICATE_KEY = "credential.certificate_file"
 
-ASKED_AGAIN = 300.0  # seconds after which what was refused is asked again
+ASKED_AGAIN = 300.0  # seconds after which a refused proof is tried again
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What an application shows for itself, as msal takes it; `hidden` are the parts that no message may show."""
+    """An application's credential, as msal takes it; `hidden` are the parts that no message may show."""
 
     credential: object = field(repr=False)
     hidden: tuple[str, ...] = field(repr=False)
@@ -44,13 +44,13 @@ class Proof:
 
     @property
     def digest(self) -> bytes:
-        """Tells whether it is still the same."""
+        """Identifies the proof without keeping it."""
         return hashlib.sha256("\0".join((*self.hidden, self.shown)).encode("utf-8", "surrogatepass")).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """The last refusal: of which proof, in which sentence, and when in ticks of the clock."""
+    """The last refusal: the proof's digest, the message, and the time in ticks of the clock."""
 
     digest: bytes
     sentence: str
@@ -58,7 +58,7 @@ class _Refused:
 
 
 class Application:
-    """An `Applicant` that asks with whatever proof is there at the time."""
+    """An `Applicant` that reads the proof again for each token."""
 
     def __init__(self, read: Callable[[], Proof], line: Line, authority: str, scope: str, clock: Clock) -> None:
         self._read, self._line, self._clock = read, line, clock
@@ -69,8 +69,8 @@ class Application:
         return self.another()
 
     def another(self) -> Grant:
-        """What was refused is not asked again at once with the same proof: that helps nobody, and looks like an attack.
-        It is after a while, since an administrator may have consented, enabled or registered the application."""
+        """A new token. A refused proof is not sent again at once, which would fail again and look like an attack, but
+        after ASKED_AGAIN: an administrator may have granted consent, or enabled or registered the application."""
         proof, now = self._read(), self._clock.now().ticks
         refused = self._refused
         if refused is not None and refused.digest == proof.digest and now - refused.at < ASKED_AGAIN:
@@ -89,8 +89,8 @@ class Application:
                 self._line.asked.application,
                 client_credential=proof.credential,
                 authority=self._authority,
-                instance_discovery=False,  # our table says which hosts there are
-                azure_region=False,  # else MSAL_FORCE_REGION would send the secret to another host
+                instance_discovery=False,  # the hosts of each cloud are in our own table
+                azure_region=False,  # otherwise MSAL_FORCE_REGION would send the secret to another host
                 http_client=session,
                 http_cache=self._line.http_cache,
             )
@@ -106,7 +106,7 @@ class Application:
 def proof_of(
     way: ClientSecret | Certificate | Federated, environ: Mapping[str, str], clock: Clock
 ) -> tuple[Callable[[], Proof], str]:
-    """What reads the proof, and where it is in the words of a sentence."""
+    """A function that reads the proof, and where the proof is, as part of a sentence."""
     match way:
         case ClientSecret():
             return partial(secret_proof, way, environ), place_of(way.secret)
@@ -124,7 +124,7 @@ def secret_proof(way: ClientSecret, environ: Mapping[str, str]) -> Proof:
 
 
 def certificate_proof(way: Certificate, environ: Mapping[str, str], clock: Clock) -> Proof:
-    """The certificate itself goes along (x5c), for applications that trust a subject name and not one certificate."""
+    """The certificate itself is sent, too (x5c), for applications that trust a subject name and not one certificate."""
     from batch_offboard.defender.signin.certificates import key_pair
 
     data = read_private_file(way.certificate_file, CERTIFICATE_KEY)
@@ -152,6 +152,6 @@ def _assertion(path: Path) -> str:
 
 
 def place_of(named: SecretName) -> str:
-    """Where a secret is, in the words of a sentence."""
+    """Where a secret is, as part of a sentence."""
     what = {SecretPlace.VARIABLE: "variable", SecretPlace.FILE: "file", SecretPlace.KEYRING: "keyring entry"}
     return f"the {what[named.place]} {named.name} ({named.key})"

@@ -1,6 +1,6 @@
-"""Signs in as the managed identity of the Azure machine, or of the machine that Azure Arc knows, that this runs on.
+"""Signs in as the managed identity of the Azure or Azure Arc machine that this program runs on.
 
-The machine's own service has the token, so nothing of this ever leaves the machine, nor passes a proxy.
+The token comes from the machine's own identity service, so these requests never leave the machine or pass a proxy.
 """
 
 import os
@@ -17,12 +17,12 @@ from batch_offboard.defender.signin.refusals import LONGEST_QUOTE, Asked, quoted
 from batch_offboard.defender.signin.renewal import Grant
 from batch_offboard.defender.signin.session import Answer, Line, SignInSession, ask
 
-CONNECT_TIMEOUT = 5.0  # seconds; a machine that is not Azure's has nobody at that address
+CONNECT_TIMEOUT = 5.0  # seconds; outside Azure nothing listens at that address
 
 HOST = "This machine's identity service"
 REMEDY = "managed_identity works only on an Azure or Azure Arc machine with an identity"
 
-# What passes: https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
+# Worth a retry: https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
 PASSING = frozenset({404, 410, 429})
 
 
@@ -39,7 +39,7 @@ class ManagedMachine:
         return self.another()
 
     def another(self) -> Grant:
-        """Asked of the machine each time; it may keep a token itself, and give it again until it nears its end."""
+        """Request a token from the machine; its service may cache one and return it again until it nearly expires."""
         identity = (
             msal.UserAssignedManagedIdentity(client_id=self._client_id)
             if self._client_id
@@ -62,7 +62,7 @@ class ManagedMachine:
 
 
 def _unread_key(error: OSError) -> SignInError:
-    """Azure Arc proves who asks by a file that only its agent's group can read; msal reads it by itself.
+    """Azure Arc authenticates the caller by a file that only its agent's group can read; msal reads it.
 
     Groups: https://learn.microsoft.com/azure/azure-arc/servers/managed-identity-authentication
     """
@@ -79,7 +79,7 @@ def _unread_key(error: OSError) -> SignInError:
 
 
 def _unmet(said: str, client_id: str | None) -> SignInError:
-    """What msal itself objects to in the way that a machine's service works; its words say what."""
+    """For an error that msal raises because the machine's service does not behave as expected."""
     words = one_line(said)[:LONGEST_QUOTE].strip(" .;")
     if client_id and "user-assigned" in said:
         return SignInError(

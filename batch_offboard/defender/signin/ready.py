@@ -1,4 +1,4 @@
-"""A bearer token that somebody else got, and renews if anybody does."""
+"""A bearer token that another program obtains and renews."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -11,13 +11,13 @@ from batch_offboard.base.text import one_line
 from batch_offboard.config import SecretName, read_secret
 from batch_offboard.defender.signin.claims import Claims, claims_of
 
-# RFC 6750, 2.1: what can stand behind "Bearer " in a header.
+# RFC 6750, 2.1: what may follow "Bearer " in a header.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
-_QUOTES = "\"'`´‘’‚“”„«»"  # as word processors make them
+_QUOTES = "\"'`´‘’‚“”„«»"  # including those of word processors
 _WORDS = frozenset({"null", "none", "undefined", "nil", "true", "false"})
 
-# What people put where a token should be, and the end of a sentence with the remedy. The first that holds counts.
+# What people put in place of a token, and the end of a sentence with the remedy. The first match counts.
 _OBJECTIONS: Sequence[tuple[Callable[[str], object], str]] = (
     (
         lambda text: text.strip(_QUOTES + " ").startswith(("System.Security.SecureString", "@{")),
@@ -37,7 +37,7 @@ _OBJECTIONS: Sequence[tuple[Callable[[str], object], str]] = (
     ),
     (
         lambda text: any(character.isspace() for character in text),
-        "holds blanks; copy it again, in one piece",
+        "contains spaces; copy it again as one piece",
     ),
     (
         lambda text: text.lower() in _WORDS,
@@ -51,14 +51,14 @@ _OBJECTIONS: Sequence[tuple[Callable[[str], object], str]] = (
 
 
 def objection_to(token: str) -> str | None:
-    """Why a text cannot be a bearer token, as the end of a sentence in which nothing of it stands; None if it can."""
+    """Why a text cannot be a bearer token, as the end of a sentence that shows nothing of it; None if it can be one."""
     return next((words for holds, words in _OBJECTIONS if holds(token)), None)
 
 
 class ReadyToken:
-    """Read again when it has ended and when the API refuses it, since it may have been renewed.
+    """A `TokenSource` that reads the token again when it has expired or the API refuses it: it may have been renewed.
 
-    `tenant` is the one that the configuration names, if it names one: no other tenant's token is taken.
+    `tenant` is the configured one, if any: a token of another tenant is refused.
     """
 
     def __init__(self, place: SecretName, environ: Mapping[str, str], clock: Clock, tenant: str | None = None) -> None:
@@ -71,11 +71,11 @@ class ReadyToken:
             self._take(self._read())
             if self._has_ended():
                 ended = local_time(self.claims.expires or 0)
-                raise SignInError(f"The access token ({self._named}) ended at {ended}; get a new one.")
+                raise SignInError(f"The access token ({self._named}) expired at {ended}; get a new one.")
         return self.claims
 
     async def token(self) -> str:
-        """One that has ended by this computer's clock is handed out all the same: the API knows better."""
+        """The token, even if it has expired by this computer's clock, which may be wrong: the API decides."""
         if self._secret is None or self._has_ended():
             self._take(self._read_in_a_run())
         return self._secret.reveal() if self._secret else ""
@@ -101,7 +101,7 @@ class ReadyToken:
         logs.info("token read", place=self._named, ends=iso_utc(expires) if expires is not None else None)
 
     def _read_in_a_run(self) -> Secret:
-        """A run is told of a missing file as of any other token that it does not get."""
+        """The token; during a run, a missing file is as transient as any other failure to get one."""
         try:
             return self._read()
         except ConfigError as error:

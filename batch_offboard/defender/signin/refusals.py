@@ -1,7 +1,7 @@
 """What the sign-in service's refusals mean, each in one sentence with the remedy. Pure.
 
-The sentence is chosen by the AADSTS number, and by OAuth's own word where there is none. Both are for people: whether
-asking again may help is decided by the HTTP status as far as there is one, since the numbers may change.
+The sentence is chosen by the AADSTS number, or by OAuth's error code if there is none. Both are meant for people:
+whether a retry may help is decided by the HTTP status where there is one, since the numbers may change.
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 """
 
@@ -17,10 +17,10 @@ LONGEST_QUOTE = 300  # characters of the service's own words
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asked whom with what, in the words of a sentence. Nothing in it is secret.
+    """The parts of a token request that messages name. None of them is secret.
 
-    `place` says where the credential is, such as "the variable MY_SECRET (credential.secret_env)"; `remedy` what to
-    look at when no usable answer comes.
+    `place` says where the credential is, such as "the variable MY_SECRET (credential.secret_env)"; `remedy` says what
+    to check if no usable answer arrives.
     """
 
     host: str
@@ -31,7 +31,7 @@ class Asked:
     remedy: str = "check the network, network.proxy, cloud and sign_in_url"
 
 
-# {code} is the AADSTS number or OAuth's word, and the service's own words; the other names are those of `Asked`.
+# {code} is the AADSTS number or OAuth's error code, and the service's own message; the others are fields of `Asked`.
 _EXPIRED = (
     "The secret of application {application} has expired ({code}); create a new one under Certificates & secrets of "
     "its app registration and put it into {place}."
@@ -171,7 +171,7 @@ _SENTENCES: Mapping[str, str] = {
     "700084": _ENDED,
 }
 
-# What passes by itself: trouble of the service, and a clock or an assertion that others put right.
+# Transient: faults of the service, and a clock or an assertion that is corrected elsewhere.
 _PASSING = frozenset(
     {"50000", "50033", "50087", "50196", "90024", "90033", "90036", "90055", "temporarily_unavailable", "server_error"}
 )
@@ -179,9 +179,9 @@ _PASSING_SENTENCES = frozenset({_OUT_OF_TIME})
 
 
 def refusal(answer: Mapping[str, object], status: int | None, asked: Asked, hidden: Iterable[str] = ()) -> SignInError:
-    """The sentence for an answer without a token, as the service's JSON has it, with the service's own words in it.
+    """The error for an answer (the service's JSON) without a token, with the service's own message in it.
 
-    `hidden` are the secrets that were sent: no answer, however wrong, shows them again.
+    `hidden` are the secrets that were sent: they are masked if the answer repeats them.
     """
     key, code = _code(answer)
     said = quoted(answer, hidden)
@@ -208,7 +208,7 @@ def refusal(answer: Mapping[str, object], status: int | None, asked: Asked, hidd
 
 
 def unreadable(status: int | None, detail: str, asked: Asked) -> TransientSignInError:
-    """For an answer that is none of the sign-in service's, such as a portal's or a gateway's page."""
+    """For an answer that does not come from the sign-in service, such as the page of a portal or a gateway."""
     said = detail if status is None else f"HTTP {status}, {detail}"
     return TransientSignInError(
         f"{asked.host} sent an answer that cannot be read ({said}); {asked.remedy}, or try again later."
@@ -216,7 +216,7 @@ def unreadable(status: int | None, detail: str, asked: Asked) -> TransientSignIn
 
 
 def sent_elsewhere(place: str, asked: Asked) -> SignInError:
-    """For a tenant that is said to sign in at another host: what was asked of the cloud's own goes to no other."""
+    """For a tenant whose metadata name another sign-in host: the credential is sent to the configured cloud's only."""
     return SignInError(
         f"{asked.host} sends the sign-in of tenant {asked.tenant} to {one_line(place)}, and nothing was sent there; "
         "set cloud, or sign_in_url, to what the tenant belongs to."
@@ -231,7 +231,7 @@ def redirected(place: str, asked: Asked) -> TransientSignInError:
 
 
 def _code(answer: Mapping[str, object]) -> tuple[str, str]:
-    """The key of a refusal in the table, and how it is shown."""
+    """The key of a refusal in `_SENTENCES`, and the code to show."""
     numbers = answer.get("error_codes")
     first = numbers[0] if isinstance(numbers, list) and numbers else None
     found = re.search(r"AADSTS(\d{2,9})", str(answer.get("error_description") or ""))
@@ -248,7 +248,7 @@ def _with(said: str, code: str) -> str:
 
 
 def quoted(answer: Mapping[str, object], hidden: Iterable[str] = ()) -> str:
-    """The first sentence or two of the service's own words, on one line and without what must not be seen."""
+    """The start of the service's own message, on one line and without secrets."""
     text = str(answer.get("error_description") or "").strip()
     for secret in hidden:
         if secret:

@@ -1,7 +1,7 @@
-"""Keeps one token, and renews it before its end: once for all who ask at the same time, and never on the event loop.
+"""Keeps one token, and renews it before it expires: once for all concurrent callers, and never on the event loop.
 
-How a token is got is somebody else's; here it is decided when. A token that is still good is used on when there is no
-new one, and the service is then asked again now and then, not with every call.
+This module decides when to get a token; an `Applicant` knows how. If a renewal fails, the old token is used while it is
+valid, and the renewal is tried again after a pause, not with every call.
 """
 
 import asyncio
@@ -17,17 +17,17 @@ from batch_offboard.base.secret import Secret
 from batch_offboard.base.text import one_line
 from batch_offboard.defender.signin.claims import Claims, claims_of, lifetime
 
-EARLIEST_RENEWAL = 300.0  # seconds before the end; of a short token, a quarter of its life
-LAST_CALL = 30.0  # seconds before the end from which on a call waits for the new token; of a short one, an eighth
-PAUSE = 30.0  # seconds until the service is asked again while the token at hand is still good
-PAUSE_WITHOUT = 5.0  # seconds until it is asked again when there is no good token any more
+EARLIEST_RENEWAL = 300.0  # seconds before expiry when renewal starts; a quarter of the lifetime if that is shorter
+LAST_CALL = 30.0  # seconds before expiry when calls start to wait for the new token; an eighth if that is shorter
+PAUSE = 30.0  # seconds between two attempts while the old token is still valid
+PAUSE_WITHOUT = 5.0  # seconds between two attempts without a valid token
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A token, and for how long it is said to be good, as the service put it.
+    """A token, and its lifetime as the service returned it.
 
-    `asked` is when the request left that brought it, if that was later than the first.
+    `asked` is when its request was sent, if that was not the first request.
     """
 
     token: Secret
@@ -36,18 +36,18 @@ class Grant:
 
 
 class Applicant(Protocol):
-    """Gets tokens; what it does may take long, and is never done twice at the same time."""
+    """Gets tokens. The calls may block for a long time; two are never made at the same time."""
 
     def first(self) -> Grant:
-        """For the start of a command: a person may be asked."""
+        """The token for the start of a command; may prompt a person."""
 
     def another(self) -> Grant:
-        """A token that was not handed out before; nobody is there to be asked."""
+        """A token that was not returned before; prompts for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Whose token it has to be, as the configuration says; None where it says nothing."""
+    """The tenant and application that the token must belong to; None where not configured."""
 
     tenant: str | None
     application: str | None
@@ -55,7 +55,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A token at hand. The times are ticks of the clock."""
+    """The current token. The times are ticks of the clock."""
 
     token: Secret
     claims: Claims
@@ -65,9 +65,9 @@ class _Held:
 
 
 class KeptToken:
-    """The `TokenSource` of everybody who signs in.
+    """The `TokenSource` of every way to sign in.
 
-    `applicant` makes the one who gets the tokens, when the first is needed; `run` keeps its work off the event loop.
+    `applicant` is called when the first token is needed; `run` runs its blocking calls off the event loop.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class KeptToken:
         return held.token.reveal()
 
     async def renew(self) -> None:
-        """Another token, since the API refuses this one; until there is one, nobody is given the refused one again."""
+        """Get another token, since the API refuses this one, which is not returned again. Raises SignInError."""
         refused = self._held
         await asyncio.shield(self._renewing())
         if self._failure is not None:
@@ -134,7 +134,7 @@ class KeptToken:
         return self._failure is not None and now < self._failed_at + pause
 
     def _renewing(self) -> asyncio.Task[None]:
-        """The renewal under way, begun if there is none; it notes its failure and raises nothing."""
+        """The renewal task, started if none is running; it stores its SignInError and raises none."""
         if self._renewal is None or self._renewal.done():
             self._renewal = asyncio.create_task(self._renew())
         return self._renewal
@@ -145,7 +145,7 @@ class KeptToken:
             self._take(await self._run(lambda: self._asking().another()), asked)
         except SignInError as error:
             self._fail(error)
-        except BatchOffboardError as error:  # a file that is being exchanged, or is gone
+        except BatchOffboardError as error:  # a file that is missing or being replaced
             self._fail(TransientSignInError(str(error)))
         self._failed_at = self._clock.now().ticks
 
@@ -154,7 +154,7 @@ class KeptToken:
         logs.warning("no new token", reason=str(error), old_one_good=self._held is not None)
 
     def _take(self, grant: Grant, asked: Moment) -> None:
-        """Counted from the moment of asking, a token ends no later than the service has it."""
+        """Check and keep a token. Its lifetime is counted from the request, so that it never ends too late."""
         asked = grant.asked or asked
         claims = claims_of(grant.token)
         _check(claims, self._expected)
@@ -177,7 +177,7 @@ class KeptToken:
 
 
 def _check(claims: Claims, expected: Expected) -> None:
-    """No other tenant's token is taken, and no other application's, whose quota it would use up unseen."""
+    """Refuse a token of another tenant, or of another application, whose quota would be used without being counted."""
     for name, key, said, wanted in (
         ("tenant", "tenant_id", claims.tenant, expected.tenant),
         ("application", "client_id", claims.application, expected.application),
@@ -190,7 +190,7 @@ def _check(claims: Claims, expected: Expected) -> None:
 
 
 def _again(failure: SignInError | None) -> SignInError:
-    """A failure that was kept, for one more caller."""
+    """A copy of the stored failure, to raise for another caller."""
     return (
         SignInError("The token has expired; try again to sign in.") if failure is None else type(failure)(str(failure))
     )

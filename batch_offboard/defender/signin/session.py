@@ -1,7 +1,7 @@
-"""The HTTP that msal is given, and the one way to ask with it.
+"""The HTTP session that msal uses, and the only function that makes requests with it.
 
-A secret is in these requests: they go to the sign-in's own host, never across a redirect, verified as the API's
-calls are, and by the same proxy. No answer is waited for without end or taken in without measure.
+These requests contain a secret: they go to the sign-in's own host only, never follow a redirect, and use the TLS trust
+and the proxy of the API's calls. The time and the size of every answer are limited.
 """
 
 import io
@@ -31,11 +31,11 @@ from batch_offboard.defender.signin.refusals import Asked, redirected, refusal, 
 from batch_offboard.defender.signin.renewal import Grant
 from batch_offboard.defender.transport import Way, missing_root, tls_context, way_to
 
-MAX_ANSWER = 256 * 1024  # bytes; Entra's are a few thousand
+MAX_ANSWER = 256 * 1024  # bytes; Entra's have a few thousand
 PATIENCE = 30.0  # seconds for one answer
 CONNECT_TIMEOUT = 15.0  # seconds
 
-# Bytes between two looks at the time: requests' own timeout begins again with each byte that drips in.
+# Bytes between two checks of the deadline: the read timeout of requests starts again with every byte received.
 CHUNK = 1
 
 Answer = Mapping[str, object]
@@ -43,11 +43,11 @@ Answer = Mapping[str, object]
 
 @dataclass(slots=True)
 class Line:
-    """How a sign-in service is reached, and what lasts from one request to the next.
+    """How to reach a sign-in service, and the state that is kept between requests.
 
-    `origin` is the only host that is asked; None where the machine itself says whom to ask. `refuse` has the sentences
-    for its refusals. `http_cache` is msal's: it keeps the service's metadata, and every Retry-After. `status` is that
-    of the last answer, and `refused` its JSON if it was a refusal: msal does not hand on why it gets no metadata.
+    `origin` is the only host that may be called; None if the machine itself names it. `refuse` makes the error of a
+    refusal. `http_cache` is msal's, with the service's metadata and every Retry-After. `status` is that of the last
+    answer, and `refused` its JSON if it was a refusal: msal does not report why it gets no metadata.
     """
 
     asked: Asked
@@ -73,12 +73,12 @@ class Line:
 
 
 class SignInSession(requests.Session):
-    """What msal posts and gets with; a context manager."""
+    """The HTTP client of msal; a context manager."""
 
     def __init__(self, line: Line, tls: ssl.SSLContext, way: Way) -> None:
         super().__init__()
         self._line = line
-        self.trust_env = False  # it would take proxies, roots and even passwords of .netrc from the environment
+        self.trust_env = False  # otherwise requests takes proxies, roots and passwords (.netrc) from the environment
         self.max_redirects = 0  # for the session that msal derives from this one in a Service Fabric cluster
         self.proxies = {"https": str(way.proxy)} if way.proxy else {}
         adapter = _Adapter(tls, way.passport)
@@ -102,19 +102,19 @@ class SignInSession(requests.Session):
         return whole
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Nowhere: requests would read ahead where a redirect goes even if it is not to follow it."""
+        """None: requests prepares the redirected request even if it must not follow it."""
 
     def _stay_at_home(self, url: str) -> None:
-        """The service's metadata name the addresses to sign in at; they are believed as far as its own host goes."""
+        """Raise SignInError for another host: the service's metadata name the URLs, and may name a foreign one."""
         if self._line.origin is not None and URL(url).origin() != self._line.origin:
             raise sent_elsewhere(str(URL(url).origin()), self._line.asked)
 
 
 class _PlainConnection(urllib3.connection.HTTPConnection):
-    """One whose host's name is resolved within its time to connect, which urllib3 begins to count only afterwards."""
+    """Resolves the host name within the connect timeout, which urllib3 applies only after resolving."""
 
     def _new_conn(self) -> socket.socket:
-        """The first address that takes the connection. The name stays what TLS checks."""
+        """Connect to the first address that accepts. TLS still checks the name."""
         name, last = self._dns_host, None
         seconds = self.timeout if isinstance(self.timeout, (int, float)) else CONNECT_TIMEOUT
         try:
@@ -147,7 +147,7 @@ _POOLS = {"http": _PlainPool, "https": _TlsPool}
 
 
 class _Adapter(HTTPAdapter):
-    """Trusts whom our TLS context trusts, and nobody else."""
+    """Trusts only what our TLS context trusts."""
 
     def __init__(self, tls: ssl.SSLContext, passport: Mapping[str, str]) -> None:
         self._tls, self._passport = tls, passport
@@ -166,14 +166,15 @@ class _Adapter(HTTPAdapter):
         return dict(self._passport)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ARG002  # as requests calls it
-        """requests would have certifi's roots loaded into the context, beside or against the system's."""
+        """Without certifi's roots, which requests would load into the context beside the system's."""
         conn.cert_reqs = "CERT_REQUIRED"
 
 
 def ask(line: Line, question: Callable[[SignInSession], Answer | None], hidden: Iterable[str] = ()) -> Grant:
-    """The token that one question through msal is answered with. `hidden` are secrets that no message may show.
+    """The token of one request through msal. `hidden` are secrets that no message may show.
 
-    Raises `TransientSignInError` for what may pass, `SignInError` for a refusal, `ConfigError` for a ca_file of no use.
+    Raises `TransientSignInError` if a retry may help, `SignInError` for a refusal, `ConfigError` for an unusable
+    ca_file.
     """
     return grant_in(answer_to(line, question, hidden) or {}, line, hidden)
 
@@ -188,7 +189,7 @@ def grant_in(answer: Answer, line: Line, hidden: Iterable[str] = ()) -> Grant:
 def answer_to(
     line: Line, question: Callable[[SignInSession], Answer | None], hidden: Iterable[str] = ()
 ) -> Answer | None:
-    """What msal says, be it a token or a refusal; whatever it raises instead, as one sentence."""
+    """What msal returns, a token or a refusal. Every exception of msal becomes a `SignInError` of one sentence."""
     _silence()
     line.refused = {}
     try:
@@ -198,7 +199,7 @@ def answer_to(
         raise
     except requests.RequestException as error:
         raise _network_trouble(error, line) from None
-    except Exception as error:  # noqa: BLE001  # msal raises what its parts raise, with answers in the text
+    except Exception as error:  # noqa: BLE001  # msal passes on its dependencies' exceptions, with answers in the text
         raise _odd_answer(error, line, hidden) from None
     if answer is not None and not isinstance(answer, dict):
         raise unreadable(line.status, "no JSON object", line.asked)
@@ -206,7 +207,7 @@ def answer_to(
 
 
 def _silence() -> None:
-    """msal logs whole answers as errors, and in its debug log what was sent; nobody can want that in a file."""
+    """Disable msal's logs: its errors contain whole answers, and its debug messages what was sent."""
     for name in ("msal", "msal_extensions"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.CRITICAL + 1)
@@ -216,14 +217,14 @@ def _silence() -> None:
 
 
 def _whole(response: requests.Response, end: float, asked: Asked) -> requests.Response:
-    """The answer with its body, within the time (of the monotonic clock) and size that there are."""
+    """The answer with its whole body. Raises if it is too large, or arrives after `end` (on the monotonic clock)."""
     body = bytearray()
     for chunk in response.iter_content(CHUNK):
         body += chunk
         if len(body) > MAX_ANSWER:
             raise unreadable(response.status_code, "larger than 256 KiB", asked)
         if time.monotonic() > end:
-            raise requests.Timeout("the answer did not end in time")
+            raise requests.Timeout("the answer was not complete within the timeout")
     whole = requests.Response()
     whole.status_code = response.status_code
     whole.headers = response.headers
@@ -234,7 +235,7 @@ def _whole(response: requests.Response, end: float, asked: Asked) -> requests.Re
 
 
 def _odd_answer(error: Exception, line: Line, hidden: Iterable[str]) -> SignInError:
-    """For what msal could make nothing of; its own text quotes the answer, so it is not shown."""
+    """For an answer that msal cannot parse. The exception's text is not shown, since it quotes the answer."""
     if line.refused or line.status == 429 or isinstance(error, msal.exceptions.MsalServiceError):
         return line.refuse(line.refused, line.status, line.asked, hidden)
     detail = "no JSON" if isinstance(error, ValueError) else type(error).__name__
@@ -255,12 +256,12 @@ def _network_trouble(error: requests.RequestException, line: Line) -> TransientS
             "certificate in network.ca_file."
         )
     if isinstance(error, requests.exceptions.Timeout):
-        said = "no answer came in time"
+        said = "no answer within the timeout"
     return TransientSignInError(f"{asked.host} cannot be reached ({said}); {asked.remedy}.")
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """The reason; urllib3 wraps it several times over."""
+    """The original exception, which urllib3 wraps several times."""
     for _ in range(8):
         inner = (error.__cause__, getattr(error, "reason", None), getattr(error, "original_error", None), *error.args)
         deeper = next((each for each in inner if isinstance(each, BaseException)), None)

@@ -1,4 +1,4 @@
-"""What a source of tokens is to everybody who makes calls, and what stands in for one in a rehearsal."""
+"""The interface of a token source, and the implementation for rehearsals."""
 
 from typing import Protocol
 
@@ -7,28 +7,28 @@ from batch_offboard.defender.signin.claims import Claims
 
 
 class TokenSource(Protocol):
-    """Gives the token for the next call."""
+    """Returns the token for the next call."""
 
     @property
     def claims(self) -> Claims:
-        """What the latest token says of itself; nothing before the first."""
+        """The claims of the latest token; empty before the first."""
 
     def sign_in(self) -> Claims:
-        """Get the first token now, before any event loop runs; a person may be asked.
+        """Get the first token now, before any event loop runs; may prompt a person.
 
-        Raises `SignInError`, or `ConfigError` when the credential is not where the configuration says. Does nothing
-        when a good token is at hand.
+        Does nothing if there is a valid token. Raises `SignInError`, or `ConfigError` if the credential is not where
+        the configuration says.
         """
 
     async def token(self) -> str:
-        """A token that is good now; it never blocks the event loop. Raises `SignInError` if there is none."""
+        """A valid token, without blocking the event loop. Raises `SignInError` if there is none."""
 
     async def renew(self) -> None:
-        """Get a token that is not the one refused; `SignInError` if there is none."""
+        """Get another token than the refused one. Raises `SignInError` if there is none."""
 
 
 class RehearsalToken:
-    """What the embedded tenant takes for a token."""
+    """The token that the embedded tenant accepts."""
 
     claims = Claims()
 

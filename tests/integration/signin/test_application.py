@@ -226,7 +226,7 @@ def test_a_certificate_that_ended_is_refused_before_anything_is_sent(
 ) -> None:
     path = entra.private_file("own.pem", identity("own").pem())
     clock.pass_by(31 * 86_400)
-    with pytest.raises(SignInError, match=r"own\.pem ended at 20"):
+    with pytest.raises(SignInError, match=r"own\.pem expired at 20"):
         sign_in_as(credential__type="certificate", credential__certificate_file=str(path)).sign_in()
     assert entra.served.requests == []
 
@@ -239,7 +239,7 @@ def test_a_wrong_password_is_one_sentence_without_it(entra: Office, sign_in_as: 
         credential__certificate_file=str(path),
         credential__password_env="MY_PASSWORD",
     )
-    with pytest.raises(SignInError, match="does not open with the password") as raised:
+    with pytest.raises(SignInError, match="cannot be opened with the configured password") as raised:
         source.sign_in()
     assert PASSWORD not in str(raised.value)
 

@@ -167,7 +167,7 @@ async def test_a_sign_in_that_was_ended_meanwhile_is_told_and_nobody_is_asked(
 
 
 async def test_a_run_that_nobody_signed_in_for_asks_nobody(entra: Office, as_person: AsPerson) -> None:
-    with pytest.raises(SignInError, match="Nobody is signed in"):
+    with pytest.raises(SignInError, match="No account is signed in"):
         await as_person().token()
     assert entra.told == []
 
@@ -294,7 +294,7 @@ def hours_later(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("offer", "words"),
     [
-        (Paper, "what it offers is not encrypted"),
+        (Paper, "its storage is not encrypted"),
         (None, "ImportError"),
     ],
 )
@@ -312,7 +312,7 @@ def test_a_system_without_encryption_keeps_nothing_and_says_what_to_do(
     monkeypatch.setattr(msal_extensions, "build_encrypted_persistence", offer or missing)
     with pytest.raises(ConfigError, match=words) as raised:
         as_person(credential__token_cache="encrypted").sign_in()
-    assert "say memory, or on Linux install python3-gi" in str(raised.value)
+    assert "set it to memory, or on Linux install python3-gi" in str(raised.value)
     assert entra.asked == []
     assert kept(vault) == b""
 

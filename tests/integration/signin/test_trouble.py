@@ -150,7 +150,7 @@ def test_no_answer_is_waited_for_without_end(
 ) -> None:
     monkeypatch.setattr(session, "PATIENCE", 0.1)
     entra.tenant.disorders.append(reply)
-    assert "no answer came in time" in sentence(with_secret)
+    assert "no answer within the timeout" in sentence(with_secret)
 
 
 # -- the network --

@@ -104,8 +104,8 @@ def test_the_case_of_the_id_does_not_matter_on_either_side() -> None:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ("Pending", "The cancellation was accepted; the action was still Pending then."),
-        ("", "The cancellation was accepted; the action was still without a status then."),
+        ("Pending", "The cancellation was accepted; the action was still Pending."),
+        ("", "The cancellation was accepted; the action was still without a status."),
         ("Succeeded", "The action had already ended (Succeeded)."),
     ],
 )

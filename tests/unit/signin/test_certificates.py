@@ -110,7 +110,7 @@ def test_key_and_certificate_are_found_in_any_order_and_an_unneeded_password_doe
 )
 def test_a_locked_file_opens_with_its_password_only(data: bytes) -> None:
     assert read(data, PASSWORD).key.encode() == OWN.key_pem()
-    assert "does not open with the password" in sentence(data, "another")
+    assert "cannot be opened with the configured password" in sentence(data, "another")
     assert "credential.password_env or credential.password_file" in sentence(data)
 
 
@@ -125,10 +125,10 @@ def test_a_locked_file_opens_with_its_password_only(data: bytes) -> None:
         (b"PK\x03\x04 something else", "neither PEM nor PFX"),
         (OWN.certificate.public_bytes(serialization.Encoding.DER), "neither PEM nor PFX"),
         (made("curve", "EC").key_pem() + made("curve", "EC").certificate_pem, "not RSA"),
-        (made("old", ends=0).key_pem() + made("old", ends=0).certificate_pem, "ended at 2026-11-24 07:00:00+01:00"),
+        (made("old", ends=0).key_pem() + made("old", ends=0).certificate_pem, "expired at 2026-11-24 07:00:00+01:00"),
         (
             made("young", begins=1).key_pem() + made("young", begins=1).certificate_pem,
-            "begins at 2026-11-25 07:00:00+01:00",
+            "is not valid before 2026-11-25 07:00:00+01:00",
         ),
     ],
 )

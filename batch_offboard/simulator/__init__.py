@@ -1,7 +1,7 @@
 """An embedded Defender tenant on loopback, for rehearsals and tests.
 
-It behaves as Microsoft documents the API, and as others were seen to experience it. It imports nothing else
-of this package: a mistake shared by both sides of a conversation is one that no test can see.
+It behaves as Microsoft documents the API, and as its users report it. It imports nothing else of this package: a bug
+that client and server share would not be found by any test.
 """
 
 from batch_offboard.simulator.actions import Action, ActionStatus, Pace

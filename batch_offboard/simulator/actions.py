@@ -1,7 +1,7 @@
-"""One machine action and its life: what its status is at a moment is computed, never stored.
+"""A machine action. Its status at a given time is computed, never stored.
 
-An action's course follows from the seed, its ID and the device alone, so the same rehearsal always ends the
-same way, and an action can be taken up again by another process.
+An action's course depends only on the seed, its ID and the device, so the same rehearsal always ends in the same way,
+and another process can continue an action.
 """
 
 import math
@@ -15,7 +15,7 @@ DAY = 86_400.0
 
 
 class ActionStatus(StrEnum):
-    """The service's words, in its spelling."""
+    """The service's statuses, in its spelling."""
 
     PENDING = "Pending"
     IN_PROGRESS = "InProgress"
@@ -30,11 +30,10 @@ OPEN = frozenset({ActionStatus.PENDING, ActionStatus.IN_PROGRESS})
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How devices carry out what they are told; ranges and times in seconds, shares from 0 to 1.
+    """How devices execute their actions; ranges and times in seconds, shares from 0 to 1.
 
-    An inactive device, and one of the share `timed_out`, never takes its action, which ends as `TimeOut`
-    after `time_out_after`. How long the service really waits is not documented; three days is its habit
-    with other actions.
+    An inactive device, and one of the share `timed_out`, never picks up its action, which ends as `TimeOut` after
+    `time_out_after`. How long the real service waits is not documented; for other actions it is three days.
     """
 
     pick_up: tuple[float, float] = (5.0, 60.0)
@@ -46,7 +45,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What becomes of an action if nobody cancels it; moments in seconds since the epoch."""
+    """The course of an action if it is not cancelled; times in seconds since the epoch."""
 
     picked_up: float
     ended: float
@@ -55,7 +54,7 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """Who took an action back, when and why."""
+    """Who cancelled an action, when and why."""
 
     at: float
     requestor: str
@@ -64,7 +63,7 @@ class Cancellation:
 
 @dataclass(slots=True)
 class Action:
-    """A machine action as the service keeps it."""
+    """A machine action as the service stores it."""
 
     id: str
     machine_id: str
@@ -77,7 +76,7 @@ class Action:
     cancellation: Cancellation | None = None
 
     def status(self, at: float) -> ActionStatus:
-        """The status at a moment; the moment need not be the latest one."""
+        """The status at a given time, which may be in the past."""
         if self._cancelled(at):
             return ActionStatus.CANCELLED
         if at >= self.course.ended:
@@ -88,7 +87,7 @@ class Action:
         return self.status(at) in OPEN
 
     def as_json(self, at: float) -> dict[str, object]:
-        """The object as the service shows it at a moment, with every field seen in recorded answers."""
+        """The object as the service returns it at a given time, with every field of recorded answers."""
         status = self.status(at)
         taken_back = self.cancellation if self._cancelled(at) else None
         failed = status is ActionStatus.FAILED
@@ -126,7 +125,7 @@ class Action:
 
 
 def course_of(action_id: str, created: float, seed: int, pace: Pace, *, inactive: bool) -> Course:
-    """The course that this action takes; the same for the same arguments, always."""
+    """The course of this action; always the same for the same arguments."""
     draw = Random(f"{seed}/{action_id}")  # noqa: S311  # a rehearsal must be repeatable; nothing here is secret
     fate = draw.random()
     picked_up = created + draw.uniform(*pace.pick_up)

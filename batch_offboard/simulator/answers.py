@@ -1,4 +1,4 @@
-"""What the service answers: a reply, and the refusal that becomes one in the documented shape."""
+"""The service's replies, and the error that becomes a reply in the documented format."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer before it is put on the wire; `body` is a JSON value, None for no body at all."""
+    """An answer before it is sent; `body` is a JSON value, or None for no body."""
 
     status: int
     body: object | None
@@ -34,13 +34,13 @@ class ApiError(Exception):
         self.headers = headers or {}
 
     def as_reply(self, target: str) -> Reply:
-        """The documented error body; `target` is the tracking ID that a caller would quote to Microsoft."""
+        """The documented error body; `target` is the tracking ID for Microsoft's support."""
         error = {"code": self.code, "message": self.message, "target": target}
         return Reply(self.status, {"error": error}, self.headers)
 
 
 def usual_code(status: int) -> str:
-    """The error code that goes with a status when no other is asked for."""
+    """The default error code of a status."""
     try:
         return _CODES.get(status) or "".join(HTTPStatus(status).phrase.title().split())
     except ValueError:

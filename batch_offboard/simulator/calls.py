@@ -1,6 +1,6 @@
-"""The calls that the service knows: which operation a path names, whose quota it uses, and what it carries.
+"""The service's operations: the operation of a path, its quota, and the body of a request.
 
-Also the record of every call that arrived, for tests and people. Pure: nothing here touches a socket.
+Also the record of every received call, for tests and people. Pure: nothing here touches a socket.
 """
 
 import json
@@ -24,7 +24,7 @@ class Group(StrEnum):
 
 
 class Operation(StrEnum):
-    """What a call asks for; also the names that a fault can be limited to."""
+    """The operations of the API; also the names that a fault can be limited to."""
 
     OFFBOARD = "offboard"
     CANCEL = "cancel"
@@ -43,7 +43,7 @@ class Operation(StrEnum):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """Application permissions of which one is enough."""
+        """The application permissions, any of which is sufficient."""
         if self.method == "POST":
             return ("Machine.Offboard",)
         return ("Machine.Read.All", "Machine.ReadWrite.All")
@@ -51,7 +51,7 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An operation and the ID or name in its path, if it has one."""
+    """An operation, and the ID or name in its path, if any."""
 
     operation: Operation
     key: str = ""
@@ -59,8 +59,8 @@ class Route:
 
 @dataclass(slots=True)
 class Call:
-    """One call that arrived. `status` stays None for a call that got no status line; `action_id` is the
-    action that the call started, cancelled or read, whether or not the caller was told."""
+    """One received call. `status` stays None if no status line was sent; `action_id` is the action that the call
+    started, cancelled or read, whether or not the caller received it."""
 
     at: float
     method: str
@@ -79,7 +79,7 @@ class Call:
 
 
 def route_of(raw_path: str) -> Route | None:
-    """The operation that a path names, its escapes not yet decoded; None if the service has none there."""
+    """The operation of a path that is still percent-encoded; None if there is none."""
     parts = [unquote(part) for part in raw_path.strip("/").split("/")]
     words = [part.lower() for part in parts]
     if words[:2] == ["api", "v1.0"]:
@@ -106,7 +106,7 @@ def _action_route(parts: list[str], words: list[str]) -> Route | None:
 
 
 def read_comment(content_type: str, body: bytes) -> str:
-    """The comment of a POST, or the refusal of its body."""
+    """The comment in the body of a POST. Raises ApiError."""
     if content_type != "application/json":
         raise ApiError(415, "UnsupportedMediaType", "The request's Content-Type is not supported.")
     members = _json_object(body)

@@ -1,6 +1,6 @@
-"""The faults that the simulator can be asked for, and the small language that asks for them.
+"""The faults that can be simulated, and the small language that specifies them.
 
-Pure: it says which fault a call meets, not how the fault looks on the wire. `FAULT_HELP` is the manual.
+Pure: it decides which fault applies to a call, not how it is sent. `FAULT_HELP` is the manual.
 """
 
 import re
@@ -14,7 +14,7 @@ from batch_offboard.simulator.calls import Group, Operation
 
 class _Kind(NamedTuple):
     help: str
-    accepts: bool  # whether the call is carried out before it goes wrong
+    accepts: bool  # whether the call is carried out before the fault
     value: str = r""  # what may follow the equals sign
 
 
@@ -49,7 +49,7 @@ _KINDS: dict[str, _Kind] = {
     "loop-link": _Kind("a list's next page is the same page again", accepts=True),
 }
 
-# What a status may carry after the equals sign, by its first digit.
+# What may follow the equals sign of a status, by its first digit.
 _STATUS_VALUES = {"2": "empty|body", "3": _URL, "4": r"\S+", "5": r"\S+"}
 
 _AFTER = "-after"
@@ -81,7 +81,7 @@ others refuse or drop it, and with {_AFTER} (500-after, reset-after) it is carri
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault as it was asked for. `kind` is a word of `FAULT_HELP` or `status`."""
+    """One specified fault. `kind` is a word of `FAULT_HELP` or `status`."""
 
     spec: str
     scope: str
@@ -96,7 +96,7 @@ class Fault:
 
 
 def parse_fault(spec: str) -> Fault:
-    """The fault that a text asks for; `ValueError` with one sentence when it is not one."""
+    """The fault that a text specifies. Raises `ValueError` with one sentence."""
     scope, slash, rest = spec.strip().partition("/")
     if not slash or scope.lower() not in {*Operation, *Group}:
         scope, rest = Group.OFFBOARD, spec.strip()
@@ -134,7 +134,7 @@ def _words() -> str:
 
 
 def _conditions(spec: str, text: str) -> tuple[str, Callable[[Fault], Fault]]:
-    """Take the conditions off the end of a spec; what is left is the kind and its value."""
+    """Split the conditions off the end of a spec; the rest is the kind and its value."""
     found: dict[str, str] = {}
     while (match := _CONDITION.fullmatch(text)) is not None:
         parts = {name: part for name, part in match.groupdict().items() if part is not None and name != "rest"}
@@ -177,7 +177,7 @@ def _share(text: str) -> float:
 
 
 class FaultPlan:
-    """The faults of one run. Which calls meet them follows from the seed and the order of the calls."""
+    """The faults of one run. Which calls they apply to depends on the seed and the order of the calls."""
 
     def __init__(self, specs: Iterable[str], seed: int) -> None:
         self._faults = [parse_fault(spec) for spec in specs]
@@ -185,11 +185,11 @@ class FaultPlan:
         self._draws = [Random(f"{seed}/{index}/{fault.spec}") for index, fault in enumerate(self._faults)]  # noqa: S311  # repeatable on purpose
 
     def end(self) -> None:
-        """No fault strikes any more."""
+        """Apply no more faults."""
         self._faults.clear()
 
     def next_fault(self, scopes: Collection[str], device_id: str | None) -> Fault | None:
-        """The fault that the next call of these scopes meets: the first that applies, in the order given."""
+        """The fault of the next call with these scopes: the first that applies, in the order given; or None."""
         met = None
         for index, fault in enumerate(self._faults):
             if fault.scope in scopes and self._strikes(index, fault, device_id):
@@ -197,7 +197,7 @@ class FaultPlan:
         return met
 
     def _strikes(self, index: int, fault: Fault, device_id: str | None) -> bool:
-        # Every fault counts and draws on every call of its own, so that one more fault changes no other.
+        # Every fault counts calls and draws random numbers of its own, so adding one does not change the others.
         if fault.device is not None and fault.device != (device_id or "").lower():
             return False
         self._counts[index] += 1

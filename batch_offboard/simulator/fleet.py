@@ -1,6 +1,6 @@
-"""Fleets for the tenant: invented ones with everything a real tenant has, and ones that fit given devices.
+"""Fleets for the tenant: generated ones as varied as a real tenant's, and ones made for given devices.
 
-The same count, seed and time always give the same fleet.
+The same count, seed and time always produce the same fleet.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ _DAY = 86_400.0
 
 
 class _Model(NamedTuple):
-    """A sort of machine: how common it is, what it is called and what it runs."""
+    """A kind of machine: how common it is, its names and its operating system."""
 
     weight: float
     platform: str
@@ -52,15 +52,15 @@ _TAGS = ("leavers-2026-11", "finance", "berlin", "pilot", "vip", "shop-floor")
 
 
 def generate_fleet(count: int, seed: int, now: float) -> list[Machine]:
-    """`count` invented machines with all fields; `now` in seconds since the epoch."""
+    """`count` generated machines with all fields; `now` in seconds since the epoch."""
     return list(_invented(count, seed, now))
 
 
 def fleet_of(pairs: Iterable[tuple[str | None, str | None]], seed: int, now: float, *, extra: int = 0) -> list[Machine]:
-    """A healthy, supported Windows machine for each (device ID, name), and `extra` invented ones.
+    """A healthy, supported Windows machine for each (device ID, name), and `extra` generated ones.
 
-    Either of a pair may be missing; a missing ID is the SHA-1 of the name. A device or name that comes twice
-    is one machine, so that no name becomes ambiguous. Fields left out are those of a healthy machine.
+    Either part of a pair may be missing; a missing ID is the SHA-1 of the name. A duplicate device or name is one
+    machine, so that no name becomes ambiguous. Omitted fields are those of a healthy machine.
     """
     pairs = list(pairs)
     found: dict[str, Machine] = {}
@@ -79,7 +79,7 @@ def fleet_of(pairs: Iterable[tuple[str | None, str | None]], seed: int, now: flo
 
 
 def device_id_of(name: str) -> str:
-    """The ID that stands in for a device of which only the name is known."""
+    """The invented ID of a device of which only the name is known."""
     return sha1(name.lower().encode(), usedforsecurity=False).hexdigest()
 
 
@@ -97,7 +97,7 @@ def _times(first: str, last: str) -> Machine:
 
 
 def _invented(count: int, seed: int, now: float) -> Iterator[Machine]:
-    draw = Random(f"fleet/{seed}")  # noqa: S311  # the same fleet each time is the point
+    draw = Random(f"fleet/{seed}")  # noqa: S311  # the fleet must be reproducible; nothing here is secret
     models = draw.choices(_MODELS, weights=[model.weight for model in _MODELS], k=count)
     before: Machine | None = None
     for number, model in enumerate(models):
@@ -109,7 +109,7 @@ def _invented(count: int, seed: int, now: float) -> Iterator[Machine]:
 
 
 def _make_namesake(machine: Machine, before: Machine, chance: float) -> None:
-    """A reinstalled computer is a second record of the same name; some of them are merged into the other."""
+    """Make some machines second records of the same name, as of a reinstalled computer; some of them are merged."""
     if chance >= 0.02 or before["mergedIntoMachineId"] is not None:
         return
     machine["computerDnsName"] = before["computerDnsName"]
@@ -160,7 +160,7 @@ def _onboarding(model: _Model, chance: float) -> str:
 
 
 def _silence(chance: float, draw: Random) -> float:
-    """Seconds since the machine was heard of: for the inactive ones at least a week."""
+    """Seconds since the machine was last seen: at least a week for inactive ones."""
     return draw.uniform(8, 170) * _DAY if chance < 0.12 else draw.uniform(0.01, 6) * _DAY
 
 

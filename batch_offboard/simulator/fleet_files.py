@@ -1,6 +1,6 @@
-"""A fleet from a file: the JSON that the service itself gives, or a CSV with its field names as columns.
+"""Reads a fleet from a file: the JSON that the service returns, or a CSV with its field names as columns.
 
-It only reads; whatever is wrong with the file is a `ValueError` of one sentence.
+Every error in the file is a `ValueError` with one sentence.
 """
 
 import csv
@@ -15,9 +15,9 @@ _TRUTH = {"true": True, "false": False}
 
 
 def read_fleet(path: Path) -> list[Machine]:
-    """The machines of a `.csv` file, or of any other file as JSON: a list, or an object with a list `value`.
+    """The machines in a `.csv` file, or in any other file as JSON: a list, or an object with a list `value`.
 
-    Fields left out are those of a healthy Windows 11 machine. Raises `ValueError`.
+    Omitted fields are those of a healthy Windows 11 machine. Raises `ValueError`.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -56,20 +56,20 @@ def _from_csv(path: Path, text: str) -> list[Machine]:
 
 
 def _unpaired(machine: Machine) -> Machine:
-    """A machine that tells its version but not its build has an unknown build, not the healthy one's."""
+    """The machine; with a version but no build its build is unknown, not the default one."""
     return {"osBuild": None} | machine if "version" in machine else machine
 
 
 def _cell(path: Path, name: str, cell: str) -> object:
-    """A cell as the type that the service gives the field."""
+    """The cell converted to the type that the field has in the service."""
     usual = HEALTHY.get(name)
     read: Callable[[str], object] = str
     if isinstance(usual, bool):
-        read = lambda text: _TRUTH[text.strip().lower()]  # noqa: E731  # beside its two siblings it reads best
+        read = lambda text: _TRUTH[text.strip().lower()]  # noqa: E731  # more readable next to the other two
     elif isinstance(usual, int):
         read = int
     elif name == "machineTags":
-        read = lambda text: [tag.strip() for tag in text.split(";") if tag.strip()]  # noqa: E731  # likewise
+        read = lambda text: [tag.strip() for tag in text.split(";") if tag.strip()]  # noqa: E731  # the same
     try:
         return read(cell)
     except (KeyError, ValueError) as error:

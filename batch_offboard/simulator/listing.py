@@ -1,6 +1,6 @@
-"""The query of a list call: which items, in which order, how many, and what the next page is called.
+"""The query of a list call: which items, in which order, how many, and the link to the next page.
 
-Pure: it takes decoded query parameters and sequences, and never sees a request.
+Pure: it takes decoded query parameters and sequences, never a request.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ _KNOWN = {"$filter", "$top", "$skip", "$orderby"}
 
 @dataclass(frozen=True, slots=True)
 class Listable:
-    """What one list can be asked for: its fields for `$filter` and for `$orderby`."""
+    """The query options of one list: its fields for `$filter` and for `$orderby`."""
 
     fields: Mapping[str, FieldKind]
     orders: frozenset[str] = frozenset()
@@ -25,7 +25,7 @@ class Listable:
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """A list call's wishes. `top` is None when the caller leaves the size of a page to the service."""
+    """The parsed query of a list call. `top` is None if the service chooses the size of a page."""
 
     filter: str
     matches: Predicate
@@ -36,16 +36,16 @@ class ListQuery:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page and whether there is more behind it."""
+    """One page, and whether there is another one after it."""
 
     items: list[Item]
     more: bool
 
 
 def read_query(parameters: Mapping[str, str], listable: Listable) -> ListQuery:
-    """The query that these parameters ask for; raises `ODataError`.
+    """The query of these parameters; raises `ODataError`.
 
-    Parameters without a dollar sign are nobody's business here and ignored, as OData says.
+    Parameters without a dollar sign are ignored, as OData specifies.
     """
     unknown = sorted(name for name in parameters if name.startswith("$") and name not in _KNOWN)
     if unknown:
@@ -61,14 +61,14 @@ def read_query(parameters: Mapping[str, str], listable: Listable) -> ListQuery:
 
 
 def page_of(items: Iterator[Item] | Sequence[Item], query: ListQuery, page_size: int) -> Page:
-    """The page of already filtered `items` that the query asks for."""
+    """The page of the filtered `items` that the query selects."""
     size = page_size if query.top is None else query.top
     wanted = list(islice(items, query.skip, query.skip + size + 1))
     return Page(wanted[:size], more=len(wanted) > size)
 
 
 def next_link(address: str, query: ListQuery, page_size: int) -> str:
-    """The address of the page behind this one; `address` is the list's own, without a query."""
+    """The URL of the page after this one; `address` is the list's URL without a query."""
     wishes = {"$filter": query.filter} if query.filter else {}
     if query.newest_first:
         wishes["$orderby"] = "creationDateTimeUtc desc"

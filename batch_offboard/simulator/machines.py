@@ -1,11 +1,11 @@
-"""A machine as the service shows it, and what stands in for the fields that a fleet leaves out."""
+"""A machine as the service returns it, and the defaults of the fields that a fleet omits."""
 
 from typing import Final
 
 Machine = dict[str, object]
 
-# What a field is when a fleet does not name it: an ordinary, healthy Windows 11 machine. A large fleet keeps only
-# what differs, which is a quarter of the memory.
+# The default of every field: an ordinary, healthy Windows 11 machine. A large fleet stores only the differences, which
+# takes a quarter of the memory.
 HEALTHY: Final[Machine] = {
     "id": None,
     "mergedIntoMachineId": None,
@@ -43,5 +43,5 @@ HEALTHY: Final[Machine] = {
 
 
 def complete(machine: Machine) -> Machine:
-    """The machine with every field; what it leaves out is as on a healthy machine."""
+    """The machine with every field; omitted ones are those of a healthy machine."""
     return HEALTHY | machine

@@ -1,6 +1,6 @@
-"""How each fault looks on the wire: the one place that bends an answer or a connection.
+"""How each fault is sent: the only module that alters an answer or a connection.
 
-It never decides whether a fault happens, nor whether the call is carried out; both are settled before.
+Whether a fault applies, and whether the call is carried out, is decided before.
 """
 
 import asyncio
@@ -41,14 +41,14 @@ _GARBAGE: dict[str, bytes] = {
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """One call's way back: the request, the simulator's time, and the event that ends every wait."""
+    """What is needed to answer one call: the request, the simulator's time, and the event that ends every wait."""
 
     request: web.BaseRequest
     now: Callable[[], float]
     closing: asyncio.Event
 
     async def pause(self, seconds: float) -> None:
-        """Wait, but not beyond the end of the simulator."""
+        """Wait, at most until the simulator closes."""
         try:
             async with asyncio.timeout(seconds):
                 await self.closing.wait()
@@ -57,13 +57,13 @@ class Wire:
 
 
 async def send(wire: Wire, reply: Reply) -> web.StreamResponse:
-    """The answer as it should be."""
+    """The answer without a fault."""
     body = b"" if reply.body is None else json.dumps(reply.body).encode()
     return web.Response(status=reply.status, body=body, headers=_headers(wire, reply))
 
 
 async def send_with_fault(wire: Wire, reply: Reply, fault: Fault, target: str) -> web.StreamResponse | None:
-    """The answer with its fault; None when the caller gets no status line."""
+    """The answer with its fault; None if no status line is sent."""
     if fault.kind == "status":
         return await send_status(wire, reply, fault, target)
     if fault.kind in _SILENT:
@@ -88,15 +88,15 @@ async def send_status(wire: Wire, reply: Reply, fault: Fault, target: str) -> we
 
 
 def _accepted(reply: Reply, fault: Fault) -> Reply:
-    # 204 can have no body; 202 has none by habit.
+    # 204 cannot have a body; 202 usually has none.
     empty = fault.status == 204 or fault.value == "empty" or (fault.status == 202 and fault.value != "body")
     return replace(reply, status=fault.status, body=None if empty else reply.body)
 
 
 def _code_and_waits(fault: Fault, now: float) -> tuple[str, list[str]]:
-    """The error code and the `Retry-After` headers that a fault's value asks for.
+    """The error code and the `Retry-After` headers that a fault's value specifies.
 
-    A word is a code, except on a 429, whose code is known and where nonsense belongs into the header.
+    A word is a code, except with a 429, whose code is fixed, so that any value goes into the header.
     """
     usual = usual_code(fault.status)
     if fault.value in {"", "none"}:
@@ -115,11 +115,11 @@ def _retry_after(value: str, now: float) -> str:
 
 
 async def _reset(wire: Wire) -> None:
-    """Drop the connection with an RST instead of an orderly end."""
+    """Abort the connection with an RST instead of a FIN."""
     transport = wire.request.transport
     if transport is None:
         return
-    # Windows has shorts where the others have ints.
+    # struct linger has shorts on Windows and ints elsewhere.
     linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
     connection = transport.get_extra_info("socket")
     if connection is not None:
@@ -172,7 +172,7 @@ _ALTERED: dict[str, Callable[[Wire, Reply, Fault], Reply]] = {
     "empty-list": _alter(value=[]),
     "foreign-link": _foreign_link,
     "loop-link": _loop_link,
-    # These were late; the answer itself is in order.
+    # These only delay the call; the answer is unchanged.
     "late": lambda _wire, reply, _fault: reply,
     "hold": lambda _wire, reply, _fault: reply,
 }
@@ -234,7 +234,7 @@ async def _huge(wire: Wire, reply: Reply, fault: Fault) -> web.StreamResponse:
 async def _stream(
     wire: Wire, reply: Reply, chunks: AsyncIterator[bytes], headers: dict[str, str]
 ) -> web.StreamResponse:
-    """Send chunk by chunk until the chunks, the caller's patience or the simulator ends."""
+    """Send chunk by chunk until there are no more, the caller disconnects or the simulator closes."""
     response = web.StreamResponse(status=reply.status, headers=[*_headers(wire, reply).items(), *headers.items()])
     await response.prepare(wire.request)
     async for chunk in chunks:
@@ -270,5 +270,5 @@ def _headers(wire: Wire, reply: Reply) -> CIMultiDict[str]:
 
 
 def _date(wire: Wire) -> str:
-    # The simulator's own time: a client that compares clocks must see the clock that the tenant lives by.
+    # The simulator's time: a client that compares clocks must see the tenant's clock.
     return formatdate(wire.now(), usegmt=True)

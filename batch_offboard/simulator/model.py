@@ -1,7 +1,7 @@
-"""The tenant: its machines and machine actions, and what it says to each call.
+"""The tenant: its machines and machine actions, and how it answers each call.
 
-Pure: the time is passed in, and no call here waits, sends or looks at a clock. Quotas, permissions and
-faults lie in front of it.
+Pure: the time is passed in; nothing here waits, sends or reads a clock. Quotas, permissions and faults are applied
+before it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ ACTIONS = Listable(
 
 
 class Tenant:
-    """One tenant. `calls` and `actions` are the record of what happened, in the order of arrival."""
+    """One tenant. `calls` and `actions` record what happened, in the order of arrival."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Tenant:
         list_lag: float = 0.0,
         requestor: str = "offboarding-batch",
     ) -> None:
-        """`list_lag`: by how many seconds the list of actions is behind. `ValueError` for two machines of one ID."""
+        """`list_lag`: by how many seconds the list of actions lags. Raises `ValueError` for duplicate machine IDs."""
         self.calls: list[Call] = []
         self.actions: dict[str, Action] = {}
         self._machines = _by_id(machines)
@@ -85,7 +85,7 @@ class Tenant:
     def start(
         self, device_id: str, comment: str, now: float, *, requestor: str | None = None, kind: str = "Offboard"
     ) -> Action:
-        """Start an action without asking whether it is allowed: also what somebody else in the tenant does."""
+        """Start an action without checking whether it is permitted, for example one of another user of the tenant."""
         machine = complete(self._machines[device_id.lower()])
         action = self._action(self._fresh_id(device_id, now), machine, comment, now)
         action.requestor = requestor or self._requestor
@@ -93,9 +93,9 @@ class Tenant:
         return self._keep(action)
 
     def adopt(self, shown: Mapping[str, object]) -> Action:
-        """Take up an action of an earlier process again, from its JSON; `ValueError` if that is not one.
+        """Continue an action of an earlier process, from its JSON. Raises `ValueError` if that is invalid.
 
-        Its course is the one it had there, if the seed and the pace are the same.
+        Its course stays the same if the seed and the pace are the same.
         """
         try:
             machine = complete(self._machines[str(shown["machineId"]).lower()])
@@ -109,7 +109,7 @@ class Tenant:
         return self._keep(action)
 
     def cancel(self, action_id: str, comment: str, now: float) -> Action:
-        """Take an action back; raises `ApiError` when it is unknown or final."""
+        """Cancel an action; raises `ApiError` if it is unknown or final."""
         action = self.action(action_id)
         if not action.is_open(now):
             raise ApiError(400, "BadRequest", f"Action {action_id} cannot be cancelled: {action.status(now)}")
@@ -123,7 +123,7 @@ class Tenant:
         return action
 
     def machine(self, id_or_name: str) -> Machine:
-        """The machine of an ID or name; of several with one name the one seen last. Raises `ApiError`."""
+        """The machine with this ID or name; if several have the name, the one seen last. Raises `ApiError`."""
         found = self._machines.get(id_or_name.lower())
         if found is None:
             namesakes = self._by_name().get(id_or_name.lower(), [])
@@ -133,10 +133,9 @@ class Tenant:
         return complete(found)
 
     def machines_for(self, query: ListQuery) -> Sequence[Machine]:
-        """All machines that a query matches, not yet completed.
+        """All machines that a query matches, without their default fields.
 
-        The last answer is kept: whoever follows the pages of one filter must not pay for the whole tenant
-        on each page.
+        The last result is cached, so that the whole tenant is not filtered again for each page of a list.
         """
         if not query.filter:
             return self._in_order
@@ -146,7 +145,7 @@ class Tenant:
         return self._last_list[1]
 
     def actions_for(self, query: ListQuery, now: float) -> Iterator[dict[str, object]]:
-        """All actions that a query matches, as the list shows them: `list_lag` seconds late."""
+        """All actions that a query matches, as the list returns them: `list_lag` seconds late."""
         at = now - self._list_lag
         known: Iterable[Action] = self.actions.values()
         if query.newest_first:
@@ -184,7 +183,7 @@ class Tenant:
         return action
 
     def _fresh_id(self, device_id: str, now: float) -> str:
-        """A GUID that depends on the moment too, so that a tenant started again gives no ID twice."""
+        """A GUID that also depends on the time, so that a restarted tenant does not reuse an ID."""
         facts = f"{self._seed}/{device_id}/{now!r}/{len(self.actions)}"
         return str(UUID(bytes=blake2b(facts.encode(), digest_size=16).digest(), version=4))
 

@@ -1,7 +1,7 @@
-"""The `$filter` language of the service: a text becomes a function that judges one JSON object.
+"""The `$filter` language of the service: parses a text into a predicate over one JSON object.
 
-It knows what the service documents (eq, ne, gt, ge, lt, le, and, startswith) and what products are seen to
-send besides (or, parentheses, any on tags). It never guesses: everything else raises `ODataError`.
+It supports what the service documents (eq, ne, gt, ge, lt, le, and, startswith) and what other products are known to
+send (or, parentheses, any on tags). Everything else raises `ODataError`.
 """
 
 import operator
@@ -18,11 +18,11 @@ Value = str | int | None
 
 
 class ODataError(ValueError):
-    """The query is not one that the service answers."""
+    """The service does not accept this query."""
 
 
 class FieldKind(Enum):
-    """What a field holds, and so what it may be compared with."""
+    """The type of a field, which decides what it may be compared with."""
 
     TEXT = auto()
     TIME = auto()
@@ -30,7 +30,7 @@ class FieldKind(Enum):
     TAGS = auto()
 
 
-_Compare = Callable[[Any, Any], bool]  # texts or numbers, never one with the other
+_Compare = Callable[[Any, Any], bool]  # two texts or two numbers
 
 _COMPARISONS: dict[str, _Compare] = {
     "eq": operator.eq,
@@ -52,7 +52,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.ASCII,
 )
 
-# Each opening parenthesis is a call of the parser; a hostile query must not exhaust the stack.
+# Each opening parenthesis is a recursive call of the parser; a hostile query must not exhaust the stack.
 _DEEPEST = 50
 
 
@@ -65,9 +65,9 @@ _END = _Token("end", "the end")
 
 
 def parse_filter(text: str, fields: Mapping[str, FieldKind]) -> Predicate:
-    """The predicate that `text` stands for, over objects with these `fields`.
+    """The predicate that `text` describes, over objects with these `fields`.
 
-    Field names are taken in any case, as the service's own pages do. Raises `ODataError`.
+    Field names are case-insensitive, as in the service's documentation. Raises `ODataError`.
     """
     return _Parser(_tokens(text), fields).whole()
 
@@ -143,7 +143,7 @@ class _Parser:
         return lambda item: str(item.get(name) or "").startswith(prefix)
 
     def _any_tag(self, name: str) -> Predicate:
-        """`machineTags/any(tag: tag eq 'x')`: the only question that a list of tags answers."""
+        """`machineTags/any(tag: tag eq 'x')`: the only comparison that a list of tags supports."""
         self._expect("/")
         self._expect("any")
         self._expect("(")
@@ -210,7 +210,7 @@ class _Parser:
 
 
 def _comparison(name: str, kind: FieldKind, compare: _Compare, literal: Value) -> Predicate:
-    # Nothing is neither less nor greater than anything; it can only be equal or not.
+    # null is neither less nor greater than anything; it can only be equal or not equal.
     if literal is None:
         return lambda item: _null_answer(compare, both=item.get(name) is None)
 

@@ -1,4 +1,4 @@
-"""What a simulator can be told; wrong values are refused here, before anything is started."""
+"""The options of a simulator; invalid values are refused here, before anything is started."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -13,18 +13,18 @@ from batch_offboard.simulator.quotas import QuotaMode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorOptions:
-    """Everything about one simulator. Times in seconds; a limit of None lifts that quota.
+    """The options of one simulator. Times in seconds; a limit of None disables that quota.
 
-    - `token`: the only bearer token that is let in (default: any); `permissions`: what the token grants
+    - `token`: the only accepted bearer token (default: any); `permissions`: what the token grants
       (default: everything).
-    - `quota_mode`: how calls are counted, a word of `QuotaMode`; `smooth_tolerance`: how early a call may
+    - `quota_mode`: how calls are counted, a value of `QuotaMode`; `smooth_tolerance`: how early a call may
       come in the smooth mode; `count_refused`: whether a refused call uses up quota.
-    - `throttle_code`: the error code of a 429: `TooManyRequests`, `429`, or `both` in turn.
-    - `latency`: the range of a call's time on the way; `arrival`: it is counted and carried out at the
-      `start` of that time or at a `random` point in it.
-    - `list_lag`: by how much the list of actions is behind; `success_status`: 201 or 200.
+    - `throttle_code`: the error code of a 429: `TooManyRequests`, `429`, or `both` alternately.
+    - `latency`: the range of a call's duration; `arrival`: the call is counted and carried out at the
+      `start` of it or at a `random` point in it.
+    - `list_lag`: by how much the list of actions lags; `success_status`: 201 or 200.
 
-    Raises `ValueError`, one sentence that names the option.
+    Raises `ValueError` with one sentence that names the option.
     """
 
     host: str = "127.0.0.1"
@@ -66,7 +66,7 @@ class SimulatorOptions:
 
     @property
     def limits(self) -> list[tuple[int, int]]:
-        """(calls, seconds) of the quotas that are not lifted."""
+        """(calls, seconds) of the quotas that are not disabled."""
         pairs = ((self.per_minute, 60), (self.per_hour, 3600))
         return [(limit, period) for limit, period in pairs if limit is not None]
 

@@ -1,7 +1,7 @@
-"""Which machines the service accepts for offboarding: three versions of the rule, as a table.
+"""Which machines the service accepts for offboarding: three versions of the rule.
 
-Microsoft's pages disagree with one another and change; a tenant may follow any of these. Pure: it looks at
-one machine's JSON and never refuses by itself.
+Microsoft's pages contradict each other and change; a tenant may follow any of these. Pure: it examines one machine's
+JSON and returns the error code; the tenant refuses the call.
 """
 
 import re
@@ -12,7 +12,7 @@ FIRST_WINDOWS_10_BUILD = 15063  # version 1703
 
 
 class PlatformRule(StrEnum):
-    """Whose machines are accepted, each rule with all of the one before."""
+    """Which machines are accepted; each rule includes the ones before it."""
 
     CLIENTS_AND_2019 = "a"  # Windows 11, Windows 10 1703 and later, Server 2019 and later
     UNIFIED_AGENT = "b"  # and Server 2012 R2 and 2016 with the unified agent

@@ -1,7 +1,7 @@
-"""The service's own count of calls, in the four ways a service may count them.
+"""The service's count of calls, by the four methods that a service may use.
 
-Pure arithmetic on the times of arrival that are passed in; it never reads a clock and never waits. How the
-real service counts is not documented, so a client must come through under each of these.
+Pure arithmetic on the arrival times that are passed in; it never reads a clock and never waits. How the real service
+counts is not documented, so a client must work with each method.
 """
 
 from collections import deque
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-SECOND = 1_000_000_000  # times inside are whole nanoseconds: sums of floats would drift over an hour of calls
+SECOND = 1_000_000_000  # internal times are whole nanoseconds: sums of floats would drift over an hour of calls
 
-# A float of seconds since the epoch moves in steps of a quarter of a microsecond, so a call that is due at this
-# very moment can seem that much early.
+# A float of seconds since the epoch has a resolution of a quarter of a microsecond, so a call that is exactly on time
+# may seem that much too early.
 _RESOLUTION = 1_000
 
 
@@ -22,7 +22,7 @@ class QuotaMode(StrEnum):
 
     SLIDING = "sliding"  # at most the limit in any period
     FIXED = "fixed"  # at most the limit in each whole period of the clock
-    BUCKET = "bucket"  # tokens drip in at the limit's rate, up to the limit
+    BUCKET = "bucket"  # a token bucket, refilled at the limit's rate up to the limit
     SMOOTH = "smooth"  # no burst: one call each period / limit
 
 
@@ -32,11 +32,11 @@ class Exceeded:
 
     limit: int
     period: int
-    retry_after: int  # the true wait, rounded up
+    retry_after: int  # rounded up
 
 
 class Window(Protocol):
-    """One limit. `wait` and `take` get the time of arrival in nanoseconds, never earlier than before."""
+    """One limit. `wait` and `take` are passed the arrival time in nanoseconds, which never decreases."""
 
     @property
     def limit(self) -> int: ...
@@ -52,7 +52,7 @@ class Window(Protocol):
 
 
 class SlidingWindow:
-    """At most `limit` calls in any half-open stretch of `period` nanoseconds."""
+    """At most `limit` calls in any half-open interval of `period` nanoseconds."""
 
     def __init__(self, limit: int, period: int) -> None:
         self.limit, self.period = limit, period
@@ -68,7 +68,7 @@ class SlidingWindow:
 
 
 class FixedWindow:
-    """At most `limit` calls in each period, the periods laid end to end from the epoch."""
+    """At most `limit` calls in each period, counted in whole periods from the epoch."""
 
     def __init__(self, limit: int, period: int) -> None:
         self.limit, self.period = limit, period
@@ -86,15 +86,14 @@ class FixedWindow:
         self._index = index
 
     def _index_at(self, now: int) -> int:
-        # A call that seems to come just before the change of periods belongs to the new one.
+        # A call that seems to arrive just before the change of periods belongs to the new one.
         return (now + _RESOLUTION) // self.period
 
 
 class TokenBucket:
-    """A bucket that starts full; a call takes one token, `limit` tokens drip in each period.
+    """A bucket that starts full; a call takes one token, `limit` tokens are added per period.
 
-    The level is counted in nanoseconds of dripping times `limit`, which keeps it a whole number: one token
-    is worth `period` of them.
+    The level is an integer: the nanoseconds of refilling times `limit`, so that one token equals `period`.
     """
 
     def __init__(self, limit: int, period: int, size: int) -> None:
@@ -124,7 +123,7 @@ class Quota:
         self._latest = 0
 
     def admit(self, now: float) -> Exceeded | None:
-        """Count a call that arrives `now` (seconds since the epoch), or say which limit refuses it."""
+        """Count a call that arrives at `now` (seconds since the epoch), or return the limit that refuses it."""
         self._latest = max(self._latest, round(now * SECOND))
         arrival = self._latest
         wait = max((window.wait(arrival) for window in self._windows), default=0)
@@ -148,9 +147,9 @@ class Quota:
 def make_quota(
     mode: QuotaMode, limits: Sequence[tuple[int, int]], *, tolerance: float = 0.0, count_refused: bool = False
 ) -> Quota:
-    """A quota of (calls, seconds) limits; none means that every call is admitted.
+    """A quota of (calls, seconds) limits; without limits every call is admitted.
 
-    `tolerance`: by how many seconds a call may come early in the smooth mode.
+    `tolerance`: by how many seconds a call may be early in the smooth mode.
     """
     windows = [_window(mode, limit, period * SECOND, round(tolerance * SECOND)) for limit, period in limits]
     return Quota(windows, count_refused=count_refused)

@@ -1,7 +1,7 @@
-"""The tenant on a socket: loopback only, and never longer than the context that opened it.
+"""Serves the tenant over HTTP: on loopback only, and only while the context that opened it is active.
 
-This is the only part that waits or sees a connection. A call is judged in one step, without a pause in
-between, at the moment of its arrival: sign-in, quota, permission, fault, tenant.
+This is the only module that waits or uses a connection. A call is processed when it arrives, in one step without an
+`await` unless a fault delays it: sign-in, quota, permission, fault, tenant.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _RELEASE = f"{_VIEWS}release"
 
 @dataclass(frozen=True, slots=True)
 class RunningSimulator:
-    """A simulator that listens: its base URL, the tenant behind it with its record, and the faults that it meets."""
+    """A running simulator: its base URL, its tenant with the record of calls, and its faults."""
 
     url: str
     tenant: Tenant
@@ -49,10 +49,10 @@ async def running_simulator(
     *,
     earlier_actions: Iterable[Mapping[str, object]] = (),
 ) -> AsyncIterator[RunningSimulator]:
-    """A simulator for the length of the context; `now` gives its time in seconds since the epoch.
+    """A simulator that runs until the context exits; `now` returns its time in seconds since the epoch.
 
-    `earlier_actions`: actions of an earlier process, as JSON objects, that this tenant shall know.
-    Raises `ValueError` for a fleet or an earlier action that cannot be, `OSError` for a port in use.
+    `earlier_actions`: actions of an earlier process, as JSON objects, to continue.
+    Raises `ValueError` for an invalid fleet or earlier action, `OSError` if the port is in use.
     """
     tenant = Tenant(
         machines,
@@ -75,7 +75,7 @@ async def running_simulator(
 
 
 async def _listen(runner: web.ServerRunner, options: SimulatorOptions) -> str:
-    # The name can stand for two addresses, and port 0 would then be two ports.
+    # The name may resolve to two addresses, and port 0 would then become two ports.
     host = "127.0.0.1" if options.host == "localhost" else options.host
     site = web.TCPSite(runner, host, options.port)
     await site.start()
@@ -131,7 +131,7 @@ class _Service:
             return await send(wire, reply)
         response = await send_with_fault(wire, reply, fault, self._target())
         if response is None:
-            # Nobody is there to read it; the server's own machinery just wants some answer.
+            # Nothing is sent, but aiohttp requires a response.
             return web.Response()
         call.status = response.status
         return response
@@ -233,7 +233,7 @@ class _Service:
         return Reply(200, _collection("Machines" if machines else "MachineActions", page.items, link))
 
     def _view(self, name: str) -> Reply:
-        """What a test in another process sees of the record."""
+        """The record, for tests in another process."""
         if name == "calls":
             return Reply(200, [call.as_json() for call in self._tenant.calls])
         if name == "actions":
@@ -242,13 +242,13 @@ class _Service:
         return ApiError(404, "NotFound", "Views: calls, actions.").as_reply(self._target())
 
     def _release(self, devices: list[str]) -> Reply:
-        """Carry out what a `hold` keeps of these devices, now and from now on."""
+        """Carry out the calls for these devices that a `hold` delays, now and in future."""
         for device in devices:
             self._released[device].set()
         return Reply(200, devices)
 
     def _latency(self) -> tuple[float, float]:
-        """Seconds on the way to the service and back; the whole of it is uniform in the range."""
+        """Seconds before and after the call is carried out; their sum is uniform in the range."""
         if not self._options.latency[1]:
             return 0.0, 0.0
         whole = self._chance.uniform(*self._options.latency)

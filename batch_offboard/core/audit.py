@@ -140,22 +140,22 @@ def verify(records: Iterable[Record], anchors: Sequence[Anchor] = ()) -> Finding
     for record in records:
         problem = _problem(record, last)
         if not problem and expected.pop(record.number, {record.hash}) != {record.hash}:
-            problem = "is not the record that the anchor names; the chain was made anew"
+            problem = "is not the record that the anchor names; the chain was rebuilt"
         if problem:
             return Finding(last.number, last, last.number + 1, f"Record {last.number + 1} {problem}.")
         last = Anchor(record.number, record.hash)
     if not expected:
         return Finding(last.number, last)
     missing = min(expected)
-    problem = f"The record ends with number {last.number}, and the anchor names number {missing}; its end was cut off."
+    problem = f"The record ends with number {last.number}, but the anchor names number {missing}; the end was cut off."
     return Finding(last.number, last, last.number + 1, problem)
 
 
 def _problem(record: Record, last: Anchor) -> str:
     if record.number != last.number + 1:
-        return f"is missing; number {record.number} stands in its place"
+        return f"is missing; number {record.number} is in its place"
     if record.previous != last.hash:
         return "does not follow the one before it"
     if record.hash != digest(record.number, record.at, record.kind, record.content, record.previous):
-        return "was changed: what it says and its hash do not agree"
+        return "was changed: its content does not match its hash"
     return ""

@@ -65,7 +65,7 @@ _ALARMS: Mapping[Alarm, Halt] = {
         ExitCode.UNFINISHED,
     ),
     Alarm.NOT_THE_API: _hold(
-        "Something else answers in the API's place ({said}), twice now; check api_url and network.proxy."
+        "Something other than the API has answered twice ({said}); check api_url and network.proxy."
     ),
 }
 
@@ -149,8 +149,8 @@ class CancelBrakes(CallBrakes):
         if self._unclear < UNCLEAR_CANCELLATIONS:
             return None
         return Halt(
-            f"The last {self._unclear} answers were unclear ({_said(outcome)}); run `cancel` again later, it asks for "
-            "every action that is still open.",
+            f"The last {self._unclear} answers were unclear ({_said(outcome)}); run `cancel` again later, which "
+            "repeats the request for every action that is still open.",
             ExitCode.UNFINISHED,
         )
 
@@ -213,8 +213,8 @@ class Brakes(CallBrakes):
         if outcome.verdict is Verdict.IN_DOUBT:
             return _unclear_at_first(_said(outcome))
         return _hold(
-            f"One of the first {FIRST_CALLS} devices was not accepted ({_said(outcome)}); look at the report. To send "
-            f"the others all the same, run `resume {CONTINUE}`."
+            f"One of the first {FIRST_CALLS} devices was not accepted ({_said(outcome)}); check the report. To send "
+            f"the others anyway, run `resume {CONTINUE}`."
         )
 
     def _too_unclear(self) -> Halt | None:
@@ -232,7 +232,7 @@ class Brakes(CallBrakes):
             return None
         reason = (
             f"{self._failed} of {finished} devices failed, more than guards.abort_failure_percent "
-            f"({self._abort_share:.0%}) allows; look at the report. To send the others all the same, raise it, then "
+            f"({self._abort_share:.0%}) allows; check the report. To send the others anyway, raise it, then "
             "run `resume`."
         )
         return _hold(reason)
@@ -252,8 +252,8 @@ def accepted_first(calls: Iterable[JobState]) -> int:
 def not_listed_yet(halt: Halt) -> Halt:
     """The halt for an unclear answer among the first calls whose action the tenant does not list yet."""
     return Halt(
-        f"One of the first {FIRST_CALLS} calls was unclear ({halt.unsettled}), and its machine action was not found so "
-        f"far; run `resume` later to look again, or `resume {CONTINUE}` to send the others now.",
+        f"One of the first {FIRST_CALLS} calls was unclear ({halt.unsettled}), and its machine action has not been "
+        f"found yet; run `resume` later to look again, or `resume {CONTINUE}` to send the others now.",
         ExitCode.UNFINISHED,
     )
 
@@ -263,7 +263,7 @@ def _unclear_at_first(said: str) -> Halt:
         _hold(
             f"One of the first {FIRST_CALLS} calls was unclear ({said}), and the tenant cannot be asked; look for the "
             "device's action in the portal, record it with `resolve`, then run `resume`. To send the others "
-            f"all the same, run `resume {CONTINUE}`."
+            f"anyway, run `resume {CONTINUE}`."
         ),
         unsettled=said,
     )

@@ -80,12 +80,12 @@ def judge_id(cell: str | NotText) -> str | Refusal:
             return Refusal(_why_not(value))
         cell = value.lower()
     if cell in EXAMPLE_IDS:
-        return Refusal(f"{cell} is the example from Microsoft's documentation; put the real device ID here.")
+        return Refusal(f"{cell} is an example from Microsoft's documentation; enter the real device ID.")
     if cell == cell[0] * 40:
-        return Refusal(f"'{cell}' is a placeholder, not a device ID; put the real one here.")
+        return Refusal(f"'{cell}' is a placeholder, not a device ID; enter the real one.")
     if cell.isdigit() and _passed_through_a_number(cell):
         return Refusal(
-            f"'{cell}' went through a spreadsheet as a number and has lost digits, so it may name another "
+            f"'{cell}' was converted into a number by a spreadsheet and lost digits, so it may name another "
             f"device; {_AS_TEXT}."
         )
     return cell
@@ -181,7 +181,7 @@ def _code_point(char: str) -> str:
 
 def _why_not(value: str) -> str:
     if len(value) > _LONGEST_READ:
-        return f"The cell holds {len(value)} characters ('{shown(value)}'); a device ID has 40."
+        return f"The cell contains {len(value)} characters ('{shown(value)}'); a device ID has 40."
     for rule in _RULES:
         reason = rule(value)
         if reason is not None:
@@ -191,20 +191,20 @@ def _why_not(value: str) -> str:
 
 def _why_nothing(value: str) -> str | None:
     if not value:
-        return "The cell is empty; put the device ID here, or the computer's name in the name column."
+        return "The cell is empty; enter the device ID, or the computer's name in the name column."
     if value.casefold() in _NOTHING_WORDS:
-        return f"'{shown(value)}' means no value; put the device ID here."
+        return f"'{shown(value)}' means no value; enter the device ID."
     return None
 
 
 def _why_spreadsheet(value: str) -> str | None:
     """What spreadsheet programs make of an ID: damaged numbers, formulas, error values, booleans, dates."""
     if _DAMAGED.fullmatch(value):
-        return f"'{shown(value)}' is an ID that a spreadsheet program has turned into a number; {_AS_TEXT}."
+        return f"'{shown(value)}' is an ID that a spreadsheet program has converted into a number; {_AS_TEXT}."
     if value.startswith("#"):
-        return f"'{shown(value)}' is a spreadsheet error, not a device ID; repair the sheet."
+        return f"'{shown(value)}' is a spreadsheet error, not a device ID; correct the sheet."
     if value[0] in "=@" or (value[0] in "+-" and not _NUMBER.fullmatch(value)):
-        return f"'{shown(value)}' is a formula, not a device ID; put the ID itself here as text."
+        return f"'{shown(value)}' is a formula, not a device ID; enter the ID itself as text."
     if value.casefold() in {"true", "false"}:
         return f"'{shown(value)}' is a true-or-false value, not a device ID."
     if _DATE.fullmatch(value):
@@ -234,7 +234,7 @@ def _why_address_or_broken(value: str) -> str | None:
     if _URL.match(value):
         return f"'{shown(value)}' is a web address, not a device ID; put only the 40-digit ID here."
     if _ANY_CASE_ID.fullmatch("".join(value.split())):
-        return f"'{shown(value)}' has a blank or a line break inside; put the ID without it."
+        return f"'{shown(value)}' has a space or a line break inside; enter the ID without it."
     return None
 
 
@@ -242,24 +242,24 @@ def _why_more_than_an_id(value: str) -> str | None:
     """An ID with other text around it: extracting it would be a guess."""
     found = _ID_INSIDE.findall(value)
     if len(found) > 1:
-        return f"The cell holds {len(found)} device IDs ('{shown(value)}'); give each a row of its own."
+        return f"The cell contains {len(found)} device IDs ('{shown(value)}'); give each a row of its own."
     if not found:
         return None
     around = trimmed(value.replace(found[0], "", 1))
     if value[0] in "'’‘" and value[1:] == found[0]:
-        return f"'{shown(value)}' begins with an apostrophe; put the ID without it."
+        return f"'{shown(value)}' begins with an apostrophe; enter the ID without it."
     if all(char in _WRAPPERS for char in around):
-        return f"'{shown(value)}' is an ID in quotation marks or brackets; put the ID without them."
-    return f"'{shown(value)}' holds an ID and other text ('{shown(around)}'); put the ID alone here."
+        return f"'{shown(value)}' is an ID in quotation marks or brackets; enter the ID without them."
+    return f"'{shown(value)}' contains an ID and other text ('{shown(around)}'); enter only the ID."
 
 
 def _why_look_alike(value: str) -> str | None:
     strange = next((char for char in value if ord(char) > 0x7F), None)
     if strange is not None:
-        return f"'{shown(value)}' holds {_code_point(strange)}, which is not a hexadecimal digit; type the ID again."
+        return f"'{shown(value)}' contains {_code_point(strange)}, which is not a hexadecimal digit; type the ID again."
     if len(value) == 40 and _ANY_CASE_ID.fullmatch(value.translate(_LOOK_ALIKES)):
         wrong = next(char for char in value if char in "OoIlSs")
-        return f"'{shown(value)}' has the letter {wrong} where a digit belongs; copy the ID again."
+        return f"'{shown(value)}' has the letter {wrong} where a digit should be; copy the ID again."
     return None
 
 
@@ -278,7 +278,7 @@ def _why_name(value: str) -> str | None:
         return f"'{shown(value)}' is a number, not a device ID; a device ID has 40 hexadecimal digits."
     if len(value) == 40 and value.isalnum():
         wrong = next((char for char in value if char not in "0123456789abcdefABCDEF"), "")
-        return f"'{shown(value)}' holds '{wrong}', which is not a hexadecimal digit; copy the ID again."
+        return f"'{shown(value)}' contains '{wrong}', which is not a hexadecimal digit; copy the ID again."
     if _NAME.fullmatch(value):
         return (
             f"'{shown(value)}' is not a device ID; if it is a computer name, it belongs in a name column "
@@ -300,11 +300,11 @@ _RULES: Final[tuple[Callable[[str], str | None], ...]] = (
 )
 
 _NOT_TEXT: Final = {
-    CellKind.NUMBER: "The cell holds a number{}: a spreadsheet program has damaged the ID; " + _AS_TEXT + ".",
-    CellKind.DATE: "The cell holds a date or time{}, not a device ID.",
-    CellKind.BOOLEAN: "The cell holds a true-or-false value{}, not a device ID.",
-    CellKind.FORMULA: "The cell holds a formula{}; put the ID itself here as text.",
-    CellKind.ERROR: "The cell holds a spreadsheet error{}; repair the sheet.",
+    CellKind.NUMBER: "The cell contains a number{}: a spreadsheet program has damaged the ID; " + _AS_TEXT + ".",
+    CellKind.DATE: "The cell contains a date or time{}, not a device ID.",
+    CellKind.BOOLEAN: "The cell contains a true-or-false value{}, not a device ID.",
+    CellKind.FORMULA: "The cell contains a formula{}; enter the ID itself as text.",
+    CellKind.ERROR: "The cell contains a spreadsheet error{}; correct the sheet.",
     CellKind.MERGED: "The cell is merged with others{}; give each row its own ID.",
-    CellKind.MISSING: "The row is shorter than the header and ends before the device ID; repair the row.",
+    CellKind.MISSING: "The row is shorter than the header and ends before the device ID; correct the row.",
 }

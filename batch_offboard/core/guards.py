@@ -75,7 +75,7 @@ class Clearance:
 
     def __init__(self, batch_id: str, protected: Protected, *, seal: object) -> None:
         if seal is not _SEAL:
-            raise BatchOffboardError("Only the guards give a clearance; this is a mistake in the program.")
+            raise BatchOffboardError("Only the guards can create a clearance; this is a mistake in the program.")
         self.batch_id, self._protected = batch_id, protected
 
     @property
@@ -170,8 +170,8 @@ def _protected_needs_lookup(situation: Situation, _limits: GuardLimits) -> Refus
         return None
     return Refusal(
         "protected",
-        "guards.protected has rules by name, tag or group, which cannot be checked, as the tenant was not looked up.",
-        "Let the devices be looked up, or keep only IDs in the list.",
+        "guards.protected has rules by name, tag or group, which cannot be checked without a look-up.",
+        "Plan with the look-up, or keep only IDs in the list.",
     )
 
 

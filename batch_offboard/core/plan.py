@@ -194,8 +194,8 @@ class Planner:
             return Decision(Reason.ALREADY_OFFBOARDED, _accepted_earlier(known))
         if is_back is None and not self._offboard_again:
             detail = (
-                f"{_accepted_earlier(known)} Whether the device came back is not known; plan again when the tenant can "
-                "be asked, or add --offboard-again to send it again."
+                f"{_accepted_earlier(known)} It is not known whether the device came back; plan again when the tenant "
+                "can be asked, or add --offboard-again to send it again."
             )
             return Decision(Reason.OFFBOARDED_BEFORE, detail)
         return None
@@ -232,7 +232,7 @@ class Planner:
                 f"Row {seen.named_in} gives the same device ID another name ({shown(seen.name)}); correct one of them."
             )
             return _row(source, device_id, Decision(Reason.NAME_MISMATCH, detail), facts=self._facts(machine))
-        detail = f"Row {seen.row} holds the same device and is the one that counts."
+        detail = f"Row {seen.row} has the same device ID and is the one that counts."
         duplicate = Decision(Reason.DUPLICATE, detail)
         return _row(source, device_id, duplicate, first_row=seen.row, facts=self._facts(machine))
 
@@ -301,7 +301,7 @@ def _open_action(machine: Machine, fleet: Fleet) -> Decision | None:
         return None
     whose = f" by {shown(action.requestor)}" if action.requestor else ""
     detail = (
-        f"An offboard action of this device{whose} is {action.status or 'open'} already: machine action {action.id}."
+        f"An offboard action of this device{whose} is already {action.status or 'open'}: machine action {action.id}."
     )
     return Decision(Reason.ALREADY_PENDING, detail)
 
@@ -314,7 +314,7 @@ def _misnamed(name: str, machine: Machine) -> Decision | None:
     if not name or same_name(name, machine.name):
         return None
     of_it = f"calls this device {shown(machine.name)}" if machine.name else "has no name for this device"
-    return Decision(Reason.NAME_MISMATCH, f"The tenant {of_it}, and the row {shown(name)}; correct one of them.")
+    return Decision(Reason.NAME_MISMATCH, f"The tenant {of_it}, but the row says {shown(name)}; correct one of them.")
 
 
 def _unresolved(name: str, found: Sequence[Machine]) -> Decision:

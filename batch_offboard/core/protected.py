@@ -68,7 +68,7 @@ def parse_protected(text: str) -> Protected:
     """The rules of a list. Blank lines and lines that start with # are ignored. Raises ProtectedListError."""
     rules = tuple(_rules(text.splitlines()))
     if not rules:
-        raise ProtectedListError("is empty; put the devices there that must never be offboarded")
+        raise ProtectedListError("is empty; list the devices that must never be offboarded")
     return Protected(rules)
 
 
@@ -85,9 +85,11 @@ def _rule(entry: str, number: int) -> _Rule:
     if kind not in KINDS:
         raise ProtectedListError(f"has an unknown kind '{shown(kind)}' in line {number}; use {', '.join(KINDS)}")
     if kind == "id" and not re.fullmatch(r"[0-9a-fA-F]{40}", value):
-        raise ProtectedListError(f"has no device ID in line {number} ('{shown(value)}'); a device ID has 40 digits")
+        raise ProtectedListError(
+            f"has an invalid device ID in line {number} ('{shown(value)}'); a device ID has 40 digits"
+        )
     if not value or (kind == "name" and not value.strip("*?. ")):
-        raise ProtectedListError(f"has a rule in line {number} that names nothing or everything ('{shown(entry)}')")
+        raise ProtectedListError(f"has a rule in line {number} that matches nothing or everything ('{shown(entry)}')")
     return _Rule(kind, normal_name(value), entry)
 
 

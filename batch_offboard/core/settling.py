@@ -151,7 +151,7 @@ class Difference:
 _SENTENCES: Mapping[DifferenceKind, str] = {
     DifferenceKind.SECOND_ACTION: "Row {row} ({device}) has more than one machine action in the tenant: {actions}.",
     DifferenceKind.UNKNOWN_ACTION: "The tenant has machine action {actions} for row {row} ({device}), unknown here.",
-    DifferenceKind.OTHER_ACTION: "For row {row} ({device}) tenant and journal name different actions: {actions}.",
+    DifferenceKind.OTHER_ACTION: "Tenant and journal name different actions for row {row} ({device}): {actions}.",
     DifferenceKind.MISSING: "The tenant does not list machine action {actions} of row {row} ({device}).",
 }
 

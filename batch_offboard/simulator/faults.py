@@ -23,19 +23,17 @@ _URL = r"https?://\S+|/\S*"
 
 _KINDS: dict[str, _Kind] = {
     "reset": _Kind("the connection is reset", accepts=False),
-    "no-reply-close": _Kind("the connection is closed without a byte of an answer", accepts=False),
-    "hang": _Kind("no answer ever comes", accepts=False),
-    "late": _Kind(
-        "=SECONDS: the call is carried out that much later (600) and answered then", accepts=True, value=_NUMBER
-    ),
+    "no-reply-close": _Kind("the connection is closed without an answer", accepts=False),
+    "hang": _Kind("no answer is sent", accepts=False),
+    "late": _Kind("=SECONDS: the call is carried out and answered that much later (600)", accepts=True, value=_NUMBER),
     "hold": _Kind("the call is carried out and answered once POST /_simulator/release lists its device", accepts=True),
     "html": _Kind("200 with the HTML page of a sign-in portal", accepts=False),
-    "redirect": _Kind("=URL: 302 to there (/login)", accepts=False, value=_URL),
-    "slow": _Kind("=SECONDS: the answer comes byte by byte, one each second or SECONDS", accepts=True, value=_NUMBER),
-    "cut": _Kind("the answer's JSON ends in the middle; cut=wire: the connection does", accepts=True, value="wire"),
-    "huge": _Kind("the answer never ends; huge=gzip: nor when it is unpacked", accepts=True, value="gzip"),
+    "redirect": _Kind("=URL: 302 to that URL (/login)", accepts=False, value=_URL),
+    "slow": _Kind("=SECONDS: the answer is sent byte by byte, one each SECONDS (1)", accepts=True, value=_NUMBER),
+    "cut": _Kind("the answer's JSON is cut off; cut=wire: the connection closes early", accepts=True, value="wire"),
+    "huge": _Kind("the answer never ends; huge=gzip: a compressed one", accepts=True, value="gzip"),
     "garbage": _Kind(
-        "=WHAT: a body that is bytes, utf16, bom, deep, nan, number, duplicate, list or empty",
+        "=WHAT: an invalid body: bytes, utf16, bom, deep, nan, number, duplicate, list or empty",
         accepts=True,
         value="bytes|utf16|bom|deep|nan|number|duplicate|list|empty",
     ),
@@ -43,10 +41,10 @@ _KINDS: dict[str, _Kind] = {
     "no-id": _Kind("the answer has no id", accepts=True),
     "empty-id": _Kind("the answer's id is empty", accepts=True),
     "other-machine": _Kind("the answer names another machineId", accepts=True),
-    "other-comment": _Kind("the answer is an old action with a comment of somebody else", accepts=True),
-    "empty-list": _Kind("a list comes back empty", accepts=True),
-    "foreign-link": _Kind("=URL: a list's next page is there (on another host)", accepts=True, value=_URL),
-    "loop-link": _Kind("a list's next page is the same page again", accepts=True),
+    "other-comment": _Kind("the answer is an old action with another user's comment", accepts=True),
+    "empty-list": _Kind("a list is empty", accepts=True),
+    "foreign-link": _Kind("=URL: a list's next page is at that URL (on another host)", accepts=True, value=_URL),
+    "loop-link": _Kind("a list's next page is the same page", accepts=True),
 }
 
 # What may follow the equals sign of a status, by its first digit.
@@ -63,18 +61,18 @@ FAULT_HELP = f"""\
 A fault is [OPERATION/]KIND[=VALUE][@NUMBER][:SHARE][:DEVICE].
 
 OPERATION  {", ".join(Operation)}, or read for all but the first two (default: offboard)
-@NUMBER    only the call of that number, from 1; @5-9 and @5- are ranges. Counted are the operation's calls (of
-           DEVICE, if given) that come past sign-in and quota
+@NUMBER    only the call with that number, from 1; @5-9 and @5- are ranges. Only the operation's calls (for DEVICE,
+           if given) that pass sign-in and quota are counted
 :SHARE     only that share of the calls, 0.1 or 10%
-:DEVICE    only calls for the device of that ID
+:DEVICE    only calls for the device with that ID
 
-KIND is a status or one of the words below. A kind that answers an accepted call has it carried out first; the
-others refuse or drop it, and with {_AFTER} (500-after, reset-after) it is carried out all the same.
+KIND is a status or one of the words below. A kind that alters the answer of an accepted call carries the call out
+first; the others refuse or drop it, unless {_AFTER} is appended (500-after, reset-after).
 
   400 to 599  that status with the API's error body; =CODE sets its code (400=OsPlatformNotSupported), a number
-              or date+30 or date-30 its Retry-After. 429=30 waits, 429=none has no Retry-After, any other word
-              is sent as it is; 429=30,60 sends two headers
-  300 to 399  that status; =URL is where it points
+              or date+30 or date-30 its Retry-After. 429=none has no Retry-After, any other word is sent
+              unchanged; 429=30,60 sends two headers
+  300 to 399  that status; =URL is its Location
   200 to 299  accepted with that status; =empty and =body say whether there is a body (202 and 204: none)
 """ + "".join(f"  {name:<15} {kind.help}\n" for name, kind in _KINDS.items())
 
@@ -117,16 +115,16 @@ def _kind(spec: str, name: str, base: str) -> tuple[str, int, bool]:
         accepts = _KINDS[base].accepts
         kind, status = base, 0
     else:
-        raise ValueError(f"{spec!r} is no fault: {name!r} is neither a status (200 to 599) nor one of {_words()}.")
+        raise ValueError(f"{spec!r} is not a fault: {name!r} is neither a status (200 to 599) nor one of {_words()}.")
     if after and accepts:
-        raise ValueError(f"{spec!r} is no fault: {base} comes after acceptance anyway; leave {_AFTER} out.")
+        raise ValueError(f"{spec!r} is not a fault: {base} already happens after acceptance; leave {_AFTER} out.")
     return kind, status, accepts or after
 
 
 def _check_value(spec: str, base: str, value: str, *, given: bool) -> None:
     allowed = _KINDS[base].value if base in _KINDS else _STATUS_VALUES[base[0]]
     if given and not re.fullmatch(allowed or r"(?!)", value, re.ASCII):
-        raise ValueError(f"{spec!r} is no fault: {value!r} cannot follow {base}=; see the help on faults.")
+        raise ValueError(f"{spec!r} is not a fault: {value!r} cannot follow {base}=; see the help on faults.")
 
 
 def _words() -> str:
@@ -139,7 +137,7 @@ def _conditions(spec: str, text: str) -> tuple[str, Callable[[Fault], Fault]]:
     while (match := _CONDITION.fullmatch(text)) is not None:
         parts = {name: part for name, part in match.groupdict().items() if part is not None and name != "rest"}
         if parts.keys() & found.keys():
-            raise ValueError(f"{spec!r} is no fault: it has two conditions of one sort.")
+            raise ValueError(f"{spec!r} is not a fault: it has two conditions of the same kind.")
         found |= parts
         text = match["rest"]
     _refuse_leftovers(spec, text)
@@ -150,7 +148,8 @@ def _refuse_leftovers(spec: str, text: str) -> None:
     odd = re.search(r"[@:]", text.partition("=")[0])
     if odd:
         raise ValueError(
-            f"{spec!r} is no fault: {text[odd.start() :]!r} is no number (@17, @5-9), share (:0.1, :10%) or device ID."
+            f"{spec!r} is not a fault: {text[odd.start() :]!r} is not a number (@17, @5-9), share (:0.1, :10%) or "
+            "device ID."
         )
 
 
@@ -159,7 +158,7 @@ def _limited(fault: Fault, found: dict[str, str]) -> Fault:
     last = _last(found, first)
     share = _share(found.get("share", "1.0"))
     if first < 1 or (last is not None and last < first) or share > 1:
-        raise ValueError(f"{fault.spec!r} is no fault: numbers count upwards from 1, shares end at 1.0 or 100%.")
+        raise ValueError(f"{fault.spec!r} is not a fault: numbers ascend from 1, shares are at most 1.0 or 100%.")
     device = found["device"].lower() if "device" in found else None
     return Fault(
         fault.spec, fault.scope, fault.kind, fault.status, fault.value, fault.accepts, first, last, share, device

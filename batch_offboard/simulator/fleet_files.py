@@ -24,7 +24,7 @@ def read_fleet(path: Path) -> list[Machine]:
     except OSError as error:
         raise ValueError(f"The fleet {path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"The fleet {path} is not UTF-8; save it as that.") from error
+        raise ValueError(f"The fleet {path} is not UTF-8; save it in that encoding.") from error
     machines = _from_csv(path, text) if path.suffix.lower() == ".csv" else _from_json(path, text)
     _check_ids(path, machines)
     return machines
@@ -34,11 +34,11 @@ def _from_json(path: Path, text: str) -> list[Machine]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"The fleet {path} is not JSON; a CSV must be called .csv.") from error
+        raise ValueError(f"The fleet {path} is not JSON; the name of a CSV must end in .csv.") from error
     if isinstance(content, dict):
         content = content.get("value")
     if not isinstance(content, list) or not all(isinstance(machine, dict) for machine in content):
-        raise ValueError(f'The fleet {path} is no list of machines and has none under "value".')
+        raise ValueError(f'The fleet {path} is neither a list of machines nor an object with one as "value".')
     return [_unpaired(machine) for machine in content]
 
 
@@ -52,7 +52,7 @@ def _from_csv(path: Path, text: str) -> list[Machine]:
             _unpaired({name: _cell(path, name, cell) for name, cell in row.items() if name and cell}) for row in rows
         ]
     except csv.Error as error:
-        raise ValueError(f"The fleet {path} is no CSV file: {error}.") from error
+        raise ValueError(f"The fleet {path} is not a valid CSV file: {error}.") from error
 
 
 def _unpaired(machine: Machine) -> Machine:
@@ -73,7 +73,7 @@ def _cell(path: Path, name: str, cell: str) -> object:
     try:
         return read(cell)
     except (KeyError, ValueError) as error:
-        raise ValueError(f"The fleet {path} has {cell!r} under {name}, which cannot be.") from error
+        raise ValueError(f"The fleet {path} has the invalid value {cell!r} in column {name}.") from error
 
 
 def _check_ids(path: Path, machines: list[Machine]) -> None:
@@ -82,4 +82,4 @@ def _check_ids(path: Path, machines: list[Machine]) -> None:
             raise ValueError(f"Machine {number} of the fleet {path} has no id.")
     keys = [str(machine["id"]).lower() for machine in machines]
     if len(set(keys)) != len(keys):
-        raise ValueError(f"The fleet {path} has an id twice; every machine needs its own.")
+        raise ValueError(f"The fleet {path} has a duplicate id; every machine needs its own.")

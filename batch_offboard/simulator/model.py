@@ -105,7 +105,9 @@ class Tenant:
                 at = moment_of(str(shown["cancellationDateTimeUtc"]))
                 action.cancellation = Cancellation(at, self._requestor, str(shown.get("cancellationComment") or ""))
         except KeyError as error:
-            raise ValueError(f"An earlier action cannot be taken up: {error} is missing or no machine here.") from error
+            raise ValueError(
+                f"An earlier action cannot be continued: {error} is missing or not a machine of the fleet."
+            ) from error
         return self._keep(action)
 
     def cancel(self, action_id: str, comment: str, now: float) -> Action:

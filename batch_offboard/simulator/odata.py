@@ -245,4 +245,4 @@ def _time(text: str) -> str:
     try:
         return sortable(text)
     except ValueError as error:
-        raise ODataError(f"{text} is no moment in time.") from error
+        raise ODataError(f"{text} is not a timestamp.") from error

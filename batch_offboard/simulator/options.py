@@ -94,4 +94,4 @@ def _check_times(options: SimulatorOptions) -> None:
 def _one_of(name: str, value: object, known: Iterable[object]) -> None:
     words = list(known)
     if value not in words:
-        raise ValueError(f"{value!r} is no {name} of the simulator; known: {', '.join(map(str, words))}.")
+        raise ValueError(f"{value!r} is not a {name} of the simulator; use one of: {', '.join(map(str, words))}.")

@@ -148,7 +148,7 @@ class _Service:
 
     async def _judge(self, wire: Wire, call: Call, route: Route | None, body: bytes) -> tuple[Reply, Fault | None]:
         if route is None:
-            return ApiError(404, "NotFound", "There is nothing at this address.").as_reply(self._target()), None
+            return ApiError(404, "NotFound", "There is no such path.").as_reply(self._target()), None
         try:
             if call.method != route.operation.method:
                 return Reply(405, None, {hdrs.ALLOW: route.operation.method}), None
@@ -169,7 +169,7 @@ class _Service:
 
     def _refuse_when_closed(self) -> None:
         if self.closing.is_set():
-            raise ApiError(503, "ServiceUnavailable", "The simulator was closed before it came to this call.")
+            raise ApiError(503, "ServiceUnavailable", "The simulator was closed before it processed this call.")
 
     def _admit(self, request: web.BaseRequest, operation: Operation, at: float) -> None:
         token = bearer(request.headers.get(hdrs.AUTHORIZATION))

@@ -38,7 +38,7 @@ def sortable(text: str) -> str:
     try:
         seconds = moment.astimezone(UTC).replace(microsecond=0, tzinfo=None)
     except OverflowError as error:
-        raise ValueError(f"{text!r} lies outside the calendar") from error
+        raise ValueError(f"{text!r} is outside the range of dates") from error
     return f"{seconds.isoformat()}.{_fraction(text)}"
 
 

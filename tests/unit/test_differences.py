@@ -119,7 +119,7 @@ def test_the_differences_come_in_the_order_of_the_rows() -> None:
     [
         (SECOND, f"Row 17 ({ONE}) has more than one machine action in the tenant: x-1, x-2."),
         (UNKNOWN, f"The tenant has machine action x-1, x-2 for row 17 ({ONE}), unknown here."),
-        (OTHER, f"For row 17 ({ONE}) tenant and journal name different actions: x-1, x-2."),
+        (OTHER, f"Tenant and journal name different actions for row 17 ({ONE}): x-1, x-2."),
         (MISSING, f"The tenant does not list machine action x-1, x-2 of row 17 ({ONE})."),
     ],
 )

@@ -33,7 +33,7 @@ def test_the_first_row_is_the_job_and_the_others_point_to_it() -> None:
     assert [row.reason for row in rows] == [None, None, Reason.DUPLICATE, Reason.DUPLICATE]
     assert [row.first_row for row in rows] == [None, None, 2, 2]
     assert [row.device_name for row in rows] == ["LT-1", "", "lt-1", ""]
-    assert rows[2].detail == "Row 2 holds the same device and is the one that counts."
+    assert rows[2].detail == "Row 2 has the same device ID and is the one that counts."
 
 
 def test_a_short_name_and_its_full_name_are_the_same() -> None:
@@ -103,7 +103,7 @@ def test_only_a_blank_cell_asks_for_the_name() -> None:
     formula = planned((NotText(CellKind.FORMULA, ""), "LT-1"))[0][0]
     assert (formula.reason, formula.detail) == (
         Reason.INVALID_ID,
-        "The cell holds a formula; put the ID itself here as text.",
+        "The cell contains a formula; enter the ID itself as text.",
     )
 
 
@@ -129,8 +129,8 @@ def test_a_device_that_was_accepted_earlier_needs_attention_where_the_tenant_can
     rows, _ = planned((ONE, ""), (TWO, ""), known=BEFORE)
     assert [row.reason for row in rows] == [Reason.OFFBOARDED_BEFORE, None]
     assert rows[0].detail == (
-        "Accepted earlier in batch 20261101-0800-abcd, row 7, machine action action-1. Whether the device came back is "
-        "not known; plan again when the tenant can be asked, or add --offboard-again to send it again."
+        "Accepted earlier in batch 20261101-0800-abcd, row 7, machine action action-1. It is not known whether the "
+        "device came back; plan again when the tenant can be asked, or add --offboard-again to send it again."
     )
 
 

@@ -123,12 +123,12 @@ def test_the_platforms_of_the_setting_are_taken(platforms: Platforms) -> None:
 @pytest.mark.parametrize(
     ("found", "detail"),
     [
-        (action(), "An offboard action of this device by Ann is Pending already: machine action x-1."),
-        (action("Dreaming"), "An offboard action of this device by Ann is Dreaming already: machine action x-1."),
-        (action("", requestor=""), "An offboard action of this device is open already: machine action x-1."),
+        (action(), "An offboard action of this device by Ann is already Pending: machine action x-1."),
+        (action("Dreaming"), "An offboard action of this device by Ann is already Dreaming: machine action x-1."),
+        (action("", requestor=""), "An offboard action of this device is already open: machine action x-1."),
         (
             action(requestor="a\x1b[2J"),
-            "An offboard action of this device by a\\x1b[2J is Pending already: machine action x-1.",
+            "An offboard action of this device by a\\x1b[2J is already Pending: machine action x-1.",
         ),
     ],
 )
@@ -349,15 +349,15 @@ def test_an_id_and_a_name_that_agree_are_taken(name: str) -> None:
         (
             "lt-1.contoso.example",
             "lt-2",
-            "The tenant calls this device lt-1.contoso.example, and the row lt-2; correct one of them.",
+            "The tenant calls this device lt-1.contoso.example, but the row says lt-2; correct one of them.",
         ),
-        ("lt-2", "lt-1", "The tenant calls this device lt-2, and the row lt-1; correct one of them."),
+        ("lt-2", "lt-1", "The tenant calls this device lt-2, but the row says lt-1; correct one of them."),
         (
             "lt-1.contoso.example",
             "lt-1.fabrikam",
-            "The tenant calls this device lt-1.contoso.example, and the row lt-1.fabrikam; correct one of them.",
+            "The tenant calls this device lt-1.contoso.example, but the row says lt-1.fabrikam; correct one of them.",
         ),
-        (None, "lt-1", "The tenant has no name for this device, and the row lt-1; correct one of them."),
+        (None, "lt-1", "The tenant has no name for this device, but the row says lt-1; correct one of them."),
     ],
 )
 def test_an_id_and_a_name_that_disagree_are_refused(in_tenant: str | None, in_row: str, detail: str) -> None:
@@ -386,7 +386,7 @@ def test_a_later_row_whose_name_the_tenant_contradicts_is_refused_and_the_first_
     rows, planner = planned(fleet(machine()), (ONE, ""), (ONE, "lt-9"), (ONE, ""))
     assert [row.reason for row in rows] == [None, Reason.NAME_MISMATCH, Reason.NAME_MISMATCH]
     assert [row.detail for row in rows[1:]] == [
-        "The tenant calls this device lt-1.contoso.example, and the row lt-9; correct one of them.",
+        "The tenant calls this device lt-1.contoso.example, but the row says lt-9; correct one of them.",
         "Row 3 gives the same device ID another name (lt-9); correct one of them.",
     ]
     assert [(each.row, each.reason, each.detail) for each in planner.amendments()] == [

@@ -136,14 +136,14 @@ def test_a_list_without_a_rule_is_refused(text: str) -> None:
     ("line", "words"),
     [
         ("tags: vip", "has an unknown kind 'tags' in line 3"),
-        ("id: 1234", r"has no device ID in line 3 \('1234'\)"),
-        (f"id: {ONE}0", "has no device ID in line 3"),
-        ("*", "names nothing or everything"),
-        ("?*", "names nothing or everything"),
-        ("*.*", "names nothing or everything"),
-        ("name:", "names nothing or everything"),
-        ("tag:", "names nothing or everything"),
-        ("group:  ", "names nothing or everything"),
+        ("id: 1234", r"has an invalid device ID in line 3 \('1234'\)"),
+        (f"id: {ONE}0", "has an invalid device ID in line 3"),
+        ("*", "matches nothing or everything"),
+        ("?*", "matches nothing or everything"),
+        ("*.*", "matches nothing or everything"),
+        ("name:", "matches nothing or everything"),
+        ("tag:", "matches nothing or everything"),
+        ("group:  ", "matches nothing or everything"),
     ],
 )
 def test_a_line_that_says_nothing_clear_refuses_the_list_with_its_number(line: str, words: str) -> None:

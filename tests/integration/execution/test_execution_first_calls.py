@@ -61,7 +61,7 @@ async def test_an_unclear_answer_that_is_not_found_ends_the_run_for_a_later_one(
         halt = await world.work(batch, simulator.url, look=True)
         assert halt is not None
         assert (halt.exit_code, halt.held) == (ExitCode.UNFINISHED, False)
-        assert "was not found so far; run `resume` later" in halt.reason
+        assert "has not been found yet; run `resume` later" in halt.reason
         assert SETTLING <= loop.time() <= SETTLING + 60
         assert world.outcomes(batch) == {Outcome.SUBMITTED: 2, Outcome.IN_DOUBT: 1, Outcome.PENDING: 9}
         assert not world.batch("batch-1").needs_person

@@ -271,7 +271,7 @@ def test_a_device_that_is_listed_after_the_plan_is_not_sent_either(make_office: 
 def test_a_list_with_names_needs_the_tenant(make_office: MakeOffice) -> None:
     office = make_office(guards={"protected": "protected.txt"})
     (office.folder / "protected.txt").write_text("dc-*\n", encoding="utf-8")
-    assert "the tenant was not looked up" in refused(office, office.sheet(range(3)), lookup=False)
+    assert "cannot be checked without a look-up" in refused(office, office.sheet(range(3)), lookup=False)
     (office.folder / "protected.txt").write_text(device(9), encoding="utf-8")
     assert run_sheet(office, office.sheet(range(3)), lookup=False).exit_code is ExitCode.OK
 

@@ -1,7 +1,7 @@
-"""A job as lines of a crontab, between two markers of its own.
+"""Renders a job as lines of a crontab, between two marker lines.
 
-Pure. A crontab belongs to its user: every other line stays as it is. The rules are those of crontab(5), in the
-dialects of Vixie cron (Debian, macOS, BSD) and cronie (Red Hat, SUSE, Arch).
+Pure. The crontab belongs to its user: all other lines stay unchanged. The rules are those of crontab(5), for Vixie
+cron (Debian, macOS, BSD) and cronie (Red Hat, SUSE, Arch).
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from batch_offboard.base.errors import UsageError
 from batch_offboard.unattended.schedule.job import WRITTEN_BY, Command, File, Job, Rendered
 
-LONGEST_COMMAND = 990  # Vixie cron's buffer for a command has 1,000 bytes (MAX_COMMAND) and cuts what is longer
+LONGEST_COMMAND = 990  # Vixie cron truncates a command to 1,000 bytes (MAX_COMMAND)
 
 _BEGIN = re.compile(rf"# ([a-z0-9-]+): begin\. {re.escape(WRITTEN_BY)}")
 _ZONE_LINE = re.compile(r"\s*CRON_TZ\s*=")
@@ -18,7 +18,7 @@ _SAFE = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
 
 
 def render(job: Job) -> Rendered:
-    """The block for the crontab. UsageError for what a crontab cannot say."""
+    """The block for the crontab. Raises UsageError if the command is too long."""
     command = _command(job)
     if len(command.encode()) > LONGEST_COMMAND:
         raise UsageError(f"The command has more than {LONGEST_COMMAND} bytes, and cron cuts it; use shorter paths.")
@@ -38,10 +38,10 @@ def render(job: Job) -> Rendered:
 
 
 def with_block(crontab: str, name: str, block: str) -> str:
-    """The crontab with this block in place of an earlier one of the same name; all other lines as they were.
+    """The crontab with this block instead of an earlier one of the same name; all other lines unchanged.
 
-    CRON_TZ holds for all lines below it. So a block with a zone goes to the end, and one without goes above
-    the first block of ours that has one. UsageError where a zone of the user's own would move our time.
+    CRON_TZ applies to all lines below it. So a block with a zone is put at the end, and one without above our first
+    block with one. Raises UsageError if a CRON_TZ of the user's own would apply to our block.
     """
     lines = _without(crontab, name)
     new = _lines(block)
@@ -59,22 +59,22 @@ def with_block(crontab: str, name: str, block: str) -> str:
 
 
 def without_block(crontab: str, name: str) -> str:
-    """The crontab without the block of this name; all other lines as they were."""
+    """The crontab without the block of this name; all other lines unchanged."""
     return _joined(_without(crontab, name))
 
 
 def block_in(crontab: str, name: str) -> str | None:
-    """The block of this name, if there is one."""
+    """The block of this name, or None."""
     lines = _lines(crontab)
     found = _block_at(lines, name)
     return None if found is None else _joined(lines[found[0] : found[1]])
 
 
 def quoted(text: str) -> str:
-    """A word for the shell that cron hands the line to; what cron itself would change stands outside of quotes.
+    """A word quoted for the shell that cron starts; characters that cron itself interprets are outside the quotes.
 
-    `%` ends the command unless a backslash stands before it; some crons take that backslash away and some leave
-    it, so it must mean the same to the shell either way. Two backslashes become one in some, so none has a neighbour.
+    `%` ends the command unless a backslash precedes it; some crons remove that backslash and some keep it, so it must
+    mean the same to the shell in both cases. Some replace two backslashes by one, so two never follow each other.
     """
     if _SAFE.fullmatch(text):
         return text
@@ -98,13 +98,13 @@ def _end(name: str) -> str:
 
 
 def _begins(line: str) -> str | None:
-    """The name of the block that this line begins."""
+    """The name of the block that this line begins, or None."""
     found = _BEGIN.match(line)
     return found[1] if found else None
 
 
 def _block_at(lines: Sequence[str], name: str) -> tuple[int, int] | None:
-    """Where the block begins, and where the line after it is. UsageError for half a block."""
+    """The index of the block's first line and of the line after it. Raises UsageError if its end is missing."""
     begin = next((at for at, line in enumerate(lines) if _begins(line) == name), None)
     if begin is None:
         return None
@@ -123,13 +123,13 @@ def _without(crontab: str, name: str) -> list[str]:
 
 
 def _our_lines(lines: Sequence[str]) -> set[int]:
-    """The places of all lines in blocks of ours, of whatever name."""
+    """The indexes of all lines in our blocks, of any name."""
     blocks = [_block_at(lines, name) for line in lines if (name := _begins(line)) is not None]
     return {at for block in blocks if block is not None for at in range(*block)}
 
 
 def _lines(text: str) -> list[str]:
-    """Line feeds alone end a line: whatever else is in a line is the user's."""
+    """Split at line feeds only: other line separators are part of the user's lines."""
     return text.removesuffix("\n").split("\n") if text else []
 
 

@@ -1,6 +1,6 @@
-"""What a scheduler is to start, when, as whom and where; and what it takes to tell it so.
+"""What a scheduler starts, when, as which user and where; and the files and commands that install it.
 
-Pure. A job holds text that schedulers can take: no line break and no control character gets in here.
+Pure. A job contains only text that schedulers accept: line breaks and control characters are refused here.
 """
 
 import re
@@ -17,15 +17,15 @@ WRITTEN_BY = "Written by `batch-offboard schedule install`"
 
 EVERY_DAY = tuple(range(7))
 
-# The strictest of all: a CronJob's name is a DNS label of at most 52 characters
-# (kubernetes.io/docs/concepts/workloads/controllers/cron-jobs, "Job creation"); units and tasks take it as well.
+# The strictest rule: a CronJob's name is a DNS label of at most 52 characters
+# (kubernetes.io/docs/concepts/workloads/controllers/cron-jobs, "Job creation"); units and tasks accept it, too.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?")
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 
 
 class Kind(StrEnum):
-    """The schedulers that can be told."""
+    """The supported schedulers."""
 
     SYSTEMD_USER = "systemd-user"
     SYSTEMD_SYSTEM = "systemd-system"
@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """When a job starts. `days` are sorted, 0 is Monday; without a `zone` the scheduler's own counts."""
+    """When a job starts. `days` are sorted, 0 is Monday; without a `zone` the scheduler's own applies."""
 
     hour: int
     minute: int
@@ -45,7 +45,7 @@ class Start:
 
     @property
     def cron(self) -> str:
-        """The five fields that cron and Kubernetes read; there Sunday is 0 and Monday 1."""
+        """The five fields of cron and Kubernetes, in which Sunday is 0 and Monday 1."""
         numbers = sorted(day + 1 if day < 6 else 0 for day in self.days)
         days = "*" if self.days == EVERY_DAY else with_ranges(numbers, tuple("0123456"), "-")
         return f"{self.minute} {self.hour} * * {days}"
@@ -59,12 +59,12 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run of the program, to be started again and again.
+    """A command to be started regularly.
 
-    `arguments` follow the program's name; `environment` holds no secret, secrets are in `env_file`. `writable` are the
-    folders that the run must be able to write to. `stop_seconds` is how long a run that is told to stop may take.
-    `catch_up`: a start that was missed is made up for as soon as the machine is up. `image` is Kubernetes' alone.
-    UsageError for text that no scheduler can take.
+    `arguments` follow the program's name; `environment` contains no secrets, which are in `env_file`. `writable` are
+    the folders that the run writes to. `stop_seconds` is how long a run may take to end after a stop signal.
+    `catch_up`: a missed start is caught up on as soon as the machine is up. `image` is for Kubernetes only.
+    Raises UsageError for text that no scheduler accepts.
     """
 
     name: str
@@ -90,9 +90,10 @@ class Job:
                 )
 
     def command(self, *, env_file: bool) -> tuple[str, ...]:
-        """The exact command; `env_file` lets the program itself read the variables, where the scheduler cannot.
+        """The exact command; with `env_file` the program itself reads the variables, if the scheduler cannot.
 
-        `-P` keeps the working folder out of the module search path: who may write there must not become who runs.
+        `-P` keeps the working folder out of the module search path: a user who may write there must not be able to
+        execute code as the job's account.
         """
         variables = ("--env-file", self.env_file) if env_file and self.env_file else ()
         return (self.interpreter, "-P", "-m", PROGRAM, *variables, *self.arguments)
@@ -100,7 +101,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A text that a scheduler reads, and the bytes it wants it in."""
+    """A text file for a scheduler, and its encoding."""
 
     name: str
     text: str
@@ -113,7 +114,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program of the scheduler's, its arguments one by one; `asks` if it wants something of the person there."""
+    """A command of the scheduler as an argument vector; `asks` if it prompts a person."""
 
     words: tuple[str, ...]
     asks: bool = False
@@ -121,9 +122,9 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """All that installing takes: `folders` to be there, the files, then the commands in order.
+    """What to install: the `folders` to create, the files, then the commands in order.
 
-    The commands find the files in the folder that they run in. `notes` are for people.
+    The commands run in the folder that contains the files. `notes` are for people.
     """
 
     files: tuple[File, ...]
@@ -133,7 +134,7 @@ class Rendered:
 
 
 def check_name(name: str) -> None:
-    """UsageError unless every scheduler takes the name."""
+    """Raise UsageError unless every scheduler accepts the name."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"--name {name!r} cannot be used; take at most 52 lower-case letters, digits and hyphens inside."
@@ -141,7 +142,7 @@ def check_name(name: str) -> None:
 
 
 def start_of(at: str, days: str, zone: str | None) -> Start:
-    """When to start, from `HH:MM`, `mon-fri,sun` or `daily`, and an IANA name. UsageError for anything else."""
+    """When to start, from `HH:MM`, `mon-fri,sun` or `daily`, and an IANA name. Raises UsageError."""
     time = _TIME.fullmatch(at.strip())
     if time is None:
         raise UsageError(f"--at {at!r} is not a time of day; write it as 22:00.")
@@ -151,7 +152,7 @@ def start_of(at: str, days: str, zone: str | None) -> Start:
 
 
 def days_of(text: str) -> tuple[int, ...]:
-    """The days in `mon-fri`, `sat,sun`, `fri-mon` or `daily`, sorted, 0 for Monday."""
+    """The days in `mon-fri`, `sat,sun`, `fri-mon` or `daily`, sorted, 0 for Monday. Raises UsageError."""
     try:
         return tuple(sorted(weekdays(text)))
     except ValueError:
@@ -159,7 +160,7 @@ def days_of(text: str) -> tuple[int, ...]:
 
 
 def _is_untakable(character: str) -> bool:
-    """Control characters, line ends, lone surrogates, and what Unicode calls no character at all."""
+    """Whether it is a control character, a line separator, a lone surrogate or a Unicode noncharacter."""
     code = ord(character)
     return (
         unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
@@ -169,7 +170,7 @@ def _is_untakable(character: str) -> bool:
 
 
 def with_ranges(numbers: Iterable[int], names: Sequence[str], to: str) -> str:
-    """The names of sorted numbers, with neighbours as a range: mon-wed,fri."""
+    """The names of sorted numbers, consecutive ones as a range: mon-wed,fri."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:

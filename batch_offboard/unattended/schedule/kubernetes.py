@@ -1,7 +1,7 @@
-"""A job as a CronJob of Kubernetes.
+"""Renders a job as a CronJob of Kubernetes.
 
-Pure. The manifest is that of kubernetes.io/docs/reference/kubernetes-api/workload-resources/cron-job-v1; `timeZone`
-came with version 1.27. Paths are those in the container.
+Pure. The manifest follows kubernetes.io/docs/reference/kubernetes-api/workload-resources/cron-job-v1; `timeZone`
+requires version 1.27. Paths are those in the container.
 """
 
 from pathlib import PurePosixPath
@@ -14,14 +14,14 @@ from batch_offboard.unattended.schedule.job import WRITTEN_BY, Command, File, Jo
 
 MANAGED_BY = "batch-offboard-schedule"
 CONFIG = PurePosixPath("/etc/batch-offboard/config.yaml")
-USER_ID = 10001  # whoever the image's user is, it is not root
+USER_ID = 10001  # never root, whatever the image's own user is
 
 
-SECRET_MODE = 0o440  # of secret files, which Kubernetes makes root's, with fsGroup as their group; its default is 0644
+SECRET_MODE = 0o440  # Kubernetes creates secret files as root with fsGroup as their group, by default with 0644
 
 
 class _Mode(int):
-    """A file's mode, written as people write it."""
+    """A file's mode, written in octal."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -32,7 +32,7 @@ _Dumper.add_representer(_Mode, lambda dumper, mode: dumper.represent_scalar("tag
 
 
 def render(job: Job, *, config: str, data: str) -> Rendered:
-    """The manifest, and the command that applies it. `config` is the file, `data` the folder of the volume."""
+    """The manifest and the command that applies it. `config` is the file's path, `data` the volume's mount path."""
     manifest = yaml.dump(_cron_job(job, config, data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
     file = f"{job.name}.yaml"
     text = f"# {WRITTEN_BY}; `schedule remove --kind kubernetes` takes it away again.\n{manifest}"
@@ -48,7 +48,7 @@ def question(name: str) -> Command:
 
 
 def is_ours(cron_job: Any) -> bool:
-    """Whether a CronJob as `kubectl get -o json` shows it is what `render` made."""
+    """Whether `render` made this CronJob, as returned by `kubectl get -o json`."""
     labels = cron_job.get("metadata", {}).get("labels", {})
     return bool(labels.get("app.kubernetes.io/managed-by") == MANAGED_BY)
 
@@ -62,13 +62,13 @@ def _cron_job(job: Job, config: str, data: str) -> dict[str, Any]:
             "schedule": job.start.cron,
             **({"timeZone": job.start.zone} if job.start.zone else {}),
             "concurrencyPolicy": "Forbid",
-            # A start that was missed by more than this is not made up for; `window` keeps the day free.
+            # A start that is later than this is skipped; `window` limits the hours in which sheets are sent.
             "startingDeadlineSeconds": 12 * 3600 if job.catch_up else 600,
             "successfulJobsHistoryLimit": 3,
             "failedJobsHistoryLimit": 7,
             "jobTemplate": {
                 "spec": {
-                    "backoffLimit": 0,  # exit codes 1 and 3 are no crashes; the next night goes on
+                    "backoffLimit": 0,  # exit codes 1 and 3 are not crashes; the next night continues
                     "template": {"metadata": {"labels": _labels(job)}, "spec": _pod(job, config, data)},
                 }
             },
@@ -77,7 +77,7 @@ def _cron_job(job: Job, config: str, data: str) -> dict[str, Any]:
 
 
 def _labels(job: Job) -> dict[str, str]:
-    """Made anew for each place, since YAML would refer to one that stands in two."""
+    """A new dict for each use, since YAML would write an alias for a shared one."""
     return {"app.kubernetes.io/name": job.name, "app.kubernetes.io/managed-by": MANAGED_BY}
 
 
@@ -121,13 +121,13 @@ def _container(job: Job, config: str, data: str) -> dict[str, Any]:
         "volumeMounts": [
             {"name": "data", "mountPath": data},
             {"name": "config", "mountPath": str(PurePosixPath(config).parent), "readOnly": True},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # the container's own, and empty at each start
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # the container's own, empty at each start
         ],
     }
 
 
 def data_folder(inbox: str, journal: str | None) -> str:
-    """The folder of the one volume that holds inbox and journal. UsageError if there is none."""
+    """The mount path of the volume for inbox and journal. Raises UsageError if they do not share one."""
     folder = PurePosixPath(inbox).parent
     if folder in {PurePosixPath("/"), CONFIG.parent, PurePosixPath("/tmp")}:  # noqa: S108  # a name, not a use
         raise UsageError(f"The inbox {inbox} must be a folder in a volume of its own; write it as in /data/inbox.")

@@ -1,6 +1,6 @@
-"""From what the operator asked for, and what this machine is like, to a job and its text.
+"""Makes a job, and its text for the scheduler, from the operator's options and the properties of this machine.
 
-It reads no file and asks no scheduler: configuration and machine come in as values.
+It reads no files and calls no scheduler: configuration and machine are passed in as values.
 """
 
 import shutil
@@ -17,14 +17,14 @@ from batch_offboard.unattended.schedule.job import Job, Kind, Rendered, start_of
 
 SYSTEMD_RUNS = Path("/run/systemd/system")  # sd_booted(3)
 
-# A run that is told to stop lets the calls in flight end, and each may take as long as the network's timeout.
+# After a stop signal a run finishes the calls in flight, and each may take as long as the network timeout.
 DEFAULT_TIMEOUT = 90.0  # seconds
 TIME_TO_FINISH = 60  # seconds for the outcomes and the report
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the operator asked for, as typed. `catch_up` None: as the configuration allows."""
+    """The operator's options, as typed. `catch_up` None: depends on the configuration."""
 
     kind: Kind
     name: str
@@ -42,7 +42,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where and as whom the command runs; `state` is the folder for what programs remember."""
+    """Where and as which user the command runs; `state` is the folder for state files."""
 
     folder: str
     interpreter: str
@@ -53,7 +53,7 @@ class Machine:
 
 
 def kinds_here(has_program: Callable[[str], object] = shutil.which, platform: str = sys.platform) -> tuple[Kind, ...]:
-    """The schedulers of this machine, the usual one first. Kubernetes is nobody's own and has to be named."""
+    """The schedulers of this machine, the preferred one first. Kubernetes is never among them and must be named."""
     if platform == "win32":
         return (Kind.WINDOWS,)
     systemd_kinds = (Kind.SYSTEMD_USER, Kind.SYSTEMD_SYSTEM) if SYSTEMD_RUNS.is_dir() else ()
@@ -61,7 +61,7 @@ def kinds_here(has_program: Callable[[str], object] = shutil.which, platform: st
 
 
 def config_path(wish: Wish, machine: Machine) -> str:
-    """The configuration as the scheduled run will be told it: always by its whole path."""
+    """The absolute path of the configuration for the scheduled run."""
     if wish.kind is Kind.KUBERNETES:
         return absolute(wish.kind, wish.config or str(kubernetes.CONFIG), machine.folder, "--config")
     named = wish.config or machine.environ.get("BATCH_OFFBOARD_CONFIG") or "config.yaml"
@@ -69,7 +69,7 @@ def config_path(wish: Wish, machine: Machine) -> str:
 
 
 def rendered(wish: Wish, machine: Machine, config: Config | None) -> Rendered:
-    """The text for the scheduler. `config` None: not known on this machine, or not yet."""
+    """The files and commands for the scheduler. `config` None: not available on this machine, or not yet."""
     job = job_of(wish, machine, config)
     match wish.kind:
         case Kind.SYSTEMD_USER | Kind.SYSTEMD_SYSTEM:
@@ -83,7 +83,7 @@ def rendered(wish: Wish, machine: Machine, config: Config | None) -> Rendered:
 
 
 def job_of(wish: Wish, machine: Machine, config: Config | None) -> Job:
-    """The job. UsageError for what does not go together."""
+    """The job. Raises UsageError for options that cannot be combined."""
     kind, here = wish.kind, machine.folder
     if wish.user and kind not in {Kind.SYSTEMD_SYSTEM, Kind.WINDOWS}:
         raise UsageError(f"--user goes with systemd-system and windows; with {kind} the run is your own.")
@@ -114,7 +114,7 @@ def job_of(wish: Wish, machine: Machine, config: Config | None) -> Job:
 
 
 def absolute(kind: Kind, text: str, folder: str, option: str) -> str:
-    """The path as the scheduler's machine has it, whole. In a container there is no folder to start from."""
+    """The absolute path on the scheduler's machine. Raises UsageError for a relative path in a container."""
     if kind is Kind.WINDOWS and PureWindowsPath(text).is_absolute():
         return text
     if kind is Kind.KUBERNETES:
@@ -127,12 +127,12 @@ def absolute(kind: Kind, text: str, folder: str, option: str) -> str:
 
 
 def has_window(config: Config | None) -> bool:
-    """Whether the configuration keeps `nightly` to certain hours, so that a late start cannot reach into the day."""
+    """Whether the configuration restricts `nightly` to certain hours, so that a late start cannot send outside them."""
     return config is not None and config.window.window is not None
 
 
 def variables_needed(part: Part) -> Iterator[str]:
-    """The environment variables that the configuration takes its secrets from."""
+    """The environment variables that the configuration reads secrets from."""
     for key in type(part).model_fields:
         value = getattr(part, key)
         if isinstance(value, Part):
@@ -142,14 +142,14 @@ def variables_needed(part: Part) -> Iterator[str]:
 
 
 def _env_file(wish: Wish, folder: str) -> str | None:
-    """In a cluster it stays on this machine, as the source of a secret."""
+    """The file's path; for Kubernetes as typed, since it is on this machine and becomes a secret."""
     if wish.env_file is None or wish.kind is Kind.KUBERNETES:
         return wish.env_file
     return absolute(wish.kind, wish.env_file, folder, "--env-file")
 
 
 def _state(kind: Kind, machine: Machine, folder: str) -> str | None:
-    """The value of XDG_STATE_HOME that lets the run find journal and locks where every other run has them."""
+    """The XDG_STATE_HOME with which the job uses the same journal and locks as every other run; None to not set it."""
     match kind:
         case Kind.KUBERNETES:
             return folder
@@ -161,7 +161,7 @@ def _state(kind: Kind, machine: Machine, folder: str) -> str | None:
 
 
 def _writable(kind: Kind, machine: Machine, inbox: str, journal: str | None, config: Config | None) -> Iterator[str]:
-    """What systemd must leave writable: sheets and reports, journal and locks, the reports of batches begun by hand."""
+    """The paths that systemd must leave writable: sheets and reports, journal and locks, reports of manual batches."""
     if kind not in {Kind.SYSTEMD_USER, Kind.SYSTEMD_SYSTEM}:
         return
     files = [journal, *((config.journal, config.notices.textfile) if config else ())]

@@ -1,4 +1,4 @@
-"""Runs the schedulers' own programs: arguments one by one, never through a shell, never for ever."""
+"""Runs the schedulers' own programs: as an argument vector, never through a shell, with a timeout."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ PATIENCE = 60.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a program ended and what it said."""
+    """A program's exit code and output."""
 
     code: int
     out: str
@@ -23,23 +23,23 @@ class Done:
 
     @property
     def complaint(self) -> str:
-        """Its last words, on one line."""
+        """The last line of its output."""
         lines = (self.err.strip() or self.out.strip()).splitlines()
         return one_line(lines[-1])[:300] if lines else f"exit code {self.code}"
 
 
 Run = Callable[[Command, str, Path | None], Done]
-"""Runs a command with a text for its stdin ("" for none) in a folder (None: this one)."""
+"""Runs a command with a text as its stdin ("" for none) in a folder (None: the current one)."""
 
 
 def run(command: Command, text: str = "", folder: Path | None = None) -> Done:
-    """How it ended; UsageError if there is no such program, or it does not end."""
+    """Run a command. Raises UsageError if there is no such program, or it does not end in time."""
     name = command.words[0]
     try:
         if command.asks:
             done = subprocess.run(command.words, cwd=folder, check=False)  # noqa: S603  # the person types the password
             return Done(done.returncode, "", "")
-        # What is in a crontab need not be UTF-8, and comes back byte for byte.
+        # A crontab need not be UTF-8; surrogateescape preserves its bytes.
         ended = subprocess.run(  # noqa: S603  # fixed programs, checked arguments
             command.words,
             input=text.encode("utf-8", "surrogateescape"),
@@ -57,7 +57,7 @@ def run(command: Command, text: str = "", folder: Path | None = None) -> Done:
 
 
 def _text(data: bytes) -> str:
-    """`schtasks` hands XML out as UTF-16 where its output is no console."""
+    """The decoded output; `schtasks` writes XML as UTF-16 if its output is not a console."""
     if data.startswith(b"\xff\xfe"):
         return data.decode("utf-16", "replace")
     return data.decode("utf-8", "surrogateescape").replace("\r\n", "\n")

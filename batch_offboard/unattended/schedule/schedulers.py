@@ -1,6 +1,6 @@
-"""Puts jobs into the hands of the schedulers of this machine, looks at them, and takes them away again.
+"""Installs jobs in this machine's schedulers, shows them, and removes them.
 
-Each scheduler removes what it wrote and nothing else: what carries no mark of ours is refused.
+Only what this program wrote is replaced or removed: anything without our mark is refused.
 """
 
 import csv
@@ -22,7 +22,7 @@ from batch_offboard.unattended.schedule.programs import Done, Run
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a scheduler tells of a job of ours. Texts are the scheduler's own; None where it tells nothing."""
+    """What a scheduler reports about one of our jobs. Texts are the scheduler's own; None if not reported."""
 
     kind: Kind
     name: str
@@ -34,23 +34,23 @@ class Standing:
 
 
 class Scheduler(Protocol):
-    """One scheduler. Everything raises UsageError, with the scheduler's own words, for what it does not do."""
+    """One scheduler. Every method raises UsageError, with the scheduler's own message, if it fails."""
 
     def places(self, rendered: Rendered) -> tuple[str, ...]:
-        """Where the files of a job go."""
+        """Where the files of a job are written."""
 
     def install(self, name: str, rendered: Rendered) -> None:
-        """In place of an earlier one of the same name."""
+        """Install a job, replacing an earlier one of the same name."""
 
     def show(self, name: str) -> Standing | None:
-        """None if no job of ours has the name."""
+        """The job's state, or None if none of our jobs has the name."""
 
     def remove(self, name: str) -> tuple[str, ...]:
-        """What was removed."""
+        """Remove a job, and return what was removed."""
 
 
 def scheduler(kind: Kind, run: Run, environ: Mapping[str, str], home: Path) -> Scheduler:
-    """The scheduler of this kind; `home` is the user's, for the units of their own."""
+    """The scheduler of this kind; `home` is the user's home, for user units."""
     match kind:
         case Kind.SYSTEMD_USER:
             configured = environ.get("XDG_CONFIG_HOME")
@@ -66,7 +66,7 @@ def scheduler(kind: Kind, run: Run, environ: Mapping[str, str], home: Path) -> S
 
 
 class Systemd:
-    """Two unit files in a folder, and the manager that reads them."""
+    """Two unit files in a folder, and `systemctl`."""
 
     def __init__(self, run: Run, folder: Path, *, system: bool) -> None:
         self._run = run
@@ -78,7 +78,7 @@ class Systemd:
         return tuple(str(self._folder / file.name) for file in rendered.files)
 
     def install(self, name: str, rendered: Rendered) -> None:
-        """All or nothing: where the manager does not take the units, what was there before is there again."""
+        """Install both units or none: if systemd refuses them, the previous files are restored."""
         before = {path: self._ours(path) for path in self._paths(name)}
         for folder in rendered.folders:
             _make(Path(folder))
@@ -125,7 +125,7 @@ class Systemd:
         return self._folder / f"{name}.service", self._folder / f"{name}.timer"
 
     def _ours(self, path: Path) -> bytes | None:
-        """What we wrote there, or None if nothing is there. UsageError for what somebody else wrote."""
+        """The content of our file, or None if there is none. Raises UsageError for a file that is not ours."""
         try:
             data = path.read_bytes()
         except FileNotFoundError:
@@ -144,7 +144,7 @@ class Systemd:
 
 
 class Cron:
-    """Lines in the crontab of whoever runs this."""
+    """Lines in the crontab of the current user."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -173,7 +173,7 @@ class Cron:
         return (f"the lines of {name} in the crontab",)
 
     def _read(self) -> str:
-        """Having no crontab is said as an error; every other error must not end in an empty one."""
+        """The crontab. A missing one is reported as an error; any other error must not be taken for an empty one."""
         command = Command(("crontab", "-l"))
         done = self._run(command, "", None)
         if done.code != 0 and "no crontab" in done.err.lower():
@@ -214,7 +214,7 @@ class Windows:
         return (f"the task \\{name}",)
 
     def _definition(self, name: str) -> str:
-        """The XML of our task, empty if there is none. UsageError for somebody else's task."""
+        """The XML of our task, empty if there is none. Raises UsageError for a task that is not ours."""
         done = self._run(windows.definition_question(name), "", None)
         if done.code == 0 and not windows.is_ours(done.out):
             raise UsageError(f"The task \\{name} was not made by `schedule install`; choose another --name.")
@@ -222,7 +222,7 @@ class Windows:
 
 
 class Kubernetes:
-    """A CronJob in the namespace that kubectl stands in."""
+    """A CronJob in kubectl's current namespace."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -267,7 +267,7 @@ def _must(done: Done, command: Command) -> None:
 
 
 def _with_file(run: Run, rendered: Rendered) -> None:
-    """Let the scheduler's program read the file in a folder that is there for so long."""
+    """Run the scheduler's command with the file in a temporary folder."""
     file, command = rendered.files[0], rendered.commands[0]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / file.name).write_bytes(file.data)
@@ -275,7 +275,7 @@ def _with_file(run: Run, rendered: Rendered) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all: the manager may read at any moment."""
+    """Write atomically, since systemd may read the file at any time."""
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What `schedule` shows: sentences for people, JSON for programs."""
+"""What `schedule` prints: text for people, JSON for programs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from batch_offboard.unattended.schedule.windows import command_line
 
 
 def files_text(rendered: Rendered, places: Sequence[str]) -> str:
-    """The files as they would be written; where there are several, each under its place."""
+    """The files as they would be written; if there are several, each after its path."""
     if len(rendered.files) == 1:
         return rendered.files[0].text.rstrip("\n")
     pairs = zip(places, rendered.files, strict=True)
@@ -19,7 +19,7 @@ def files_text(rendered: Rendered, places: Sequence[str]) -> str:
 
 
 def steps_text(kind: Kind, rendered: Rendered) -> str:
-    """What a person would type to install the files, and what else there is to know."""
+    """The commands that install the files, and the notes."""
     return "\n".join([*(f"Then: `{typed(kind, command)}`" for command in rendered.commands), *notes(rendered)])
 
 
@@ -33,7 +33,7 @@ def notes(rendered: Rendered) -> list[str]:
 
 
 def standings_text(name: str, standings: Sequence[Standing]) -> str:
-    """Each scheduler that has the job, and what it tells of it."""
+    """Each scheduler that has the job, with what it reports."""
     if not standings:
         return f"Nothing is scheduled as {name}; begin with `batch-offboard schedule install --inbox DIR`."
     return "\n\n".join("\n".join(_lines(standing)) for standing in standings)

@@ -1,7 +1,6 @@
-"""A job as a systemd service and timer, for the user's own manager or the system's.
+"""Renders a job as a systemd service and timer, for the user manager or the system manager.
 
-Pure. Where a rule of systemd.unit(5), systemd.exec(5), systemd.service(5) or systemd.time(7) decides how something is
-written, it is said there.
+Pure. The comments name the rules of systemd.unit(5), systemd.exec(5), systemd.service(5) and systemd.time(7).
 """
 
 import re
@@ -17,8 +16,8 @@ STATE = "batch-offboard"  # the system service's own folder below /var/lib
 _PLAIN = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?")
 
-# What every service can be held to. `ProcSubset=pid` and `MemoryDenyWriteExecute` are left out: the boot's ID is read
-# below /proc/sys, and foreign-function libraries write code.
+# For every service. `ProcSubset=pid` and `MemoryDenyWriteExecute` are omitted: the boot ID is read below /proc/sys, and
+# foreign-function libraries generate code.
 _HARDENING = (
     "NoNewPrivileges=yes",
     "ProtectSystem=strict",
@@ -36,7 +35,7 @@ _HARDENING = (
     "MemoryMax=2G",
     "TasksMax=128",
 )
-# These take capabilities away, which only the system's manager can: in a user's service they end with 218/CAPABILITIES
+# These drop capabilities, which only the system manager can: a user service fails with 218/CAPABILITIES
 # (github.com/systemd/systemd/issues/4959).
 _SYSTEM_HARDENING = (
     "PrivateDevices=yes",
@@ -54,7 +53,7 @@ _SYSTEM_HARDENING = (
 
 
 def render(job: Job, *, system: bool) -> Rendered:
-    """The two units, and the commands that put them to work. UsageError for what a unit cannot say."""
+    """The two units, and the commands that enable them. Raises UsageError for values that a unit cannot contain."""
     manager = ("systemctl",) if system else ("systemctl", "--user")
     return Rendered(
         (File(f"{job.name}.service", _service(job, system=system)), File(f"{job.name}.timer", _timer(job))),
@@ -63,18 +62,18 @@ def render(job: Job, *, system: bool) -> Rendered:
             Command((*manager, "enable", "--now", f"{job.name}.timer")),
         ),
         _notes(job, manager, system=system),
-        () if system else job.writable[1:],  # the inbox is the operator's to make
+        () if system else job.writable[1:],  # the operator creates the inbox
     )
 
 
 def removal(name: str, *, system: bool) -> tuple[Command, Command]:
-    """What goes before and what goes after the deletion of the two files; a run at work is not stopped."""
+    """The commands before and after the deletion of the two files; a running job is not stopped."""
     manager = ("systemctl",) if system else ("systemctl", "--user")
     return Command((*manager, "disable", "--now", f"{name}.timer")), Command((*manager, "daemon-reload"))
 
 
 def question(name: str, unit: str, *, system: bool) -> Command:
-    """Asks what the manager knows of a unit, `timer` or `service`."""
+    """The command that queries the properties of a unit, `timer` or `service`."""
     manager = ("systemctl",) if system else ("systemctl", "--user")
     keys = {
         "timer": "ActiveState,NextElapseUSecRealtime,LastTriggerUSec",
@@ -84,13 +83,13 @@ def question(name: str, unit: str, *, system: bool) -> Command:
 
 
 def properties(text: str) -> Mapping[str, str]:
-    """The `KEY=value` lines of `systemctl show`; what is empty or unknown there is left out."""
+    """The `KEY=value` lines of `systemctl show`, without empty and unknown values."""
     pairs = (line.partition("=") for line in text.splitlines())
     return {key: value for key, _, value in pairs if value and value != "n/a"}
 
 
 def word(text: str) -> str:
-    """One word of a list, in quotes where it needs them; `%` begins a specifier and is doubled (systemd.unit)."""
+    """One word of a list, quoted if necessary; `%` begins a specifier and is doubled (systemd.unit)."""
     doubled = text.replace("%", "%%")
     if _PLAIN.fullmatch(text):
         return doubled
@@ -99,20 +98,20 @@ def word(text: str) -> str:
 
 
 def argument(text: str) -> str:
-    """One word of a command line: there `$` begins a variable, also in quotes, and is doubled (systemd.service)."""
+    """One word of a command line, in which `$` begins a variable, even in quotes, and is doubled (systemd.service)."""
     return word(text.replace("$", "$$"))
 
 
 def _whole_line(text: str, name: str) -> str:
-    """A value that is read to the end of the line, without quotes: blanks there are lost, a backslash joins lines."""
+    """A value that is read unquoted to the end of the line: spaces at its ends are lost, a backslash joins lines."""
     if text.endswith("\\") or text != text.strip():
         raise UsageError(f"systemd cannot take the {name} {text!r}, which ends with a blank or a backslash; rename it.")
     return text.replace("%", "%%")
 
 
 def _service(job: Job, *, system: bool) -> str:
-    command = job.command(env_file=False)  # the manager reads the file, before it becomes the user
-    program = word(command[0])  # no variable is looked for in the program's own name
+    command = job.command(env_file=False)  # systemd reads the file, before it switches to the user
+    program = word(command[0])  # variables are not expanded in the program's name
     lines = [
         MARK,
         "[Unit]",
@@ -187,7 +186,7 @@ def _user(job: Job) -> str:
 
 
 def _env_file(path: str) -> str:
-    """The value is a pattern for file names (systemd.exec), so a name with its signs would name other files."""
+    """The value is a glob pattern (systemd.exec), so a name with its characters would match other files."""
     if any(sign in path for sign in "*?["):
         raise UsageError(f"systemd takes the signs * ? [ in --env-file {path!r} for a pattern; rename the file.")
     return _whole_line(path, "file")

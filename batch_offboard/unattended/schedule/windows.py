@@ -1,6 +1,6 @@
-"""A job as a task of the Windows Task Scheduler.
+"""Renders a job as a task of the Windows Task Scheduler.
 
-Pure. The schema, its orders and its values: learn.microsoft.com/windows/win32/taskschd/task-scheduler-schema and
+Pure. Elements, their order and their values: learn.microsoft.com/windows/win32/taskschd/task-scheduler-schema and
 [MS-TSCH] 2.5. Version 1.4 is that of Windows 10, Windows Server 2016 and later.
 """
 
@@ -16,19 +16,19 @@ SOURCE = f"{WRITTEN_BY}."
 LONGEST_PATH = 260  # pathType
 
 _DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_FIRST_DAY = "2026-01-01"  # a task needs a day to begin with; one in the past means from now on
+_FIRST_DAY = "2026-01-01"  # a task needs a start date; one in the past means from now on
 
-# The service accounts by the identifiers that are the same in every language.
+# The service accounts' SIDs, which are the same in every language.
 _SERVICE_ACCOUNTS = {"system": "S-1-5-18", "local service": "S-1-5-19", "network service": "S-1-5-20"}
 
-# The scheduler puts a variable in place of %NAME% and an argument in place of $(Arg0), and the signs cannot be escaped.
+# The scheduler replaces %NAME% by a variable and $(Arg0) by an argument, and they cannot be escaped.
 _REPLACED = re.compile(r"%[^%]+%|\$\(")
 
 
 def render(job: Job, *, elsewhere: bool = False) -> Rendered:
-    """The task's XML, and the command that registers it. UsageError for what a task cannot say.
+    """The task's XML, and the command that registers it. Raises UsageError for values that a task cannot contain.
 
-    `elsewhere` if the task is for another machine than the one that the paths are of.
+    `elsewhere` if the task is for another machine than this one.
     """
     file = f"{job.name}.xml"
     words = ["schtasks", "/Create", "/TN", job.name, "/XML", file, "/F"]
@@ -47,7 +47,8 @@ def removal(name: str) -> Command:
 
 
 def question(name: str) -> Command:
-    """Asks for name, next start and state: here, unlike in the long list, no language moves or renames the three."""
+    """The command that queries name, next start and state. Unlike in the long format, these three columns are the same
+    in every language."""
     return Command(("schtasks", "/Query", "/TN", name, "/FO", "CSV", "/NH"))
 
 
@@ -56,12 +57,12 @@ def definition_question(name: str) -> Command:
 
 
 def is_ours(definition: str) -> bool:
-    """Whether the XML of a registered task is what `render` made."""
+    """Whether `render` made this registered task, from its XML."""
     return WRITTEN_BY in definition
 
 
 def command_line(command: tuple[str, ...]) -> str:
-    """As a person types it into a Windows console."""
+    """The command as typed into a Windows console."""
     return subprocess.list2cmdline(command)
 
 
@@ -92,7 +93,7 @@ def _xml(job: Job) -> str:
 
 
 def _trigger(triggers: ET.Element, job: Job) -> None:
-    """Without an offset the time is the machine's own, in summer and in winter."""
+    """Add the trigger. Its time has no offset, so it is the machine's local time, in summer and in winter."""
     start = job.start
     if start.zone is not None:
         raise UsageError("The Task Scheduler knows no zone but the machine's own; leave --zone out.")
@@ -118,13 +119,13 @@ def _settings(job: Job) -> dict[str, str | None]:
         "Hidden": "false",
         "RunOnlyIfIdle": "false",
         "WakeToRun": "true",
-        "ExecutionTimeLimit": "PT23H",  # the next night must find the place free
+        "ExecutionTimeLimit": "PT23H",  # so that the next night can start
         "Priority": "7",
     }
 
 
 def _principal(job: Job) -> dict[str, str | None]:
-    """The account, with no more rights than it has unasked."""
+    """The account, without elevated rights. Raises UsageError if none is given."""
     name = job.user
     if not name:
         raise UsageError("A task needs --user NAME, the account that it runs as, such as CONTOSO\\svc-offboard.")
@@ -135,7 +136,7 @@ def _principal(job: Job) -> dict[str, str | None]:
 
 
 def _logon_type(job: Job) -> str | None:
-    """S4U stores no password; but then nothing on the network knows the account, so shares need one."""
+    """S4U stores no password, but cannot authenticate on the network, so paths on shares need a password."""
     if (job.user or "").lower().rpartition("\\")[2] in _SERVICE_ACCOUNTS:
         return None
     texts = [job.interpreter, job.folder, job.env_file or "", *job.arguments]

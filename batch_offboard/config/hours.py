@@ -18,13 +18,13 @@ def _texts(value: object) -> list[str]:
     """What stands there as one text with commas, or as a list."""
     texts = value.split(",") if isinstance(value, str) else value
     if not isinstance(texts, list) or not texts:
-        raise ValueError("it is no text and no list")
+        raise ValueError("it is neither text nor a list")
     return [_text(each) for each in texts]
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError("it is no text")  # noqa: TRY004  # pydantic takes this one for a wrong value
+        raise ValueError("it is not text")  # noqa: TRY004  # pydantic reports only ValueError as a wrong value
     return value.strip()
 
 
@@ -37,7 +37,7 @@ def _dates(value: object) -> object:
         return None
     texts = _texts(value)
     if not all(re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) for text in texts):
-        raise ValueError("it is no date")
+        raise ValueError("it is not a date")
     return frozenset(map(date.fromisoformat, texts))
 
 
@@ -46,7 +46,7 @@ def _time(value: object) -> object:
         return None
     found = re.fullmatch(r"([0-9]{1,2}):([0-9]{2})", _text(value))
     if found is None:
-        raise ValueError("it is no time")
+        raise ValueError("it is not a time")
     return time(int(found[1]), int(found[2]))
 
 

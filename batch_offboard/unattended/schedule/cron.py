@@ -21,19 +21,19 @@ def render(job: Job) -> Rendered:
     """The block for the crontab. Raises UsageError if the command is too long."""
     command = _command(job)
     if len(command.encode()) > LONGEST_COMMAND:
-        raise UsageError(f"The command has more than {LONGEST_COMMAND} bytes, and cron cuts it; use shorter paths.")
+        raise UsageError(f"The command has more than {LONGEST_COMMAND} bytes, which cron truncates; use shorter paths.")
     lines = [
         _begin(job.name),
         *([f"CRON_TZ={job.start.zone}"] if job.start.zone else []),
         f"{job.start.cron} {command}",
         _end(job.name),
     ]
-    notes = ["cron mails what a run says to the crontab's owner; MAILTO=ADDRESS above the lines names another."]
-    notes += ["cron makes up for no start that was missed; the next night does its work."] if job.catch_up else []
+    notes = [
+        "cron mails the output of a run to the crontab's owner; MAILTO=ADDRESS above these lines sets another address."
+    ]
+    notes += ["cron skips missed starts; the next night processes the sheets."] if job.catch_up else []
     if job.start.zone:
-        notes.append(
-            "CRON_TZ is understood by cronie alone, and holds for every line below it; the block stays at the end."
-        )
+        notes.append("Only cronie supports CRON_TZ, which applies to every line below it; keep the block at the end.")
     return Rendered((File("crontab", "\n".join(lines) + "\n"),), (Command(("crontab", "-e"), asks=True),), tuple(notes))
 
 
@@ -52,7 +52,8 @@ def with_block(crontab: str, name: str, block: str) -> str:
     foreign = next((at for at in zones if at not in inside), None)
     if foreign is not None:
         raise UsageError(
-            f"Line {foreign + 1} of the crontab sets CRON_TZ, so the time would not be the machine's; add --zone too."
+            f"Line {foreign + 1} of the crontab sets CRON_TZ, so the start would not be in the machine's time zone; "
+            "add --zone."
         )
     place = max(at for at in range(zones[0]) if _begins(lines[at])) if zones else len(lines)
     return _joined([*lines[:place], *new, *lines[place:]])
@@ -90,7 +91,7 @@ def _command(job: Job) -> str:
 
 
 def _begin(name: str) -> str:
-    return f"# {name}: begin. {WRITTEN_BY}; leave these lines as they are."
+    return f"# {name}: begin. {WRITTEN_BY}; do not edit these lines."
 
 
 def _end(name: str) -> str:
@@ -111,7 +112,7 @@ def _block_at(lines: Sequence[str], name: str) -> tuple[int, int] | None:
     end = next((at for at in range(begin, len(lines)) if lines[at] == _end(name)), None)
     if end is None:
         raise UsageError(
-            f"Line {begin + 1} of the crontab begins {name} and nothing ends it; correct it with: crontab -e"
+            f"Line {begin + 1} of the crontab begins {name}, whose end is missing; correct it with: crontab -e"
         )
     return begin, end + 1
 

@@ -63,7 +63,7 @@ class Job:
 
     `arguments` follow the program's name; `environment` contains no secrets, which are in `env_file`. `writable` are
     the folders that the run writes to. `stop_seconds` is how long a run may take to end after a stop signal.
-    `catch_up`: a missed start is caught up on as soon as the machine is up. `image` is for Kubernetes only.
+    `catch_up`: a missed start is made as soon as the machine is up. `image` is for Kubernetes only.
     Raises UsageError for text that no scheduler accepts.
     """
 
@@ -86,7 +86,7 @@ class Job:
         for text in [*texts, *self.environment.values(), *self.writable]:
             if any(map(_is_untakable, text)):
                 raise UsageError(
-                    f"{text!r} holds a line break or a control character, which no scheduler can take; rename it."
+                    f"{text!r} contains a line break or a control character, which no scheduler accepts; rename it."
                 )
 
     def command(self, *, env_file: bool) -> tuple[str, ...]:
@@ -136,9 +136,7 @@ class Rendered:
 def check_name(name: str) -> None:
     """Raise UsageError unless every scheduler accepts the name."""
     if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"--name {name!r} cannot be used; take at most 52 lower-case letters, digits and hyphens inside."
-        )
+        raise UsageError(f"--name {name!r} is not valid; use at most 52 lower-case letters, digits and inner hyphens.")
 
 
 def start_of(at: str, days: str, zone: str | None) -> Start:
@@ -156,7 +154,7 @@ def days_of(text: str) -> tuple[int, ...]:
     try:
         return tuple(sorted(weekdays(text)))
     except ValueError:
-        raise UsageError(f"--days {text!r} names no days; write mon-fri, or sat,sun, or daily.") from None
+        raise UsageError(f"--days {text!r} is not a list of days; write mon-fri, or sat,sun, or daily.") from None
 
 
 def _is_untakable(character: str) -> bool:

@@ -35,7 +35,7 @@ def render(job: Job, *, config: str, data: str) -> Rendered:
     """The manifest and the command that applies it. `config` is the file's path, `data` the volume's mount path."""
     manifest = yaml.dump(_cron_job(job, config, data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
     file = f"{job.name}.yaml"
-    text = f"# {WRITTEN_BY}; `schedule remove --kind kubernetes` takes it away again.\n{manifest}"
+    text = f"# {WRITTEN_BY}; `schedule remove --kind kubernetes` removes it.\n{manifest}"
     return Rendered((File(file, text),), (Command(("kubectl", "apply", "-f", file)),), _notes(job, config, data))
 
 
@@ -130,7 +130,7 @@ def data_folder(inbox: str, journal: str | None) -> str:
     """The mount path of the volume for inbox and journal. Raises UsageError if they do not share one."""
     folder = PurePosixPath(inbox).parent
     if folder in {PurePosixPath("/"), CONFIG.parent, PurePosixPath("/tmp")}:  # noqa: S108  # a name, not a use
-        raise UsageError(f"The inbox {inbox} must be a folder in a volume of its own; write it as in /data/inbox.")
+        raise UsageError(f"The inbox {inbox} must be a folder in a volume of its own; use a path such as /data/inbox.")
     if journal is not None and folder not in PurePosixPath(journal).parents:
         raise UsageError(f"The journal {journal} must be in the inbox's volume, somewhere below {folder}.")
     return str(folder)
@@ -139,15 +139,17 @@ def data_folder(inbox: str, journal: str | None) -> str:
 def _notes(job: Job, config: str, data: str) -> tuple[str, ...]:
     make = f"kubectl create secret generic {job.name}"
     notes = [
-        f"The image {job.image} must hold this program, and `{job.interpreter}` must start its Python.",
-        f"The secret with the configuration: `{make}-config --from-file={PurePosixPath(config).name}`",
+        f"The image {job.image} must contain this program, and `{job.interpreter}` must be its Python.",
+        f"Create the secret with the configuration: `{make}-config --from-file={PurePosixPath(config).name}`",
         f"Add a certificate to it with one more --from-file, and name it {PurePosixPath(config).parent}/NAME.",
-        f"A PersistentVolumeClaim {job.name} becomes {data}, with inbox, journal and locks; a disk, not NFS (SQLite).",
+        f"The PersistentVolumeClaim {job.name} is mounted at {data}, for inbox, journal and locks; not on NFS.",
     ]
     if job.env_file:
-        notes.append(f"The secret with the variables: `{make}-env --from-env-file={job.env_file}` (no quotes in it)")
+        notes.append(
+            f"Create the secret with the variables: `{make}-env --from-env-file={job.env_file}` (no quotes in it)"
+        )
     else:
         notes.append("Without --env-file the container has no variables; managed_identity needs none.")
     if not job.start.zone:
-        notes.append("Without --zone the time is the cluster's, mostly UTC.")
+        notes.append("Without --zone the cluster's time zone applies, usually UTC.")
     return tuple(notes)

@@ -86,9 +86,9 @@ def job_of(wish: Wish, machine: Machine, config: Config | None) -> Job:
     """The job. Raises UsageError for options that cannot be combined."""
     kind, here = wish.kind, machine.folder
     if wish.user and kind not in {Kind.SYSTEMD_SYSTEM, Kind.WINDOWS}:
-        raise UsageError(f"--user goes with systemd-system and windows; with {kind} the run is your own.")
+        raise UsageError(f"--user can be used with systemd-system and windows only; with {kind} the job runs as you.")
     if wish.image and kind is not Kind.KUBERNETES:
-        raise UsageError("--image goes with --kind kubernetes only.")
+        raise UsageError("--image can be used with --kind kubernetes only.")
     start = start_of(wish.at, wish.days, wish.zone)
     inbox = absolute(kind, wish.inbox, here, "--inbox")
     journal = absolute(kind, wish.journal, here, "--journal") if wish.journal else None
@@ -120,7 +120,7 @@ def absolute(kind: Kind, text: str, folder: str, option: str) -> str:
     if kind is Kind.KUBERNETES:
         path = PureWindowsPath(text).as_posix()  # as typed, on Windows too
         if not PurePosixPath(path).is_absolute():
-            raise UsageError(f"{option} {text!r} is a path in the container here; write it whole, such as /data/inbox.")
+            raise UsageError(f"{option} {text!r} is not an absolute path in the container; write it as in /data/inbox.")
         return path
     flavour = PureWindowsPath if PureWindowsPath(folder).is_absolute() else PurePosixPath
     return str(flavour(folder, text))

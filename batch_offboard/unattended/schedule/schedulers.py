@@ -135,7 +135,7 @@ class Systemd:
                 f"{path} cannot be read ({error.strerror}); nothing was changed. Check who may read it."
             ) from error
         if not data.startswith(systemd.MARK.encode()):
-            raise UsageError(f"{path} was not written by `schedule install`; choose another --name, or move it away.")
+            raise UsageError(f"{path} was not written by `schedule install`; choose another --name, or move the file.")
         return data
 
     def _asked(self, name: str, unit: str) -> Mapping[str, str]:
@@ -156,8 +156,8 @@ class Cron:
         block = rendered.files[0].text
         if "\nCRON_TZ=" in block and "cronie" not in self._run(Command(("crontab", "-V")), "", None).out.lower():
             raise UsageError(
-                "This machine's cron knows no time zone but the machine's own (CRON_TZ is cronie's); leave --zone out, "
-                "or take --kind systemd-user."
+                "This machine's cron supports only the machine's own time zone (CRON_TZ requires cronie); omit --zone, "
+                "or use --kind systemd-user."
             )
         self._replace(cron.with_block(self._read(), name, block))
 
@@ -257,13 +257,13 @@ class Kubernetes:
 
 def _nothing(name: str, kind: Kind) -> UsageError:
     return UsageError(
-        f"Nothing of ours is scheduled as {name} with {kind}; `batch-offboard schedule show` tells what is."
+        f"This program has not scheduled {name} with {kind}; `batch-offboard schedule show` shows what it has."
     )
 
 
 def _must(done: Done, command: Command) -> None:
     if done.code != 0:
-        raise UsageError(f"`{' '.join(command.words)}` did not work: {done.complaint}")
+        raise UsageError(f"`{' '.join(command.words)}` failed: {done.complaint}")
 
 
 def _with_file(run: Run, rendered: Rendered) -> None:
@@ -296,7 +296,7 @@ def _make(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            f"The folder {folder} cannot be made ({error.strerror}); nothing was scheduled. Check who may write there."
+            f"The folder {folder} cannot be created ({error.strerror}); nothing was scheduled. Check its permissions."
         ) from error
 
 

@@ -35,7 +35,7 @@ def notes(rendered: Rendered) -> list[str]:
 def standings_text(name: str, standings: Sequence[Standing]) -> str:
     """Each scheduler that has the job, with what it reports."""
     if not standings:
-        return f"Nothing is scheduled as {name}; begin with `batch-offboard schedule install --inbox DIR`."
+        return f"Nothing is scheduled as {name}; start with `batch-offboard schedule install --inbox DIR`."
     return "\n\n".join("\n".join(_lines(standing)) for standing in standings)
 
 
@@ -84,7 +84,7 @@ def removed_json(kind: Kind, name: str, removed: Sequence[str]) -> str:
 def _lines(standing: Standing) -> list[str]:
     facts = {
         "state": standing.state,
-        "next start": standing.next_start or f"{standing.kind} does not tell",
+        "next start": standing.next_start or f"not reported by {standing.kind}",
         "last start": standing.last_start,
         "last run": None if standing.last_exit is None else _exit(standing.last_exit),
     }
@@ -97,7 +97,7 @@ def _lines(standing: Standing) -> list[str]:
 
 def _exit(code: int) -> str:
     known = {each.value: each.meaning for each in ExitCode}
-    return f"exit code {code}: {known.get(code, 'not one of this program; look at its log')}"
+    return f"exit code {code}: {known.get(code, 'not one of this program; check its log')}"
 
 
 def _dump(value: Any) -> str:

@@ -10,7 +10,7 @@ from batch_offboard.base.errors import UsageError
 from batch_offboard.core.window import DAYS
 from batch_offboard.unattended.schedule.job import EVERY_DAY, WRITTEN_BY, Command, File, Job, Rendered, with_ranges
 
-MARK = f"# {WRITTEN_BY}; `schedule remove` takes it away again."
+MARK = f"# {WRITTEN_BY}; `schedule remove` removes it."
 STATE = "batch-offboard"  # the system service's own folder below /var/lib
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
@@ -105,7 +105,9 @@ def argument(text: str) -> str:
 def _whole_line(text: str, name: str) -> str:
     """A value that is read unquoted to the end of the line: spaces at its ends are lost, a backslash joins lines."""
     if text.endswith("\\") or text != text.strip():
-        raise UsageError(f"systemd cannot take the {name} {text!r}, which ends with a blank or a backslash; rename it.")
+        raise UsageError(
+            f"systemd does not accept the {name} {text!r}, which ends with a space or a backslash; rename it."
+        )
     return text.replace("%", "%%")
 
 
@@ -117,7 +119,7 @@ def _service(job: Job, *, system: bool) -> str:
         "[Unit]",
         "Description=batch-offboard: the sheets in the inbox, every night",
         *(["Wants=network-online.target", "After=network-online.target"] if system else []),
-        "# A run that dies is begun again, but not for ever.",
+        "# A run that crashes is restarted, at most five times an hour.",
         "StartLimitIntervalSec=1h",
         "StartLimitBurst=5",
         "",
@@ -129,11 +131,11 @@ def _service(job: Job, *, system: bool) -> str:
         *(f"Environment={word(f'{name}={value}')}" for name, value in job.environment.items()),
         f"ExecStart={' '.join([program, *(argument(text) for text in command[1:])])}",
         "",
-        "# SIGTERM begins nothing new and lets the calls in flight end.",
+        "# After SIGTERM no new call starts, and the calls in flight are finished.",
         "KillSignal=SIGTERM",
         f"TimeoutStopSec={job.stop_seconds}",
         "TimeoutStartSec=infinity",
-        "# Exit codes 1 and 3 are no crashes, so nothing restarts for them; but they mark the unit as failed, so that",
+        "# Exit codes 1 and 3 are not crashes and cause no restart; but they mark the unit as failed, so that",
         "# `systemctl --failed` and monitoring show a night with failed or open rows.",
         "Restart=on-abnormal",
         "RestartSec=60",
@@ -141,7 +143,7 @@ def _service(job: Job, *, system: bool) -> str:
         *_HARDENING,
         *(_SYSTEM_HARDENING if system else ()),
         *([f"StateDirectory={STATE}", "StateDirectoryMode=0700"] if system else []),
-        "# The minus: a missing folder is the program's to complain about.",
+        "# The minus: the program itself reports a missing folder.",
         f"ReadWritePaths={' '.join(word(f'-{path}') for path in job.writable)}",
     ]
     return "\n".join(lines) + "\n"
@@ -154,12 +156,12 @@ def _timer(job: Job) -> str:
     zone = f" {start.zone}" if start.zone else ""
     if job.catch_up:
         catch_up = [
-            "# A start that was missed is made up for as soon as the machine is up, in daytime too: what keeps the day",
-            "# free is `window` in the configuration, outside of which `nightly` itself begins nothing.",
+            "# A missed start is made as soon as the machine is up, even in the daytime: `window` in the",
+            "# configuration limits the hours, outside of which `nightly` starts nothing.",
             "Persistent=true",
         ]
     else:
-        catch_up = ["# A start that was missed is not made up for.", "Persistent=false"]
+        catch_up = ["# Missed starts are skipped.", "Persistent=false"]
     lines = [
         MARK,
         "[Unit]",
@@ -179,7 +181,7 @@ def _timer(job: Job) -> str:
 def _user(job: Job) -> str:
     if job.user is None or not _USER.fullmatch(job.user):
         raise UsageError(
-            "A system service needs --user NAME, the account that it works as, such as one made with "
+            "A system service needs --user NAME, the account that it runs as, such as one created with "
             "`useradd --system batch-offboard`."
         )
     return job.user
@@ -188,7 +190,7 @@ def _user(job: Job) -> str:
 def _env_file(path: str) -> str:
     """The value is a glob pattern (systemd.exec), so a name with its characters would match other files."""
     if any(sign in path for sign in "*?["):
-        raise UsageError(f"systemd takes the signs * ? [ in --env-file {path!r} for a pattern; rename the file.")
+        raise UsageError(f"systemd would read * ? [ in --env-file {path!r} as a pattern; rename the file.")
     return _whole_line(path, "file")
 
 
@@ -197,11 +199,11 @@ def _notes(job: Job, manager: tuple[str, ...], *, system: bool) -> tuple[str, ..
     if system:
         who = f"The account {job.user} must be able to write to {', '.join(job.writable)}"
     else:
-        who = "It runs while you are signed in; to let it run at all times: `loginctl enable-linger`"
+        who = "It runs only while you are signed in; to run it at all times: `loginctl enable-linger`"
     paths = (job.interpreter, job.folder, *job.arguments, *job.writable)
     hidden = [path for path in paths if path.startswith(("/tmp/", "/var/tmp/"))]  # noqa: S108  # looked at, not used
     return (
         who,
-        *([f"The service has a /tmp of its own and does not see {hidden[0]}; move it elsewhere."] if hidden else []),
-        f"Look at the last run: `{' '.join(manager)} status {job.name}.service`, and `{journal} -u {job.name}.service`",
+        *([f"The service has a /tmp of its own and cannot access {hidden[0]}; move it elsewhere."] if hidden else []),
+        f"To see the last run: `{' '.join(manager)} status {job.name}.service`, and `{journal} -u {job.name}.service`",
     )

@@ -96,7 +96,7 @@ def _trigger(triggers: ET.Element, job: Job) -> None:
     """Add the trigger. Its time has no offset, so it is the machine's local time, in summer and in winter."""
     start = job.start
     if start.zone is not None:
-        raise UsageError("The Task Scheduler knows no zone but the machine's own; leave --zone out.")
+        raise UsageError("The Task Scheduler supports only the machine's own time zone; omit --zone.")
     boundary = f"{_FIRST_DAY}T{start.hour:02}:{start.minute:02}:00"
     trigger = _branch(triggers, "CalendarTrigger", {"Enabled": "true", "StartBoundary": boundary})
     if start.days == EVERY_DAY:
@@ -152,7 +152,7 @@ def _branch(parent: ET.Element, name: str, leaves: dict[str, str | None] | None 
 
 def _path(text: str) -> str:
     if len(text) > LONGEST_PATH:
-        raise UsageError(f"The Task Scheduler takes paths of at most {LONGEST_PATH} characters; shorten {text!r}.")
+        raise UsageError(f"The Task Scheduler accepts paths of at most {LONGEST_PATH} characters; shorten {text!r}.")
     return _kept(text)
 
 
@@ -164,14 +164,14 @@ def _kept(text: str) -> str:
 
 
 def _notes(job: Job, *, password: bool, elsewhere: bool) -> tuple[str, ...]:
-    here = ["Interpreter and folder are those of this machine; print it on the Windows computer itself for its own."]
+    here = ["The interpreter and the folder are those of this machine; run this on the Windows computer for its own."]
     notes = here if elsewhere else []
-    notes += ["Registering a task for an account that need not be signed in takes a console opened as administrator."]
+    notes += ["Registering a task that runs without a sign-in requires a console opened as administrator."]
     if password:
-        notes.append("A path is on a share, so Windows asks for the account's password and keeps it.")
+        notes.append("A path is on a share, so Windows asks for the account's password and stores it.")
     elif _logon_type(job) == "S4U":
         notes.append(
-            "Windows keeps no password for it, so the account's keyring and shares are out of reach: let the secret "
-            "come from --env-file or a file."
+            "Windows stores no password for it, so the task cannot use the account's keyring or shares: put the secret "
+            "into --env-file or another file."
         )
-    return (*notes, f"Look at it: `{command_line(question(job.name).words)}`")
+    return (*notes, f"To check it: `{command_line(question(job.name).words)}`")

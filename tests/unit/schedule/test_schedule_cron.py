@@ -117,9 +117,9 @@ def test_blocks_of_other_names_stay(job: Callable[..., Job]) -> None:
 
 def test_half_a_block_is_not_guessed_at(job: Callable[..., Job]) -> None:
     broken = with_block("", "nightly-test", block(job())).replace("# nightly-test: end.\n", "")
-    with pytest.raises(UsageError, match="nothing ends it"):
+    with pytest.raises(UsageError, match="whose end is missing"):
         without_block(broken, "nightly-test")
-    with pytest.raises(UsageError, match="nothing ends it"):
+    with pytest.raises(UsageError, match="whose end is missing"):
         with_block(broken, "nightly-test", block(job()))
 
 

@@ -98,7 +98,7 @@ def test_a_folder_comes_back_as_it_went_in_or_is_refused(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", ["/srv/a ", "/srv/a\\", "/srv/a\N{NO-BREAK SPACE}"])
 def test_a_folder_whose_end_systemd_would_lose_is_refused(job: Callable[..., Job], folder: str) -> None:
-    with pytest.raises(UsageError, match="ends with a blank or a backslash"):
+    with pytest.raises(UsageError, match="ends with a space or a backslash"):
         render(job(folder=folder), system=False)
 
 

@@ -321,5 +321,5 @@ def test_a_task_of_ours_is_told_from_others() -> None:
 
 
 def test_a_task_printed_elsewhere_says_whose_paths_it_has() -> None:
-    assert any("print it on the Windows computer" in note for note in render(windows_job(), elsewhere=True).notes)
-    assert not any("print it" in note for note in render(windows_job()).notes)
+    assert any("run this on the Windows computer" in note for note in render(windows_job(), elsewhere=True).notes)
+    assert not any("run this on" in note for note in render(windows_job()).notes)

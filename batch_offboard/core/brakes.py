@@ -12,8 +12,8 @@ from batch_offboard.core.jobs import SIGN_IN, Alarm, CallOutcome, JobState, Verd
 
 FIRST_CALLS = 5
 UNCLEAR_IN_A_ROW = 3
-SHARE_MEANS_SOMETHING = 20  # finished jobs
-STRANGERS = 2
+SMALLEST_SAMPLE = 20  # finished jobs
+FOREIGN_ANSWERS = 2  # answers of something other than the API
 
 # Requesting a cancellation twice does no harm, so many more answers may be unclear.
 UNCLEAR_CANCELLATIONS = 20  # in a row
@@ -77,7 +77,7 @@ class CallBrakes:
     def __init__(self, again: str) -> None:
         self._again = again
         self._answered = self._unclear = 0
-        self._renewals = self._strangers = 0
+        self._renewals = self._foreign_answers = 0
         self._away_since: float | None = None
 
     @property
@@ -114,8 +114,8 @@ class CallBrakes:
         if outcome.alarm is None:
             return None
         if outcome.alarm is Alarm.NOT_THE_API:
-            self._strangers += 1
-            if self._strangers < STRANGERS:
+            self._foreign_answers += 1
+            if self._foreign_answers < FOREIGN_ANSWERS:
                 return None
         halt = _ALARMS[outcome.alarm]
         return replace(halt, reason=halt.reason.format(said=_said(outcome), again=self._again))
@@ -228,7 +228,7 @@ class Brakes(CallBrakes):
 
     def _too_many_failures(self) -> Halt | None:
         finished = self._accepted + self._failed
-        if finished < SHARE_MEANS_SOMETHING or self._failed <= self._abort_share * finished:
+        if finished < SMALLEST_SAMPLE or self._failed <= self._abort_share * finished:
             return None
         reason = (
             f"{self._failed} of {finished} devices failed, more than guards.abort_failure_percent "

@@ -71,8 +71,8 @@ class DeviceFacts:
 
 def remarks(facts: DeviceFacts) -> str:
     """The cautions of one device as text, except when it was seen, which is shown in its own column."""
-    told = [each for each in facts.cautions if each is not Caution.SEEN_RECENTLY]
-    return "; ".join(caution_words(each, 1) for each in told)
+    shown = [each for each in facts.cautions if each is not Caution.SEEN_RECENTLY]
+    return "; ".join(caution_words(each, 1) for each in shown)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class Fleet:
                 other = self._open.get(action.machine_id)
                 if other is None or (action.created or 0.0) >= (other.created or 0.0):
                     self._open[action.machine_id] = action
-            elif not action.came_to_nothing:
+            elif not action.is_unsuccessful:
                 self._succeeded.add(action.machine_id)
 
     @property

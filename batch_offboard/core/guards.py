@@ -12,7 +12,7 @@ from batch_offboard.base.errors import BatchOffboardError
 from batch_offboard.core.protected import Protected
 
 # With fewer onboarded devices than this, a share of the tenant says little: half of ten devices may well retire.
-FLEET_MEANS_SOMETHING = 100
+SMALLEST_FLEET = 100
 
 # A sheet with this share of the tenant's devices is its inventory, not a list of devices to remove.
 WHOLE_TENANT = 0.9
@@ -136,7 +136,7 @@ def _max_devices_per_day(situation: Situation, limits: GuardLimits) -> Refusal |
 
 def _max_fleet_percent(situation: Situation, limits: GuardLimits) -> Refusal | None:
     fleet = situation.onboarded
-    if fleet is None or fleet < FLEET_MEANS_SOMETHING:
+    if fleet is None or fleet < SMALLEST_FLEET:
         return None
     if 100 * situation.devices <= limits.max_fleet_percent * fleet:
         return None
@@ -155,7 +155,7 @@ def _whole_tenant(situation: Situation, limits: GuardLimits) -> Refusal | None:
         return None
     if situation.matched < WHOLE_TENANT * situation.known:
         return None
-    if situation.known < (SMALLEST_EXPORT if _is_export(situation) else FLEET_MEANS_SOMETHING):
+    if situation.known < (SMALLEST_EXPORT if _is_export(situation) else SMALLEST_FLEET):
         return None
     return Refusal(
         WHOLE_TENANT_GUARD,
@@ -194,8 +194,8 @@ def _if_all_are_meant(situation: Situation, how: str) -> str:
     """The remedy that raises a limit, unless the sheet may be the whole inventory, which only a look-up can show."""
     if situation.known is None and _is_export(situation):
         return (
-            "The sheet is an export of the portal, which ignores its filters, and without a look-up nobody knows how "
-            "much of the tenant it holds: let the devices be looked up first."
+            "The sheet is an export of the portal, which ignores its filters, and only a look-up can show how much of "
+            "the tenant it contains; plan it with the look-up first."
         )
     return f"If all of them are meant, {how}"
 

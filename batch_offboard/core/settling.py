@@ -95,7 +95,7 @@ def _found(
         action
         for attempt, action in tokened
         if action.machine_id in ("", doubt.device_id)
-        if attempt >= doubt.attempt or not action.came_to_nothing
+        if attempt >= doubt.attempt or not action.is_unsuccessful
     ]
     if ours:
         return Found(doubt, _best(ours), ours=True)
@@ -114,12 +114,12 @@ def _may_have_met(action: MachineAction, doubt: Doubt, horizon: float) -> bool:
     if doubt.gone_by < horizon:
         return False
     since = action.created is not None and action.created >= doubt.began - CLOCKS_APART
-    return since and not action.came_to_nothing
+    return since and not action.is_unsuccessful
 
 
 def _best(actions: Sequence[MachineAction]) -> MachineAction:
     """The most relevant action: one that was not unsuccessful, then the newest."""
-    return max(actions, key=lambda action: (not action.came_to_nothing, action.created or 0.0, action.id))
+    return max(actions, key=lambda action: (not action.is_unsuccessful, action.created or 0.0, action.id))
 
 
 # -- comparison after the run --
@@ -200,7 +200,7 @@ def differences(
 def _disagreement(row: int, expected: Expected | None, actions: Sequence[MachineAction]) -> Difference | None:
     ids = tuple(sorted(action.id for action in actions))
     device = expected.device_id if expected else actions[0].machine_id
-    live = [action.id for action in actions if not action.came_to_nothing]
+    live = [action.id for action in actions if not action.is_unsuccessful]
     if len(live) > 1:
         return Difference(DifferenceKind.SECOND_ACTION, row, device, ids)
     if expected is None or not expected.action_id:

@@ -57,7 +57,7 @@ class MachineAction:
         return self.status.lower() in FINAL_STATUSES
 
     @property
-    def came_to_nothing(self) -> bool:
+    def is_unsuccessful(self) -> bool:
         return self.status.lower() in UNSUCCESSFUL
 
     @property

@@ -43,7 +43,7 @@ class Names(AbstractResolver):
     ) -> list[ResolveResult]:
         self.pending.add(host)
         try:
-            found = await names.looked_up(host, port, self.seconds, family)
+            found = await names.look_up_async(host, port, self.seconds, family)
         finally:
             self.pending.discard(host)
         flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
@@ -93,7 +93,7 @@ class ApiClient:
                 headers=headers,
                 allow_redirects=False,
                 proxy=self._way.proxy,
-                proxy_headers=self._way.passport,
+                proxy_headers=self._way.proxy_headers,
                 timeout=_timeout(self._connection.timeout * request.patience),
                 trace_request_ctx=slot,
             ) as response:
@@ -109,7 +109,7 @@ class ApiClient:
             why = "no answer within the timeout" if silent else "the connection broke before the answer"
             return NoAnswer(Fault.LOST, f"{why.capitalize()} ({words}); the call may have been carried out.")
         if isinstance(error, TimeoutError) and self._names.pending:  # the call's deadline came before the resolver's
-            words = names.silence(min(self._names.pending), self._names.seconds)
+            words = names.not_resolved(min(self._names.pending), self._names.seconds)
         if proxy is not None and is_of_proxy(error, proxy):
             words = f"the proxy {proxy.host}:{proxy.port} did not connect: {words}"
         if isinstance(error, aiohttp.ClientConnectorCertificateError):

@@ -31,7 +31,7 @@ class UnresolvedError(OSError):
     """A name has no address, or was not resolved in time; `strerror` names it and says what to check."""
 
 
-def silence(host: str, seconds: float) -> str:
+def not_resolved(host: str, seconds: float) -> str:
     """The clause about a name server that does not respond."""
     return f"the name {host} was not resolved in {seconds:g} s; check DNS"
 
@@ -43,17 +43,17 @@ def look_up(host: str, port: int, seconds: float) -> list[Address]:
     end = time.monotonic() + seconds
     while not _is_done(asked, min(SLICE, max(0.0, end - time.monotonic()))):
         if time.monotonic() >= end:
-            raise UnresolvedError(socket.EAI_AGAIN, silence(host, seconds))
+            raise UnresolvedError(socket.EAI_AGAIN, not_resolved(host, seconds))
     return asked.result()
 
 
-async def looked_up(host: str, port: int, seconds: float, family: int = socket.AF_UNSPEC) -> list[Address]:
+async def look_up_async(host: str, port: int, seconds: float, family: int = socket.AF_UNSPEC) -> list[Address]:
     """The same as `look_up`, for the event loop."""
     try:
         async with asyncio.timeout(seconds):
             return await in_background(partial(_ask, host, port, family))
     except TimeoutError:
-        raise UnresolvedError(socket.EAI_AGAIN, silence(host, seconds)) from None
+        raise UnresolvedError(socket.EAI_AGAIN, not_resolved(host, seconds)) from None
 
 
 def _is_done(asked: "Future[list[Address]]", seconds: float) -> bool:

@@ -23,7 +23,7 @@ class Way:
     """The proxy to use, if any, and the headers that authenticate at it."""
 
     proxy: URL | None = None
-    passport: Mapping[str, str] = field(default_factory=dict, repr=False)
+    proxy_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def way_to(origin: URL, connection: Connection) -> Way:
@@ -38,7 +38,7 @@ def way_to(origin: URL, connection: Connection) -> Way:
         return Way()
     user = connection.proxy_user or proxy.user
     password = connection.proxy_password() if connection.proxy_password else proxy.password
-    return Way(URL(proxy.url), _passport(user, password) if user else {})
+    return Way(URL(proxy.url), _authorization(user, password) if user else {})
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
@@ -94,6 +94,6 @@ def _source(scheme: str) -> str:
     return f"the variable {max(names)}" if names else "the system's settings"
 
 
-def _passport(user: str, password: str) -> dict[str, str]:
+def _authorization(user: str, password: str) -> dict[str, str]:
     credentials = b64encode(f"{user}:{password}".encode()).decode("ascii")
     return {"Proxy-Authorization": f"Basic {credentials}"}

@@ -363,7 +363,7 @@ def _status_values(tenant: int, device_id: str, action: MachineAction) -> dict[s
         "status": action.status,
         "changed": action.updated,
         "ended": action.updated if action.is_final else None,
-        "words": f"The device reports {action.error}." if action.error and action.came_to_nothing else None,
+        "words": f"The device reports {action.error}." if action.error and action.is_unsuccessful else None,
     }
 
 

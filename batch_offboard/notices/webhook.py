@@ -60,7 +60,12 @@ async def _attempt(
     way = way_to(address.origin(), connection)
     try:
         async with session.post(
-            address, data=payload, headers=HEADERS, allow_redirects=False, proxy=way.proxy, proxy_headers=way.passport
+            address,
+            data=payload,
+            headers=HEADERS,
+            allow_redirects=False,
+            proxy=way.proxy,
+            proxy_headers=way.proxy_headers,
         ) as response:
             status, headers = response.status, response.headers.getall("Retry-After", [])
             response.close()  # what it says is nobody's concern

@@ -123,7 +123,7 @@ def _machine(model: _Model, number: int, seed: int, draw: Random, now: float) ->
     version, build = draw.choice(model.versions)
     chance = draw.random()
     onboarded = _onboarding(model, draw.random())
-    last_seen = now - _silence(chance, draw)
+    last_seen = now - _unseen_for(chance, draw)
     address = f"10.{20 + number // 65_025 % 200}.{number // 255 % 255}.{number % 255 + 1}"
     return HEALTHY | {
         "id": device_id,
@@ -159,7 +159,7 @@ def _onboarding(model: _Model, chance: float) -> str:
     return "Unsupported" if chance < 0.035 else "Onboarded"
 
 
-def _silence(chance: float, draw: Random) -> float:
+def _unseen_for(chance: float, draw: Random) -> float:
     """Seconds since the machine was last seen: at least a week for inactive ones."""
     return draw.uniform(8, 170) * _DAY if chance < 0.12 else draw.uniform(0.01, 6) * _DAY
 

@@ -71,7 +71,7 @@ async def send_with_fault(wire: Wire, reply: Reply, fault: Fault, target: str) -
         return None
     if fault.kind in _ALTERED:
         return await send(wire, _ALTERED[fault.kind](wire, reply, fault))
-    return await _BENT[fault.kind](wire, reply, fault)
+    return await _DISTORTED[fault.kind](wire, reply, fault)
 
 
 async def send_status(wire: Wire, reply: Reply, fault: Fault, target: str) -> web.StreamResponse:
@@ -248,7 +248,7 @@ async def _stream(
     return response
 
 
-_BENT = {
+_DISTORTED = {
     "html": _html,
     "redirect": _redirect,
     "garbage": _garbage,

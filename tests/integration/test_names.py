@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from batch_offboard.defender.host_names import Address, UnresolvedError, look_up, looked_up
+from batch_offboard.defender.host_names import Address, UnresolvedError, look_up, look_up_async
 from tests.hanging_names import name_server
 
 LocalAddress = Address(socket.AF_INET, socket.IPPROTO_TCP, "127.0.0.1")
@@ -13,7 +13,7 @@ LocalAddress = Address(socket.AF_INET, socket.IPPROTO_TCP, "127.0.0.1")
 async def test_a_name_that_is_known_has_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     with name_server(monkeypatch, {"api.example": "127.0.0.1"}):
         assert look_up("api.example", 443, 60) == [LocalAddress]
-        assert await looked_up("api.example", 443, 60) == [LocalAddress]
+        assert await look_up_async("api.example", 443, 60) == [LocalAddress]
 
 
 def test_an_address_needs_no_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +27,7 @@ async def test_a_name_that_nobody_knows_is_named_with_what_to_check(monkeypatch:
         with pytest.raises(UnresolvedError) as first:
             look_up("api.example", 443, 60)
         with pytest.raises(UnresolvedError) as second:
-            await looked_up("api.example", 443, 60)
+            await look_up_async("api.example", 443, 60)
     said = "the name api.example cannot be resolved: Name or service not known; check DNS"
     assert (first.value.strerror, second.value.strerror) == (said, said)
 
@@ -37,7 +37,7 @@ async def test_a_name_server_that_says_nothing_is_not_waited_for_any_longer(monk
         with pytest.raises(UnresolvedError) as first:
             look_up("api.example", 443, 0.2)
         with pytest.raises(UnresolvedError) as second:
-            await looked_up("api.example", 443, 0.2)
+            await look_up_async("api.example", 443, 0.2)
     said = "the name api.example was not resolved in 0.2 s; check DNS"
     assert (first.value.strerror, second.value.strerror) == (said, said)
 

@@ -153,7 +153,7 @@ def test_no_live_action_of_ours_goes_unsaid_unless_the_journal_names_it(
         token = each.token
         assert token is not None
         in_journal = token.row in expected and expected[token.row].action_id == each.id
-        assert in_journal or each.came_to_nothing or each.id in named
+        assert in_journal or each.is_unsuccessful or each.id in named
 
 
 @given(EXPECTED, LISTED)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from batch_offboard.base.errors import BatchOffboardError
 from batch_offboard.core.guards import (
-    FLEET_MEANS_SOMETHING,
     PORTAL_COLUMNS,
     PORTAL_SIGNS,
+    SMALLEST_FLEET,
     Clearance,
     GuardLimits,
     Situation,
@@ -90,7 +90,7 @@ def test_the_days_limit_holds_for_the_first_run_of_a_day_as_well() -> None:
 
 @pytest.mark.parametrize(("devices", "refused"), [(20, False), (21, True)])
 def test_a_share_of_the_tenant_is_refused_with_the_share_that_would_be_needed(devices: int, refused: bool) -> None:
-    said = refusals(situation(devices=devices, onboarded=FLEET_MEANS_SOMETHING))
+    said = refusals(situation(devices=devices, onboarded=SMALLEST_FLEET))
     assert list(said) == (["max_fleet_percent"] if refused else [])
     if refused:
         assert "21 of the tenant's 100 onboarded devices" in said["max_fleet_percent"]
@@ -104,7 +104,7 @@ def test_exactly_the_share_that_is_allowed_is_allowed(percent: int) -> None:
     assert refusals(situation(devices=percent, onboarded=100), replace(LIMITS, max_fleet_percent=float(percent))) == {}
 
 
-@pytest.mark.parametrize("onboarded", [None, FLEET_MEANS_SOMETHING - 1])
+@pytest.mark.parametrize("onboarded", [None, SMALLEST_FLEET - 1])
 def test_a_share_of_a_small_or_unknown_tenant_says_nothing(onboarded: int | None) -> None:
     assert refusals(situation(devices=99, onboarded=onboarded)) == {}
 
@@ -261,7 +261,7 @@ def test_a_clearance_is_given_only_within_every_limit(found: Situation, limits: 
         return
     assert limits.max_devices is None or found.devices <= limits.max_devices
     assert limits.max_devices_per_day is None or found.devices + found.sent_today <= limits.max_devices_per_day
-    large = found.onboarded is not None and found.onboarded >= FLEET_MEANS_SOMETHING
+    large = found.onboarded is not None and found.onboarded >= SMALLEST_FLEET
     assert not large or found.devices * 100 <= limits.max_fleet_percent * (found.onboarded or 0) * (1 + 1e-12)
     assert found.has_comment or not limits.require_comment
     assert found.known is not None or not found.protected.needs_lookup

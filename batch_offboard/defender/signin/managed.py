@@ -53,15 +53,15 @@ class ManagedMachine:
             except requests.RequestException:  # an OSError, too
                 raise
             except OSError as error:
-                raise _unread_key(error) from None
+                raise _unreadable_key(error) from None
             except ManagedIdentityError as error:
-                raise _unmet(str(error), self._client_id) from None
+                raise _unusable(str(error), self._client_id) from None
             return answer
 
         return ask(self._line, question)
 
 
-def _unread_key(error: OSError) -> SignInError:
+def _unreadable_key(error: OSError) -> SignInError:
     """Azure Arc authenticates the caller by a file that only its agent's group can read; msal reads it.
 
     Groups: https://learn.microsoft.com/azure/azure-arc/servers/managed-identity-authentication
@@ -78,7 +78,7 @@ def _unread_key(error: OSError) -> SignInError:
     )
 
 
-def _unmet(said: str, client_id: str | None) -> SignInError:
+def _unusable(said: str, client_id: str | None) -> SignInError:
     """For an error that msal raises because the machine's service does not behave as expected."""
     words = one_line(said)[:LONGEST_QUOTE].strip(" .;")
     if client_id and "user-assigned" in said:

@@ -81,12 +81,12 @@ class SignInSession(requests.Session):
         self.trust_env = False  # otherwise requests takes proxies, roots and passwords (.netrc) from the environment
         self.max_redirects = 0  # for the session that msal derives from this one in a Service Fabric cluster
         self.proxies = {"https": str(way.proxy)} if way.proxy else {}
-        adapter = _Adapter(tls, way.passport)
+        adapter = _Adapter(tls, way.proxy_headers)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
     def request(self, method: str, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
-        self._stay_at_home(str(url))
+        self._check_host(str(url))
         patience = min(PATIENCE, self._line.connection.timeout)
         end = time.monotonic() + patience
         kwargs |= {
@@ -104,7 +104,7 @@ class SignInSession(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None: requests prepares the redirected request even if it must not follow it."""
 
-    def _stay_at_home(self, url: str) -> None:
+    def _check_host(self, url: str) -> None:
         """Raise SignInError for another host: the service's metadata name the URLs, and may name a foreign one."""
         if self._line.origin is not None and URL(url).origin() != self._line.origin:
             raise sent_elsewhere(str(URL(url).origin()), self._line.asked)
@@ -149,8 +149,8 @@ _POOLS = {"http": _PlainPool, "https": _TlsPool}
 class _Adapter(HTTPAdapter):
     """Trusts only what our TLS context trusts."""
 
-    def __init__(self, tls: ssl.SSLContext, passport: Mapping[str, str]) -> None:
-        self._tls, self._passport = tls, passport
+    def __init__(self, tls: ssl.SSLContext, proxy_headers: Mapping[str, str]) -> None:
+        self._tls, self._proxy_headers = tls, proxy_headers
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -163,7 +163,7 @@ class _Adapter(HTTPAdapter):
         return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:  # noqa: ARG002  # the URL holds no password
-        return dict(self._passport)
+        return dict(self._proxy_headers)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ARG002  # as requests calls it
         """Without certifi's roots, which requests would load into the context beside the system's."""
@@ -190,7 +190,7 @@ def answer_to(
     line: Line, question: Callable[[SignInSession], Answer | None], hidden: Iterable[str] = ()
 ) -> Answer | None:
     """What msal returns, a token or a refusal. Every exception of msal becomes a `SignInError` of one sentence."""
-    _silence()
+    _disable_msal_logs()
     line.refused = {}
     try:
         with line.open() as session:
@@ -206,7 +206,7 @@ def answer_to(
     return answer
 
 
-def _silence() -> None:
+def _disable_msal_logs() -> None:
     """Disable msal's logs: its errors contain whole answers, and its debug messages what was sent."""
     for name in ("msal", "msal_extensions"):
         logger = logging.getLogger(name)

@@ -84,7 +84,7 @@ class Job:
         check_name(self.name)
         texts = [self.interpreter, *self.arguments, self.folder, self.user or "", self.env_file or "", self.image]
         for text in [*texts, *self.environment.values(), *self.writable]:
-            if any(map(_is_untakable, text)):
+            if any(map(_is_unsupported, text)):
                 raise UsageError(
                     f"{text!r} contains a line break or a control character, which no scheduler accepts; rename it."
                 )
@@ -157,7 +157,7 @@ def days_of(text: str) -> tuple[int, ...]:
         raise UsageError(f"--days {text!r} is not a list of days; write mon-fri, or sat,sun, or daily.") from None
 
 
-def _is_untakable(character: str) -> bool:
+def _is_unsupported(character: str) -> bool:
     """Whether it is a control character, a line separator, a lone surrogate or a Unicode noncharacter."""
     code = ord(character)
     return (

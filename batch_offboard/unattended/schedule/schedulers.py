@@ -86,7 +86,7 @@ class Systemd:
             for file in rendered.files:
                 _write(self._folder / file.name, file.data)
             for command in rendered.commands:
-                _must(self._run(command, "", None), command)
+                _check_done(self._run(command, "", None), command)
         except BaseException:
             for path, text in before.items():
                 _restore(path, text)
@@ -115,10 +115,10 @@ class Systemd:
         if not paths:
             raise _nothing(name, self._kind)
         before, after = systemd.removal(name, system=self._system)
-        _must(self._run(before, "", None), before)
+        _check_done(self._run(before, "", None), before)
         for path in paths:
             path.unlink(missing_ok=True)
-        _must(self._run(after, "", None), after)
+        _check_done(self._run(after, "", None), after)
         return tuple(str(path) for path in paths)
 
     def _paths(self, name: str) -> tuple[Path, Path]:
@@ -178,12 +178,12 @@ class Cron:
         done = self._run(command, "", None)
         if done.code != 0 and "no crontab" in done.err.lower():
             return ""
-        _must(done, command)
+        _check_done(done, command)
         return done.out
 
     def _replace(self, crontab: str) -> None:
         command = Command(("crontab", "-"))
-        _must(self._run(command, crontab, None), command)
+        _check_done(self._run(command, crontab, None), command)
 
 
 class Windows:
@@ -210,7 +210,7 @@ class Windows:
         if not self._definition(name):
             raise _nothing(name, Kind.WINDOWS)
         command = windows.removal(name)
-        _must(self._run(command, "", None), command)
+        _check_done(self._run(command, "", None), command)
         return (f"the task \\{name}",)
 
     def _definition(self, name: str) -> str:
@@ -237,7 +237,7 @@ class Kubernetes:
     def show(self, name: str) -> Standing | None:
         command = kubernetes.question(name)
         done = self._run(command, "", None)
-        _must(done, command)
+        _check_done(done, command)
         if not done.out.strip():
             return None
         found = json.loads(done.out)
@@ -251,7 +251,7 @@ class Kubernetes:
         if self.show(name) is None:
             raise _nothing(name, Kind.KUBERNETES)
         command = kubernetes.removal(name)
-        _must(self._run(command, "", None), command)
+        _check_done(self._run(command, "", None), command)
         return (f"the CronJob {name}",)
 
 
@@ -261,7 +261,7 @@ def _nothing(name: str, kind: Kind) -> UsageError:
     )
 
 
-def _must(done: Done, command: Command) -> None:
+def _check_done(done: Done, command: Command) -> None:
     if done.code != 0:
         raise UsageError(f"`{' '.join(command.words)}` failed: {done.complaint}")
 
@@ -271,7 +271,7 @@ def _with_file(run: Run, rendered: Rendered) -> None:
     file, command = rendered.files[0], rendered.commands[0]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / file.name).write_bytes(file.data)
-        _must(run(command, "", Path(folder)), command)
+        _check_done(run(command, "", Path(folder)), command)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -143,7 +143,7 @@ async def test_an_address_that_leads_nowhere_is_passed_over_for_one_that_works(
             async def both(*_arguments: object) -> list[names.Address]:
                 return [names.Address(socket.AF_INET, socket.IPPROTO_TCP, ip) for ip in ("127.0.0.2", "127.0.0.1")]
 
-            monkeypatch.setattr(names, "looked_up", both)
+            monkeypatch.setattr(names, "look_up_async", both)
             outcome = await call(f"http://localhost:{port}")
             for each in waiting:
                 each.close()

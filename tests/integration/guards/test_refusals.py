@@ -200,7 +200,7 @@ def test_an_export_that_could_not_be_looked_up_is_not_helped_along(make_office: 
     said = refused(office, office.sheet(range(6), columns=columns), lookup=False)
     assert "guards.max_devices allows 5" in said
     assert "--max-devices" not in said
-    assert said.endswith("let the devices be looked up first.")
+    assert said.endswith("plan it with the look-up first.")
 
 
 # -- the protected list --

@@ -117,10 +117,10 @@ STATUSES = [
 ]
 
 
-@pytest.mark.parametrize(("status", "is_final", "came_to_nothing"), STATUSES)
-def test_status(status: str, is_final: bool, came_to_nothing: bool) -> None:
+@pytest.mark.parametrize(("status", "is_final", "is_unsuccessful"), STATUSES)
+def test_status(status: str, is_final: bool, is_unsuccessful: bool) -> None:
     found = action(status=status)
-    assert (found.status, found.is_final, found.came_to_nothing) == (status, is_final, came_to_nothing)
+    assert (found.status, found.is_final, found.is_unsuccessful) == (status, is_final, is_unsuccessful)
 
 
 @pytest.mark.parametrize(
@@ -199,4 +199,4 @@ def test_any_value_in_any_field_is_an_action_or_none(shown: dict[str, Any]) -> N
         assert found.id
         assert len(found.status.splitlines()) <= 1
         assert found.machine_id == found.machine_id.lower()
-        assert not (found.came_to_nothing and not found.is_final)
+        assert not (found.is_unsuccessful and not found.is_final)

@@ -35,13 +35,13 @@ class Target:
     horizon: float = HORIZON
 
 
-def real_target(config: Config, environ: Mapping[str, str], clock: Clock, tell: Callable[[str], None]) -> Target:
+def real_target(config: Config, environ: Mapping[str, str], clock: Clock, say: Callable[[str], None]) -> Target:
     """The configured tenant. Signs in only if the configuration does not say whose quota it is.
 
-    `tell` shows a line to the person, who may have to sign in.
+    `say` shows a line to the person, who may have to sign in.
     """
     connection = connection_of(config.network, config.workers, environ)
-    token = token_source(config, connection, environ, clock, tell)
+    token = token_source(config, connection, environ, clock, say)
     if isinstance(config.credential, AccessToken) or not (given(config.tenant_id) and given(config.client_id)):
         token.sign_in()
     return Target(

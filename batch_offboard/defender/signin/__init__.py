@@ -46,14 +46,14 @@ __all__ = [
 
 
 def token_source(
-    config: Config, connection: Connection, environ: Mapping[str, str], clock: Clock, tell: Callable[[str], None]
+    config: Config, connection: Connection, environ: Mapping[str, str], clock: Clock, say: Callable[[str], None]
 ) -> TokenSource:
-    """The configured source; nothing is read or requested yet. `tell` shows a line to the person."""
+    """The configured source; nothing is read or requested yet. `say` shows a line to the person."""
     way = config.credential
     tenant, application = given(config.tenant_id), given(config.client_id)
     if isinstance(way, AccessToken):
         return ReadyToken(way.token, environ, clock, tenant)
-    applicant = partial(_applicant, config, connection, environ, clock, tell)
+    applicant = partial(_applicant, config, connection, environ, clock, say)
     return KeptToken(applicant, Expected(tenant, application), clock)
 
 
@@ -63,7 +63,7 @@ def given(identifier: str | None) -> str | None:
 
 
 def _applicant(
-    config: Config, connection: Connection, environ: Mapping[str, str], clock: Clock, tell: Callable[[str], None]
+    config: Config, connection: Connection, environ: Mapping[str, str], clock: Clock, say: Callable[[str], None]
 ) -> Applicant:
     """Called when the first token is requested, since msal is slow to import."""
     from batch_offboard.defender.signin import device, entra, managed, session
@@ -84,4 +84,4 @@ def _applicant(
     cache: Callable[[], object] = device.memory_cache
     if isinstance(way, DeviceCode) and way.token_cache == "encrypted":  # noqa: S105  # no secret
         cache = partial(device.encrypted_cache, tenant, application)
-    return device.Person(line("the browser"), authority, endpoints.scope, cache, clock, tell, time.sleep)
+    return device.Person(line("the browser"), authority, endpoints.scope, cache, clock, say, time.sleep)

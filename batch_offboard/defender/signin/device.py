@@ -23,7 +23,7 @@ WAITING = frozenset({"authorization_pending", "slow_down"})
 
 
 class Person:
-    """An `Applicant` that shows the address and the code with `tell`; `wait` sleeps (seconds) between two polls."""
+    """An `Applicant` that shows the address and the code with `say`; `wait` sleeps (seconds) between two polls."""
 
     def __init__(
         self,
@@ -32,11 +32,11 @@ class Person:
         scope: str,
         cache: Callable[[], Any],
         clock: Clock,
-        tell: Callable[[str], None],
+        say: Callable[[str], None],
         wait: Callable[[float], None],
     ) -> None:
         self._line, self._authority, self._scope = line, authority, scope
-        self._new_cache, self._clock, self._tell, self._wait = cache, clock, tell, wait
+        self._new_cache, self._clock, self._say, self._wait = cache, clock, say, wait
         self._cache: Any = None
 
     def first(self) -> Grant:
@@ -46,7 +46,7 @@ class Person:
         except TransientSignInError:
             raise
         except SignInError:
-            self._tell("The stored sign-in has expired.")
+            self._say("The stored sign-in has expired.")
             grant = None
         return grant or self._with_a_code()
 
@@ -75,7 +75,7 @@ class Person:
             return None
         grant = grant_in(answer, self._line)
         if not fresh:
-            self._tell_who(accounts[0].get("username"))
+            self._show_account(accounts[0].get("username"))
         return grant
 
     def _with_a_code(self) -> Grant:
@@ -83,11 +83,11 @@ class Person:
         if "user_code" not in flow:
             raise self._line.refuse(flow, self._line.status, self._line.asked, ())
         flow["interval"] = max(1, flow["interval"])
-        self._tell_code(flow)
+        self._show_code(flow)
         answer, asked = self._watch(flow)
         grant = replace(grant_in(answer, self._line), asked=asked)
         claims = answer.get("id_token_claims")
-        self._tell_who(claims.get("preferred_username") if isinstance(claims, dict) else None)
+        self._show_account(claims.get("preferred_username") if isinstance(claims, dict) else None)
         return grant
 
     def _begin(self, session: SignInSession) -> Answer:
@@ -137,13 +137,13 @@ class Person:
             http_cache=self._line.http_cache,
         )
 
-    def _tell_code(self, flow: dict[str, Any]) -> None:
+    def _show_code(self, flow: dict[str, Any]) -> None:
         until = local_time(self._clock.now().wall + flow["expires_in"])
         address, code = one_line(str(flow.get("verification_uri"))), one_line(str(flow["user_code"]))
-        self._tell(f"To sign in, open {address} in a browser and enter the code {code}, until {until}. Ctrl-C stops.")
+        self._say(f"To sign in, open {address} in a browser and enter the code {code}, until {until}. Ctrl-C stops.")
 
-    def _tell_who(self, name: object) -> None:
-        self._tell(f"Signed in as {one_line(str(name or 'an account without a name'))}.")
+    def _show_account(self, name: object) -> None:
+        self._say(f"Signed in as {one_line(str(name or 'an account without a name'))}.")
 
 
 def memory_cache() -> Any:

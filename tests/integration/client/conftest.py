@@ -1,4 +1,4 @@
-"""The client, and servers that are nothing but sockets: they answer as no library ever would."""
+"""The client, and servers on bare sockets, which can send answers that no library would."""
 
 import asyncio
 import ssl
@@ -26,7 +26,7 @@ Handler = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class WireServer:
-    """What arrived: whole requests, and how many connections were opened."""
+    """What was received: complete requests, and the number of connections."""
 
     url: str = ""
     requests: list[bytes] = field(default_factory=list)
@@ -38,7 +38,7 @@ Serve = Callable[..., AbstractAsyncContextManager[WireServer]]
 
 @asynccontextmanager
 async def _serve(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[WireServer]:
-    """Hand each whole request to `handler`, on every connection, until the handler or the caller closes it."""
+    """Pass each complete request to `handler`, on every connection, until the handler or the client closes it."""
     seen = WireServer()
     talks: set[asyncio.Task[None]] = set()
 
@@ -72,7 +72,7 @@ async def _serve(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIt
 
 
 async def read_request(reader: asyncio.StreamReader) -> bytes:
-    """One request with its body, or nothing when the caller is gone."""
+    """One request with its body, or None if the client has disconnected."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
         length = next(
@@ -90,7 +90,7 @@ def serve() -> Serve:
 
 @dataclass
 class Caller:
-    """Calls a server as a run would, each time with a fresh slot, and says what the rules make of the answer."""
+    """Calls a server as a run would, each time with a new slot, and classifies the answer."""
 
     connection: Connection = field(default_factory=Connection)
     raw: list[Answer | NoAnswer] = field(default_factory=list)
@@ -153,7 +153,7 @@ ACCEPTED = reply(b'{"id": "action-1", "type": "Offboard", "status": "Pending"}')
 
 @pytest.fixture
 def accepted() -> bytes:
-    """The answer to a call that went well."""
+    """The answer to a successful call."""
     return ACCEPTED
 
 

@@ -1,4 +1,4 @@
-"""The client against bare sockets: what leaves, what comes back, and what it is taken for."""
+"""The client against bare sockets: what it sends, what it receives, and how it classifies that."""
 
 import asyncio
 import socket
@@ -37,7 +37,7 @@ SENDS = 500
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
-    """End the connection with an RST instead of in good order."""
+    """Abort the connection with an RST instead of a FIN."""
     linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     writer.transport.abort()

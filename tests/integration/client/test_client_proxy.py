@@ -1,4 +1,4 @@
-"""Which way a call takes: the environment's proxy only when asked, the named one always, and neither with our token."""
+"""The proxy of a call: the environment's only if configured, a named one always, and neither receives our token."""
 
 import asyncio
 from base64 import b64encode

@@ -1,4 +1,4 @@
-"""Each fault that the embedded tenant can play, and what the client and the rules make of it."""
+"""Each fault of the embedded tenant, and how client and rules classify it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ async def faulty(*faults: str) -> AsyncIterator[RunningSimulator]:
 
 
 async def met(call: "Caller", fault: str) -> CallOutcome:
-    """One call that meets the fault; exactly one request must have arrived."""
+    """One call with the fault; exactly one request must have been received."""
     async with faulty(fault) as simulator:
         outcome = await call(simulator.url)
         assert len(simulator.tenant.calls) == 1, "not one request for one call"

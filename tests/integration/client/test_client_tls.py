@@ -1,4 +1,4 @@
-"""Whom the client trusts: certificates that are wrong in each way, and the one that is right."""
+"""Which certificates the client trusts: a valid one, and invalid ones of each kind."""
 
 import asyncio
 import datetime as dt
@@ -141,7 +141,7 @@ def test_a_ca_file_without_certificates_is_named_with_its_key(tmp_path: Path, co
 
 
 def self_signed(path: Path) -> ssl.SSLContext:
-    """A server whose certificate nobody but itself has signed."""
+    """A server with a self-signed certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())

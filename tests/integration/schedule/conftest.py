@@ -1,4 +1,4 @@
-"""Schedulers to speak to: the real runner, and programs of the scheduler's name that keep what they are told in files.
+"""Fake schedulers: the real runner, and programs with the schedulers' names that store their input in files.
 
 A stub does what the real program promises and no more, so that no scheduler of this machine is touched.
 """
@@ -71,12 +71,12 @@ STUBS: Mapping[str, str] = {"systemctl": SYSTEMCTL, "crontab": CRONTAB, "schtask
 
 @dataclass(frozen=True, slots=True)
 class Stub:
-    """A scheduler's program that is none: `folder` is its memory."""
+    """A fake program of a scheduler: `folder` holds its state."""
 
     folder: Path
 
     def calls(self) -> list[str]:
-        """What it was asked for, without the mere questions."""
+        """The commands that it was called with, without queries."""
         path = self.folder / "calls"
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         questions = ("show", "--user show", "-l", "-V", "/Query", "get")
@@ -88,7 +88,7 @@ class Stub:
 
 @pytest.fixture
 def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Stub]:
-    """Puts a program of this name first on the path."""
+    """Put a program of this name first on the path."""
     if os.name != "posix":
         pytest.skip("a script cannot stand in for a program here")
 

@@ -1,4 +1,4 @@
-"""What the schedulers' own programs make of the text, where they are installed; nothing is installed or changed."""
+"""The schedulers' own programs accept the text, where they are available; nothing is installed or changed."""
 
 import json
 import os
@@ -99,7 +99,7 @@ def test_the_system_service_is_exposed_to_little(tmp_path: Path, job: Make) -> N
 @needs_manager
 @needs_shell
 def test_systemd_reads_back_what_went_in(tmp_path: Path, job: Make) -> None:
-    """A user's manager tells what it has loaded and ends; as root it does not, so there it is somebody else's."""
+    """A user manager that prints what it has loaded; as root it does not, so another user runs it there."""
     folder = tmp_path / ODD.replace("é", "e")
     made = job(
         interpreter="/bin/true",
@@ -122,7 +122,7 @@ def test_systemd_reads_back_what_went_in(tmp_path: Path, job: Make) -> None:
 
 
 def dumped(rendered: Rendered, tmp_path: Path) -> list[str]:
-    """The lines of what the manager says about our service, as a user that is not root."""
+    """The manager's output about our service, line by line, as a user that is not root."""
     units, home = tmp_path / "units", tmp_path / "home"
     for folder in (units, home):
         folder.mkdir()
@@ -147,7 +147,7 @@ def dumped(rendered: Rendered, tmp_path: Path) -> list[str]:
 
 
 def open_to_all(folder: Path) -> None:
-    """pytest's folders are closed to others; only these are opened, for one who may do nothing but go through."""
+    """Make pytest's folders accessible to other users, who may only traverse them."""
     for parent in folder.parents:
         if parent.stat().st_mode & 0o077 == 0 and parent.is_relative_to("/tmp"):  # noqa: S108  # pytest's own root
             parent.chmod(0o711)

@@ -1,4 +1,4 @@
-"""Installing, looking and removing: everything that was written is taken away, and nothing else."""
+"""Installing, showing and removing: everything that was written is removed, and nothing else."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -157,7 +157,7 @@ def test_the_folders_that_a_service_may_write_to_are_there_before_it(
 ) -> None:
     folders = (tmp_path / "inbox", tmp_path / "state" / "batch-offboard", tmp_path / "reports")
     manager.install(NAME, systemd.render(job(writable=tuple(map(str, folders))), system=False))
-    assert [folder.is_dir() for folder in folders] == [False, True, True]  # the inbox is the operator's to make
+    assert [folder.is_dir() for folder in folders] == [False, True, True]  # the operator creates the inbox
     assert folders[1].stat().st_mode & 0o777 == 0o700
 
 

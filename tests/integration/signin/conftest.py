@@ -1,4 +1,4 @@
-"""Sources of tokens as the program makes them from a configuration, and a tenant of Entra ID to ask."""
+"""Token sources made from a configuration, and a fake tenant of Entra ID."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ SignInAs = Callable[..., TokenSource]
 
 
 class MovableClock:
-    """The machine's time, moved forward by hand."""
+    """The machine's time, advanced by the test."""
 
     def __init__(self) -> None:
         self._clock, self.ahead = SystemClock(), 0.0
@@ -51,7 +51,7 @@ def entra(tmp_path: Path, clock: MovableClock) -> Iterator[Office]:
 
 @pytest.fixture
 def sign_in_as(entra: Office, clock: Clock) -> SignInAs:
-    """The source that a configuration of these keys names. `environ` are more variables, such as that of a secret."""
+    """The source for a configuration with these keys. `environ` are more variables, such as a secret's."""
 
     def source(environ: dict[str, str] | None = None, **keys: str) -> TokenSource:
         variables = entra.variables(**keys) | (environ if environ is not None else {})
@@ -71,6 +71,6 @@ def with_secret(sign_in_as: SignInAs) -> TokenSource:
 
 @pytest.fixture
 def everything_logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """As if somebody had turned every log on."""
+    """With every log enabled."""
     with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "msal"):
         yield caplog

@@ -1,4 +1,4 @@
-"""An application signs in through msal: secret, certificate, assertion of another provider, and each exchanged."""
+"""An application signs in through msal: secret, certificate, another provider's assertion, and each replaced."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ ISSUER, SUBJECT = "https://issuer.example", "repo:contoso/offboarding:ref:refs/h
 
 
 def own(entra: Office) -> None:
-    """Everything that the program may do wrong with the form of its requests."""
+    """Every error in the form of the program's requests."""
     for request in entra.asked:
         assert request.method == "POST"
         assert request.path == f"/{TENANT}/oauth2/v2.0/token"
@@ -183,7 +183,7 @@ async def test_a_certificate_signs_what_entra_can_check(
 
 
 def test_a_certificate_is_trusted_by_its_subject_name_alone(entra: Office, sign_in_as: "SignInAs") -> None:
-    """What Microsoft calls SNI: the certificate that came along is vouched for by its authority."""
+    """Microsoft's SNI: the certificate that was sent is trusted because of its authority."""
     pair = identity("own", signer="authority")
     entra.tenant.register(CLIENT, trusted_subjects={"own": key("authority").public_key()})
     path = entra.private_file("own.pem", pair.pem())
@@ -267,7 +267,7 @@ async def test_an_assertion_is_read_again_for_each_token_through_links_and_whoev
 def link_or_copy(link: Path, target: Path) -> None:
     try:
         link.symlink_to(target)
-    except OSError:  # not everybody may make one on Windows
+    except OSError:  # on Windows this needs a privilege
         link.hardlink_to(target)
 
 
@@ -310,7 +310,7 @@ def test_a_file_without_an_assertion_is_a_mistake_of_the_configuration(
     assert entra.served.requests == []
 
 
-# -- a token's life --
+# -- a token's lifetime --
 
 
 async def test_a_token_is_renewed_before_its_end(

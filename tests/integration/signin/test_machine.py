@@ -1,4 +1,4 @@
-"""A managed identity, through msal and its own environment variables: a virtual machine, App Service and Azure Arc."""
+"""A managed identity, through msal and its environment variables: a virtual machine, App Service and Azure Arc."""
 
 import errno
 import os
@@ -37,7 +37,7 @@ def machine(clock: "MovableClock") -> Machine:
 
 @pytest.fixture(params=["virtual machine", "app service"])
 def service(machine: Machine, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Served]:
-    """The machine's identity service where msal looks for it."""
+    """The machine's identity service at the address that msal calls."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     with serving(machine.answer) as served:
@@ -51,7 +51,7 @@ def service(machine: Machine, monkeypatch: pytest.MonkeyPatch, request: pytest.F
 
 @pytest.fixture
 def as_machine(sign_in_as: "SignInAs", service: Served) -> "SignInAs":
-    """A source with credential.type managed_identity; the two IDs are left out unless they are given."""
+    """A source with credential.type managed_identity; the two IDs are omitted unless given."""
 
     def source(**keys: str) -> TokenSource:
         return sign_in_as(**{"tenant_id": "null", "client_id": "null", "credential__type": "managed_identity"} | keys)
@@ -126,7 +126,7 @@ def test_no_proxy_ever_sees_a_machines_token(
 
 
 def test_no_proxy_is_on_the_way_to_a_machines_service_that_speaks_tls() -> None:
-    """As in a Service Fabric cluster, where msal goes by what it finds in our session."""
+    """As in a Service Fabric cluster, where msal derives a session from ours."""
     machine = ManagedMachine(None, RESOURCE, Connection(proxy="http://proxy.example:8080"))
     with machine._line.open() as session:
         assert (session.proxies, session.trust_env, session.max_redirects) == ({}, False, 0)
@@ -145,7 +145,7 @@ async def test_a_token_that_the_machine_keeps_is_no_replacement_for_a_refused_on
 async def test_a_kept_token_is_asked_for_again_nearer_to_its_end(
     as_machine: "SignInAs", machine: Machine, service: Served, clock: "MovableClock"
 ) -> None:
-    """The machine counts what is left of its token; so does the program, and each time it comes back later."""
+    """The machine returns the rest of its token's lifetime, which the program obeys each time."""
     machine.keeps, machine.lifetime = True, 3600
     source = as_machine()
     source.sign_in()
@@ -176,7 +176,7 @@ async def test_no_log_shows_the_machines_header_or_token(
 
 @pytest.fixture
 def arc(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Machine]:
-    """A machine that Azure Arc knows, with its keys in a folder of the test's."""
+    """An Azure Arc machine, with its keys in a folder of the test."""
     machine.key = tmp_path / "tokens" / "one.key"
     machine.key.parent.mkdir()
     machine.key.write_text("canary-arc-key", encoding="ascii")

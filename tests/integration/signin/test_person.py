@@ -1,4 +1,4 @@
-"""A person signs in with a code, through msal: what they are told, how it is waited for, and what is kept."""
+"""A person signs in with a code, through msal: what is shown, how it polls, and what is stored."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ from tests.tokens import CLIENT, TENANT
 if TYPE_CHECKING:
     from tests.integration.signin.conftest import MovableClock, SignInAs
 
-# msal looks at the machine's clock, and the tests pass the time by hand.
+# msal reads the machine's clock, and the tests advance the time themselves.
 pytestmark = pytest.mark.filterwarnings("ignore:Attempted too soon")
 
 AsPerson = Callable[..., TokenSource]
@@ -30,7 +30,7 @@ AsPerson = Callable[..., TokenSource]
 
 @pytest.fixture
 def as_person(sign_in_as: "SignInAs", entra: Office, clock: "MovableClock") -> AsPerson:
-    """A source with credential.type device_code, which passes the time between two questions by hand."""
+    """A source with credential.type device_code, for which the test advances the time between two polls."""
     entra.tenant.register(CLIENT, public=True)
 
     def source(**keys: str) -> TokenSource:
@@ -172,11 +172,11 @@ async def test_a_run_that_nobody_signed_in_for_asks_nobody(entra: Office, as_per
     assert entra.told == []
 
 
-# -- what is kept --
+# -- what is stored --
 
 
 class Vault(msal_extensions.FilePersistence):  # type: ignore[misc]  # it comes without types
-    """Stands for the operating system's encryption, which no test can count on."""
+    """Replaces the operating system's encryption, which is not available everywhere."""
 
     is_encrypted = True
     fernet = Fernet(Fernet.generate_key())
@@ -189,12 +189,12 @@ class Vault(msal_extensions.FilePersistence):  # type: ignore[misc]  # it comes 
 
 
 class Paper(msal_extensions.FilePersistence):  # type: ignore[misc]  # likewise
-    """Keeps everything for everybody to read."""
+    """Stores everything unencrypted."""
 
 
 @pytest.fixture
 def vault(entra: Office, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the kept sign-ins."""
+    """The folder of the stored sign-ins."""
     state = entra.folder / "state"
     for name in ("XDG_STATE_HOME", "LOCALAPPDATA", "WIN_PD_OVERRIDE_LOCAL_APPDATA", "HOME"):
         monkeypatch.setenv(name, str(state))
@@ -284,7 +284,7 @@ def test_nobody_is_picked_when_several_people_are_kept(
 
 @contextmanager
 def hours_later(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """msal's cache goes by the machine's clock."""
+    """msal's cache uses the machine's clock."""
     now = time.time
     with monkeypatch.context() as patched:
         patched.setattr("msal.application.time.time", lambda: now() + 7200)
@@ -335,7 +335,7 @@ def test_what_is_kept_and_cannot_be_decrypted_is_a_sentence(
     assert os.fspath(vault) not in str(raised.value) or "cannot be read" in str(raised.value)
 
 
-# -- what nobody may see --
+# -- secrets --
 
 
 async def test_no_log_shows_a_code_a_token_or_what_refreshes_it(

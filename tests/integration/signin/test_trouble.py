@@ -1,4 +1,4 @@
-"""What goes wrong with a sign-in: one sentence, nothing sent to strangers, and no secret in any of it."""
+"""Failures of a sign-in: one sentence each, nothing sent to other hosts, and no secret in any message."""
 
 import asyncio
 import json
@@ -99,7 +99,7 @@ def test_a_refusal_that_quotes_the_secret_is_shown_without_it(entra: Office, wit
     assert "The secret *** is odd" in sentence(with_secret)
 
 
-# -- trouble of the service --
+# -- failures of the service --
 
 
 @pytest.mark.fault(104, "One sentence, nothing is sent.")
@@ -228,7 +228,7 @@ def test_the_systems_roots_do_not_come_in_beside_those_that_are_named(
 def test_requests_own_roots_are_trusted_no_more_than_the_environments(
     entra: Office, sign_in_as: "SignInAs", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """certifi's list may hold an authority that the operating system, or the company, has thrown out."""
+    """certifi's list may contain an authority that the operating system, or the company, has removed."""
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(entra.ca_file))
     source = sign_in_as(
         {"MY_SECRET": SECRET},
@@ -379,7 +379,7 @@ async def test_passwords_of_netrc_are_not_sent(
 
 
 def by_name(entra: Office, sign_in_as: "SignInAs", host: str, **keys: str) -> tuple[TokenSource, str]:
-    """The sign-in with the service's address by this name, and the address."""
+    """The sign-in at the service under this name, and its URL."""
     place = f"{host}:{entra.served.url.rpartition(':')[2]}"
     source = sign_in_as(
         {"MY_SECRET": SECRET},
@@ -442,7 +442,7 @@ def test_a_name_server_that_says_nothing_is_not_waited_for(
     assert message.startswith(f"{begins} (the name {name} was not resolved in 0.2 s; check DNS);")
 
 
-# -- what nobody may see --
+# -- secrets --
 
 
 @pytest.mark.parametrize("reply", [None, refusal(7000215), Reply(200, b"<html>canary-answer</html>"), Reply(500, {})])

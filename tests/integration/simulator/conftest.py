@@ -1,4 +1,4 @@
-"""A caller that knows nothing but sockets, so that no library tidies up what the simulator sends."""
+"""A client on bare sockets, so that no library corrects what the simulator sends."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -8,7 +8,7 @@ import pytest
 
 
 async def _raw_post(url: str, path: str, *, body: bytes = b'{"Comment": "x"}', limit: int = 1 << 21) -> bytes:
-    """Send one POST and give back what came, up to `limit` bytes, until the other side ends the connection."""
+    """Send one POST and return what is received, up to `limit` bytes, until the server closes the connection."""
     return await _exchange(url, "POST", path, body, limit)
 
 

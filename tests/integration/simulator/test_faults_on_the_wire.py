@@ -1,4 +1,4 @@
-"""Every fault as a caller sees it, on a real socket, and what the tenant did meanwhile."""
+"""Every fault as a client sees it on a real socket, and what the tenant did."""
 
 import asyncio
 import gzip
@@ -297,7 +297,7 @@ async def test_a_huge_gzip_answer_grows_a_hundredfold(raw_post: Raw) -> None:
 
 
 def joined(chunked: bytes) -> bytes:
-    """The data of a chunked body as far as it came."""
+    """The received data of a chunked body."""
     data = b""
     while chunked:
         size, _, rest = chunked.partition(b"\r\n")

@@ -1,4 +1,4 @@
-"""The tenant on its socket: what each call is answered, who is let in, and how much."""
+"""The tenant on its socket: the answer to each call, the sign-in, and the quota."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ Api = aiohttp.ClientSession
 
 @asynccontextmanager
 async def running(**options: Any) -> AsyncIterator[tuple[RunningSimulator, Api]]:
-    """A tenant with `DEVICES`, whose clock is the loop's, and a caller with a token."""
+    """A tenant with `DEVICES` and the event loop's clock, and a client with a token."""
     start = asyncio.get_running_loop().time()
     told = SimulatorOptions(**{"latency": (0, 0), "pace": PACE, **options})
     fleet = fleet_of([(device, f"lt-{device[-3:]}") for device in DEVICES], 0, NOW)

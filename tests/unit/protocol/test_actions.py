@@ -1,4 +1,4 @@
-"""A machine action as the API shows it, and the token by which one of ours is known again."""
+"""A machine action from the API's JSON, and the correlation token that identifies ours."""
 
 from typing import Any
 
@@ -103,7 +103,7 @@ def test_what_has_no_id_is_no_action(identifier: object) -> None:
 
 
 STATUSES = [
-    # the word, whether it is final, whether the device is free to be sent again
+    # the status, whether it is final, whether the device may be sent again
     ("Pending", False, False),
     ("InProgress", False, False),
     ("Succeeded", True, False),

@@ -32,7 +32,7 @@ def judged(answer: Answer | NoAnswer) -> CallOutcome:
 
 
 ANSWERS = [
-    # what came back, its verdict, its alarm, its code, the action's status
+    # the answer, its verdict, its alarm, its code, the action's status
     pytest.param(Answer(200, JSON, action()), CANCELLED, None, "", "Cancelled", id="cancelled"),
     pytest.param(Answer(201, JSON, action()), CANCELLED, None, "", "Cancelled", id="201 like 200"),
     pytest.param(Answer(200, JSON, action(status="cancelled")), CANCELLED, None, "", "cancelled", id="in any case"),

@@ -1,4 +1,4 @@
-"""What each answer to a reading call means: what the tenant has, that it has nothing, or that nobody knows."""
+"""What each answer to a read means: a result, an empty result, or none."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ def waits(*values: str) -> dict[str, tuple[str, ...]]:
     return {**JSON, "retry-after": values}
 
 
-# What comes back whatever was asked for: the answer, what it means, its code.
+# Answers to any request: the answer, what it means, its code.
 ANSWERS = [
     pytest.param(Answer(204), AGAIN, "UnreadableAnswer", id="204 says nothing"),
     pytest.param(Answer(202, JSON, page()), AGAIN, "UnreadableAnswer", id="202 is no list"),
@@ -193,7 +193,7 @@ def test_a_refusal_carries_the_apis_code_text_and_tracking_id() -> None:
 
 
 WORDS = [
-    # where the API itself says nothing
+    # if the API gives no message
     (Answer(200), "The answer was cut off or is not a list."),
     (Answer(400, JSON, b'{"error": {"code": "X"}}'), "The API refused."),
     (Answer(401), "The token was not accepted."),

@@ -1,4 +1,4 @@
-"""A machine as the API shows it: every field but the ID may be missing, and none breaks the reading."""
+"""A machine from the API's JSON: every field but the ID may be missing, and no value raises."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Requests as the API wants them, and one row for each answer that is known or feared."""
+"""The requests that the API requires, and one row for each known or possible answer."""
 
 import json
 from typing import Any
@@ -36,7 +36,7 @@ THROTTLED, UNAUTHORIZED, NOT_SENT = Verdict.THROTTLED, Verdict.UNAUTHORIZED, Ver
 OPEN = Verdict.ALREADY_OPEN
 
 ANSWERS = [
-    # what came back, its verdict, its alarm, its code
+    # the answer, its verdict, its alarm, its code
     pytest.param(Answer(201, JSON, action()), SUBMITTED, None, "", id="201 is accepted"),
     pytest.param(Answer(200, JSON, action()), SUBMITTED, None, "", id="200 is accepted like 201"),
     pytest.param(Answer(201, {}, action()), SUBMITTED, None, "", id="a missing content type does not matter"),
@@ -181,7 +181,7 @@ def test_a_refusal_carries_the_apis_code_text_and_tracking_id() -> None:
 
 
 WORDS = [
-    # where the API itself says nothing
+    # if the API gives no message
     (Answer(201, JSON, b""), "The answer was cut off or is not JSON."),
     (Answer(201, JSON, b"{}"), "Accepted, but the answer names no machine action."),
     (Answer(201, JSON, action(machineId="b" * 40)), f"The answer is about another device ({'b' * 40})."),

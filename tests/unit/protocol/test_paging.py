@@ -1,4 +1,4 @@
-"""A list is read to its end, whatever its pages and links are like."""
+"""A list is read to its end, for all kinds of pages and links."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def page(*numbers: int, link: str = "") -> Read:
 
 
 def everything(answer: Callable[[Request], Read]) -> tuple[Pages, list[str]]:
-    """The list that somebody reads to its end, and the queries that were asked."""
+    """The list after reading it to its end, and the queries that were made."""
     pages, request, asked = Pages(FIRST), FIRST, list[str]()
     while True:
         asked.append(urlsplit(request.url).query)
@@ -38,7 +38,7 @@ def everything(answer: Callable[[Request], Read]) -> tuple[Pages, list[str]]:
 
 @dataclass(frozen=True)
 class Service:
-    """Lists these records. `pages` says of each page how many it holds (the last one goes on for ever) and by which
+    """Lists these records. `pages` says of each page how many it has (the last one is repeated) and by which
     kind of link it names the next."""
 
     records: list[Item]

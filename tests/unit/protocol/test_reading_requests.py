@@ -1,4 +1,4 @@
-"""How the tenant is asked, and that no page's link leads the token to anybody else."""
+"""The requests for reading, and that no page's link sends the token to another host."""
 
 from urllib.parse import parse_qsl, quote, urlsplit
 

@@ -1,4 +1,4 @@
-"""What every answer has in common: waits, times, errors, and words that can be kept and shown."""
+"""What all answers share: waits, times, errors, and texts that can be stored and shown."""
 
 import json
 from typing import Any

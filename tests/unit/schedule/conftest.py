@@ -22,7 +22,7 @@ def takable(character: str) -> bool:
 
 
 texts = st.text(st.sampled_from("ab/" + NASTY) | st.characters().filter(takable), max_size=20)
-"""Whatever a path can be called, with a taste for what quoting gets wrong."""
+"""Any path, especially those that are difficult to quote."""
 
 starts = st.builds(
     Start,

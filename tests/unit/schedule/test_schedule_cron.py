@@ -1,4 +1,4 @@
-"""Lines of a crontab: what the shell gets is what went in, and what was the user's stays the user's."""
+"""Lines of a crontab: the shell receives the exact arguments, and the user's own lines stay unchanged."""
 
 import shlex
 from collections.abc import Callable
@@ -16,7 +16,7 @@ DIALECTS = ("keeps the backslash", "takes the backslash", "takes and halves")
 
 
 def handed_to_shell(line: str, dialect: str) -> str:
-    """What crons make of a command, each in its way; a bare `%` would end it."""
+    """What the various crons make of a command; a bare `%` would end it."""
     out: list[str] = []
     escaped = False
     for sign in line:

@@ -1,4 +1,4 @@
-"""What a job can be, before any scheduler hears of it."""
+"""Which jobs are valid, independent of the scheduler."""
 
 from collections.abc import Callable
 

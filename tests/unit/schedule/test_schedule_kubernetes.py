@@ -55,7 +55,7 @@ def test_a_start_is_late_for_longer_if_it_is_to_be_made_up_for(
 
 
 def test_a_secret_file_of_the_pod_is_one_that_the_program_reads(job: Callable[..., Job]) -> None:
-    """Kubernetes makes the files of a secret root's, with fsGroup as their group and readable by it."""
+    """Kubernetes creates the files of a secret as root, with fsGroup as their group, which may read them."""
     pod = pod_of(job())
     security = pod["securityContext"]
     ours = frozenset({security["runAsGroup"], security["fsGroup"]})

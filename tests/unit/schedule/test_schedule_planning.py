@@ -1,4 +1,4 @@
-"""From what was asked for to a job: paths, accounts, times to stop."""
+"""From the options to a job: paths, accounts, times to stop."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -115,7 +115,7 @@ def test_a_stop_waits_for_the_longest_call_and_half_a_minute_more(timeout: float
 def test_a_missed_start_is_made_up_for_if_asked_for() -> None:
     assert job_of(wish(catch_up=True), machine(), None).catch_up
     assert not job_of(wish(catch_up=False), machine(), config()).catch_up
-    assert not job_of(wish(), machine(), config()).catch_up  # without a window, it would reach into the day
+    assert not job_of(wish(), machine(), config()).catch_up  # without a window, it would send in the daytime
     assert job_of(wish(), machine(), config(window={"from": "22:00", "to": "06:00"})).catch_up
 
 

@@ -1,4 +1,4 @@
-"""Units say what the job says, read by the rules of systemd.syntax(7)."""
+"""Units contain what the job says, read by the rules of systemd.syntax(7)."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,7 +12,7 @@ from tests.unit.schedule.conftest import make_job, starts, texts
 
 
 def settings_of(unit: str) -> dict[str, list[str]]:
-    """The settings of all sections, each with every value it has."""
+    """The settings of all sections, each with all its values."""
     found: dict[str, list[str]] = {}
     for line in unit.splitlines():
         if line and line[0] not in "#[":
@@ -22,7 +22,7 @@ def settings_of(unit: str) -> dict[str, list[str]]:
 
 
 def words_of(value: str) -> list[str]:
-    """Split at blanks outside of quotes, with C escapes, then specifiers: as systemd does it, in that order."""
+    """Split at spaces outside quotes, then C escapes, then specifiers: in the order of systemd."""
     return [specified(word) for word in split(value)]
 
 
@@ -57,7 +57,7 @@ def specified(text: str) -> str:
 
 
 def run_as(words: list[str]) -> list[str]:
-    """Variables in all words but the program's own name."""
+    """Expand variables in all words except the program's name."""
     for word in words[1:]:
         assert "$" not in word.replace("$$", "")
     return [words[0], *(word.replace("$$", "$") for word in words[1:])]

@@ -110,7 +110,7 @@ TASK = Branch(
 
 
 def check(element: Element, rule: "Branch | str") -> None:
-    """Every name, order, value and attribute is one that the schema knows."""
+    """Every name, order, value and attribute is in the schema."""
     if isinstance(rule, str):
         assert len(element) == 0
         assert re.fullmatch(rule, element.text or "", re.DOTALL), (element.tag, element.text)

@@ -1,4 +1,4 @@
-"""What a certificate file may look like, and what is said of one that is of no use."""
+"""Which certificate files are accepted, and the messages for the others."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ TODAY = dt.datetime.fromtimestamp(NOW, dt.UTC)
 
 @dataclass(frozen=True)
 class Own:
-    """A key and its certificate. Making RSA keys takes a while, so that they are made once."""
+    """A key and its certificate, cached because making RSA keys is slow."""
 
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
     certificate: x509.Certificate

@@ -1,4 +1,4 @@
-"""What a token says of itself, and how long it is good."""
+"""The claims of a token, and how long it is valid."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -106,13 +106,13 @@ def test_claims_of_bottomless_depth_claim_nothing() -> None:
         (3599, None, 3599),
         ("3599", None, 3599),
         (59.5, None, 59.5),
-        (3599, NOW + 60, 3599),  # the service's own count needs no clock of ours
+        (3599, NOW + 60, 3599),  # the service's lifetime does not depend on our clock
         (None, NOW + 60, 60),
         ("soon", NOW + 60, 60),
         (float("nan"), NOW + 60, 60),
         (True, NOW + 60, 60),
         (None, None, ASSUMED_LIFETIME),
-        (None, NOW - 60, ASSUMED_LIFETIME),  # the service must know better than our clock
+        (None, NOW - 60, ASSUMED_LIFETIME),  # the service's clock counts, not ours
         ([3599], None, ASSUMED_LIFETIME),
         (10**400, None, ASSUMED_LIFETIME),
         (10**9, None, LONGEST_LIFETIME),

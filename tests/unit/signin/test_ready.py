@@ -1,4 +1,4 @@
-"""A token from elsewhere: when it is refused before a call, when it is read again, and that it never shows."""
+"""A token from another program: when it is refused before a call, when it is read again, and that it is never shown."""
 
 import re
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What each refusal is called, what is to be done about it, and that no secret comes back in one."""
+"""The message of each refusal, its remedy, and that no secret is in it."""
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ CANARY = "q7R~canary.Secret-1"
 
 
 def entra(number: int, error: str = "invalid_client", text: str = "Some words.") -> dict[str, object]:
-    """A refusal as Entra writes it."""
+    """A refusal in Entra's format."""
     description = f"AADSTS{number}: {text} Trace ID: 0 Correlation ID: 1 Timestamp: 2026-11-24 06:00:00Z"
     return {"error": error, "error_description": description, "error_codes": [number], "trace_id": "0"}
 
@@ -84,7 +84,7 @@ def test_a_refusal_without_a_number_goes_by_its_word(error: str, words: str) -> 
         (entra(7000215), 500),
         ({}, 503),
         ({"error": "server_error"}, None),
-        (entra(700024), 401),  # a clock is put right, an assertion is renewed
+        (entra(700024), 401),  # a clock is corrected, an assertion is renewed
     ],
 )
 def test_what_passes_by_itself_may_be_asked_again(answer: dict[str, object], status: int | None) -> None:

@@ -1,4 +1,4 @@
-"""When a token is renewed: before its end, once for everybody, off the event loop, and not again and again."""
+"""When a token is renewed: before it expires, once for all callers, off the event loop, and with pauses."""
 
 import asyncio
 import threading
@@ -24,7 +24,7 @@ NOBODY = Expected(None, None)
 
 @dataclass
 class Counter:
-    """Gives numbered tokens, good for `lifetime` seconds; fails with `trouble` while there is any."""
+    """Returns numbered tokens, valid for `lifetime` seconds; raises `trouble` while it is set."""
 
     lifetime: object = 3600
     trouble: Exception | None = None
@@ -60,12 +60,12 @@ def counter() -> Counter:
 
 @pytest.fixture
 def source(counter: Counter, clock: "HandClock") -> KeptToken:
-    """Renews without a thread, so that nothing but the clock in hand passes time."""
+    """Renews without a thread, so that only the test's clock advances."""
     return KeptToken(lambda: counter, NOBODY, clock, at_once)
 
 
 async def settled() -> None:
-    """Lets what was begun in the background come to its end."""
+    """Let background tasks finish."""
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -99,7 +99,7 @@ async def test_nobody_waits_for_a_renewal_while_the_token_is_good(counter: Count
     clock.pass_by(3310)
     assert [await source.token() for _ in range(5)] == ["token 1"] * 5
     counter.hold.set()
-    await source.renew()  # waits for the renewal that is under way
+    await source.renew()  # waits for the renewal in progress
     assert await source.token() == "token 2"
 
 
@@ -167,7 +167,7 @@ def test_signing_in_happens_where_it_is_called(source: KeptToken, counter: Count
     assert counter.by_thread == [threading.current_thread().name]
 
 
-# -- once for everybody, and off the loop --
+# -- once for all callers, and off the loop --
 
 
 async def test_sixteen_who_ask_at_once_make_one_request(counter: Counter, clock: "HandClock") -> None:
@@ -218,7 +218,7 @@ def test_a_loop_that_ends_while_a_token_is_asked_for_does_not_wait_for_it(counte
     assert asyncio.run(source.token()).startswith("token")
 
 
-# -- when there is no new one --
+# -- without a new one --
 
 
 async def test_a_good_token_is_used_on_when_there_is_no_new_one_and_asked_for_again_every_half_minute(
@@ -363,7 +363,7 @@ def test_a_kept_token_does_not_show_itself(source: KeptToken) -> None:
     steps=st.lists(st.tuples(st.floats(0, 2000), st.booleans(), st.booleans()), max_size=30),
 )
 def test_no_token_is_handed_out_after_its_end(lifetimes: list[float], steps: list[tuple[float, bool, bool]]) -> None:
-    """A step: seconds that pass, whether the service works, whether the API refuses the token."""
+    """A step: the seconds that pass, whether the service works, whether the API refuses the token."""
     ends: dict[str, float] = {}
     failures: list[float] = []
 

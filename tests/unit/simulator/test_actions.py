@@ -1,4 +1,4 @@
-"""The life of an action as a function of the time."""
+"""The status of an action as a function of time."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The language that asks for faults."""
+"""The language that specifies faults."""
 
 import re
 
@@ -13,7 +13,7 @@ OFFBOARD = ("offboard",)
 
 
 def met(spec: str, calls: int, *, seed: int = 0) -> list[int]:
-    """The numbers of the calls, from 1, that meet the fault."""
+    """The numbers of the calls, from 1, that have the fault."""
     plan = FaultPlan([spec], seed)
     return [number for number in range(1, calls + 1) if plan.next_fault(OFFBOARD, DEVICE)]
 

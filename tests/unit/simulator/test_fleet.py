@@ -1,4 +1,4 @@
-"""Invented fleets, and fleets that fit given devices."""
+"""Generated fleets, and fleets made for given devices."""
 
 from collections import Counter
 

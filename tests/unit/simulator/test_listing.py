@@ -1,4 +1,4 @@
-"""Pages: every item once, and queries that the service would refuse."""
+"""Pages: every item once, and queries that the service refuses."""
 
 from urllib.parse import parse_qsl, urlsplit
 

@@ -1,4 +1,4 @@
-"""The filter language, against an evaluation that is too simple to be wrong."""
+"""The filter language, compared with a very simple evaluation."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

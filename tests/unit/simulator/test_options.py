@@ -1,4 +1,4 @@
-"""What a simulator refuses to be told."""
+"""The options that a simulator refuses."""
 
 from typing import Any
 

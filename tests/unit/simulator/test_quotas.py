@@ -1,4 +1,4 @@
-"""The service's count of calls, each way against a count by brute force."""
+"""The service's count of calls, each method compared with a brute-force count."""
 
 from collections.abc import Callable
 from fractions import Fraction

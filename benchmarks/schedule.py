@@ -15,9 +15,9 @@ from functools import partial
 from aiolimiter import AsyncLimiter
 
 from batch_offboard.base.clock import LoopClock, Moment
+from batch_offboard.base.fasttime import FastLoop
 from batch_offboard.calls.gate import Gate
 from batch_offboard.calls.pool import Pool
-from batch_offboard.commands.fasttime import FastLoop
 from batch_offboard.core.brakes import Brakes
 from batch_offboard.core.jobs import CallOutcome, Job, Verdict
 from batch_offboard.core.quota import QuotaLimits

@@ -24,13 +24,16 @@ import looptime
 import pytest
 
 from batch_offboard.base.clock import Clock, Moment
-from batch_offboard.commands.desk import Desk, Options
+from batch_offboard.cli.signals import SignalEnding
+from batch_offboard.commands.desk import Desk
+from batch_offboard.commands.options import Options
 from batch_offboard.commands.views import PlanView, Talk
 from batch_offboard.core.progress import Progress
 from batch_offboard.journal.store import Journal
 from batch_offboard.simulator import SimulatorOptions, running_simulator
 from batch_offboard.simulator.actions import Action
 from batch_offboard.simulator.calls import Call, Operation
+from tests.commands import ANN
 
 T = TypeVar("T")
 
@@ -68,6 +71,7 @@ class VirtualWorld:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._coming: list[tuple[float, Callable[[], object]]] = []
         self._behind: list[tuple[int, Callable[[], object]]] = []
+        self._waiting: list[asyncio.TimerHandle] = []
         self.calls: list[Call] = []
         self.actions: dict[str, Action] = {}
 
@@ -89,7 +93,10 @@ class VirtualWorld:
 
     def at(self, moment: float, event: Callable[[], object]) -> None:
         """Let something happen at a moment (seconds since the epoch), whatever is going on then."""
-        self._coming.append((moment - self._start, event))
+        coming = (moment - self._start, event)
+        self._coming.append(coming)
+        if self._loop is not None:
+            self._waiting.append(self._loop.call_at(max(coming[0], self._loop.time()), self._happen, coming))
 
     def after_calls(self, number: int, event: Callable[[], object]) -> None:
         """Let something happen at the moment at which the last of so many more calls to offboard arrives."""
@@ -118,12 +125,14 @@ class VirtualWorld:
         now = lambda: self.now().wall  # noqa: E731  # the tenant's clock, in one place
         async with running_simulator(self.machines, self._options, now, earlier_actions=earlier) as simulator:
             simulator.tenant.calls = _Calls(self._arrived)
-            waiting = [loop.call_at(max(at, loop.time()), self._happen, (at, event)) for at, event in self._coming]
+            self._waiting = [
+                loop.call_at(max(at, loop.time()), self._happen, (at, event)) for at, event in self._coming
+            ]
             try:
                 return await work
             finally:
                 self.actions = dict(simulator.tenant.actions)
-                for handle in waiting:
+                for handle in self._waiting:
                     handle.cancel()
 
     def _happen(self, coming: tuple[float, Callable[[], object]]) -> None:
@@ -172,7 +181,7 @@ class Ears:
 
     @property
     def talk(self) -> Talk:
-        return Talk(self, self.asked.append, self.said_so_far.append)
+        return Talk(self, self.said_so_far.append, SignalEnding())
 
 
 class VirtualOffice:
@@ -200,8 +209,8 @@ class VirtualOffice:
     def desk(self, **options: Any) -> Desk:
         """A desk as a command has it; close it, or use it as a context manager."""
         environ: Mapping[str, str] = {"OFFBOARD_TOKEN": "rehearsal-token"}
-        chosen = Options(environ=environ, cwd=self.folder, journal=self.journal_path, speed=SPEED, **options)
-        return Desk(chosen, create=True, world=self.world)
+        chosen = Options(environ=environ, cwd=self.folder, actor=ANN, journal=self.journal_path, speed=SPEED, **options)
+        return Desk(chosen, create=True, clock=self.world.clock)
 
     def journal(self) -> Journal:
         """The journal as another process opens it; close it."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from batch_offboard.base import logs
@@ -13,11 +13,11 @@ from batch_offboard.calls.gate import Gate
 from batch_offboard.calls.logged import LoggedCalls
 from batch_offboard.calls.lookup import look_after_sending, look_before_sending
 from batch_offboard.calls.pool import Pool, no_objection
-from batch_offboard.calls.signals import ending_signals
 from batch_offboard.calls.tenancy import Tenancy
 from batch_offboard.core.audit import Kind
 from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.brakes import FIRST_CALLS, Brakes, Halt, accepted_first, not_listed_yet
+from batch_offboard.core.ending import BY_HAND, Ending
 from batch_offboard.core.guards import Clearance
 from batch_offboard.core.jobs import CallOutcome, Job, JobState, Verdict
 from batch_offboard.core.progress import Observer, Progress
@@ -47,9 +47,6 @@ REFORECAST = 5.0  # seconds between two forecasts of the end
 SETTLING = 120.0  # seconds
 FIRST_LOOK, LONGEST_LOOK = 1.0, 30.0  # seconds from one look to the next
 
-# A person who presses this has seen something.
-BY_HAND = frozenset({"SIGINT", "SIGBREAK"})
-
 # How much one call changes the mean of what calls last.
 LATENCY_WEIGHT = 0.1
 
@@ -61,7 +58,8 @@ class Terms:
     `speed` is the rehearsal's. `look`: ask the tenant before anything is sent (what may not be read is never asked
     twice). `command`: what the audit record says began it. `check` is asked before each call, and what it answers stops
     the run. `attended`: a person is there, whose Ctrl-C holds the batch. `selection`: the rows that may be sent, if not
-    every pending one. `continue_after_failures`: a refusal among the first calls stops nothing.
+    every pending one. `continue_after_failures`: a refusal among the first calls stops nothing. `ending`: how it is
+    asked to end.
     """
 
     speed: float = 1.0
@@ -71,6 +69,7 @@ class Terms:
     attended: bool = True
     selection: Selection | None = None
     continue_after_failures: bool = False
+    ending: Ending = field(default_factory=Ending)
 
     @property
     def chosen(self) -> str:
@@ -120,7 +119,7 @@ class _Shift:
         self._halt: Halt | None = None
 
     async def work(self) -> Halt | None:
-        with ending_signals(self._drain, self._stop):
+        with self._terms.ending.heard(self._drain, self._stop):
             beside = [asyncio.create_task(self._monitor.keep_drawing(self._batch.batch_id))]
             if self._terms.check is not None:
                 beside.append(asyncio.create_task(self._keep_checking(self._terms.check)))
@@ -136,7 +135,8 @@ class _Shift:
 
     async def _send_and_look(self) -> None:
         """A doubt that turns out as not accepted is sent once more, so the pool may have to run again."""
-        await self._interruptible(self._look_before())
+        if self._halt is None:  # asked to end before it began
+            await self._interruptible(self._look_before())
         self._recount()
         if self._halt is None:
             await self._note_expectation()
@@ -160,7 +160,7 @@ class _Shift:
             "at": self._tenancy.clock.now().wall,
             "calls": calls,
             "expected": seconds,
-            "who": self._tenancy.journal.who,
+            "who": self._tenancy.journal.actor.who,
         }
         runs = [*self._batch.findings.get("runs", ()), run][-RUNS_KEPT:]
         await self._tenancy.writer.run(self._tenancy.journal.note_findings, self._batch.key, {"runs": runs})

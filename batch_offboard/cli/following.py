@@ -14,8 +14,9 @@ from batch_offboard.cli import completing
 from batch_offboard.cli import options as given
 from batch_offboard.cli.app import app
 from batch_offboard.cli.groups import grouped
+from batch_offboard.cli.running import awaited
 from batch_offboard.cli.times import deadline
-from batch_offboard.cli.working import options_of, report_paths, show_told, working
+from batch_offboard.cli.working import options_of, report_paths, send_notice, working
 
 
 class Word(StrEnum):
@@ -33,7 +34,7 @@ def check(where: given.Where, output: given.Output) -> int:
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import checkup
 
-    view = checkup.check(options_of(where))
+    view = awaited(checkup.check(options_of(where)))
     text = screens_following.check_json(view) if output.json else screens_following.check_text(view)
     screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
     return view.exit_code
@@ -66,7 +67,8 @@ def track(
     chosen = options_of(where, rehearsal=rehearsal, batch=batch)
     end = deadline(until, duration, datetime.now().astimezone())
     with working(chosen, report_paths(chosen, report), yes=True, quiet=output.quiet) as (desk, talk):
-        view = tracking.track(desk, batch, report_paths(chosen, report), talk, end)
+        followed = tracking.track(desk, batch, report_paths(chosen, report), talk, end)
+        view = awaited(followed, speed=chosen.speed)
     if output.json:
         screens.show(screens_following.track_json(view))
     elif not output.quiet:
@@ -93,17 +95,26 @@ def cancel(
     from batch_offboard.cli.screens import following as screens_following
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import cancelling
+    from batch_offboard.commands.clearing import refusals_recorded
+    from batch_offboard.core.actor import Consent
     from batch_offboard.notices import telling
 
     chosen = options_of(where, rehearsal=rehearsal, comment=comment, batch=batch)
-    confirm = screens_following.confirm_cancel(yes=output.yes, quiet=output.quiet)
-    with working(chosen, report_paths(chosen, report), yes=output.yes, quiet=output.quiet) as (desk, talk):
-        view = cancelling.cancel(desk, batch, frozenset(row or ()), report_paths(chosen, report), talk, confirm)
+    reports = report_paths(chosen, report)
+    with working(chosen, reports, yes=output.yes, quiet=output.quiet) as (desk, talk):
+        found = cancelling.propose_cancel(desk, batch, frozenset(row or ()), talk)
+        proposal = awaited(found, speed=chosen.speed)
+        with refusals_recorded(desk, proposal.batch):
+            how = screens_following.confirm_cancel(
+                proposal.batch, len(proposal.actions), yes=output.yes, quiet=output.quiet
+            )
+        cancelled = cancelling.cancel(desk, proposal, Consent(chosen.actor, how), reports, talk)
+        view = awaited(cancelled, speed=chosen.speed)
     if output.json:
         screens.show(screens_following.cancel_json(view))
     elif not output.quiet:
         screens.show(screens_following.cancel_text(view), prose=True)
-    show_told(telling.tell_people(chosen, telling.notice_of_cancellation(view)), quiet=output.quiet)
+    send_notice(chosen, telling.notice_of_cancellation(view), quiet=output.quiet)
     return view.exit_code
 
 
@@ -133,7 +144,9 @@ def resolve(
 
     accepted = word is Word.ACCEPTED
     with Desk(options_of(where, batch=batch)) as desk:
-        found = resolving.resolve(desk, batch, row, accepted=accepted, action_id=action_id.strip(), note=comment)
+        action_id = action_id.strip()
+        settled = resolving.resolve(desk, batch, row, accepted=accepted, action_id=action_id, note=comment)
+        found = awaited(settled)
         counts = count(desk.journal, found.key)
     if output.json:
         screens.show(screens_following.resolve_json(found, row, counts, accepted=accepted))

@@ -15,8 +15,10 @@ from batch_offboard.cli import completing
 from batch_offboard.cli import options as given
 from batch_offboard.cli.app import app
 from batch_offboard.cli.groups import grouped
+from batch_offboard.cli.running import awaited
 from batch_offboard.cli.standard_input import sheet_at
 from batch_offboard.cli.working import (
+    agreed_and_sent,
     choice_of,
     end_of_run,
     formats_of,
@@ -54,7 +56,7 @@ def plan(
     )
     how = reading_of(reading)
     with Desk(chosen, create=True) as desk:
-        view = proposing.plan(desk, sheet_at(chosen.cwd, str(file)), how)
+        view = awaited(proposing.plan(desk, sheet_at(chosen.cwd, str(file)), how), speed=chosen.speed)
     text = screens_json.plan_json(view) if output.json else screens.plan_text(view)
     screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
     return views.exit_code_of_plan(view)
@@ -84,7 +86,7 @@ def run_(
     """The main job: plan (if a file), confirm, submit, report."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import proposing, run, views
+    from batch_offboard.commands import proposing, views
     from batch_offboard.commands.desk import Desk
 
     chosen = options_of(where, sending=sending, comment=comment, batch=file_or_batch, offboard_again=offboard_again)
@@ -98,19 +100,19 @@ def run_(
         )
     reports = report_paths(chosen, sending.report)
     how, choice = reading_of(reading), choice_of(part)
+    sheet = path if path.exists() else None
     if dry_run:
-        with Desk(chosen, create=path.exists()) as desk:
-            sheet, say = path if path.exists() else None, screens.voice(quiet=output.quiet)
-            seen = proposing.to_see(desk, sheet, file_or_batch, how, choice, say)
+        with Desk(chosen, create=sheet is not None) as desk:
+            say = screens.voice(quiet=output.quiet)
+            proposed = proposing.propose(desk, sheet, file_or_batch, how, choice, say)
+            seen = awaited(proposed, speed=chosen.speed).view
         text = screens_json.plan_json(seen) if output.json else screens.plan_text(seen)
         screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
         return views.exit_code_of_plan(seen)
     sends = ("run", file_or_batch)
-    with working(chosen, reports, output.yes, output.quiet, create=path.exists(), sends=sends) as (desk, talk):
-        if path.exists():
-            view = run.run_sheet(desk, path, how, reports, talk, choice)
-        else:
-            view = run.run_batch(desk, file_or_batch, reports, talk, choice)
+    with working(chosen, reports, output.yes, output.quiet, create=sheet is not None, sends=sends) as (desk, talk):
+        proposed = proposing.propose(desk, sheet, file_or_batch, how, choice, talk.say)
+        view = agreed_and_sent(desk, awaited(proposed, speed=chosen.speed), reports, talk, output)
         ending = tracked(desk, view, reports, talk) if sending.track else view
     return end_of_run(ending, chosen, output)
 
@@ -139,7 +141,7 @@ def resume(
     sends = ("resume", *([batch] if batch else []))
     with working(chosen, reports, output.yes, output.quiet, sends=sends) as (desk, talk):
         found = desk.batch(batch, begun=True) if batch else None
-        view = run.resume(desk, found, reports, talk)
+        view = awaited(run.resume(desk, found, reports, talk), speed=chosen.speed)
         ending = tracked(desk, view, reports, talk) if sending.track else view
     return end_of_run(ending, chosen, output)
 
@@ -148,12 +150,12 @@ def resume(
 @grouped
 def retry(batch: given.BatchName, *, where: given.Where, sending: given.Sending, output: given.Output) -> int:
     """Send the failed rows of a batch again, and no others."""
-    from batch_offboard.commands import run
+    from batch_offboard.commands import proposing
 
     chosen = options_of(where, sending=sending, batch=batch)
     reports = report_paths(chosen, sending.report)
     with working(chosen, reports, output.yes, output.quiet, sends=("retry", batch)) as (desk, talk):
-        view = run.retry(desk, batch, reports, talk)
+        view = agreed_and_sent(desk, proposing.propose_retry(desk, batch), reports, talk, output)
         ending = tracked(desk, view, reports, talk) if sending.track else view
     return end_of_run(ending, chosen, output)
 
@@ -344,6 +346,7 @@ def simulate(
 ) -> int:
     """Run an embedded Defender tenant on loopback to rehearse."""
     from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.cli.signals import SignalEnding
     from batch_offboard.commands import rehearsal
 
     tenant = rehearsal.TenantOptions(
@@ -359,5 +362,6 @@ def simulate(
         faults=tuple(fault or ()),
         seed=seed,
     )
-    rehearsal.serve(tenant, speed, lambda url, count: screens.tenant_is_up(url, count, speed))
+    ready = lambda url, count: screens.tenant_is_up(url, count, speed)  # noqa: E731
+    awaited(rehearsal.serve(tenant, ready, SignalEnding()), speed=speed)
     return ExitCode.OK

@@ -2,8 +2,9 @@
 
 import os
 import shlex
+import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +12,18 @@ from typing import TYPE_CHECKING
 
 from batch_offboard.base.errors import BatchOffboardError, UsageError
 from batch_offboard.cli import options as given
+from batch_offboard.cli.running import awaited
 
 if TYPE_CHECKING:
-    from batch_offboard.commands.desk import Desk, Options
+    from batch_offboard.commands.desk import Desk
+    from batch_offboard.commands.options import Options
     from batch_offboard.commands.plans import Reading
     from batch_offboard.commands.tracking import TrackView
-    from batch_offboard.commands.views import RunView, Talk
-    from batch_offboard.config import Inbox
+    from batch_offboard.commands.views import Proposal, RunView, Talk
+    from batch_offboard.config import Inbox, Log
     from batch_offboard.core.selection import Choice
     from batch_offboard.notices.delivery import Delivery
+    from batch_offboard.notices.notice import Notice
 
 
 @contextmanager
@@ -35,20 +39,17 @@ def working(
     """A desk to work at, and a voice. A report that nobody can write is refused before anything is sent. `sends`: the
     command and its argument, if it sends devices; if nobody watches it, people are told that it did not come to it."""
     from batch_offboard.base import logs
-    from batch_offboard.calls.logged import LoggedRun
     from batch_offboard.cli.display import observer_for
     from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.cli.signals import SignalEnding
     from batch_offboard.commands import views
     from batch_offboard.commands.desk import Desk
     from batch_offboard.reports.files import writer_for
 
     for path in reports:
         writer_for(path)
-    talk = views.Talk(
-        LoggedRun(observer_for(sys.stderr, quiet=quiet)),
-        lambda view: screens.confirm(view, yes=yes, quiet=quiet),
-        logs.heard(screens.voice(quiet=quiet)),
-    )
+    watching = views.logged(observer_for(sys.stderr, quiet=quiet))
+    talk = views.Talk(watching, logs.heard(screens.voice(quiet=quiet)), SignalEnding())
     try:
         with Desk(chosen, create=create) as desk:
             yield desk, talk
@@ -60,6 +61,22 @@ def working(
         raise
 
 
+def agreed_and_sent(
+    desk: "Desk", proposal: "Proposal", reports: list[Path], talk: "Talk", output: given.Output
+) -> "RunView":
+    """Send what is proposed once the guards and the operator have agreed to it; GuardError if they do not."""
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import run
+    from batch_offboard.commands.clearing import check_guards, refusals_recorded
+    from batch_offboard.core.actor import Consent
+
+    check_guards(desk, proposal)
+    with refusals_recorded(desk, proposal.batch):
+        how = screens.confirm(proposal.view, yes=output.yes, quiet=output.quiet)
+    consent = Consent(desk.options.actor, how)
+    return awaited(run.send(desk, proposal, consent, reports, talk), speed=desk.options.speed)
+
+
 def tracked(desk: "Desk", view: "RunView", reports: list[Path], talk: "Talk") -> "RunView | TrackView":
     """The run's actions followed to their end, unless the run was stopped before its own."""
     from batch_offboard.base.errors import ExitCode
@@ -69,7 +86,7 @@ def tracked(desk: "Desk", view: "RunView", reports: list[Path], talk: "Talk") ->
     if view.exit_code not in (ExitCode.OK, ExitCode.ROWS_FAILED):
         return view
     talk.say(screens.run_text(view))
-    return tracking.track(desk, view.batch.batch_id, reports, talk)
+    return awaited(tracking.track(desk, view.batch.batch_id, reports, talk), speed=desk.options.speed)
 
 
 def end_of_run(view: "RunView | TrackView", chosen: "Options", output: given.Output) -> int:
@@ -77,7 +94,7 @@ def end_of_run(view: "RunView | TrackView", chosen: "Options", output: given.Out
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands.tracking import TrackView
-    from batch_offboard.notices.telling import has_sent, notice_of_run, tell_people
+    from batch_offboard.notices.telling import has_sent, notice_of_run
 
     if isinstance(view, TrackView):
         text = screens_following.track_json(view) if output.json else screens_following.track_text(view)
@@ -88,7 +105,7 @@ def end_of_run(view: "RunView | TrackView", chosen: "Options", output: given.Out
         screens.voice(quiet=output.quiet)(screens.run_text(view))
         screens.show(screens.paths_text(view.reports))
     if has_sent(view) or _is_unattended(chosen, yes=output.yes):
-        show_told(tell_people(chosen, notice_of_run(view)), quiet=output.quiet)
+        send_notice(chosen, notice_of_run(view), quiet=output.quiet)
     return view.exit_code
 
 
@@ -99,7 +116,7 @@ def _is_unattended(chosen: "Options", *, yes: bool) -> bool:
 
 
 def _tell_of_refusal(chosen: "Options", error: Exception, sends: Sequence[str], *, quiet: bool) -> None:
-    from batch_offboard.notices.telling import is_worth_telling, notice_of_refusal, tell_people, tenant_named
+    from batch_offboard.notices.telling import is_worth_telling, notice_of_refusal, tenant_named
 
     if is_worth_telling(error, nightly=chosen.unattended):
         notice = notice_of_refusal(
@@ -109,10 +126,22 @@ def _tell_of_refusal(chosen: "Options", error: Exception, sends: Sequence[str], 
             sheet=Path(sends[-1]).name if (chosen.cwd / sends[-1]).is_file() else "",
             next_command=shlex.join(["batch-offboard", *sends]),
         )
-        show_told(tell_people(chosen, notice), quiet=quiet)
+        send_notice(chosen, notice, quiet=quiet)
 
 
-def show_told(deliveries: "list[Delivery]", *, quiet: bool) -> None:
+def send_notice(chosen: "Options", notice: "Notice", *, quiet: bool) -> None:
+    """Send a notice on every configured way, and show which ways failed."""
+    from batch_offboard.notices.delivery import Delivery
+    from batch_offboard.notices.telling import tell_people
+
+    try:
+        deliveries = awaited(tell_people(chosen, notice))
+    except KeyboardInterrupt:
+        deliveries = [Delivery("any way", "interrupted")]
+    _show_told(deliveries, quiet=quiet)
+
+
+def _show_told(deliveries: "list[Delivery]", *, quiet: bool) -> None:
     """Having told is talk; not having told is an error, which --quiet leaves."""
     from batch_offboard.base import logs
     from batch_offboard.cli.screens import texts as screens
@@ -139,8 +168,10 @@ def options_of(
     unattended: bool = False,
 ) -> "Options":
     """What a command was given, as the desk takes it; `sending` brings the options of its group."""
+    from batch_offboard.base.whoami import person
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands.desk import Options
+    from batch_offboard.commands.options import Options
+    from batch_offboard.core.actor import Actor
     from batch_offboard.core.batches import SIMULATED_PREFIX
 
     simulate = where.simulate or bool(batch and batch.startswith(SIMULATED_PREFIX) and not Path(batch).exists())
@@ -156,6 +187,7 @@ def options_of(
     return Options(
         environ=os.environ,
         cwd=Path.cwd(),
+        actor=Actor(person(os.environ), socket.gethostname(), "nightly" if unattended else "cli"),
         config=where.config,
         journal=where.journal,
         simulate=simulate,
@@ -169,7 +201,17 @@ def options_of(
         unattended=unattended,
         continue_after_failures=continues,
         tell=screens.voice(quiet=False),  # a person who has to sign in is told so by every command
+        configured=lambda config: keep_log(config.log, screens.voice(quiet=False)),
     )
+
+
+def keep_log(settings: "Log", tell: Callable[[str], None]) -> None:
+    """From now on, for as long as the program runs, events are logged as the configuration wants it, if it does."""
+    from batch_offboard.base import logs
+
+    if settings.file is not None:
+        size = int(settings.max_megabytes * 1e6)
+        logs.open_log(logs.LogSettings(settings.file, settings.format, settings.level, size, settings.keep), tell)
 
 
 def reading_of(chosen: given.Reading) -> "Reading":

@@ -45,15 +45,15 @@ def lives_of(desk: Desk, batch: Batch, row_or_device: str) -> list[Life]:
 
 def quotas(desk: Desk) -> list[QuotaView]:
     """Every quota that the journal has used; of rehearsals, which have one each, those used in the last hour."""
-    views = []
+    views, limits = [], desk.tenants.limits()
     for scope in scopes_used(desk.journal):
-        standing = gate_of(desk, scope, desk.limits()).standing()
+        standing = gate_of(desk, scope, limits).standing()
         now = desk.clock.now()
         until = standing.waiting_until
         next_call = (
             now.wall if standing.waiting_for is None else None if until is None else now.wall + until - now.ticks
         )
-        others = {api: gate_of(desk, scope, desk.limits(), api).standing() for api in (ApiName.READ, ApiName.CANCEL)}
+        others = {api: gate_of(desk, scope, limits, api).standing() for api in (ApiName.READ, ApiName.CANCEL)}
         used = {api: other for api, other in others.items() if other.hour[0]}
         if used or standing.hour[0] or not desk.options.simulate:
             views.append(QuotaView(scope, standing, next_call, now.wall, used))

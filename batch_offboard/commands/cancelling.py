@@ -12,13 +12,12 @@ from batch_offboard.calls.gate import Gate
 from batch_offboard.calls.logged import LoggedCalls
 from batch_offboard.calls.lookup import look_back
 from batch_offboard.calls.pool import Pool
-from batch_offboard.calls.signals import ending_signals
 from batch_offboard.calls.tenancy import HURRIED, CannotReadError, ReadError, StrangeListError, Tenancy
-from batch_offboard.commands.clearing import refusals_recorded
 from batch_offboard.commands.desk import Desk
+from batch_offboard.commands.locking import working_alone
 from batch_offboard.commands.reporting import usual_reports, write_reports
-from batch_offboard.commands.run import working_alone
 from batch_offboard.commands.views import Talk
+from batch_offboard.core.actor import Consent
 from batch_offboard.core.audit import Kind
 from batch_offboard.core.batches import Batch
 from batch_offboard.core.brakes import CancelBrakes, Halt
@@ -51,44 +50,52 @@ class CancelView:
     still_open: int = 0
 
 
-def cancel(
-    desk: Desk,
-    name: str,
-    rows: Collection[int],
-    reports: Sequence[Path],
-    talk: Talk,
-    confirm: Callable[[Batch, int], None],
-) -> CancelView:
-    """Take back the batch's own actions that are not final, all or those of some rows. `confirm` raises GuardError
-    unless people agree; actions that others made are never touched."""
+@dataclass(frozen=True, slots=True)
+class CancelProposal:
+    """What a cancellation would take back, for a person to agree to: the row of each machine action, by its ID. `rows`
+    are those that were named, none if all are meant."""
+
+    batch: Batch
+    rows: Collection[int]
+    actions: Mapping[str, int]
+
+
+async def propose_cancel(desk: Desk, name: str, rows: Collection[int], talk: Talk) -> CancelProposal:
+    """The batch's own actions that are not final, all or those of some rows; UsageError if there are none. Actions that
+    others made are never touched."""
     batch = desk.batch(name, begun=True)
-    desk.target_of(batch)
+    desk.tenants.target_of(batch)
     _refuse_unknown(desk, batch, rows)
     with working_alone(desk, batch):
-        desk.with_tenant_of(batch, lambda tenancy: _refresh(tenancy, batch), talk.say)
-    agreed = {
+        async with desk.tenants.of(batch, talk.say) as tenancy:
+            await _refresh(tenancy, batch)
+    actions = {
         action.action_id: action.row
         for action in settlements.own_open_actions(desk.journal, batch.key)
         if not rows or action.row in rows
     }
-    if not agreed:
+    if not actions:
         raise UsageError(
             f"Batch {batch.batch_id} has nothing to cancel{' in these rows' if rows else ''}: no action of its own "
             f"is open; `batch-offboard show {batch.batch_id}` shows its state."
         )
-    with refusals_recorded(desk, batch):
-        confirm(batch, len(agreed))  # a person may take hours, and meanwhile others may work
+    return CancelProposal(batch, rows, actions)
+
+
+async def cancel(
+    desk: Desk, proposal: CancelProposal, consent: Consent, reports: Sequence[Path], talk: Talk
+) -> CancelView:
+    """Take back the actions that were agreed to, as far as they are still open."""
+    batch, rows, agreed = proposal.batch, proposal.rows, proposal.actions
     with working_alone(desk, batch):
-        chosen = [
-            action
-            for action in settlements.own_open_actions(desk.journal, batch.key)
-            if action.action_id in agreed  # what was made meanwhile nobody was asked about
-        ]
+        # A person may take hours to agree, and others may work meanwhile: actions made since were not agreed to.
+        chosen = [each for each in settlements.own_open_actions(desk.journal, batch.key) if each.action_id in agreed]
         if not rows:
             desk.journal.hold(batch.key, WHY_HELD)
         work = _Cancelling(batch, chosen, desk.options.comment or CANCEL_COMMENT, talk)
-        with _recorded(desk, batch, len(chosen)) as ends:
-            halt = desk.with_tenant_of(batch, work.run, talk.say)
+        with _recorded(desk, batch, len(chosen), consent) as ends:
+            async with desk.tenants.of(batch, talk.say) as tenancy:
+                halt = await work.run(tenancy)
             ends(halt.reason if halt else "")
         batch = desk.batch(batch.batch_id)
         written = write_reports(desk, batch, reports or usual_reports(desk, batch))
@@ -113,14 +120,14 @@ def _refuse_unknown(desk: Desk, batch: Batch, rows: Collection[int]) -> None:
 
 
 @contextmanager
-def _recorded(desk: Desk, batch: Batch, actions: int) -> Iterator[Callable[[str], None]]:
+def _recorded(desk: Desk, batch: Batch, actions: int, consent: Consent) -> Iterator[Callable[[str], None]]:
     """The block is recorded with its beginning and its end, whatever ends it; it tells the reason."""
     reason = ["The program met an unforeseen error."]
 
     def ends(because: str) -> None:
         reason[0] = because
 
-    _record(desk, Kind.STARTED, batch, {"who": desk.journal.who, "rows": actions})
+    _record(desk, Kind.STARTED, batch, {"rows": actions, "consent": consent.how, "consented": consent.actor.who})
     try:
         yield ends
     except BatchOffboardError as error:
@@ -165,7 +172,7 @@ class _Cancelling:
         gate = Gate(target.limits, clock, history)
         watcher = LoggedCalls(ApiName.CANCEL, self._batch.batch_id, self)
         pool = Pool(self, gate, self, CancelBrakes(), watcher, clock, target.workers)
-        with ending_signals(
+        with self._talk.ending.heard(
             lambda name: pool.drain(_received(name)),
             lambda name: pool.stop(_received(name)),
         ):

@@ -7,7 +7,8 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -16,10 +17,11 @@ from urllib.parse import urlsplit
 from batch_offboard.base.clock import local_time
 from batch_offboard.base.durations import spoken_duration
 from batch_offboard.base.errors import BatchOffboardError, ConfigError, ExitCode, SignInError
-from batch_offboard.calls.tenancy import HURRIED, CannotReadError, Tenancy
-from batch_offboard.commands.desk import Desk, Options, lock_folder
+from batch_offboard.calls.tenancy import HURRIED, CannotReadError, Reader
+from batch_offboard.commands.desk import Desk
+from batch_offboard.commands.options import Options
 from batch_offboard.config import AccessToken, Config, Endpoints
-from batch_offboard.config.places import default_journal, rehearsal_journal
+from batch_offboard.config.places import default_journal, lock_folder, rehearsal_journal
 from batch_offboard.core.settling import CLOCKS_APART
 from batch_offboard.defender.signin import READ_PERMISSIONS, Claims, TokenKind
 from batch_offboard.journal.drives import network_file_system, no_locks
@@ -74,32 +76,33 @@ class CheckView:
         return "Nothing stands in the way of a run."
 
 
-def check(options: Options) -> CheckView:
+async def check(options: Options) -> CheckView:
     """Run all checks that make sense; a wrong configuration leaves no others."""
     try:
         with tempfile.TemporaryDirectory() as folder:
             spare = replace(options, journal=Path(folder) / "journal.db")
             with Desk(spare, create=True) as desk:
                 if options.simulate:
-                    return CheckView(list(_of_rehearsals(desk, options)))
-                desk.target_config()
-                return CheckView(list(_findings(desk, options)))
+                    return CheckView([each async for each in _of_rehearsals(desk, options)])
+                desk.tenants.config()
+                return CheckView([each async for each in _findings(desk, options)])
     except ConfigError as error:
         return CheckView([Finding("configuration", Grade.FAILED, str(error), exit_code=ExitCode.USAGE)])
 
 
-def _of_rehearsals(desk: Desk, options: Options) -> Iterator[Finding]:
+async def _of_rehearsals(desk: Desk, options: Options) -> AsyncIterator[Finding]:
     """What a rehearsal needs: the journal of rehearsals, locks, a folder for reports, and the embedded tenant."""
     from batch_offboard.calls.lookup import look_up
 
     yield Finding("configuration", Grade.OK, "a rehearsal needs none; the real one is not checked")
-    yield from _journal(options.cwd / options.journal if options.journal else rehearsal_journal())
-    yield from _locks()
+    for each in _journal(options.cwd / options.journal if options.journal else rehearsal_journal()):
+        yield each
+    for each in _locks():
+        yield each
     yield _reports(options.cwd / "reports")
     try:
-        fleet = desk.with_embedded_tenant(
-            lambda: [(None, "lt-0001")], "simulated check/rehearsal", look_up, lambda _text: None
-        )
+        async with desk.tenants.embedded([(None, "lt-0001")], "simulated check/rehearsal", _nobody) as tenancy:
+            fleet = await look_up(tenancy)
     except (BatchOffboardError, CannotReadError, OSError) as error:
         remedy = "allow programs of yours to listen on loopback"
         yield Finding(
@@ -110,21 +113,25 @@ def _of_rehearsals(desk: Desk, options: Options) -> Iterator[Finding]:
         yield Finding("API", Grade.OK, f"the embedded tenant answers, with {found} device; no real tenant was asked")
 
 
-def _findings(desk: Desk, options: Options) -> Iterator[Finding]:
-    config = desk.target_config()
+async def _findings(desk: Desk, options: Options) -> AsyncIterator[Finding]:
+    config = desk.tenants.config()
     yield _configuration(config)
     journal = options.cwd / options.journal if options.journal else config.journal or default_journal()
-    yield from _journal(journal)
-    yield from _locks()
+    for each in _journal(journal):
+        yield each
+    for each in _locks():
+        yield each
     yield _reports(options.cwd / "reports")
     signed_in = _sign_in(desk, config)
     yield signed_in
     if signed_in.grade is Grade.FAILED:
         return
-    claims = desk.target().token.claims
-    yield from _token(claims, config.endpoints, desk.clock.now().wall)
+    claims = desk.tenants.target().token.claims
+    for each in _token(claims, config.endpoints, desk.clock.now().wall):
+        yield each
     usable = journal if journal.exists() and os.access(journal, os.W_OK) else None
-    yield from _api(options, desk, usable)
+    async for each in _api(options, desk, usable):
+        yield each
 
 
 def _configuration(config: Config) -> Finding:
@@ -200,7 +207,7 @@ def _open_to_others(path: Path) -> bool:
 
 def _sign_in(desk: Desk, config: Config) -> Finding:
     try:
-        claims = desk.target().token.sign_in()
+        claims = desk.tenants.target().token.sign_in()
     except SignInError as error:
         return Finding("sign-in", Grade.FAILED, str(error), exit_code=ExitCode.SIGN_IN)
     except BatchOffboardError as error:
@@ -271,40 +278,39 @@ def _it_has(granted: Sequence[str]) -> str:
 # -- the API --
 
 
-def _api(options: Options, spare: Desk, journal: Path | None) -> Iterator[Finding]:
+async def _api(options: Options, spare: Desk, journal: Path | None) -> AsyncIterator[Finding]:
     """One reading call for each list; they are kept in the journal's call log if there is one already."""
-    found: list[Finding] = []
-    no_actions = ""
-
-    async def reach(tenancy: Tenancy) -> bool:
-        nonlocal no_actions
-        async with tenancy.reader(HURRIED) as reader:
-            try:
-                has_devices = await reader.reach_machines()
-                try:
-                    await reader.reach_actions()
-                except CannotReadError as error:
-                    no_actions = str(error)
-                return has_devices
-            finally:
-                times = reader.server_time
-                found.extend([_clock(*times)] if times is not None else [])
-
-    host = urlsplit(spare.target().api_url).netloc
+    host = urlsplit(spare.tenants.target().api_url).netloc
+    times: tuple[float, float] | None = None
     try:
-        if journal is None:
-            has_devices = spare.with_tenant(spare.target(), reach, _nobody)
-        else:
-            with Desk(replace(options, journal=journal)) as desk:
-                has_devices = desk.with_tenant(spare.target(), reach, _nobody)
-        yield _tenant(host, no_actions, has_devices=has_devices)
+        with nullcontext(spare) if journal is None else Desk(replace(options, journal=journal)) as desk:
+            async with (
+                desk.tenants.at(spare.tenants.target(), _nobody) as tenancy,
+                tenancy.reader(HURRIED) as reader,
+            ):
+                try:
+                    finding = await _reach(host, reader)
+                finally:
+                    times = reader.server_time
+        yield finding
     except CannotReadError as error:
         yield _odd("API", f"{host} answers, but {error}", "without it devices are not looked up and doubts stay")
     except SignInError as error:
         yield Finding("API", Grade.FAILED, str(error), exit_code=ExitCode.SIGN_IN)
     except BatchOffboardError as error:
         yield Finding("API", Grade.FAILED, str(error), exit_code=ExitCode.USAGE)
-    yield from found
+    if times is not None:
+        yield _clock(*times)
+
+
+async def _reach(host: str, reader: Reader) -> Finding:
+    """One call for a device, and one for a machine action, which a token may not be allowed to read."""
+    has_devices, no_actions = await reader.reach_machines(), ""
+    try:
+        await reader.reach_actions()
+    except CannotReadError as error:
+        no_actions = str(error)
+    return _tenant(host, no_actions, has_devices=has_devices)
 
 
 def _tenant(host: str, no_actions: str, *, has_devices: bool) -> Finding:

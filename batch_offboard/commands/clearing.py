@@ -3,7 +3,7 @@
 What is set aside for a run stands in its journal, its audit record and at the head of its report.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
@@ -12,6 +12,8 @@ from batch_offboard.base.errors import ExitCode, GuardError
 from batch_offboard.base.text import one_line
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.plans import comment_without_reason
+from batch_offboard.commands.views import Proposal
+from batch_offboard.core.actor import Consent
 from batch_offboard.core.audit import Kind
 from batch_offboard.core.batches import Batch, tenant_of
 from batch_offboard.core.brakes import CONTINUE, FIRST_CALLS, Halt
@@ -22,15 +24,22 @@ from batch_offboard.sheets import HiddenRows
 DAY = 86_400.0  # seconds
 
 
-def cleared_to_send(desk: Desk, batch: Batch, devices: int, consent: Callable[[], None]) -> Clearance:
-    """The guards' clearance for so many devices, and then the people's consent; GuardError from either."""
+def check_guards(desk: Desk, proposal: Proposal) -> None:
+    """Raise GuardError if a guard refuses what is proposed, before anybody is asked to agree to it; the refusal is
+    recorded."""
+    with refusals_recorded(desk, proposal.batch):
+        _cleared(desk, proposal.batch, proposal.view.to_send)
+
+
+def cleared_to_send(desk: Desk, batch: Batch, devices: int, consent: Consent) -> Clearance:
+    """The guards' clearance for so many devices that a person has agreed to send; GuardError if a guard refuses."""
     with refusals_recorded(desk, batch):
         clearance = _cleared(desk, batch, devices)
-        consent()
     content = {
         "batch": batch.batch_id,
-        "who": desk.journal.who,
         "devices": devices,
+        "consent": consent.how,
+        "consented": consent.actor.who,
         "guards": asdict(desk.guard_limits()),
         "overrides": _overrides(desk, batch),
     }
@@ -46,7 +55,7 @@ def cleared_to_go_on(desk: Desk, batch: Batch) -> Clearance:
         clearance = cleared_before(batch.batch_id, desk.protected())
     overrides = _overrides(desk, batch)
     if overrides:
-        content = {"batch": batch.batch_id, "who": desk.journal.who, "overrides": overrides}
+        content = {"batch": batch.batch_id, "overrides": overrides}
         desk.journal.record(Kind.CLEARED, desk.clock.now().wall, content)
         logs.info("guards overridden", **content)
     return clearance
@@ -60,7 +69,6 @@ def refusals_recorded(desk: Desk, batch: Batch) -> Iterator[None]:
     except GuardError as error:
         content = {
             "batch": batch.batch_id,
-            "who": desk.journal.who,
             "reason": str(error),
             "overrides": _overrides(desk, batch),
         }

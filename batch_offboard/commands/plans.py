@@ -117,7 +117,7 @@ def save_plan(
         looked_up_at=fleet.at if fleet else None,
         last_call_known=memory.last_call,
     )
-    found = lambda: _findings(planner, fleet, why_not, purpose) | {"planned_by": journal.who}  # noqa: E731  # the rows first
+    found = lambda: _findings(planner, fleet, why_not, purpose) | {"planned_by": journal.actor.who}  # noqa: E731  # the rows first
     journal.add_batch(new, _decisions(planner, table), planner.amendments, found)
     batch = find_batch(journal, purpose.batch_id)
     if batch is None:

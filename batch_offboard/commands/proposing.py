@@ -1,6 +1,7 @@
 """What a run would send, for a person to look at before anything is sent."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from batch_offboard.base import logs
@@ -11,7 +12,7 @@ from batch_offboard.commands.asking import gate_of
 from batch_offboard.commands.clearing import refusals
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.plans import Purpose, Reading, age_notes, read_sheet, save_plan, staleness
-from batch_offboard.commands.views import PlanView
+from batch_offboard.commands.views import PlanView, Proposal
 from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.fleet import Fleet
 from batch_offboard.core.jobs import JobState
@@ -27,15 +28,11 @@ from batch_offboard.journal.reading import (
 )
 
 REHEARSAL_URL = "the embedded tenant"
-
-
 EXAMPLES = 3  # rows shown for each reason
-
-
 EVERYTHING = Choice()
 
 
-def plan(desk: Desk, sheet: Path, reading: Reading, replaced: Batch | None = None) -> PlanView:
+async def plan(desk: Desk, sheet: Path, reading: Reading, replaced: Batch | None = None) -> PlanView:
     """Read and check a sheet, look its devices up, and save it as a batch; nothing is sent. `replaced` is the plan that
     is made again."""
     now = desk.clock.now()
@@ -43,7 +40,7 @@ def plan(desk: Desk, sheet: Path, reading: Reading, replaced: Batch | None = Non
     purpose = _purpose(desk, batch_id, replaced)
     protected = desk.protected()
     table = read_sheet(desk.options.cwd / sheet, reading)
-    fleet, why_not = _fleet(desk, purpose, desk.options.cwd / sheet, reading)
+    fleet, why_not = await _fleet(desk, purpose, desk.options.cwd / sheet, reading)
     batch = save_plan(desk.journal, table, reading, purpose, now, fleet, why_not, protected)
     view = view_plan(desk, batch, [*table.notes, *table.closing_notes, *age_notes(table.source, now.wall)])
     logs.info(
@@ -59,7 +56,7 @@ def plan(desk: Desk, sheet: Path, reading: Reading, replaced: Batch | None = Non
     return view
 
 
-def _fleet(desk: Desk, purpose: Purpose, sheet: Path, reading: Reading) -> tuple[Fleet | None, str]:
+async def _fleet(desk: Desk, purpose: Purpose, sheet: Path, reading: Reading) -> tuple[Fleet | None, str]:
     """What the tenant says, or nothing and why. That it cannot be reached now is no reason not to plan: before
     anything is sent it is asked again."""
     if not desk.options.lookup:
@@ -68,21 +65,22 @@ def _fleet(desk: Desk, purpose: Purpose, sheet: Path, reading: Reading) -> tuple
     from batch_offboard.calls.tenancy import HURRIED, PATIENT, CannotReadError, ReadError
 
     patience = PATIENT if desk.options.unattended else HURRIED
-
-    async def look(tenancy: Tenancy) -> Fleet:
-        return await look_up(tenancy, patience=patience)
-
     try:
-        if not purpose.simulated:
-            return desk.with_tenant(desk.target(), look, _nobody), ""
-        from batch_offboard.commands.rehearsal import devices_in
-
-        def devices() -> Sequence[tuple[str | None, str | None]]:
-            return devices_in(read_sheet(sheet, reading))
-
-        return desk.with_embedded_tenant(devices, purpose.scope, look, _nobody), ""
+        async with _tenant_of_plan(desk, purpose, sheet, reading) as tenancy:
+            return await look_up(tenancy, patience=patience), ""
     except (CannotReadError, ReadError, BusyError) as error:
         return None, str(error)
+
+
+def _tenant_of_plan(
+    desk: Desk, purpose: Purpose, sheet: Path, reading: Reading
+) -> AbstractAsyncContextManager[Tenancy]:
+    """The configured tenant, or one that is embedded for a rehearsal with the devices of the sheet."""
+    if not purpose.simulated:
+        return desk.tenants.at(desk.tenants.target(), _nobody)
+    from batch_offboard.commands.rehearsal import devices_in
+
+    return desk.tenants.embedded(devices_in(read_sheet(sheet, reading)), purpose.scope, _nobody)
 
 
 def _nobody(_text: str) -> None:
@@ -104,7 +102,7 @@ def view_plan(
     if failed:
         counts = Counts({JobState.PENDING: counts.of(state)}, {})
     devices = counts.of(JobState.PENDING) if selection is None else len(selection.rows)
-    limits = desk.limits()
+    limits = desk.tenants.limits()
     gate = gate_of(desk, batch.scope, limits)
     workers = desk.config.workers if desk.config else 8
     return PlanView(
@@ -122,14 +120,14 @@ def view_plan(
     )
 
 
-def fresh_plan(desk: Desk, name: str, say: Callable[[str], None]) -> PlanView:
+async def fresh_plan(desk: Desk, name: str, say: Callable[[str], None]) -> PlanView:
     """A saved plan, made again if it was never run and has become stale."""
     batch = desk.batch(name)
     stale = staleness(batch, desk.clock.now().wall) if batch.state == "planned" else None
     if stale is None:
         return view_plan(desk, batch)
     say(f"{batch.source_name} is planned again: {stale}.")
-    return plan(desk, Path(batch.source_path), Reading.from_json(batch.reading), batch)
+    return await plan(desk, Path(batch.source_path), Reading.from_json(batch.reading), batch)
 
 
 def _purpose(desk: Desk, batch_id: str, replaced: Batch | None) -> Purpose:
@@ -141,7 +139,7 @@ def _purpose(desk: Desk, batch_id: str, replaced: Batch | None) -> Purpose:
         comment = comment or (desk.config.comment if desk.config else None)
         scope, api_url = f"simulated {batch_id}/rehearsal", REHEARSAL_URL
     else:
-        target = desk.target()
+        target = desk.tenants.target()
         comment, scope, api_url = comment or target.comment, target.scope, target.api_url
     return Purpose(
         batch_id,
@@ -154,15 +152,32 @@ def _purpose(desk: Desk, batch_id: str, replaced: Batch | None) -> Purpose:
     )
 
 
-def to_see(
+async def propose(
     desk: Desk, sheet: Path | None, name: str, reading: Reading, choice: Choice, say: Callable[[str], None]
-) -> PlanView:
-    """What a run of this sheet, or else of the batch of this name, would send; nothing is sent."""
-    view = plan(desk, sheet, reading) if sheet is not None else fresh_plan(desk, name, say)
+) -> Proposal:
+    """What a run of this sheet, or else of the batch of this name, would send; nothing is sent. A saved plan that has
+    become stale is made again from its sheet first."""
+    view = await plan(desk, sheet, reading) if sheet is not None else await fresh_plan(desk, name, say)
     if not choice:
-        return view
+        return Proposal(view)
     selection = selected(desk, view.batch, choice)
-    return view_plan(desk, view.batch, [*view.notes, _left_out(view, selection)], selection=selection)
+    notes = [*view.notes, _left_out(view, selection)]
+    return Proposal(view_plan(desk, view.batch, notes, selection=selection), choice=choice)
+
+
+def propose_retry(desk: Desk, name: str) -> Proposal:
+    """What a run of the failed rows of a batch would send, and nothing else; what is pending stays so."""
+    batch = desk.batch(name, begun=True)
+    counts = count(desk.journal, batch.key)
+    if not counts.of(JobState.FAILED):
+        raise UsageError(
+            f"Batch {batch.batch_id} has no failed rows to retry; `batch-offboard show {batch.batch_id}` tells "
+            "where its rows stand."
+        )
+    pending = counts.of(JobState.PENDING)
+    command = f"run {batch.batch_id}" if batch.chosen else "resume"
+    rest = f"{rows_text(pending)} of the batch stay pending; `{command}` sends them." if pending else ""
+    return Proposal(view_plan(desk, batch, [rest] if rest else [], failed=True), "retry")
 
 
 def selected(desk: Desk, batch: Batch, choice: Choice) -> Selection:

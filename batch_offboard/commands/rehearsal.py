@@ -9,9 +9,8 @@ from pathlib import Path
 
 from batch_offboard.base.clock import Clock, LoopClock
 from batch_offboard.base.errors import UsageError
-from batch_offboard.calls.signals import ending_signals
-from batch_offboard.commands.fasttime import loop_factory
 from batch_offboard.core.devices import judge_id, trimmed
+from batch_offboard.core.ending import Ending
 from batch_offboard.core.quota import QuotaLimits
 from batch_offboard.core.rows import Table
 from batch_offboard.sheets import HiddenRows, open_table
@@ -83,8 +82,8 @@ def devices_in(table: Table) -> list[tuple[str | None, str | None]]:
     return found
 
 
-def serve(tenant: TenantOptions, speed: float, ready: Callable[[str, int], None]) -> None:
-    """Run a tenant until a signal ends it; `ready` is told its URL and how many machines it has."""
+async def serve(tenant: TenantOptions, ready: Callable[[str, int], None], ending: Ending) -> None:
+    """Run a tenant until it is asked to end; `ready` is given its URL and how many machines it has."""
     check_faults(tenant.faults)
     try:
         machines = _machines(tenant)
@@ -100,8 +99,15 @@ def serve(tenant: TenantOptions, speed: float, ready: Callable[[str, int], None]
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
-    with asyncio.Runner(loop_factory=loop_factory(speed)) as runner:
-        runner.run(_serve(machines, options, ready))
+    clock = LoopClock(time.time())
+    ended = asyncio.Event()
+    try:
+        async with running_simulator(machines, options, lambda: clock.now().wall) as simulator:
+            ready(simulator.url, len(machines))
+            with ending.heard(lambda _name: ended.set(), lambda _name: ended.set()):
+                await ended.wait()
+    except OSError as error:
+        raise UsageError(f"Port {options.port} cannot be used ({error.strerror or error}); name another.") from error
 
 
 def token_in(environ: Mapping[str, str], variable: str | None) -> str | None:
@@ -111,20 +117,6 @@ def token_in(environ: Mapping[str, str], variable: str | None) -> str | None:
     if not environ.get(variable):
         raise UsageError(f"The variable {variable} (--token-env) is not set; set it, or name another.")
     return environ[variable]
-
-
-async def _serve(
-    machines: list[dict[str, object]], options: SimulatorOptions, ready: Callable[[str, int], None]
-) -> None:
-    clock = LoopClock(time.time())
-    ended = asyncio.Event()
-    try:
-        async with running_simulator(machines, options, lambda: clock.now().wall) as simulator:
-            ready(simulator.url, len(machines))
-            with ending_signals(lambda _name: ended.set(), lambda _name: ended.set()):
-                await ended.wait()
-    except OSError as error:
-        raise UsageError(f"Port {options.port} cannot be used ({error.strerror or error}); name another.") from error
 
 
 def _machines(tenant: TenantOptions) -> list[dict[str, object]]:

@@ -3,27 +3,26 @@
 from batch_offboard.base import logs
 from batch_offboard.base.errors import UsageError
 from batch_offboard.commands.desk import Desk
-from batch_offboard.commands.run import working_alone
+from batch_offboard.commands.locking import working_alone
 from batch_offboard.core.batches import Batch
 from batch_offboard.core.jobs import JobState
 from batch_offboard.journal import settlements
 from batch_offboard.journal.reading import count
-from batch_offboard.journal.whoami import user
 
 
-def resolve(desk: Desk, name: str, row: int, *, accepted: bool, action_id: str, note: str) -> Batch:
+async def resolve(desk: Desk, name: str, row: int, *, accepted: bool, action_id: str, note: str) -> Batch:
     """A person settles a row in doubt: accepted, with the machine action if they know it, or not accepted, and then
     it is pending again."""
     batch = desk.batch(name, begun=True)
     with working_alone(desk, batch):
-        now = desk.clock.now()
+        now, person = desk.clock.now(), desk.options.actor.person
         desk.journal.rescue(batch.scope_key, now)
         doubt = next((each for each in settlements.doubts(desk.journal, batch.key, now) if each.row == row), None)
         if doubt is None:
             raise UsageError(f"Row {row} of batch {batch.batch_id} is not in doubt; `explain` shows its state.")
         given = action_id if accepted else None
-        settlements.settle_by_person(desk.journal, doubt, now.wall, user(), action_id=given, note=note)
-        logs.info("row resolved", batch=batch.batch_id, row=row, accepted=accepted, action=action_id, who=user())
+        settlements.settle_by_person(desk.journal, doubt, now.wall, person, action_id=given, note=note)
+        logs.info("row resolved", batch=batch.batch_id, row=row, accepted=accepted, action=action_id, who=person)
         left = count(desk.journal, batch.key).of(JobState.PENDING, JobState.IN_DOUBT)
         desk.journal.end_batch(batch.key, now, batch.halted_because if left else "", held=batch.held)
     return desk.batch(batch.batch_id)

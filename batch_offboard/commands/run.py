@@ -1,23 +1,21 @@
-"""Sends a batch: run, resume, retry; and deletes a plan that was never run."""
+"""Sends what was proposed, continues what was interrupted, and deletes a plan that was never run."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from batch_offboard.base.errors import UsageError
-from batch_offboard.calls.tenancy import Tenancy
+from batch_offboard.calls.shift import Terms, work_off
 from batch_offboard.commands.clearing import cleared_to_go_on, cleared_to_send, note_overrides
-from batch_offboard.commands.desk import Desk, lock_folder
-from batch_offboard.commands.plans import Reading
-from batch_offboard.commands.proposing import EVERYTHING, _left_out, fresh_plan, plan, rows_text, selected, view_plan
+from batch_offboard.commands.desk import Desk
+from batch_offboard.commands.locking import working_alone
+from batch_offboard.commands.proposing import rows_text
 from batch_offboard.commands.reporting import _spare_the_sheet, usual_reports, write_reports
-from batch_offboard.commands.views import PlanView, RunView, Talk, exit_code
+from batch_offboard.commands.views import Proposal, RunView, Talk, exit_code
+from batch_offboard.core.actor import Consent
 from batch_offboard.core.batches import Batch
-from batch_offboard.core.brakes import Halt
 from batch_offboard.core.guards import Clearance
 from batch_offboard.core.jobs import JobState
-from batch_offboard.core.selection import Choice, Selection
-from batch_offboard.journal.locks import only_process, run_locks
+from batch_offboard.core.selection import Selection
 from batch_offboard.journal.reading import (
     Owner,
     count,
@@ -31,25 +29,29 @@ from batch_offboard.journal.settlements import open_count
 from batch_offboard.reports.files import ensure_writable
 
 
-def run_sheet(
-    desk: Desk, sheet: Path, reading: Reading, reports: Sequence[Path], talk: Talk, choice: Choice = EVERYTHING
-) -> RunView:
-    """The main job: plan, confirm, submit, report."""
-    return _confirmed_run(desk, plan(desk, sheet, reading), reports, talk, choice)
+async def send(desk: Desk, proposal: Proposal, consent: Consent, reports: Sequence[Path], talk: Talk) -> RunView:
+    """Send what was proposed and agreed to, and report. GuardError if a guard refuses it now."""
+    batch, selection = proposal.batch, proposal.view.selection
+    clearance = cleared_to_send(desk, batch, proposal.view.to_send, consent)
+
+    def choose() -> Selection | None:
+        if proposal.command == "retry":
+            return Selection(desk.journal.retry_failed(batch.key, desk.clock.now().wall), "the failed rows")
+        if proposal.choice or batch.chosen:
+            rows = proposal.choice.within(selection.rows) if selection is not None else ()
+            desk.journal.note_findings(batch.key, {"selection": proposal.choice.words, "selected": rows})
+        return selection
+
+    return await _work(desk, batch, clearance, reports, talk, proposal.command, choose)
 
 
-def run_batch(desk: Desk, name: str, reports: Sequence[Path], talk: Talk, choice: Choice = EVERYTHING) -> RunView:
-    """Run a saved plan; one that has become stale is made again from its sheet first."""
-    return _confirmed_run(desk, fresh_plan(desk, name, talk.say), reports, talk, choice)
-
-
-def resume(desk: Desk, batch: Batch | None, reports: Sequence[Path], talk: Talk) -> RunView:
+async def resume(desk: Desk, batch: Batch | None, reports: Sequence[Path], talk: Talk) -> RunView:
     """Continue a batch, by default the newest unfinished one of the configured tenant and application."""
     batch = batch or _to_resume(desk)
     if batch.state == "planned":
         raise UsageError(f"Batch {batch.batch_id} was never run; type `batch-offboard run {batch.batch_id}`.")
     part = _rest_of_part(desk, batch) if batch.chosen else None
-    return _work(desk, batch, cleared_to_go_on(desk, batch), reports, talk, "resume", lambda: part)
+    return await _work(desk, batch, cleared_to_go_on(desk, batch), reports, talk, "resume", lambda: part)
 
 
 def _rest_of_part(desk: Desk, batch: Batch) -> Selection:
@@ -73,9 +75,9 @@ def _to_resume(desk: Desk) -> Batch:
     if others is None:
         apart = newest_unfinished(desk.journal, Owner(simulated=not desk.options.simulate))
         if apart is not None:
-            desk.target_of(apart)  # says which option belongs to it
+            desk.tenants.target_of(apart)  # says which option belongs to it
         raise UsageError("There is no interrupted batch to resume; `batch-offboard list` shows all batches.")
-    owner = desk.owner()
+    owner = desk.tenants.owner()
     found = newest_unfinished(desk.journal, owner)
     if found is None:
         raise UsageError(
@@ -85,48 +87,7 @@ def _to_resume(desk: Desk) -> Batch:
     return found
 
 
-def retry(desk: Desk, name: str, reports: Sequence[Path], talk: Talk) -> RunView:
-    """Send the failed rows of a batch again, and nothing else; what is pending stays so."""
-    batch = desk.batch(name, begun=True)
-    counts = count(desk.journal, batch.key)
-    if not counts.of(JobState.FAILED):
-        raise UsageError(
-            f"Batch {batch.batch_id} has no failed rows to retry; `batch-offboard show {batch.batch_id}` tells "
-            "where its rows stand."
-        )
-    pending = counts.of(JobState.PENDING)
-    command = f"run {batch.batch_id}" if batch.chosen else "resume"
-    rest = f"{rows_text(pending)} of the batch stay pending; `{command}` sends them." if pending else ""
-    clearance = _cleared(desk, view_plan(desk, batch, [rest] if rest else [], failed=True), talk)
-
-    def choose() -> Selection:
-        return Selection(desk.journal.retry_failed(batch.key, desk.clock.now().wall), "the failed rows")
-
-    return _work(desk, batch, clearance, reports, talk, "retry", choose)
-
-
-def _confirmed_run(desk: Desk, view: PlanView, reports: Sequence[Path], talk: Talk, choice: Choice) -> RunView:
-    batch = view.batch
-    selection = selected(desk, batch, choice) if choice else None
-    if selection is not None:
-        view = view_plan(desk, batch, [*view.notes, _left_out(view, selection)], selection=selection)
-    clearance = _cleared(desk, view, talk)
-
-    def choose() -> Selection | None:
-        if choice or batch.chosen:
-            rows = choice.within(selection.rows) if selection is not None else ()
-            desk.journal.note_findings(batch.key, {"selection": choice.words, "selected": rows})
-        return selection
-
-    return _work(desk, batch, clearance, reports, talk, "run", choose)
-
-
-def _cleared(desk: Desk, view: PlanView, talk: Talk) -> Clearance:
-    """The guards' clearance and then the people's consent."""
-    return cleared_to_send(desk, view.batch, view.to_send, lambda: talk.confirm(view))
-
-
-def _work(
+async def _work(
     desk: Desk,
     batch: Batch,
     clearance: Clearance,
@@ -137,7 +98,7 @@ def _work(
 ) -> RunView:
     """Hold the locks, submit, and report whatever happened. `command` is recorded as what began it; `choose` says which
     rows are sent, if not every pending one, once nobody else can change them."""
-    target = desk.target_of(batch)
+    target = desk.tenants.target_of(batch)
     asked = reports or usual_reports(desk, batch)
     _spare_the_sheet(batch, asked)
     for path in asked:
@@ -149,7 +110,8 @@ def _work(
         selection = choose()
         note_overrides(desk, batch)
         desk.journal.remember_reports(batch.key, [str(path) for path in reports])
-        halt = desk.with_tenant_of(batch, _submitting(desk, batch, clearance, talk, command, selection), talk.say)
+        async with desk.tenants.of(batch, talk.say) as tenancy:
+            halt = await work_off(tenancy, batch, clearance, talk.observer, _terms(desk, command, selection, talk))
         batch = desk.batch(batch.batch_id)
         written = write_reports(desk, batch, asked)
     counts = count(desk.journal, batch.key)
@@ -176,28 +138,15 @@ def forget(desk: Desk, name: str) -> Batch:
     return batch
 
 
-def working_alone(desk: Desk, batch: Batch) -> AbstractContextManager[None]:
-    """The locks of whoever changes a batch; BusyError if somebody else works on its tenant or in this journal."""
-    locks = run_locks(lock_folder(), desk.journal.path, batch.scope, simulated=batch.simulated)
-    return only_process(locks, f"batch {batch.batch_id}", desk.clock.now().wall)
-
-
-def _submitting(
-    desk: Desk, batch: Batch, clearance: Clearance, talk: Talk, command: str, selection: Selection | None
-) -> Callable[[Tenancy], Awaitable[Halt | None]]:
-    from batch_offboard.calls.shift import Terms, work_off
-
-    async def submit(tenancy: Tenancy) -> Halt | None:
-        options = desk.options
-        terms = Terms(
-            options.speed,
-            options.lookup,
-            command,
-            desk.objection,
-            not options.unattended,
-            selection,
-            desk.continues_after_failures,
-        )
-        return await work_off(tenancy, batch, clearance, talk.observer, terms)
-
-    return submit
+def _terms(desk: Desk, command: str, selection: Selection | None, talk: Talk) -> Terms:
+    options = desk.options
+    return Terms(
+        speed=options.speed,
+        look=options.lookup,
+        command=command,
+        check=desk.objection,
+        attended=not options.unattended,
+        selection=selection,
+        continue_after_failures=desk.continues_after_failures,
+        ending=talk.ending,
+    )

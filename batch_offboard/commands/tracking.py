@@ -10,7 +10,6 @@ from batch_offboard.base.clock import local_time
 from batch_offboard.base.durations import spoken_duration
 from batch_offboard.base.errors import BusyError, ExitCode, SignInError, TransientSignInError, UsageError
 from batch_offboard.calls.lookup import look_back
-from batch_offboard.calls.signals import ending_signals
 from batch_offboard.calls.tenancy import HURRIED, CannotReadError, ReadError, StrangeListError, Tenancy
 from batch_offboard.commands.asking import is_at_work
 from batch_offboard.commands.desk import Desk
@@ -44,12 +43,15 @@ class TrackView:
     at_work: bool = False  # another process works on the batch
 
 
-def track(desk: Desk, name: str | None, reports: Sequence[Path], talk: Talk, until: float | None = None) -> TrackView:
-    """Follow the batch's machine actions until each is final, `until` (seconds since the epoch), or a signal; by
-    default the newest batch that has open ones. The report is written again."""
+async def track(
+    desk: Desk, name: str | None, reports: Sequence[Path], talk: Talk, until: float | None = None
+) -> TrackView:
+    """Follow the batch's machine actions until each is final, `until` (seconds since the epoch), or a request to end;
+    by default the newest batch that has open ones. The report is written again."""
     batch = desk.batch(name, begun=True) if name else _newest(desk)
     round_ = _Rounds(desk, batch, talk, until)
-    halt = desk.with_tenant_of(batch, round_.follow, talk.say)
+    async with desk.tenants.of(batch, talk.say) as tenancy:
+        halt = await round_.follow(tenancy)
     batch = desk.batch(batch.batch_id)
     written = write_reports(desk, batch, reports or usual_reports(desk, batch))
     counts, skipped = count(desk.journal, batch.key), skipped_jobs(desk.journal, batch.key)
@@ -64,7 +66,7 @@ def _newest(desk: Desk) -> Batch:
     others = newest_tracked(desk.journal, Owner(simulated=desk.options.simulate))
     if others is None:
         raise UsageError("No batch has open machine actions; `batch-offboard list` shows all batches.")
-    owner = desk.owner()
+    owner = desk.tenants.owner()
     found = newest_tracked(desk.journal, owner)
     if found is None:
         raise UsageError(
@@ -92,8 +94,7 @@ class _Rounds:
         self.made = 0
 
     async def follow(self, tenancy: Tenancy) -> Halt | None:
-        self._ended = asyncio.Event()
-        with ending_signals(self._end, self._end):
+        with self._talk.ending.heard(self._end, self._end):
             following = asyncio.create_task(self._follow(tenancy))
             ended = asyncio.create_task(self._ended.wait())
             await asyncio.wait([following, ended], return_when=asyncio.FIRST_COMPLETED)

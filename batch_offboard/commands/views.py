@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from batch_offboard.base.errors import ExitCode
+from batch_offboard.calls.logged import LoggedRun
 from batch_offboard.core.batches import Batch, Counts, Example
 from batch_offboard.core.brakes import Halt
+from batch_offboard.core.ending import Ending
 from batch_offboard.core.facts import Caution, CautionCount
 from batch_offboard.core.guards import Refusal
 from batch_offboard.core.jobs import JobState
 from batch_offboard.core.plan import Reason
 from batch_offboard.core.progress import Observer
-from batch_offboard.core.selection import Selection
+from batch_offboard.core.selection import Choice, Selection
 from batch_offboard.core.slots import Standing
 from batch_offboard.core.tenant import ApiName
 
@@ -55,12 +57,32 @@ class RunView:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a run would send, for a person to agree to. `command`: `run` or `retry`; `choice`: the part of the batch
+    that they asked for, empty if they mean all of it."""
+
+    view: PlanView
+    command: str = "run"
+    choice: Choice = Choice()  # noqa: RUF009  # frozen
+
+    @property
+    def batch(self) -> Batch:
+        return self.view.batch
+
+
+@dataclass(frozen=True, slots=True)
 class Talk:
-    """How a run speaks with people: `confirm` raises GuardError unless they agree."""
+    """How a command and the people around it hear one another: who watches it, who reads its sentences, and the way to
+    ask it to end."""
 
     observer: Observer
-    confirm: Callable[[PlanView], None]
     say: Callable[[str], None]
+    ending: Ending = field(default_factory=Ending)
+
+
+def logged(observer: Observer) -> Observer:
+    """An observer that writes to the log what it hears before it hands it on."""
+    return LoggedRun(observer)
 
 
 def exit_code(counts: Counts, skipped: Mapping[Reason, int], halt: Halt | None) -> ExitCode:

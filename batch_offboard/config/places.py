@@ -1,8 +1,12 @@
-"""Where the program keeps what it remembers, if nobody says otherwise. Nothing here opens or makes anything."""
+"""Where the program keeps its files unless an option or the configuration names another place."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import platformdirs
+
+from batch_offboard.base.errors import BusyError
 
 
 def state_folder() -> Path:
@@ -18,3 +22,19 @@ def default_journal() -> Path:
 def rehearsal_journal() -> Path:
     """Where rehearsals have a journal of their own."""
     return state_folder() / "rehearsal.db"
+
+
+def lock_folder() -> Path:
+    """The folder of the locks of all journals, made if it is missing: beside the journals, or where everybody may
+    write. Raises BusyError if neither can be written."""
+    for folder in (state_folder() / "locks", Path(tempfile.gettempdir()) / "batch-offboard-locks"):
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    raise BusyError(
+        "No folder for the lock can be written, neither the user's nor the system's for temporary files; "
+        "make one of them writable."
+    )

@@ -254,9 +254,7 @@ def _settle(journal: Journal, statement: Update, lines: Sequence[Mapping[str, An
         settled = [line for line in lines if connection.execute(statement, line).rowcount]
         for line in settled:
             connection.execute(_KEEP, line)
-        trail.append(
-            connection, [trail.settled(line, journal.who if line["by"] == BY_PERSON else "") for line in settled]
-        )
+        trail.append(connection, [trail.settled(line) for line in settled])
     return len(settled)
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, and_, bindparam, case, func, insert, select, 
 from batch_offboard.base.clock import Moment
 from batch_offboard.base.errors import JournalError
 from batch_offboard.base.text import one_line
+from batch_offboard.core.actor import NOBODY, Actor
 from batch_offboard.core.audit import Event, Kind
 from batch_offboard.core.jobs import Job, JobState, Verdict, move
 from batch_offboard.core.plan import Amendment, Decision, PlannedRow, Reason
@@ -38,7 +39,6 @@ from batch_offboard.journal.plans import (
 )
 from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes
 from batch_offboard.journal.sqlite import file_at, open_engine, told
-from batch_offboard.journal.whoami import user_and_host
 
 ROWS_AT_A_TIME = 5000
 
@@ -53,11 +53,12 @@ INTERRUPTED = "Interrupted"
 
 
 class Journal:
-    """One journal file. Safe to use from several threads, one transaction at a time."""
+    """One journal file. Safe to use from several threads, one transaction at a time. `actor` is named in every audit
+    record that is written through it."""
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path, *, create: bool = False, actor: Actor = NOBODY) -> None:
         self.path = path
-        self.who = user_and_host()
+        self.actor = actor
         self.engine = open_engine(path, create=create)
         self._file = file_at(path)
 
@@ -70,7 +71,7 @@ class Journal:
         self._still_there()
         with (
             told(self.path),
-            self.engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection,
+            self.engine.connect().execution_options(begin="BEGIN IMMEDIATE", actor=self.actor) as connection,
             connection.begin(),
         ):
             yield connection
@@ -122,7 +123,7 @@ class Journal:
                 amend(connection, batch, list(amendments()))
                 told = json.dumps(dict(findings()), ensure_ascii=False)
                 connection.execute(update(batches).where(batches.c.id == batch).values(state="planned", findings=told))
-                trail.append(connection, [trail.planned(connection, batch, new, self.who)])
+                trail.append(connection, [trail.planned(connection, batch, new)])
         except BaseException:
             with self.writing() as connection:
                 forget(connection, batch)
@@ -141,7 +142,7 @@ class Journal:
 
     def _forget(self, connection: Connection, batch: int, name: str, at: float) -> None:
         forget(connection, batch)
-        trail.append(connection, [Event(Kind.FORGOTTEN, at, {"batch": name, "who": self.who})])
+        trail.append(connection, [Event(Kind.FORGOTTEN, at, {"batch": name})])
 
     def prepare(self, batch: int, scope: int, now: Moment, command: str = "run", selection: str = "") -> None:
         """Make a batch ready to be worked: settle what an earlier process left, and what other batches did. `command`
@@ -162,7 +163,7 @@ class Journal:
                     started_at=case((batches.c.started_at.is_(None), now.wall), else_=batches.c.started_at),
                 )
             )
-            started = {"batch": trail.batch_name(connection, batch), "command": command, "who": self.who}
+            started = {"batch": trail.batch_name(connection, batch), "command": command}
             started |= {"selection": selection} if selection else {}
             trail.append(connection, [Event(Kind.STARTED, now.wall, started)])
 
@@ -305,7 +306,7 @@ class Journal:
             connection.execute(statement)
             # In the same breath, for `resume` to find the batch whatever happens next.
             connection.execute(update(batches).where(batches.c.id == batch).values(state="stopped"))
-            retried = {"batch": trail.batch_name(connection, batch), "rows": len(failed), "who": self.who}
+            retried = {"batch": trail.batch_name(connection, batch), "rows": len(failed)}
             trail.append(connection, [Event(Kind.RETRY, at, retried)])
             return failed
 

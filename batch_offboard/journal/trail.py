@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, insert, 
 
 from batch_offboard.base.clock import Moment
 from batch_offboard.base.errors import JournalError
+from batch_offboard.core.actor import Actor
 from batch_offboard.core.audit import START, Anchor, Event, Kind, chained
 from batch_offboard.core.jobs import JobState, Verdict
 from batch_offboard.core.tenant import ApiName
@@ -33,19 +34,22 @@ def last_of(connection: Connection) -> Anchor:
 
 
 def append(connection: Connection, events: Sequence[Event]) -> None:
-    """Record these events behind what is recorded, whichever process did that."""
+    """Record these events behind what is recorded, whichever process did that, each with who acts: the transaction's
+    `actor`."""
     if events:
-        _APPEND.many(connection, [record.as_dict() for record in chained(events, last_of(connection))])
+        actor: Actor = connection.get_execution_options()["actor"]
+        acting = {"who": actor.who, "face": actor.face}
+        signed = [Event(each.kind, each.at, {**each.content, **acting}) for each in events]
+        _APPEND.many(connection, [record.as_dict() for record in chained(signed, last_of(connection))])
 
 
-def planned(connection: Connection, batch: int, new: NewBatch, who: str) -> Event:
+def planned(connection: Connection, batch: int, new: NewBatch) -> Event:
     """A sheet became a batch; what was decided is counted as it stands now."""
     by_reason = select(rows.c.reason, func.count()).where(rows.c.batch == batch).group_by(rows.c.reason)
     skipped = {line[0]: line[1] for line in connection.execute(by_reason)}
     offboard = skipped.pop(None, 0)  # a row without a reason to skip it
     content = {
         "batch": new.batch_id,
-        "who": who,
         "source_name": new.source.name,
         "source_sha256": new.source.sha256,
         "rows": offboard + sum(skipped.values()),
@@ -98,13 +102,11 @@ def skipped(connection: Connection, batch: int, why: Mapping[int, tuple[str, str
     ]
 
 
-def settled(line: Mapping[str, Any], who: str) -> Event:
-    """What a doubt came to, by the words that `settlements` keeps it with; `who` is the person who says so, if one
-    does."""
+def settled(line: Mapping[str, Any]) -> Event:
+    """What became of a doubt, by the words that `settlements` keeps it with."""
     content = {
         **_call_facts(ApiName.OFFBOARD, line["number"], line["batch_id"], line["device"], line["r"]),
         "by": line["by"],
-        "who": who,
         "accepted": line["accepted"],
         "action_id": line["action"],
         "note": line["note"],
@@ -117,7 +119,6 @@ def cancelled(job: Row[Any], at: float) -> Event:
     content = {
         **_call_facts(ApiName.CANCEL, job.cancels, job.name, job.device_id, job.row),
         "by": "list",
-        "who": "",
         "accepted": True,
         "action_id": job.action_id,
         "note": "",

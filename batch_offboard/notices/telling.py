@@ -3,7 +3,6 @@
 Whoever calls this shows what came of it; nothing here raises, and nothing here changes what a run came to.
 """
 
-import asyncio
 import socket
 import time
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from batch_offboard.base.clock import SystemClock
 from batch_offboard.base.errors import BatchOffboardError, BusyError, ExitCode, UsageError
 from batch_offboard.commands.cancelling import CancelView
-from batch_offboard.commands.desk import Options
+from batch_offboard.commands.options import Options
 from batch_offboard.commands.tracking import TrackView
 from batch_offboard.commands.views import RunView
 from batch_offboard.config import Config, load_config
@@ -113,7 +112,7 @@ def outcomes(counts: Counts) -> Mapping[str, int]:
     }
 
 
-def tell_people(options: Options, notice: Notice) -> "list[Delivery]":
+async def tell_people(options: Options, notice: Notice) -> "list[Delivery]":
     """Tell on every way that the command's configuration names; an empty list if it names none."""
     config = _configuration(options)
     if config is None or not config.notices.has_ways:
@@ -122,11 +121,9 @@ def tell_people(options: Options, notice: Notice) -> "list[Delivery]":
 
     try:
         connection = connection_of(config.network, 1, options.environ)
-        return asyncio.run(tell(notice, config.notices, options.environ, SystemClock(), connection))
+        return await tell(notice, config.notices, options.environ, SystemClock(), connection)
     except BatchOffboardError as error:
         return [Delivery("any way", str(error).rstrip("."))]
-    except KeyboardInterrupt:
-        return [Delivery("any way", "interrupted")]
 
 
 def tenant_named(options: Options) -> str:

@@ -91,11 +91,11 @@ def broken(office: Office, *arguments: str, text: str = BEARER, **environ: str) 
     """The program with a mistake in it: planning meets an error that nobody foresaw, with this text."""
     program = (
         "import sys\n"
-        "from batch_offboard.commands import run\n"
+        "from batch_offboard.commands import proposing\n"
         "from batch_offboard.cli.entry import run_command_line\n"
         "def plan(*_arguments):\n"
         f"    raise ZeroDivisionError('at the very bottom, with ' {text!r})\n"
-        "run.plan = plan\n"
+        "proposing.plan = plan\n"
         "sys.exit(run_command_line(sys.argv[1:]))"
     )
     return subprocess.run(

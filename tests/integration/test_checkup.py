@@ -1,5 +1,6 @@
 """What `check` says of what is right and of each thing that is wrong, and with which exit code."""
 
+import asyncio
 import errno
 import os
 import time
@@ -13,7 +14,8 @@ import pytest
 
 from batch_offboard.base.errors import ExitCode
 from batch_offboard.commands.checkup import CheckView, Finding, Grade, check
-from batch_offboard.commands.desk import Options
+from batch_offboard.commands.options import Options
+from tests.commands import ANN
 from tests.entra import office as entra_office
 from tests.entra.wire import Reply, Request, Served, serving
 from tests.tokens import CLIENT, OTHER_TENANT, TENANT, jwt
@@ -59,7 +61,7 @@ class Bench:
         }
         environ = self.entra.variables(**{**order, **keys}) | {"MY_SECRET": SECRET} | self.environ
         (self.folder / "state").mkdir(exist_ok=True)
-        return check(Options(environ=environ, cwd=self.folder))
+        return asyncio.run(check(Options(environ=environ, cwd=self.folder, actor=ANN)))
 
     def ready_token(self, claims: Mapping[str, object]) -> CheckView:
         self.environ["TOKEN"] = jwt(dict(claims))
@@ -67,7 +69,7 @@ class Bench:
         keys = {"api_url": self.api.served.url, "journal": str(self.folder / "state" / "journal.db")}
         variables = self.entra.variables(**without_secret, **keys)
         (self.folder / "state").mkdir(exist_ok=True)
-        return check(Options(environ=variables | self.environ, cwd=self.folder))
+        return asyncio.run(check(Options(environ=variables | self.environ, cwd=self.folder, actor=ANN)))
 
 
 @pytest.fixture
@@ -189,7 +191,9 @@ def test_a_token_whose_permissions_cannot_be_read_leaves_the_verdict_open(bench:
     bench.environ["TOKEN"] = "opaque-token"
     keys = {"credential__type": "access_token", "credential__token_env": "TOKEN", "api_url": bench.api.served.url}
     variables = bench.entra.variables(**keys) | bench.environ
-    view = check(Options(environ=variables, cwd=bench.folder, journal=bench.folder / "journal.db"))
+    view = asyncio.run(
+        check(Options(environ=variables, cwd=bench.folder, journal=bench.folder / "journal.db", actor=ANN))
+    )
     assert (one(view, "permissions").grade, view.exit_code) == (Grade.WARNING, ExitCode.OK)
     assert "not known whether it has Machine.Offboard" in one(view, "permissions").text
     assert view.verdict == "Not everything could be checked (permissions); a run may still be refused."
@@ -200,7 +204,9 @@ def test_a_text_that_is_no_token_fails_before_anything_is_sent(bench: Bench, tex
     bench.environ["TOKEN"] = text
     keys = {"credential__type": "access_token", "credential__token_env": "TOKEN", "api_url": bench.api.served.url}
     variables = bench.entra.variables(**keys) | bench.environ
-    view = check(Options(environ=variables, cwd=bench.folder, journal=bench.folder / "journal.db"))
+    view = asyncio.run(
+        check(Options(environ=variables, cwd=bench.folder, journal=bench.folder / "journal.db", actor=ANN))
+    )
     assert (one(view, "sign-in").grade, view.exit_code) == (Grade.FAILED, ExitCode.USAGE)
     assert bench.api.served.requests == []
 
@@ -272,7 +278,9 @@ def test_a_secret_file_that_others_can_read_fails(bench: Bench) -> None:
     keys: dict[str, str] = {"credential__secret_file": str(path)}
     environ = dict(bench.entra.variables(**keys))
     environ |= {"BATCH_OFFBOARD_CREDENTIAL__TYPE": "client_secret", "BATCH_OFFBOARD_API_URL": bench.api.served.url}
-    view = check(Options(environ=environ, cwd=bench.folder, journal=bench.folder / "journal.db"))
+    view = asyncio.run(
+        check(Options(environ=environ, cwd=bench.folder, journal=bench.folder / "journal.db", actor=ANN))
+    )
     assert (one(view, "sign-in").grade, view.exit_code) == (Grade.FAILED, ExitCode.USAGE)
     assert "chmod 600" in one(view, "sign-in").text
 

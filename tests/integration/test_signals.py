@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 
 import batch_offboard
-from batch_offboard.calls.signals import ending_signals, signals_like_ctrl_c
+from batch_offboard.cli.signals import SignalEnding
 
 LISTEN = """
 import asyncio, signal, sys
-from batch_offboard.calls.signals import ending_signals
+from batch_offboard.cli.signals import SignalEnding
 
 async def main():
     stopped = asyncio.Event()
     def stop(name):
         print("stop", name, flush=True)
         stopped.set()
-    with ending_signals(lambda name: print("drain", name, flush=True), stop):
+    with SignalEnding().heard(lambda name: print("drain", name, flush=True), stop):
         print("ready", flush=True)
         await stopped.wait()
     print("ended", flush=True)
@@ -94,7 +94,7 @@ async def test_a_signal_wakes_a_loop_that_waits_for_something_else() -> None:
         asked.append(name)
         woken.set()
 
-    with ending_signals(drain, asked.append):
+    with SignalEnding().heard(drain, asked.append):
         signal.raise_signal(signal.SIGINT)
         await woken.wait()
     assert asked == ["SIGINT"]
@@ -104,22 +104,19 @@ async def test_a_signal_wakes_a_loop_that_waits_for_something_else() -> None:
 async def test_afterwards_every_signal_is_what_it_was() -> None:
     numbers = [signal.SIGINT, signal.SIGTERM]
     before = [signal.getsignal(number) for number in numbers]
-    with ending_signals(print, print):
+    with SignalEnding().heard(print, print):
         assert [signal.getsignal(number) for number in numbers] != before
     assert [signal.getsignal(number) for number in numbers] == before
 
 
-@needs_posix
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_outside_an_event_loop_whatever_asks_to_end_is_a_ctrl_c_and_an_ignored_signal_stays_ignored(name: str) -> None:
-    number = signal.Signals[name]
-    before = signal.signal(number, signal.SIG_DFL)
-    try:
-        with pytest.raises(KeyboardInterrupt), signals_like_ctrl_c():
-            signal.raise_signal(number)
-        assert signal.getsignal(number) is signal.SIG_DFL
-        signal.signal(number, signal.SIG_IGN)
-        with signals_like_ctrl_c():
-            signal.raise_signal(number)
-    finally:
-        signal.signal(number, before)
+async def test_nested_work_hears_a_signal_the_innermost_first() -> None:
+    asked: list[str] = []
+    woken = asyncio.Event()
+    ending = SignalEnding()
+    with (
+        ending.heard(lambda name: woken.set(), print),
+        ending.heard(lambda name: asked.append(f"inner {name}"), print),
+    ):
+        signal.raise_signal(signal.SIGTERM)
+        await woken.wait()
+    assert asked == ["inner SIGTERM"]

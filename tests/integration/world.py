@@ -17,6 +17,7 @@ from batch_offboard.base.clock import Clock, Moment
 from batch_offboard.base.errors import SignInError
 from batch_offboard.calls.shift import Terms, work_off
 from batch_offboard.calls.tenancy import Tenancy, Unreadable, open_tenancy
+from batch_offboard.cli.signals import SignalEnding
 from batch_offboard.config import Guards
 from batch_offboard.core.batches import Batch
 from batch_offboard.core.brakes import Halt
@@ -211,7 +212,8 @@ class World:
         unreadable = Unreadable.NOTHING if look else Unreadable.ALL
         async with self.tenancy(url, clock=clock, unreadable=unreadable, **target) as tenancy:
             clearance = cleared_before(batch.batch_id, Protected())
-            return await work_off(tenancy, self.batch(batch.batch_id), clearance, self.ears, terms or Terms(SPEED))
+            chosen = replace(terms or Terms(SPEED), ending=SignalEnding())
+            return await work_off(tenancy, self.batch(batch.batch_id), clearance, self.ears, chosen)
 
     def report(self, batch: Batch) -> list[ReportRow]:
         return list(reported.report_rows(self.journal, batch.key))

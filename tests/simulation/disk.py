@@ -22,13 +22,11 @@ from zipfile import ZipFile
 from openpyxl.writer import excel
 from sqlalchemy import Engine, create_engine, event
 
-from batch_offboard.calls import shift as execution
-from batch_offboard.commands import cancelling, desk, run, tracking
+from batch_offboard.commands import access, desk, locking
 from batch_offboard.config import Config, load_config
 from batch_offboard.journal import locks as lock
 from batch_offboard.journal import sqlite as opening
-from batch_offboard.unattended.nightly import order
-from tests.simulation.host import Blow, OsLock, OsMachineLock, Process, current_process, signals_heard
+from tests.simulation.host import Blow, OsLock, OsMachineLock, Process, current_process
 from tests.simulation.loop import OWNER
 
 _ERRORS = {
@@ -240,13 +238,10 @@ def machine(draw: Random) -> Iterator[None]:
                 (lock, "machine_lock", OsMachineLock),
                 (lock, "no_locks", _has_locks),
                 (opening, "no_locks", _has_locks),
-                (execution, "ending_signals", signals_heard),
-                (tracking, "ending_signals", signals_heard),
-                (cancelling, "ending_signals", signals_heard),
-                (desk, "lock_folder", _lock_folder),
-                (run, "lock_folder", _lock_folder),
-                (order, "lock_folder", _lock_folder),
+                (access, "lock_folder", _lock_folder),
+                (locking, "lock_folder", _lock_folder),
                 (opening, "create_engine", _THRIFT.engine),
+                (access, "load_config", _THRIFT.config),
                 (desk, "load_config", _THRIFT.config),
             ):
                 stack.enter_context(patch.object(target, name, new))

@@ -8,8 +8,7 @@ reaches a file, the network or the journal any more.
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 from batch_offboard.base.clock import Clock, Moment
+from batch_offboard.core.ending import Ending
 from tests.simulation.loop import OWNER, Call, Loop
 
 T = TypeVar("T")
@@ -130,7 +130,7 @@ class HostClock:
 
 
 class Process:
-    """One command at work; a `desk.World` to the command and an owner of callbacks to the loop."""
+    """One command at work; an owner of callbacks to the loop."""
 
     def __init__(self, host: Host, name: str, command: Callable[["Process"], object]) -> None:
         self.host, self.name = host, name
@@ -139,7 +139,7 @@ class Process:
         self.held: list[Call] = []
         self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
         self.ended: asyncio.Future[Ended] = host.loop.create_future()
-        self.signals: tuple[Callable[[str], None], Callable[[str], None]] | None = None
+        self.ending = Ending()
         self.signalled = 0
         self.was_hurried = False  # told twice to end: it gives up what it has begun
         self.connections: list[Any] = []
@@ -183,7 +183,7 @@ class Process:
         host = self.host
         host.taken += 1
         self.steps += 1
-        step = Step(host.taken, kind, what, host.loop.made if self.signals else 0)
+        step = Step(host.taken, kind, what, host.loop.made if self.ending.is_heard else 0)
         if host.keep_steps:
             host.steps.append(step)
         blow = host.strikes(self, step)
@@ -204,13 +204,12 @@ class Process:
         """The first time it drains and the second time it stops; where no run listens, it ends at once."""
         if self._over or self.gone:
             return
-        if self.signals is None:
+        if not self.ending.is_heard:
             self.kill()
             return
         self.signalled += 1
         self.was_hurried = self.was_hurried or self.signalled > 1
-        handler = self.signals[0 if self.signalled == 1 else 1]
-        self.host.loop.call_soon(handler, name, context=self._context)
+        self.host.loop.call_soon(self.ending.ask, name, context=self._context)
 
     def kill(self) -> None:
         """It gets no further. The operating system drops its locks and connections."""
@@ -313,18 +312,6 @@ def current_process() -> Process:
     process = OWNER.get()
     assert isinstance(process, Process), "only processes do this"
     return process
-
-
-@contextmanager
-def signals_heard(drain: Callable[[str], None], stop: Callable[[str], None]) -> Iterator[None]:
-    """In the place of `signals.ending_signals`: signals come from the simulation."""
-    process = current_process()
-    before, process.signals = process.signals, (drain, stop)
-    process.signalled = 0
-    try:
-        yield
-    finally:
-        process.signals = before
 
 
 class OsLock:

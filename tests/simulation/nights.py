@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from batch_offboard.commands import views
 from batch_offboard.commands.desk import Desk
+from batch_offboard.commands.views import Talk
 from batch_offboard.unattended.nightly.inbox import EXPLANATION
 from batch_offboard.unattended.nightly.order import REMEMBERED, nightly
 from tests.simulation.office import Office
@@ -71,8 +71,8 @@ class Nights(Story):
     def _guest(self) -> tuple[str, Work]:
         return ("nightly", self._night) if self._draw.random() < 0.3 else super()._guest()
 
-    def _night(self, desk: Desk, talk: views.Talk) -> object:
-        return nightly(desk, self._inbox, talk)
+    async def _night(self, desk: Desk, talk: Talk) -> object:
+        return await nightly(desk, self._inbox, talk)
 
     # -- calm --
 

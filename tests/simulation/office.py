@@ -5,19 +5,22 @@ import os
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from batch_offboard.commands import run, views
-from batch_offboard.commands.desk import Desk, Options
+from batch_offboard.commands import run
+from batch_offboard.commands.desk import Desk
+from batch_offboard.commands.options import Options
 from batch_offboard.commands.plans import Reading
-from batch_offboard.commands.views import RunView
+from batch_offboard.commands.views import RunView, Talk
 from batch_offboard.core.progress import Progress
 from batch_offboard.simulator import RunningSimulator
+from tests import commands
+from tests.commands import ANN
 from tests.simulation.host import Ended, Host, Process
 from tests.simulation.inspection import CANARY, BrokenInvariantError, Inspector
 from tests.simulation.loop import Loop
@@ -126,7 +129,7 @@ class Office:
 
     # -- commands --
 
-    def start(self, name: str, work: Callable[[Desk, views.Talk], T]) -> Process:
+    def start(self, name: str, work: Callable[[Desk, Talk], Coroutine[Any, Any, T]]) -> Process:
         """Start a command as a process of its own."""
 
         def command(process: Process) -> T:
@@ -134,17 +137,18 @@ class Office:
             options = Options(
                 environ=Environ(self.scenario.renewed),
                 cwd=self.folder,
+                actor=ANN,
                 journal=self.journal,
                 speed=SPEED,
                 lookup=self.scenario.lookup or name == "nightly",
                 unattended=name == "nightly",
             )
-            with Desk(options, create=True, world=process) as desk:
-                return work(desk, views.Talk(self.ears, lambda _view: None, self.ears.said))
+            with Desk(options, create=True, clock=process.clock) as desk:
+                return process.run(work(desk, Talk(self.ears, self.ears.said, process.ending)))
 
         return self.host.start(name, command)
 
-    async def give(self, name: str, work: Callable[[Desk, views.Talk], T]) -> Ended:
+    async def give(self, name: str, work: Callable[[Desk, Talk], Coroutine[Any, Any, T]]) -> Ended:
         """A command from its start to its end."""
         return await self.end_of(name, self.start(name, work))
 
@@ -157,18 +161,18 @@ class Office:
     def reports(self) -> list[Path]:
         return [self.folder / "reports" / f"out.{suffix}" for suffix in self.scenario.formats]
 
-    def run_sheet(self, sheet: Sheet, desk: Desk, talk: views.Talk) -> RunView:
-        return self._inspected(desk, run.run_sheet(desk, sheet.path, Reading(), self.reports(), talk))
+    async def run_sheet(self, sheet: Sheet, desk: Desk, talk: Talk) -> RunView:
+        return self._inspected(desk, await commands.run_sheet(desk, sheet.path, Reading(), self.reports(), talk))
 
-    def run_batch(self, name: str, desk: Desk, talk: views.Talk) -> RunView:
-        return self._inspected(desk, run.run_batch(desk, name, self.reports(), talk))
+    async def run_batch(self, name: str, desk: Desk, talk: Talk) -> RunView:
+        return self._inspected(desk, await commands.run_batch(desk, name, self.reports(), talk))
 
-    def resume(self, name: str | None, desk: Desk, talk: views.Talk) -> RunView:
+    async def resume(self, name: str | None, desk: Desk, talk: Talk) -> RunView:
         batch = desk.batch(name) if name else None
-        return self._inspected(desk, run.resume(desk, batch, self.reports(), talk))
+        return self._inspected(desk, await run.resume(desk, batch, self.reports(), talk))
 
-    def retry(self, name: str, desk: Desk, talk: views.Talk) -> RunView:
-        return self._inspected(desk, run.retry(desk, name, self.reports(), talk))
+    async def retry(self, name: str, desk: Desk, talk: Talk) -> RunView:
+        return self._inspected(desk, await commands.retry(desk, name, self.reports(), talk))
 
     def _inspected(self, desk: Desk, view: RunView) -> RunView:
         self.inspector.command_reports(desk, view, view.reports)

@@ -10,7 +10,7 @@ from unittest.mock import patch
 from batch_offboard.base.clock import Moment
 from batch_offboard.calls import shift as execution
 from batch_offboard.calls.gate import Gate
-from batch_offboard.commands import desk, run
+from batch_offboard.commands import access, reporting
 from batch_offboard.core.brakes import Brakes, Halt
 from batch_offboard.core.jobs import CallOutcome, Job, Verdict
 from batch_offboard.core.slots import Slot
@@ -41,7 +41,7 @@ def resend_at_once() -> Iterator[None]:
     def hasty(*arguments: Any) -> Target:
         return replace(real_target(*arguments), horizon=0.0)
 
-    with patch.object(desk, "real_target", hasty):
+    with patch.object(access, "real_target", hasty):
         yield
 
 
@@ -88,7 +88,7 @@ def report_from_memory() -> Iterator[None]:
             else:
                 yield replace(row, outcome=Outcome(outcome.state), machine_action_id=outcome.action_id)
 
-    with patch.object(execution._JournalJobs, "end", end), patch.object(run, "report_rows", rows):
+    with patch.object(execution._JournalJobs, "end", end), patch.object(reporting, "report_rows", rows):
         yield
 
 

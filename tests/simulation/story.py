@@ -8,18 +8,19 @@ import asyncio
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from batch_offboard.commands import proposing, reporting, views
-from batch_offboard.commands.cancelling import cancel
+from batch_offboard.commands import proposing, reporting
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.plans import Reading
 from batch_offboard.commands.resolving import resolve
 from batch_offboard.commands.tracking import track
+from batch_offboard.commands.views import Talk
 from batch_offboard.simulator import Pace, SimulatorOptions, fleet_of, running_simulator
+from tests import commands
 from tests.simulation.disk import machine
 from tests.simulation.host import ORIGIN, Process
 from tests.simulation.inspection import TOKEN
@@ -29,7 +30,7 @@ from tests.simulation.reckoning import group_of
 from tests.simulation.scenario import Scenario
 from tests.simulation.sheets import Sheet
 
-Work = Callable[[Desk, views.Talk], Any]
+Work = Callable[[Desk, Talk], Coroutine[Any, Any, Any]]
 S = TypeVar("S", bound="Story")
 
 QUICK = Pace(pick_up=(0.1, 1.0), work=(0.1, 1.0))
@@ -203,31 +204,29 @@ class Story:
         ]
         return draw.choice(choices)
 
-    def _plan(self, sheet: Sheet, desk: Desk, _talk: views.Talk) -> object:
-        return proposing.plan(desk, sheet.path, Reading())
+    async def _plan(self, sheet: Sheet, desk: Desk, _talk: Talk) -> object:
+        return await proposing.plan(desk, sheet.path, Reading())
 
-    def _report(self, name: str, desk: Desk, _talk: views.Talk) -> object:
+    async def _report(self, name: str, desk: Desk, _talk: Talk) -> object:
         return reporting.write_reports(desk, desk.batch(name), [self._office.folder / "reports" / "guest.csv"])
 
-    def _track(self, name: str, desk: Desk, talk: views.Talk) -> object:
+    async def _track(self, name: str, desk: Desk, talk: Talk) -> object:
         until = desk.clock.now().wall + 600.0
-        return track(desk, name, [self._office.folder / "reports" / "track.csv"], talk, until)
+        return await track(desk, name, [self._office.folder / "reports" / "track.csv"], talk, until)
 
-    def _cancel(self, name: str, desk: Desk, talk: views.Talk) -> object:
+    async def _cancel(self, name: str, desk: Desk, talk: Talk) -> object:
         """Somebody takes back what is still open, or some of it."""
         rows = frozenset(range(2, 2 + self._draw.choice((3, 20)))) if self._draw.random() < 0.5 else frozenset()
-        return cancel(
-            desk, name, rows, [self._office.folder / "reports" / "cancel.csv"], talk, lambda _batch, _number: None
-        )
+        return await commands.cancel(desk, name, rows, [self._office.folder / "reports" / "cancel.csv"], talk)
 
-    def _resolve(self, name: str, desk: Desk, talk: views.Talk) -> object:
+    async def _resolve(self, name: str, desk: Desk, talk: Talk) -> object:
         """A person settles what they can be sure of."""
         for row, device, attempt in self._office.doubts(name):
             answer = self._truth(name, row, device, attempt)
             if answer is not None:
                 accepted, action_id = answer
                 self._office.inspector.settled_by_people.add((name, row))
-                resolve(desk, name, row, accepted=accepted, action_id=action_id, note="seen in the portal")
+                await resolve(desk, name, row, accepted=accepted, action_id=action_id, note="seen in the portal")
         return None
 
     def _truth(self, name: str, row: int, device: str, attempt: int) -> tuple[bool, str] | None:

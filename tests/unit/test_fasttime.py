@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 
 import pytest
 
-from batch_offboard.commands.fasttime import loop_factory
+from batch_offboard.base.fasttime import loop_factory
 
 
 def run_fast(work: Coroutine[None, None, float], speed: float) -> float:

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from batch_offboard.base import secret as secrets
 from batch_offboard.base.errors import ConfigError
 from batch_offboard.base.secret import Secret
-from batch_offboard.commands.desk import Options
+from batch_offboard.commands.options import Options
 from batch_offboard.config import AccessToken, Certificate, ClientSecret, SecretName, SecretPlace, read_secret
 from batch_offboard.config.secret import Access, remedy_at
+from tests.commands import ANN
 
 CANARY = "q7R~canary.Secret-1"
 
@@ -50,7 +51,7 @@ def test_a_secret_is_not_pickled(protocol: int) -> None:
 
 
 def test_what_a_command_was_given_does_not_show_the_environment() -> None:
-    assert CANARY not in repr(Options({"BATCH_OFFBOARD_TOKEN": CANARY}, Path.cwd()))
+    assert CANARY not in repr(Options({"BATCH_OFFBOARD_TOKEN": CANARY}, Path.cwd(), ANN))
 
 
 def test_a_secret_survives_copies_and_is_not_taken_apart() -> None:

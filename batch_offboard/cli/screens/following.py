@@ -1,7 +1,7 @@
 """What the commands print that come before and after the calls: check, track, cancel, resolve."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from batch_offboard.base.errors import ExitCode, GuardError
@@ -16,25 +16,22 @@ from batch_offboard.core.devices import shown
 REFUSALS_SHOWN = 10
 
 
-def confirm_cancel(*, yes: bool, quiet: bool) -> Callable[[Batch, int], None]:
-    """Lets the operator type the number of actions; GuardError unless they do."""
-
-    def confirm(batch: Batch, actions: int) -> None:
-        voice(quiet=quiet)(f"{_actions(actions)} of batch {batch.batch_id} can still be cancelled.")
-        if yes:
-            return
-        if sys.stdin is None or not sys.stdin.isatty():
-            if batch.simulated:
-                return
-            raise GuardError(
-                f"There is no terminal to confirm the cancellation of {_actions(actions)} on; nothing was sent. Add "
-                "--yes."
-            )
-        question = f"This keeps up to {devices_text(actions)} of tenant {shown(batch.tenant)} in Defender."
-        if answer(f"{question} Type {actions} to go ahead: ") != str(actions):
-            raise GuardError(f"Not confirmed; nothing was sent. To ask again: batch-offboard cancel {batch.batch_id}")
-
-    return confirm
+def confirm_cancel(batch: Batch, actions: int, *, yes: bool, quiet: bool) -> str:
+    """Let the operator type the number of actions; returns how they agreed, for the record. GuardError unless they
+    do."""
+    voice(quiet=quiet)(f"{_actions(actions)} of batch {batch.batch_id} can still be cancelled.")
+    if yes:
+        return "--yes"
+    if sys.stdin is None or not sys.stdin.isatty():
+        if batch.simulated:
+            return "rehearsal"
+        raise GuardError(
+            f"There is no terminal to confirm the cancellation of {_actions(actions)} on; nothing was sent. Add --yes."
+        )
+    question = f"This keeps up to {devices_text(actions)} of tenant {shown(batch.tenant)} in Defender."
+    if answer(f"{question} Type {actions} to go ahead: ") != str(actions):
+        raise GuardError(f"Not confirmed; nothing was sent. To ask again: batch-offboard cancel {batch.batch_id}")
+    return "typed"
 
 
 def track_text(view: TrackView) -> str:

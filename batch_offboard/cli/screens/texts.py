@@ -57,16 +57,17 @@ def voice(*, quiet: bool) -> Callable[[str], None]:
     return say
 
 
-def confirm(view: PlanView, *, yes: bool, quiet: bool) -> None:
-    """Show the plan and let the operator type the number of devices; GuardError unless they do."""
+def confirm(view: PlanView, *, yes: bool, quiet: bool) -> str:
+    """Show the plan and let the operator type the number of devices; returns how they agreed, for the record. Raises
+    GuardError unless they do."""
     say = voice(quiet=quiet)
     say(plan_text(view, and_then=False))
     devices = view.to_send
     if yes or devices == 0:
-        return
+        return "--yes" if yes else "nothing to send"
     if sys.stdin is None or not sys.stdin.isatty():
         if view.batch.simulated:
-            return
+            return "rehearsal"
         raise GuardError(
             f"There is no terminal to confirm the offboarding of {devices_text(devices)} on; nothing was sent. Add "
             "--yes."
@@ -76,6 +77,7 @@ def confirm(view: PlanView, *, yes: bool, quiet: bool) -> None:
         part = f" {view.selection.words}" if view.selection is not None else ""
         again = f"batch-offboard run {view.batch.batch_id}{part}"
         raise GuardError(f"Not confirmed; nothing was sent. The plan is kept: {again}")
+    return "typed"
 
 
 def answer(question: str) -> str:

@@ -4,30 +4,25 @@ A sheet that cannot be worked never keeps another from being worked; what would 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from batch_offboard.base.clock import local_date, local_time
 from batch_offboard.base.durations import spoken_duration
-from batch_offboard.base.errors import BatchOffboardError, BusyError, ExitCode
+from batch_offboard.base.errors import BatchOffboardError, ExitCode
 from batch_offboard.base.text import one_line
-from batch_offboard.calls.tenancy import HURRIED, CannotReadError, ReadError, StrangeListError, Tenancy
-from batch_offboard.commands import run
-from batch_offboard.commands.desk import Desk, lock_folder
+from batch_offboard.commands import nights
+from batch_offboard.commands.desk import Desk
+from batch_offboard.commands.locking import inbox_alone
 from batch_offboard.commands.plans import Reading
 from batch_offboard.commands.views import Talk
-from batch_offboard.core.batches import Batch
 from batch_offboard.core.brakes import Halt
 from batch_offboard.core.nights import Night
-from batch_offboard.journal.locks import inbox_locks, only_process
-from batch_offboard.journal.nights import begin_night, end_night, last_night
-from batch_offboard.journal.reading import count, unfinished_since, unsettled_since
-from batch_offboard.journal.settlements import status_counts
 from batch_offboard.unattended.nightly.inbox import Companion, Found, Inbox, InboxError, companion
 from batch_offboard.unattended.nightly.placing import renew
-from batch_offboard.unattended.nightly.sheets import NightIsOverError, Worker
+from batch_offboard.unattended.nightly.sheets import NightIsOverError, Show, Worker
 from batch_offboard.unattended.nightly.views import Fate, NightView, SheetView, for_nights
 
 # Batches that were begun longer ago are left to a person: what they were meant to do may not be meant any more.
@@ -52,24 +47,26 @@ class Unready:
     is_stale: bool = False
 
 
-def nightly(desk: Desk, folder: Path, talk: Talk, reading: Reading = PLAINLY) -> NightView:
-    """Finish what is open and send what lies in the inbox `folder`, its sheets read as `reading` says. BusyError if
-    another run works on it, UsageError if there is no such folder, ConfigError or SignInError if there is no tenant."""
+async def nightly(
+    desk: Desk, folder: Path, talk: Talk, reading: Reading = PLAINLY, show: Show = lambda _view: None
+) -> NightView:
+    """Finish what is open and send the sheets of the inbox `folder`, read as `reading` says; `show` is given each plan
+    before it is sent. BusyError if another run works on the inbox, UsageError if there is no such folder, ConfigError
+    or SignInError if there is no tenant."""
     inbox = Inbox(desk.options.cwd / folder)
     inbox.prepare()
-    desk.target()
+    desk.tenants.target()
     began, name = desk.clock.now().wall, one_line(str(inbox.path))
-    locks = inbox_locks(lock_folder(), inbox.path)
-    with only_process(locks, f"nightly run over {name}", began, at_work_on="this inbox"):
-        missed = _missed(desk, last_night(desk.journal, name), began, talk.say)
-        key, code = begin_night(desk.journal, name, began), ExitCode.UNFINISHED
+    with inbox_alone(desk, inbox.path):
+        missed = _missed(desk, nights.last_night(desk, name), began, talk.say)
+        key, code = nights.begin_night(desk, name, began), ExitCode.UNFINISHED
         try:
-            night = _Night(desk, inbox, talk, reading)
-            night.work()
+            night = _Night(desk, inbox, talk, reading, show)
+            await night.work()
             view = night.view(began, missed)
             code = view.exit_code
         finally:
-            end_night(desk.journal, key, desk.clock.now().wall, code)
+            nights.end_night(desk, key, code)
     return view
 
 
@@ -88,33 +85,31 @@ def _missed(desk: Desk, last: Night | None, now: float, say: Callable[[str], Non
 class _Night:
     """One run over an inbox."""
 
-    def __init__(self, desk: Desk, inbox: Inbox, talk: Talk, reading: Reading) -> None:
+    def __init__(self, desk: Desk, inbox: Inbox, talk: Talk, reading: Reading, show: Show) -> None:
         self._desk, self._inbox, self._talk = desk, inbox, talk
-        self._worker = Worker(desk, inbox, talk, reading)
-        self._scope = desk.target().scope
+        self._worker = Worker(desk, inbox, talk, reading, show)
         self._renewed: list[str] = []
         self._unready: dict[Path, Unready] = {}
         self._patience = 0.0 if desk.options.simulate else PATIENCE
         self._halt: Halt | None = None
         self._closed = False
 
-    def work(self) -> None:
+    async def work(self) -> None:
         """Everything in its order; whatever ends the night is kept."""
         halt = self._desk.objection()
         self._closed = halt is not None and halt.exit_code is ExitCode.UNFINISHED
-        try:
-            self._worker.ask()
-            self._desk.protected()  # a list that cannot be believed would refuse every sheet
-            self._look_back()
-            self._resume()
-            self._go_on()
-            self._take_all()
-        except NightIsOverError as over:
-            self._halt = for_nights(over.halt)
-        except BatchOffboardError as error:
-            self._halt = for_nights(Halt(str(error), error.exit_code))
-        except KeyboardInterrupt:
-            self._halt = Halt("The run was asked to end.", ExitCode.UNFINISHED)
+        with self._talk.ending.heard(self._worker.end, self._worker.end):
+            try:
+                self._worker.ask()
+                self._desk.protected()  # a list that cannot be believed would refuse every sheet
+                await self._look_back()
+                await self._resume()
+                await self._go_on()
+                await self._take_all()
+            except NightIsOverError as over:
+                self._halt = for_nights(over.halt)
+            except BatchOffboardError as error:
+                self._halt = for_nights(Halt(str(error), error.exit_code))
 
     def view(self, began: float, missed: str) -> NightView:
         left: list[SheetView] = []
@@ -122,7 +117,7 @@ class _Night:
             left = [*self._left(), *self._not_taken()]
         return NightView(
             inbox=self._inbox.path,
-            tenant=self._scope,
+            tenant=self._desk.tenants.target().scope,
             began=began,
             ended=self._desk.clock.now().wall,
             sheets=[*self._worker.worked, *left],
@@ -134,61 +129,38 @@ class _Night:
 
     # -- what earlier nights have left open --
 
-    def _look_back(self) -> None:
-        """See what the tenant has to tell of earlier batches, and write their reports again if it has."""
-        batches = unsettled_since(self._desk.journal, self._scope, self._since())
-        if not batches:
-            return
-        with run.working_alone(self._desk, batches[0]):
-            self._desk.journal.rescue(batches[0].scope_key, self._desk.clock.now())
-            changed = self._desk.with_tenant(self._desk.target(), self._looking(batches), self._talk.say)
-            for batch in changed:
-                self._renewed.append(batch.batch_id)
-                renew(self._desk, batch, self._talk.say)
+    async def _look_back(self) -> None:
+        """See what the tenant knows of earlier batches by now, and write their reports again if that is more."""
+        changed = await self._worker.interruptible(nights.look_back_since(self._desk, self._since(), self._talk.say))
+        for batch in changed:
+            self._renewed.append(batch.batch_id)
+            renew(self._desk, batch, self._talk.say)
 
-    def _looking(self, batches: Sequence[Batch]) -> Callable[[Tenancy], Awaitable[list[Batch]]]:
-        from batch_offboard.calls.lookup import look_back
-
-        async def look(tenancy: Tenancy) -> list[Batch]:
-            changed: list[Batch] = []
-            try:
-                for batch in batches:
-                    before = _standing(self._desk, batch)
-                    await look_back(tenancy, batch, patience=HURRIED, open_only=True)
-                    changed += [batch] if _standing(self._desk, batch) != before else []
-            except CannotReadError as error:
-                self._talk.say(f"Earlier batches were not looked at: {error}.")
-            except (ReadError, StrangeListError, BusyError) as error:
-                self._talk.say(f"Earlier batches were not looked at: {error}")
-            return changed
-
-        return look
-
-    def _resume(self) -> None:
-        for batch in unfinished_since(self._desk.journal, self._scope, self._since()):
+    async def _resume(self) -> None:
+        for batch in nights.unfinished(self._desk, self._since()):
             if batch.needs_person:
                 self._talk.say(f"Batch {batch.batch_id} waits for a person: {batch.why_it_waits}")
             else:
-                self._worker.go_on(batch)
+                await self._worker.go_on(batch)
 
-    def _go_on(self) -> None:
+    async def _go_on(self) -> None:
         """Sheets that an earlier run has taken and, when it died or was stopped, had not brought to their place."""
         for sheet in self._inbox.at_work():
             if not any(view.path == sheet for view in self._worker.worked):
                 self._worker.ask()
-                self._worker.work(sheet)
+                await self._worker.work(sheet)
 
     def _since(self) -> float:
         return self._desk.clock.now().wall - REMEMBERED
 
     # -- the inbox --
 
-    def _take_all(self) -> None:
+    async def _take_all(self) -> None:
         """Until nothing is left, and nothing is being written that would soon be ready. All waits of a night together
         last PATIENCE at most."""
         said: set[Path] = set()
         while True:
-            if sum(self._take(found) for found in self._look()):
+            if sum([await self._take(found) for found in await self._look()]):
                 continue
             waiting = {path: why for path, why in self._unready.items() if not why.is_stale}
             if not waiting or self._patience <= 0:
@@ -198,14 +170,14 @@ class _Night:
                 left = spoken_duration(self._patience)
                 self._talk.say(f"Waiting up to {left} for {one_line(path.name)}: {waiting[path].sentence}.")
             said |= waiting.keys()
-            self._sleep(PAUSE)
+            await self._sleep(PAUSE)
             self._patience -= PAUSE + LOOKS_APART
 
-    def _look(self) -> list[Found]:
+    async def _look(self) -> list[Found]:
         """The sheets that nobody is writing any more, the oldest first; why the others are not ready is kept."""
         before = self._inbox.waiting()
         if before:
-            self._sleep(LOOKS_APART)
+            await self._sleep(LOOKS_APART)
         after, now = self._inbox.waiting(), self._desk.clock.now().wall
         self._unready = {}
         for found in after:
@@ -215,7 +187,7 @@ class _Night:
                 self._unready[found.path] = _said_by(beside, now)
         return [found for found in after if found.path not in self._unready]
 
-    def _take(self, found: Found) -> bool:
+    async def _take(self, found: Found) -> bool:
         self._worker.ask()
         sheet = self._inbox.take(found)
         if sheet is None:
@@ -223,11 +195,11 @@ class _Night:
                 "another program has it open, or it may not be moved; close it there, or check who may write there"
             )
             return False
-        self._worker.work(sheet)
+        await self._worker.work(sheet)
         return True
 
-    def _sleep(self, seconds: float) -> None:
-        self._desk.world.run(asyncio.sleep(seconds))
+    async def _sleep(self, seconds: float) -> None:
+        await self._worker.interruptible(asyncio.sleep(seconds))
 
     # -- what is left --
 
@@ -236,7 +208,7 @@ class _Night:
         worked = self._worker.worked
         batches = [
             SheetView(batch.source_name, Fate.LEFT, ExitCode.UNFINISHED, _WAITS, batch.batch_id)
-            for batch in unfinished_since(self._desk.journal, self._scope, self._since())
+            for batch in nights.unfinished(self._desk, self._since())
             if not batch.needs_person and all(view.batch_id != batch.batch_id for view in worked)
         ]
         told = {view.path for view in worked} | {self._inbox.working / view.name for view in batches}
@@ -270,7 +242,3 @@ def _said_by(beside: Companion, now: float) -> Unready:
             "delete that file if it was given up"
         )
     return Unready(sentence, age > STALE)
-
-
-def _standing(desk: Desk, batch: Batch) -> object:
-    return (count(desk.journal, batch.key), status_counts(desk.journal, batch.key))

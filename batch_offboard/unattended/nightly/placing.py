@@ -7,11 +7,10 @@ from pathlib import Path
 from batch_offboard.base.clock import local_time
 from batch_offboard.base.errors import ExitCode, GuardError, ReportError, UsageError
 from batch_offboard.base.text import one_line, visible
-from batch_offboard.commands import reporting
+from batch_offboard.commands import nights, reporting
 from batch_offboard.commands.desk import Desk
 from batch_offboard.config import Inbox as InboxKeys
 from batch_offboard.core.batches import Batch
-from batch_offboard.journal.reading import count
 from batch_offboard.unattended.nightly.inbox import Inbox, free_name
 from batch_offboard.unattended.nightly.views import Fate, SheetView
 
@@ -41,7 +40,7 @@ class Placing:
 
     def refused(self, batch: Batch, sheet: Path, error: GuardError) -> SheetView:
         written = reporting.write_reports(self._desk, batch, self.reports_of(batch))
-        self._desk.journal.remember_reports(batch.key, [str(path) for path in written])
+        nights.reports_moved(self._desk, batch, written)
         batch = self._desk.batch(batch.batch_id)
         path, reports = self._settle(batch, sheet, self._inbox.failed, _words_of_refusal(batch, str(error)))
         return self._view(batch, Fate.REFUSED, ExitCode.REFUSED, str(error), path, reports)
@@ -61,10 +60,10 @@ class Placing:
     def _settle(self, batch: Batch, sheet: Path | None, folder: Path, why: str = "") -> tuple[Path | None, list[Path]]:
         """The reports first, then the sheet: one that has moved has its reports, and one that has not is seen again."""
         reports = [self._moved(Path(path), folder) for path in batch.reports]
-        self._desk.journal.remember_reports(batch.key, [str(path) for path in reports])
+        nights.reports_moved(self._desk, batch, reports)
         if sheet is not None:
             sheet = self._inbox.move(sheet, _place(folder, batch, sheet), why)
-            self._desk.journal.move_source(batch.key, visible(str(sheet)))
+            nights.moved(self._desk, batch, sheet)
         return sheet, reports
 
     def _moved(self, report: Path, folder: Path) -> Path:
@@ -85,7 +84,7 @@ class Placing:
         path: Path | None,
         reports: Sequence[Path],
     ) -> SheetView:
-        counts = count(self._desk.journal, batch.key)
+        counts = nights.counts_of(self._desk, batch)
         return SheetView(batch.source_name, fate, code, sentence, batch.batch_id, counts, path, reports)
 
 

@@ -1,19 +1,25 @@
 """One sheet that was taken from the inbox, from its plan to its place; and one batch that goes on."""
 
+import asyncio
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
 from batch_offboard.base.errors import BatchOffboardError, ExitCode, GuardError, InputError, UsageError
-from batch_offboard.calls.tenancy import Unreadable
-from batch_offboard.commands import proposing, run, views
+from batch_offboard.commands import nights, proposing, run
+from batch_offboard.commands.clearing import check_guards
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.plans import Reading, staleness
-from batch_offboard.commands.views import RunView, Talk
-from batch_offboard.core.batches import Batch, tenant_of
+from batch_offboard.commands.views import PlanView, RunView, Talk
+from batch_offboard.core.actor import Consent
+from batch_offboard.core.batches import Batch
 from batch_offboard.core.brakes import Halt
-from batch_offboard.journal.reading import batches_of_content, count, skipped_jobs, was_called
 from batch_offboard.unattended.nightly.inbox import Inbox, sha256_of
 from batch_offboard.unattended.nightly.placing import Placing, is_of, renew
 from batch_offboard.unattended.nightly.views import SheetView, for_nights
+
+T = TypeVar("T")
+Show = Callable[[PlanView], None]
 
 
 class NightIsOverError(Exception):
@@ -27,30 +33,51 @@ class NightIsOverError(Exception):
 class Worker:
     """Works sheets and batches one after the other; `worked` has a line for each."""
 
-    def __init__(self, desk: Desk, inbox: Inbox, talk: Talk, reading: Reading) -> None:
+    def __init__(self, desk: Desk, inbox: Inbox, talk: Talk, reading: Reading, show: Show) -> None:
         self.worked: list[SheetView] = []
+        self._halt: Halt | None = None  # why nothing more may be begun, besides what the desk objects to
+        self._waiting: asyncio.Task[Any] | None = None
         self._desk, self._inbox, self._talk = desk, inbox, talk
-        self._reading = reading
+        self._reading, self._show = reading, show
         self._placing = Placing(desk, inbox)
 
     def ask(self) -> None:
         """Raise NightIsOverError unless the next thing may be begun."""
-        halt = self._desk.objection()
+        halt = self._halt or self._desk.objection()
         if halt is not None:
             raise NightIsOverError(halt)
 
-    def go_on(self, batch: Batch) -> None:
+    def end(self, _by: str) -> None:
+        """Nothing else begins, and nothing is waited for; a run that is under way is asked to end by itself."""
+        self._halt = self._halt or Halt("The run was asked to end.", ExitCode.UNFINISHED)
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    async def interruptible(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await what may be given up when the night is asked to end, which raises NightIsOverError."""
+        waiting = asyncio.create_task(work)
+        self._waiting = waiting
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if self._halt is not None:
+                raise NightIsOverError(self._halt) from None
+            raise
+        finally:
+            self._waiting = None
+
+    async def go_on(self, batch: Batch) -> None:
         """Resume a batch; its sheet may lie in `working`."""
         self.ask()
         sheet = next((each for each in self._inbox.at_work() if _holds(each, batch.source_sha256)), None)
         try:
-            view = run.resume(self._desk, batch, (), self._talk)
+            view = await run.resume(self._desk, batch, (), self._talk)
         except UsageError as error:  # its own report cannot be written, say; that is no other batch's trouble
             self.worked.append(self._placing.left(batch, sheet, str(error), ()))
         else:
             self._ran(view, sheet)
 
-    def work(self, sheet: Path) -> None:
+    async def work(self, sheet: Path) -> None:
         """Plan and run a sheet that was taken. The same content is never worked twice, whoever has begun it; but rows
         that were all skipped, as by a setting that was wrong, were not worked at all."""
         try:
@@ -65,33 +92,33 @@ class Worker:
         now = self._desk.clock.now().wall
         how = self._reading.as_json()
         own = [b for b in known if is_of(b, sheet) and b.reading == how and staleness(b, now) is None]
-        batch = next((each for each in own if self._was_looked_up(each)), None) or self._planned(sheet)
+        batch = next((each for each in own if self._was_looked_up(each)), None) or await self._planned(sheet)
         if batch is not None:
-            self._run(batch, sheet)
+            await self._run(batch, sheet)
 
     def _was_worked(self, batch: Batch, sheet: Path) -> bool:
         """Whether a batch of this content stands for the sheet: it has sent something or is not through, or it is the
         sheet's own."""
         if batch.started_at is None:
             return False
-        return batch.state != "finished" or is_of(batch, sheet) or was_called(self._desk.journal, batch.key)
+        return batch.state != "finished" or is_of(batch, sheet) or nights.has_made_a_call(self._desk, batch)
 
     def _was_looked_up(self, batch: Batch) -> bool:
         """A tenant that may not be read never will be; one that could not be reached is asked again."""
-        return batch.looked_up_at is not None or Unreadable.MACHINES in self._desk.unreadable
+        return batch.looked_up_at is not None or self._desk.tenants.is_unreadable
 
     def _batches_of(self, sheet: Path) -> list[Batch]:
         """The tenant's batches of this content, the newest first."""
-        return batches_of_content(self._desk.journal, tenant_of(self._desk.target().scope), sha256_of(sheet))
+        return nights.batches_of_sheet(self._desk, sha256_of(sheet))
 
-    def _planned(self, sheet: Path) -> Batch | None:
+    async def _planned(self, sheet: Path) -> Batch | None:
         """The sheet's batch; None if it cannot be read, whatever a strange file does to a reader.
 
         A person may go on with a plan that the tenant was not asked about. With nobody there it waits for a better
         moment: rows that only the tenant can resolve would be skipped for good.
         """
         try:
-            batch = proposing.plan(self._desk, sheet, self._reading).batch
+            batch = (await self.interruptible(proposing.plan(self._desk, sheet, self._reading))).batch
         except InputError as error:
             self.worked.append(self._placing.unreadable(sheet, str(error)))
         except BatchOffboardError:
@@ -106,9 +133,15 @@ class Worker:
             raise NightIsOverError(Halt(f"The tenant was not looked up: {why}", ExitCode.UNFINISHED))
         return None
 
-    def _run(self, batch: Batch, sheet: Path) -> None:
+    async def _run(self, batch: Batch, sheet: Path) -> None:
         try:
-            view = run.run_batch(self._desk, batch.batch_id, self._placing.reports_of(batch), self._talk)
+            proposal = await proposing.propose(
+                self._desk, None, batch.batch_id, self._reading, proposing.EVERYTHING, self._talk.say
+            )
+            check_guards(self._desk, proposal)
+            self._show(proposal.view)
+            consent = Consent(self._desk.options.actor, "nightly")
+            view = await run.send(self._desk, proposal, consent, self._placing.reports_of(batch), self._talk)
         except GuardError as error:
             self.ask()  # a stop file refuses every sheet, and none of them is to blame
             self.worked.append(self._placing.refused(batch, sheet, error))
@@ -129,13 +162,12 @@ class Worker:
             raise NightIsOverError(halt)
 
     def _was_begun(self, batch: Batch, sheet: Path) -> None:
-        journal = self._desk.journal
         if not is_of(batch, sheet):
             self.worked.append(self._placing.repeated(batch, sheet))
             return
         renew(self._desk, batch, self._talk.say)  # whoever died over this sheet may have died before its reports
         if batch.state == "finished":
-            code = views.exit_code(count(journal, batch.key), skipped_jobs(journal, batch.key), None)
+            code = nights.exit_code_of(self._desk, batch)
             self.worked.append(self._placing.finished(batch, sheet, code))
         else:
             self.worked.append(self._placing.stopped(batch, sheet))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from batch_offboard.base.errors import UsageError
 from batch_offboard.commands import proposing, run, tracking
 from batch_offboard.commands.plans import Reading
+from tests import commands
 from tests.virtual import CLIENT_ID, VirtualOffice
 
 MakeOffice = Callable[..., VirtualOffice]
@@ -19,7 +20,7 @@ ANOTHER = "33333333-3333-4333-8333-333333333333"
 def planned(office: VirtualOffice, number: int) -> str:
     """The batch of a sheet with this one device."""
     with office.desk() as desk:
-        return proposing.plan(desk, office.sheet([number], f"{number}.csv"), Reading()).batch.batch_id
+        return office.world.run(proposing.plan(desk, office.sheet([number], f"{number}.csv"), Reading())).batch.batch_id
 
 
 def begun(office: VirtualOffice, number: int) -> str:
@@ -88,11 +89,11 @@ def test_what_names_no_batch_means_one_of_the_configured_tenant_and_application(
     office.configure()
     with office.desk() as desk:
         assert desk.batch("latest").batch_id == own
-        view = run.resume(desk, None, (), office.ears.talk)
+        view = office.world.run(run.resume(desk, None, (), office.ears.talk))
     assert (view.batch.batch_id, view.batch.state) == (own, "finished")
     assert len(office.world.offboard_calls()) == 1
     with office.desk() as desk, pytest.raises(UsageError) as refused:
-        run.resume(desk, None, (), office.ears.talk)
+        office.world.run(run.resume(desk, None, (), office.ears.talk))
     assert f"{theirs} belongs to" in str(refused.value)
     assert ANOTHER in str(refused.value)
     assert CLIENT_ID in str(refused.value)
@@ -101,10 +102,10 @@ def test_what_names_no_batch_means_one_of_the_configured_tenant_and_application(
 def test_track_follows_no_batch_of_another_application(make_office: MakeOffice) -> None:
     office = make_office()
     with office.desk() as desk:
-        run.run_sheet(desk, office.sheet([1]), Reading(), (), office.ears.talk)
+        office.world.run(commands.run_sheet(desk, office.sheet([1]), Reading(), (), office.ears.talk))
     office.configure(client_id=ANOTHER)
     with office.desk() as desk, pytest.raises(UsageError, match=r"No batch of .* has open machine actions"):
-        tracking.track(desk, None, (), office.ears.talk)
+        office.world.run(tracking.track(desk, None, (), office.ears.talk))
 
 
 def test_a_journal_without_unfinished_batches_says_so_before_any_configuration_is_asked_for(
@@ -113,4 +114,4 @@ def test_a_journal_without_unfinished_batches_says_so_before_any_configuration_i
     office = make_office()
     planned(office, 1)
     with office.desk(config=tmp_path / "none.yaml") as desk, pytest.raises(UsageError, match="no interrupted batch"):
-        run.resume(desk, None, (), office.ears.talk)
+        office.world.run(run.resume(desk, None, (), office.ears.talk))

@@ -17,6 +17,7 @@ from batch_offboard.core.jobs import JobState
 from batch_offboard.core.selection import Choice
 from batch_offboard.journal.audited import records
 from batch_offboard.unattended.nightly.order import nightly
+from tests import commands
 from tests.virtual import VirtualOffice, device
 
 MakeOffice = Callable[..., VirtualOffice]
@@ -24,18 +25,20 @@ MakeOffice = Callable[..., VirtualOffice]
 
 def run_part(office: VirtualOffice, choice: Choice, devices: int = 12, **options: Any) -> RunView:
     with office.desk(**options) as desk:
-        return run.run_sheet(desk, office.sheet(range(devices)), Reading(), (), office.ears.talk, choice)
+        return office.world.run(
+            commands.run_sheet(desk, office.sheet(range(devices)), Reading(), (), office.ears.talk, choice)
+        )
 
 
 def resumed(office: VirtualOffice, **options: Any) -> RunView:
     with office.desk(**options) as desk:
-        return run.resume(desk, None, (), office.ears.talk)
+        return office.world.run(run.resume(desk, None, (), office.ears.talk))
 
 
 def ran(office: VirtualOffice, **options: Any) -> RunView:
     """The newest batch run without a choice: everything that is pending."""
     with office.desk(**options) as desk:
-        return run.run_batch(desk, "latest", (), office.ears.talk)
+        return office.world.run(commands.run_batch(desk, "latest", (), office.ears.talk))
 
 
 def recorded(office: VirtualOffice, kind: Kind) -> list[dict[str, Any]]:
@@ -100,7 +103,7 @@ def test_what_a_batch_sent_in_parts_counts_for_the_day(make_office: MakeOffice) 
     office = make_office(guards={"max_devices": 5})
     view = run_part(office, Choice(limit=3))
     with office.desk() as desk, pytest.raises(GuardError, match="With the 3 devices of the last 24 hours"):
-        run.run_batch(desk, view.batch.batch_id, (), office.ears.talk, Choice(limit=3))
+        office.world.run(commands.run_batch(desk, view.batch.batch_id, (), office.ears.talk, Choice(limit=3)))
     assert len(office.called()) == 3
 
 
@@ -112,7 +115,7 @@ def test_an_unattended_run_leaves_the_rest_alone_even_if_the_part_was_interrupte
     (office.folder / "stop").unlink()
     before = len(office.called())
     with office.desk(unattended=True) as desk:
-        nightly(desk, office.inbox, office.ears.talk)
+        office.world.run(nightly(desk, office.inbox, office.ears.talk))
     assert len(office.called()) == before
     assert any("waits for a person" in said and "--limit 8" in said for said in office.ears.said_so_far)
 
@@ -125,7 +128,7 @@ def test_what_is_known_of_the_devices_is_told_of_those_that_are_sent_alone(make_
         finished = proposing.view_plan(desk, desk.batch(ended.batch.batch_id))
         with desk.journal.writing() as connection:
             connection.exec_driver_sql("UPDATE jobs SET state = 'failed', action_id = '' WHERE row IN (5, 7)")
-        run.retry(desk, ended.batch.batch_id, (), office.ears.talk)
+        office.world.run(commands.retry(desk, ended.batch.batch_id, (), office.ears.talk))
     told = [asked.cautions.get(Caution.SEEN_RECENTLY) for asked in [*office.ears.asked, finished]]
     assert told == [
         CautionCount(3, (2, 3, 4)), CautionCount(9, (5, 6, 7)), CautionCount(2, (5, 7)), None
@@ -144,7 +147,7 @@ def test_a_choice_of_nothing_that_is_to_be_sent_is_refused(make_office: MakeOffi
     office = make_office()
     view = run_part(office, Choice(limit=3))
     with office.desk() as desk, pytest.raises(UsageError, match="None of the rows that --rows 2-4 names is to be sent"):
-        run.run_batch(desk, view.batch.batch_id, (), office.ears.talk, Choice(rows=((2, 4),)))
+        office.world.run(commands.run_batch(desk, view.batch.batch_id, (), office.ears.talk, Choice(rows=((2, 4),))))
     assert len(office.called()) == 3
 
 
@@ -159,7 +162,7 @@ def test_retry_sends_the_failed_rows_and_nothing_else_and_says_so_before_and_aft
     office.world.set_faults()
     before = len(office.called())
     with office.desk() as desk:
-        view = run.retry(desk, first.batch.batch_id, (), office.ears.talk)
+        view = office.world.run(commands.retry(desk, first.batch.batch_id, (), office.ears.talk))
     assert office.called()[before:] == [6]
     assert view.counts.of(JobState.PENDING) == view.left_out == pending
     asked = office.ears.asked[-1]

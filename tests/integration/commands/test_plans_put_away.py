@@ -6,13 +6,14 @@ from contextlib import contextmanager
 import pytest
 
 from batch_offboard.base.errors import GuardError, UsageError
-from batch_offboard.commands import auditing, proposing, run, views
+from batch_offboard.commands import auditing, proposing, run
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.plans import Reading
 from batch_offboard.commands.views import PlanView
 from batch_offboard.core.audit import Kind
 from batch_offboard.journal.audited import records
 from batch_offboard.journal.reading import Wanted, count_put_away, list_batches
+from tests import commands
 from tests.virtual import VirtualOffice
 
 MakeOffice = Callable[..., VirtualOffice]
@@ -21,7 +22,9 @@ DAY = 86_400.0
 
 def planned(office: VirtualOffice, number: int, name: str | None = None) -> str:
     with office.desk() as desk:
-        return proposing.plan(desk, office.sheet([number], name or f"{number}.csv"), Reading()).batch.batch_id
+        return office.world.run(
+            proposing.plan(desk, office.sheet([number], name or f"{number}.csv"), Reading())
+        ).batch.batch_id
 
 
 def listed(office: VirtualOffice, *states: str, tenant: str = "", limit: int | None = None) -> list[str]:
@@ -46,12 +49,12 @@ def test_refused_and_repeated_runs_of_a_sheet_leave_one_plan_in_the_list(make_of
     sheet = office.sheet(range(5))
     for _ in range(4):
         with office.desk() as desk, pytest.raises(GuardError):
-            run.run_sheet(desk, sheet, Reading(), (), office.ears.talk)
+            office.world.run(commands.run_sheet(desk, sheet, Reading(), (), office.ears.talk))
     assert len(listed(office)) == 1
     assert put_away(office) == 3
     assert len(listed(office, "planned")) == 4
     with office.desk(max_devices=5) as desk:
-        done = run.run_sheet(desk, sheet, Reading(), (), office.ears.talk).batch.batch_id
+        done = office.world.run(commands.run_sheet(desk, sheet, Reading(), (), office.ears.talk)).batch.batch_id
     assert listed(office) == [done]
     assert put_away(office) == 4
 
@@ -65,7 +68,7 @@ def test_a_plan_is_put_away_after_its_day_and_can_still_be_run(make_office: Make
     assert listed(office) == []
     assert listed(office, "planned") == [plan]
     with office.desk() as desk:
-        again = run.run_batch(desk, plan, (), office.ears.talk).batch
+        again = office.world.run(commands.run_batch(desk, plan, (), office.ears.talk)).batch
     assert again.batch_id != plan  # planned again, since it was stale
     assert office.called() == [1]
 
@@ -73,7 +76,9 @@ def test_a_plan_is_put_away_after_its_day_and_can_still_be_run(make_office: Make
 def test_what_was_begun_is_never_put_away(make_office: MakeOffice) -> None:
     office = make_office()
     with office.desk() as desk:
-        done = run.run_sheet(desk, office.sheet([1]), Reading(), (), office.ears.talk).batch.batch_id
+        done = office.world.run(
+            commands.run_sheet(desk, office.sheet([1]), Reading(), (), office.ears.talk)
+        ).batch.batch_id
     office.world.until(office.world.now().wall + 33 * DAY)
     planned(office, 2)
     assert done in listed(office)
@@ -95,7 +100,9 @@ def test_a_plan_is_forgotten_on_the_record_and_what_was_begun_never(make_office:
     office = make_office()
     plan = planned(office, 1)
     with office.desk() as desk:
-        done = run.run_sheet(desk, office.sheet([2]), Reading(), (), office.ears.talk).batch.batch_id
+        done = office.world.run(
+            commands.run_sheet(desk, office.sheet([2]), Reading(), (), office.ears.talk)
+        ).batch.batch_id
     with office.desk() as desk, counted_intact(desk):
         run.forget(desk, plan)
         with pytest.raises(UsageError, match="There is no batch"):
@@ -119,7 +126,7 @@ def test_a_plan_that_is_forgotten_while_its_number_is_typed_sends_nothing(make_o
             run.forget(other, plan)
 
     with office.desk() as desk, pytest.raises(UsageError, match="was forgotten meanwhile; nothing was sent"):
-        run.run_batch(desk, plan, (), views.Talk(office.ears, forget, office.ears.said))
+        office.world.run(commands.run_batch(desk, plan, (), office.ears.talk, ask=forget))
     assert office.called() == []
 
 

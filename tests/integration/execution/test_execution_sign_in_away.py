@@ -125,6 +125,6 @@ async def test_an_outage_costs_a_round_of_following_and_not_the_following(
         tokens = signed_in((500.0, 1200.0))
         assert await world.work(batch, simulator.url, tokens=tokens) is None
         desk = desk_at(simulator.url, tokens=tokens)
-        view = await desk.command(lambda: tracking.track(desk, batch.batch_id, [], desk.talk))
+        view = await tracking.track(desk, batch.batch_id, [], desk.talk)
     assert (view.exit_code, view.statuses) == (ExitCode.OK, {"Succeeded": 6})
     assert any(AWAY in text for text in world.ears.said_so_far)

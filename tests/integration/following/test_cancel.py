@@ -12,7 +12,8 @@ from batch_offboard.base.errors import ExitCode, GuardError, JournalError, Usage
 from batch_offboard.calls.lookup import look_back
 from batch_offboard.calls.shift import Terms
 from batch_offboard.cli.screens import following as screens_following
-from batch_offboard.commands import cancelling, run
+from batch_offboard.commands import cancelling
+from batch_offboard.commands.locking import working_alone
 from batch_offboard.commands.plans import Reading
 from batch_offboard.core.audit import Kind
 from batch_offboard.core.quota import QuotaLimits
@@ -22,6 +23,7 @@ from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.audited import records
 from batch_offboard.reports.rows import Outcome
 from batch_offboard.simulator import Pace
+from tests import commands
 from tests.integration.virtual_desk import VirtualDesk, rows_of
 from tests.integration.world import ORIGIN, SPEED, MovedClock, Tokens, device
 
@@ -48,12 +50,10 @@ async def take_back(
     desk: VirtualDesk,
     batch: "Batch",
     *rows: int,
-    confirm: "Callable[[Batch, int], None]" = agree,
+    confirm: "Callable[[Batch, int], object]" = agree,
 ) -> "CancelView":
     reports = [desk.options.cwd / "out.csv"]
-    return await desk.command(
-        lambda: cancelling.cancel(desk, batch.batch_id, frozenset(rows), reports, desk.talk, confirm)
-    )
+    return await commands.cancel(desk, batch.batch_id, frozenset(rows), reports, desk.talk, confirm)
 
 
 async def submitted(world: "World", simulator: "RunningSimulator", devices: int = 8) -> "Batch":
@@ -423,7 +423,7 @@ async def test_a_device_whose_action_was_cancelled_can_be_planned_again(world: "
         desk = desk_at(simulator.url)
         await take_back(desk, batch, 2, 3)
         sheet = rows_of(desk.options.cwd / "again.csv", [[device(number), ""] for number in range(6)])
-        again = await desk.command(lambda: run.run_sheet(desk, sheet, Reading(), [], desk.talk))
+        again = await commands.run_sheet(desk, sheet, Reading(), [], desk.talk)
     assert [row.outcome for row in world.report(again.batch)] == [Outcome.SUBMITTED] * 2 + [Outcome.SKIPPED] * 4
     open_now = settlements.own_open_actions(world.journal, again.batch.key)
     assert [each.row for each in open_now] == [2, 3]
@@ -433,7 +433,7 @@ async def test_a_run_at_work_on_the_tenant_is_not_disturbed(world: "World", desk
     async with world.tenant(6, pace=NEVER) as simulator:
         batch = await submitted(world, simulator, 6)
         desk, another = desk_at(simulator.url), desk_at(simulator.url)
-        with run.working_alone(another, batch), pytest.raises(Exception, match="Already at work on this tenant"):
+        with working_alone(another, batch), pytest.raises(Exception, match="Already at work on this tenant"):
             await take_back(desk, batch)
     assert cancelled(simulator) == []
 
@@ -464,7 +464,7 @@ async def test_nobody_is_kept_from_work_while_a_person_is_asked(world: "World", 
         desk, other = desk_at(simulator.url), desk_at(simulator.url)
 
         def works_meanwhile(_batch: "Batch", _actions: int) -> None:
-            with run.working_alone(other, batch):
+            with working_alone(other, batch):
                 pass
 
         view = await take_back(desk, batch, confirm=works_meanwhile)
@@ -476,8 +476,8 @@ async def test_what_was_cancelled_while_a_person_was_asked_is_not_called_again(w
         batch = await submitted(world, simulator, 6)
         desk, other = desk_at(simulator.url), desk_at(simulator.url)
 
-        def takes_some_back(_batch: "Batch", _actions: int) -> None:
-            cancelling.cancel(other, batch.batch_id, frozenset({2, 3}), [], other.talk, agree)
+        async def takes_some_back(_batch: "Batch", _actions: int) -> None:
+            await commands.cancel(other, batch.batch_id, frozenset({2, 3}), [], other.talk, agree)
 
         view = await take_back(desk, batch, confirm=takes_some_back)
     assert (view.exit_code, view.asked, view.cancelled) == (ExitCode.OK, 6, 6)
@@ -490,8 +490,8 @@ async def test_an_action_that_was_made_while_a_person_was_asked_is_left_alone(wo
         await world.work(batch, simulator.url)
         desk, other = desk_at(simulator.url), desk_at(simulator.url)
 
-        def sends_the_rest(_batch: "Batch", _actions: int) -> None:
-            run.retry(other, batch.batch_id, [], other.talk)
+        async def sends_the_rest(_batch: "Batch", _actions: int) -> None:
+            await commands.retry(other, batch.batch_id, [], other.talk)
 
         view = await take_back(desk, batch, confirm=sends_the_rest)
         open_now = settlements.own_open_actions(world.journal, batch.key)

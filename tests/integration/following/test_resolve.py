@@ -1,17 +1,18 @@
 """A person's word on a row in doubt: taken both ways, kept with their name, and refused where nothing is in doubt."""
 
 import asyncio
-import getpass
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 
 from batch_offboard.base.errors import BusyError, ExitCode, UsageError
-from batch_offboard.commands import cancelling, resolving, run, tracking
+from batch_offboard.commands import resolving, run, tracking
+from batch_offboard.commands.locking import working_alone
 from batch_offboard.journal.lives import life_of
 from batch_offboard.reports.rows import Outcome
 from batch_offboard.simulator import Pace
+from tests import commands
 from tests.integration.virtual_desk import VirtualDesk
 from tests.integration.world import device
 
@@ -40,9 +41,7 @@ async def say(
     desk: VirtualDesk, batch: "Batch", *, accepted: bool, row: int = ROW, action_id: str = "", note: str = ""
 ) -> "Batch":
     name = batch.batch_id
-    return await desk.command(
-        lambda: resolving.resolve(desk, name, row, accepted=accepted, action_id=action_id, note=note)
-    )
+    return await resolving.resolve(desk, name, row, accepted=accepted, action_id=action_id, note=note)
 
 
 async def test_accepted_with_its_action_ends_the_row_and_the_batch(world: "World", desk_at: DeskAt) -> None:
@@ -54,13 +53,13 @@ async def test_accepted_with_its_action_ends_the_row_and_the_batch(world: "World
         assert (found.state, found.halted_because) == ("finished", "")
         row = world.report(batch)[-1]
         assert (row.outcome, row.machine_action_id, row.action_status) == (Outcome.SUBMITTED, action.id, "")
-        assert row.error_message == f"Settled by {getpass.getuser()}: accepted."
-        view = await desk.command(lambda: tracking.track(desk, batch.batch_id, [], desk.talk))
+        assert row.error_message == "Settled by ann: accepted."
+        view = await tracking.track(desk, batch.batch_id, [], desk.talk)
         assert view.statuses == {"Succeeded": DEVICES}
     life = life_of(world.journal, batch.key, ROW)
     assert life is not None
     assert [(each.settled, each.who, each.accepted, each.action_id, each.note) for each in life.settlements] == [
-        ("person", getpass.getuser(), True, action.id, "seen in the portal")
+        ("person", "ann", True, action.id, "seen in the portal")
     ]
     world.check([batch], simulator.tenant)
 
@@ -70,7 +69,7 @@ async def test_accepted_without_an_action_is_submitted_all_the_same(world: "Worl
         batch = await in_doubt(world, simulator)
         desk = desk_at(simulator.url)
         await say(desk, batch, accepted=True)
-        view = await desk.command(lambda: tracking.track(desk, batch.batch_id, [], desk.talk))
+        view = await tracking.track(desk, batch.batch_id, [], desk.talk)
     row = world.report(batch)[-1]
     assert (row.outcome, row.machine_action_id) == (Outcome.SUBMITTED, "")
     assert view.open == 0
@@ -83,7 +82,7 @@ async def test_not_accepted_is_pending_again_and_resume_sends_it(world: "World",
         desk = desk_at(simulator.url)
         found = await say(desk, batch, accepted=False)
         assert (found.state, world.report(batch)[-1].outcome) == ("stopped", Outcome.PENDING)
-        view = await desk.command(lambda: run.resume(desk, None, [], desk.talk))
+        view = await run.resume(desk, None, [], desk.talk)
     assert view.exit_code is ExitCode.OK
     assert [call.comment for call in simulator.tenant.calls if call.device_id == LAST][1:] == [
         "CHG0042 [bo batch-1/8/2]"
@@ -97,7 +96,7 @@ async def test_not_accepted_by_mistake_is_found_out_before_it_is_sent(world: "Wo
         desk = desk_at(simulator.url)
         await say(desk, batch, accepted=False)
         await asyncio.sleep(600)
-        await desk.command(lambda: run.resume(desk, None, [], desk.talk))
+        await run.resume(desk, None, [], desk.talk)
     assert sum(call.device_id == LAST for call in simulator.tenant.calls) == 1
     [action] = [each for each in simulator.tenant.actions.values() if each.machine_id == LAST]
     row = world.report(batch)[-1]
@@ -148,9 +147,7 @@ async def test_an_action_that_a_person_named_is_never_cancelled(world: "World", 
         [action] = [each for each in simulator.tenant.actions.values() if each.machine_id == LAST]
         desk = desk_at(simulator.url)
         await say(desk, batch, accepted=True, action_id=action.id)
-        view = await desk.command(
-            lambda: cancelling.cancel(desk, batch.batch_id, (), [], desk.talk, lambda _batch, _number: None)
-        )
+        view = await commands.cancel(desk, batch.batch_id, (), [], desk.talk, lambda _batch, _number: None)
     assert view.cancelled == DEVICES - 1
     assert action.cancellation is None
 
@@ -159,6 +156,6 @@ async def test_nobody_settles_a_row_of_a_batch_at_work(world: "World", desk_at: 
     async with world.tenant(DEVICES, f"reset:{LAST}") as simulator:
         batch = await in_doubt(world, simulator)
         desk, another = desk_at(simulator.url), desk_at(simulator.url)
-        with run.working_alone(another, batch), pytest.raises(BusyError):
+        with working_alone(another, batch), pytest.raises(BusyError):
             await say(desk, batch, accepted=True)
     assert world.report(batch)[-1].outcome is Outcome.IN_DOUBT

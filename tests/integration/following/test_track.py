@@ -10,7 +10,7 @@ import pytest
 
 from batch_offboard.base.errors import ExitCode, UsageError
 from batch_offboard.commands import tracking
-from batch_offboard.commands.desk import lock_folder
+from batch_offboard.config.places import lock_folder
 from batch_offboard.core.jobs import CallOutcome, Verdict
 from batch_offboard.journal import settlements
 from batch_offboard.journal.attempts import End, Start
@@ -39,7 +39,7 @@ async def follow(desk: VirtualDesk, batch: "Batch | None" = None, until: float |
     """`until` is in the loop's time."""
     end = None if until is None else ORIGIN + until
     name = batch.batch_id if batch else None
-    return await desk.command(lambda: tracking.track(desk, name, [desk.options.cwd / "out.csv"], desk.talk, end))
+    return await tracking.track(desk, name, [desk.options.cwd / "out.csv"], desk.talk, end)
 
 
 async def submitted(world: "World", simulator: "RunningSimulator", devices: int = 8, name: str = "batch-1") -> "Batch":

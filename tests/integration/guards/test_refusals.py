@@ -16,15 +16,16 @@ from batch_offboard.base.errors import BatchOffboardError, ExitCode, GuardError
 from batch_offboard.calls.shift import Terms, work_off
 from batch_offboard.cli.screens.texts import plan_text
 from batch_offboard.commands import proposing, reporting, run
+from batch_offboard.commands.locking import working_alone
 from batch_offboard.commands.plans import Reading
 from batch_offboard.core.audit import Kind
 from batch_offboard.core.guards import PORTAL_COLUMNS, cleared_before, refusal_text
 from batch_offboard.core.protected import Protected
 from batch_offboard.journal.audited import records
+from tests import commands
 from tests.virtual import device
 
 if TYPE_CHECKING:
-    from batch_offboard.calls.tenancy import Tenancy
     from batch_offboard.commands.views import PlanView, RunView
     from batch_offboard.core.brakes import Halt
     from tests.integration.guards.conftest import MakeOffice
@@ -36,14 +37,14 @@ WIDE = {"max_devices": 1000, "max_fleet_percent": 100}
 
 def run_sheet(office: VirtualOffice, sheet: Path, **options: Any) -> RunView:
     with office.desk(**options) as desk:
-        return run.run_sheet(desk, sheet, Reading(), (), office.ears.talk)
+        return office.world.run(commands.run_sheet(desk, sheet, Reading(), (), office.ears.talk))
 
 
 def refused(office: VirtualOffice, sheet: Path, **options: Any) -> str:
     """The sentence of a run that is refused; nothing of the sheet has arrived, and the plan is there to be run."""
     before = len(office.world.offboard_calls())
     with office.desk(**options) as desk, pytest.raises(GuardError) as caught:
-        run.run_sheet(desk, sheet, Reading(), (), office.ears.talk)
+        office.world.run(commands.run_sheet(desk, sheet, Reading(), (), office.ears.talk))
     assert caught.value.exit_code is ExitCode.REFUSED
     assert len(office.world.offboard_calls()) == before
     return str(caught.value)
@@ -104,7 +105,7 @@ def test_a_retry_is_refused_like_a_run(make_office: MakeOffice) -> None:
             connection.exec_driver_sql("UPDATE jobs SET state = 'failed', action_id = ''")
         office.configure(guards={"max_devices": 2})
     with office.desk() as desk, pytest.raises(GuardError, match=r"guards\.max_devices allows 2"):
-        run.retry(desk, batch.batch_id, (), office.ears.talk)
+        office.world.run(commands.retry(desk, batch.batch_id, (), office.ears.talk))
     assert office.called() == [0, 1, 2]
 
 
@@ -147,7 +148,7 @@ def test_a_sheet_that_is_the_whole_inventory(make_office: MakeOffice, columns: s
 
 def planned(office: VirtualOffice, sheet: Path, **options: Any) -> PlanView:
     with office.desk(**options) as desk:
-        return proposing.plan(desk, sheet, Reading())
+        return office.world.run(proposing.plan(desk, sheet, Reading()))
 
 
 @pytest.mark.parametrize("max_devices", [None, 100])
@@ -172,7 +173,7 @@ def test_a_plan_names_every_guard_that_will_refuse_it_and_no_way_around_one(
     assert json.loads(report.read_text(encoding="utf-8"))["batch"]["refusals"] == [each.why for each in view.refusals]
     (office.folder / "STOP").unlink()
     with office.desk(max_devices=max_devices) as desk, pytest.raises(GuardError) as caught:
-        run.run_batch(desk, view.batch.batch_id, (), office.ears.talk)
+        office.world.run(commands.run_batch(desk, view.batch.batch_id, (), office.ears.talk))
     assert str(caught.value) == refusal_text(view.refusals[1:])
     assert "--max-devices" not in str(caught.value)
 
@@ -191,7 +192,10 @@ def test_the_comment_of_a_plan_counts_when_it_is_run(make_office: MakeOffice) ->
     view = planned(office, office.sheet(range(3)), comment="CHG0042")
     assert view.refusals == []
     with office.desk() as desk:
-        assert run.run_batch(desk, view.batch.batch_id, (), office.ears.talk).exit_code is ExitCode.OK
+        assert (
+            office.world.run(commands.run_batch(desk, view.batch.batch_id, (), office.ears.talk)).exit_code
+            is ExitCode.OK
+        )
 
 
 def test_an_export_that_could_not_be_looked_up_is_not_helped_along(make_office: MakeOffice) -> None:
@@ -260,10 +264,10 @@ def test_a_device_that_is_listed_after_the_plan_is_not_sent_either(make_office: 
     listed = office.folder / "protected.txt"
     listed.write_text("dc-*\n", encoding="utf-8")
     with office.desk() as desk:
-        batch = proposing.plan(desk, office.sheet(range(3)), Reading()).batch
+        batch = office.world.run(proposing.plan(desk, office.sheet(range(3)), Reading())).batch
     listed.write_text(f"dc-*\n{device(1)}\n", encoding="utf-8")
     with office.desk() as desk:
-        view = run.run_batch(desk, batch.batch_id, (), office.ears.talk)
+        view = office.world.run(commands.run_batch(desk, batch.batch_id, (), office.ears.talk))
     assert error_codes(office, view) == ["", "protected", ""]
     assert office.called() == [0, 2]
 
@@ -283,7 +287,7 @@ def test_a_list_that_is_lost_before_a_batch_goes_on_stops_it(make_office: MakeOf
     assert (ended.exit_code, len(office.called())) == (ExitCode.REFUSED, 2)
     office.configure(guards={"protected": "protected.txt"})
     with office.desk() as desk, pytest.raises(GuardError, match=r"guards\.protected"):
-        run.resume(desk, desk.batch(ended.batch.batch_id), (), office.ears.talk)
+        office.world.run(run.resume(desk, desk.batch(ended.batch.batch_id), (), office.ears.talk))
     assert len(office.called()) == 2
 
 
@@ -311,11 +315,11 @@ def test_a_stop_file_refuses_every_way_to_send_until_it_is_gone(make_office: Mak
     assert f"stopped by the stop file {stop}" in said
     assert said.endswith("Nothing was sent.")
     with office.desk(**options) as desk, pytest.raises(GuardError, match="stop file"):
-        run.resume(desk, None, (), office.ears.talk)
+        office.world.run(run.resume(desk, None, (), office.ears.talk))
     assert office.called() == [0, 1, 2]
     stop.unlink()
     with office.desk(**options) as desk:
-        assert run.resume(desk, None, (), office.ears.talk).exit_code is ExitCode.OK
+        assert office.world.run(run.resume(desk, None, (), office.ears.talk)).exit_code is ExitCode.OK
     assert sorted(office.called()) == list(range(8))
 
 
@@ -331,10 +335,10 @@ def test_a_stop_file_of_which_nobody_can_tell_is_taken_for_one(make_office: Make
 def test_a_plan_that_is_older_than_a_day_is_made_again(make_office: MakeOffice) -> None:
     office = make_office(range(5))
     with office.desk() as desk:
-        old = proposing.plan(desk, office.sheet(range(5)), Reading()).batch
+        old = office.world.run(proposing.plan(desk, office.sheet(range(5)), Reading())).batch
     office.world.until(office.world.now().wall + DAY + 1)
     with office.desk() as desk:
-        view = run.run_batch(desk, old.batch_id, (), office.ears.talk)
+        view = office.world.run(commands.run_batch(desk, old.batch_id, (), office.ears.talk))
     assert view.batch.batch_id != old.batch_id
     assert any("is planned again: the plan is older than 24 hours" in line for line in office.ears.said_so_far)
     assert office.called() == list(range(5))
@@ -344,10 +348,10 @@ def test_a_plan_that_is_older_than_a_day_is_made_again(make_office: MakeOffice) 
 def test_a_plan_whose_sheet_has_changed_is_made_again_and_guarded_again(make_office: MakeOffice) -> None:
     office = make_office(range(9), guards={"max_devices": 5})
     with office.desk() as desk:
-        old = proposing.plan(desk, office.sheet(range(3)), Reading()).batch
+        old = office.world.run(proposing.plan(desk, office.sheet(range(3)), Reading())).batch
     office.sheet(range(9))
     with office.desk() as desk, pytest.raises(GuardError, match="would offboard 9 devices"):
-        run.run_batch(desk, old.batch_id, (), office.ears.talk)
+        office.world.run(commands.run_batch(desk, old.batch_id, (), office.ears.talk))
     assert any("is planned again: the sheet has changed since" in line for line in office.ears.said_so_far)
     assert office.called() == []
 
@@ -384,7 +388,7 @@ def test_what_a_later_run_sets_aside_is_added_once(make_office: MakeOffice) -> N
     office.world.after_calls(2, stop.touch)
     for _ in range(2):
         with office.desk(lookup=False) as desk:
-            run.resume(desk, desk.batch(batch_id), (), office.ears.talk)
+            office.world.run(run.resume(desk, desk.batch(batch_id), (), office.ears.talk))
         stop.unlink(missing_ok=True)
     told = overrides(office, batch_id)
     assert [each.partition(":")[0] for each in told] == ["--max-devices 8", "--no-lookup"]
@@ -397,10 +401,10 @@ def test_whoever_continues_after_failures_is_recorded(make_office: MakeOffice) -
     assert stopped.halt is not None
     assert "run `resume --continue-after-failures`" in stopped.halt.reason
     with office.desk() as desk:
-        again = run.resume(desk, desk.batch(stopped.batch.batch_id), (), office.ears.talk)
+        again = office.world.run(run.resume(desk, desk.batch(stopped.batch.batch_id), (), office.ears.talk))
     assert again.halt is not None
     with office.desk(continue_after_failures=True) as desk:
-        view = run.resume(desk, desk.batch(stopped.batch.batch_id), (), office.ears.talk)
+        view = office.world.run(run.resume(desk, desk.batch(stopped.batch.batch_id), (), office.ears.talk))
         cleared = [json.loads(each.content) for each in records(desk.journal) if each.kind == Kind.CLEARED]
     said = "--continue-after-failures: a refusal among the first 5 calls stopped nothing"
     assert view.halt is None
@@ -438,16 +442,16 @@ def run_batches(desk: Any) -> list[str]:
 def test_a_clearance_for_another_batch_sends_nothing(make_office: MakeOffice) -> None:
     office = make_office(range(5))
     with office.desk() as desk:
-        one = proposing.plan(desk, office.sheet(range(3), "one.csv"), Reading()).batch
-        other = proposing.plan(desk, office.sheet(range(3, 5), "two.csv"), Reading()).batch
+        one = office.world.run(proposing.plan(desk, office.sheet(range(3), "one.csv"), Reading())).batch
+        other = office.world.run(proposing.plan(desk, office.sheet(range(3, 5), "two.csv"), Reading())).batch
 
-        async def work(tenancy: Tenancy) -> Halt | None:
-            return await work_off(
-                tenancy, one, cleared_before(other.batch_id, Protected()), office.ears, Terms(look=False)
-            )
+        async def work() -> Halt | None:
+            clearance = cleared_before(other.batch_id, Protected())
+            async with desk.tenants.of(one, print) as tenancy:
+                return await work_off(tenancy, one, clearance, office.ears, Terms(look=False))
 
-        with run.working_alone(desk, one), pytest.raises(BatchOffboardError, match="cleared another batch"):
-            desk.with_tenant_of(one, work, print)
+        with working_alone(desk, one), pytest.raises(BatchOffboardError, match="cleared another batch"):
+            office.world.run(work())
     assert office.called() == []
 
 

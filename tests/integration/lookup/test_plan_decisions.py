@@ -87,7 +87,7 @@ def accepted_before(world: "World", fleet: Sequence[Machine]) -> None:
 
 async def decisions(world: "World", desk: "VirtualDesk", sheet: Path) -> tuple[str, list[str]]:
     """The batch, and each row's reason or nothing, in the sheet's order."""
-    view = await desk.command(lambda: proposing.plan(desk, sheet, Reading()))
+    view = await proposing.plan(desk, sheet, Reading())
     return view.batch.batch_id, [row.error_code for row in world.report(view.batch)]
 
 
@@ -236,6 +236,6 @@ async def test_a_sheet_costs_the_same_calls_whatever_its_size(
         others = [[hashlib.sha1(b"%d" % row, usedforsecurity=False).hexdigest(), ""] for row in range(rows)]
         sheet = rows_of(tmp_path / "all.csv", [[machine["id"], ""] for machine in fleet[:40]] + others[40:])
         desk = desk_at(simulator.url)
-        view = await desk.command(lambda: proposing.plan(desk, sheet, Reading()))
+        view = await proposing.plan(desk, sheet, Reading())
     assert view.counts.rows == rows
     assert [call.operation for call in simulator.tenant.calls] == ["machines"] * 4 + ["actions"] * 2

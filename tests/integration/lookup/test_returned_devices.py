@@ -10,13 +10,14 @@ import pytest
 
 from batch_offboard.base.errors import ExitCode
 from batch_offboard.cli.screens.texts import plan_text
-from batch_offboard.commands import proposing, run, views
+from batch_offboard.commands import proposing, views
 from batch_offboard.commands.plans import Reading
 from batch_offboard.core.jobs import JobState
 from batch_offboard.journal.lives import life_of
 from batch_offboard.reports.rows import Outcome
 from batch_offboard.simulator import Pace
 from batch_offboard.simulator.timestamps import stamp
+from tests import commands
 from tests.integration.virtual_desk import rows_of
 from tests.integration.world import ORIGIN, device
 
@@ -52,11 +53,11 @@ def sheet_of(folder: Path) -> Path:
 
 
 async def planned(desk: "VirtualDesk") -> "PlanView":
-    return await desk.command(lambda: proposing.plan(desk, sheet_of(desk.options.cwd), Reading()))
+    return await proposing.plan(desk, sheet_of(desk.options.cwd), Reading())
 
 
 async def run_of(desk: "VirtualDesk", view: "PlanView") -> "RunView":
-    return await desk.command(lambda: run.run_batch(desk, view.batch.batch_id, [], desk.talk))
+    return await commands.run_batch(desk, view.batch.batch_id, [], desk.talk)
 
 
 def sent(tenant: "Tenant") -> list[str | None]:

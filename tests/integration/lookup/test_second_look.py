@@ -9,13 +9,14 @@ import pytest
 
 from batch_offboard.base.errors import ExitCode
 from batch_offboard.commands import proposing, run
-from batch_offboard.commands.desk import lock_folder
 from batch_offboard.commands.plans import Reading
+from batch_offboard.config.places import lock_folder
 from batch_offboard.core.brakes import Halt
 from batch_offboard.core.jobs import JobState
 from batch_offboard.journal.locks import only_process, reading_lock
 from batch_offboard.reports.rows import Outcome
 from batch_offboard.simulator import Pace, fleet_of
+from tests import commands
 from tests.integration.virtual_desk import rows_of
 from tests.integration.world import ORIGIN, SCOPE, device
 
@@ -156,12 +157,12 @@ async def test_a_network_that_is_away_leaves_a_plan_and_a_run_that_waits_for_it(
     async with world.tenant(0) as closed:
         url = closed.url
     away = desk_at(url)
-    view = await away.command(lambda: proposing.plan(away, sheet, Reading()))
+    view = await proposing.plan(away, sheet, Reading())
     assert (view.counts.rows, view.batch.looked_up_at) == (DEVICES, None)
     assert "cannot be reached" in view.batch.findings["not_looked_up"]
 
     report = tmp_path / "out.csv"
-    ended = await away.command(lambda: run.run_batch(away, view.batch.batch_id, [report], away.talk))
+    ended = await commands.run_batch(away, view.batch.batch_id, [report], away.talk)
     assert ended.exit_code is ExitCode.UNFINISHED
     assert ended.halt is not None
     assert "cannot be reached" in ended.halt.reason
@@ -169,7 +170,7 @@ async def test_a_network_that_is_away_leaves_a_plan_and_a_run_that_waits_for_it(
 
     async with world.tenant(DEVICES) as simulator:
         there = desk_at(simulator.url)
-        resumed = await there.command(lambda: run.resume(there, None, [report], there.talk))
+        resumed = await run.resume(there, None, [report], there.talk)
         assert resumed.exit_code is ExitCode.OK
     assert report.read_text(encoding="utf-8-sig").count(",submitted,") == DEVICES
     assert [call.operation for call in simulator.tenant.calls][:4] == ["actions", "machines", "machines", "actions"]
@@ -182,7 +183,7 @@ async def test_a_tenant_that_may_not_be_read_is_planned_by_ids_and_a_name_alone_
     sheet = rows_of(tmp_path / "all.csv", [[device(0), ""], ["", "lt-1"]])
     async with world.tenant(2, permissions=frozenset({"Machine.Offboard"})) as simulator:
         desk = desk_at(simulator.url)
-        ended = await desk.command(lambda: run.run_sheet(desk, sheet, Reading(), [tmp_path / "out.csv"], desk.talk))
+        ended = await commands.run_sheet(desk, sheet, Reading(), [tmp_path / "out.csv"], desk.talk)
     assert ended.exit_code is ExitCode.ROWS_FAILED
     assert "Machine.Read.All" in world.batch(ended.batch.batch_id).findings["not_looked_up"]
     assert [(row.outcome, row.error_code) for row in world.report(ended.batch)] == [
@@ -199,7 +200,7 @@ async def test_machines_are_used_where_only_their_actions_may_not_be_read(
     tenant = fleet_of([(device(0), None), (device(1), "lt-1")], 0, ORIGIN)
     async with world.tenant(tenant, "actions/403=Forbidden") as simulator:
         desk = desk_at(simulator.url)
-        ended = await desk.command(lambda: run.run_sheet(desk, sheet, Reading(), [tmp_path / "out.csv"], desk.talk))
+        ended = await commands.run_sheet(desk, sheet, Reading(), [tmp_path / "out.csv"], desk.talk)
     assert [(row.outcome, row.error_code) for row in world.report(ended.batch)] == [
         (Outcome.SUBMITTED, ""),
         (Outcome.SUBMITTED, ""),
@@ -231,7 +232,7 @@ async def test_without_a_look_up_the_tenant_is_not_read_before_it_is_sent_to(
     sheet = rows_of(tmp_path / "all.csv", [[device(number), ""] for number in range(DEVICES)])
     async with world.tenant(DEVICES) as simulator:
         desk = desk_at(simulator.url, lookup=False)
-        ended = await desk.command(lambda: run.run_sheet(desk, sheet, Reading(), [tmp_path / "out.csv"], desk.talk))
+        ended = await commands.run_sheet(desk, sheet, Reading(), [tmp_path / "out.csv"], desk.talk)
     assert ended.exit_code is ExitCode.OK
     assert [call.operation for call in simulator.tenant.calls] == ["offboard"] * DEVICES + ["actions"] * 2
 
@@ -269,7 +270,7 @@ async def test_a_plan_learns_what_became_of_earlier_actions(
         await world.work(batch, simulator.url)
         await asyncio.sleep(600)
         desk = desk_at(simulator.url)
-        view = await desk.command(lambda: proposing.plan(desk, sheet, Reading()))
+        view = await proposing.plan(desk, sheet, Reading())
     assert {row.action_status for row in world.report(batch)} == {"Failed"}
     assert view.counts.of(JobState.PENDING) == DEVICES
 
@@ -281,7 +282,7 @@ async def test_a_plan_is_made_although_another_reads_the_tenant_for_long(
     async with world.tenant(DEVICES) as simulator:
         desk = desk_at(simulator.url)
         with only_process([reading_lock(lock_folder(), SCOPE)], "reading it", 1_795_508_131.0):
-            view = await desk.command(lambda: proposing.plan(desk, sheet, Reading()))
+            view = await proposing.plan(desk, sheet, Reading())
     assert view.counts.of(JobState.PENDING) == DEVICES
     assert "reading it, since 2026-11-24 09:15:31+01:00" in view.batch.findings["not_looked_up"]
     assert simulator.tenant.calls == []

@@ -28,7 +28,7 @@ class NightOffice(VirtualOffice):
     def night(self, *, reading: Reading = PLAINLY, **options: Any) -> NightView:
         """One nightly run, begun now."""
         with self.desk(unattended=True, **options) as desk:
-            return nightly(desk, self.inbox, self.ears.talk, reading)
+            return self.world.run(nightly(desk, self.inbox, self.ears.talk, reading, self.ears.asked.append))
 
     def wait(self, seconds: float) -> None:
         self.world.until(self.world.now().wall + seconds)

@@ -10,10 +10,12 @@ import pytest
 
 from batch_offboard.base.errors import BusyError, ConfigError, ExitCode, UsageError
 from batch_offboard.commands import proposing, run
-from batch_offboard.commands.desk import lock_folder
+from batch_offboard.commands.locking import working_alone
 from batch_offboard.commands.plans import Reading
+from batch_offboard.config.places import lock_folder
 from batch_offboard.journal.locks import inbox_locks, only_process
 from batch_offboard.unattended.nightly.views import Fate
+from tests import commands
 from tests.integration.nightly.conftest import EVENING, NIGHT_HOURS
 from tests.virtual import PowerCutError, device, in_berlin
 
@@ -31,7 +33,7 @@ def interrupted_run(office: NightOffice, devices: Iterable[int], name: str, *, c
     sheet = office.sheet(devices, name)
     office.world.after_calls(calls, office.power_cut)
     with suppress(PowerCutError), office.desk() as desk:
-        run.run_sheet(desk, sheet, Reading(), (), office.ears.talk)
+        office.world.run(commands.run_sheet(desk, sheet, Reading(), (), office.ears.talk))
     office.power_on()
     return office.batches()[-1]
 
@@ -90,7 +92,7 @@ def test_a_sheet_that_was_planned_and_not_begun_is_run_as_it_was_planned(make_of
         taken = office.inbox / "working" / "leavers.csv"
         taken.parent.mkdir()
         (office.inbox / "leavers.csv").rename(taken)
-        planned = proposing.plan(desk, taken, Reading()).batch
+        planned = office.world.run(proposing.plan(desk, taken, Reading())).batch
     view = office.night()
     assert [(sheet.batch_id, sheet.fate) for sheet in view.sheets] == [(planned.batch_id, Fate.DONE)]
     assert len(office.batches()) == 1
@@ -102,7 +104,7 @@ def test_a_plan_that_is_older_than_a_day_is_made_again(make_office: MakeOffice) 
         taken = office.inbox / "working" / "leavers.csv"
         taken.parent.mkdir()
         office.write(taken, office.text(range(4)))
-        planned = proposing.plan(desk, taken, Reading()).batch
+        planned = office.world.run(proposing.plan(desk, taken, Reading())).batch
     office.wait(DAY + 1)
     view = office.night()
     assert [sheet.fate for sheet in view.sheets] == [Fate.DONE]
@@ -130,7 +132,7 @@ def test_what_a_person_has_stopped_with_ctrl_c_is_left_to_that_person(make_offic
     sheet = office.sheet(range(8))
     office.world.after_calls(4, lambda: signal.raise_signal(signal.SIGINT))
     with office.desk() as desk:
-        ended = run.run_sheet(desk, sheet, Reading(), (), office.ears.talk)
+        ended = office.world.run(commands.run_sheet(desk, sheet, Reading(), (), office.ears.talk))
     assert ended.exit_code is ExitCode.UNFINISHED
     called = office.called()
     assert 0 < len(called) < 8
@@ -146,7 +148,7 @@ def test_what_a_person_goes_on_with_is_gone_on_with_when_that_run_dies(make_offi
     office.world.set_faults()
     office.world.after_calls(3, office.power_cut)
     with suppress(PowerCutError), office.desk() as desk:
-        run.resume(desk, None, (), office.ears.talk)
+        office.world.run(run.resume(desk, None, (), office.ears.talk))
     office.power_on()
     view = office.night()
     assert [(sheet.fate, sheet.exit_code) for sheet in view.sheets] == [(Fate.DONE, ExitCode.ROWS_FAILED)]
@@ -238,7 +240,7 @@ def test_a_tenant_that_lists_no_devices_puts_nothing_into_done(make_office: Make
         taken.parent.mkdir()
         (office.inbox / "leavers.csv").rename(taken)
         with office.desk(unattended=True) as desk:
-            proposing.plan(desk, taken, Reading())
+            office.world.run(proposing.plan(desk, taken, Reading()))
         office.wait(HOUR)
     office.world.machines = []
     view = office.night()
@@ -301,7 +303,7 @@ def test_when_the_window_closes_nothing_new_begins_and_the_rest_goes_on_the_next
 def test_a_person_at_the_keyboard_is_not_kept_to_the_window(make_office: MakeOffice) -> None:
     office = make_office(window=NIGHT_HOURS)
     with office.desk() as desk:
-        ended = run.run_sheet(desk, office.sheet(range(4)), Reading(), (), office.ears.talk)
+        ended = office.world.run(commands.run_sheet(desk, office.sheet(range(4)), Reading(), (), office.ears.talk))
     assert ended.exit_code is ExitCode.OK
 
 
@@ -419,8 +421,8 @@ def test_a_run_by_hand_that_is_at_work_ends_the_night(make_office: MakeOffice) -
     office.settled((range(4), "leavers.csv"))
     planned = office.sheet(range(4, 6), "by-hand.csv")
     with office.desk() as desk:
-        batch = proposing.plan(desk, planned, Reading()).batch
-        with run.working_alone(desk, batch):
+        batch = office.world.run(proposing.plan(desk, planned, Reading())).batch
+        with working_alone(desk, batch):
             view = office.night()
     assert (view.exit_code, [sheet.fate for sheet in view.sheets]) == (ExitCode.UNFINISHED, [Fate.LEFT])
     assert view.halt is not None

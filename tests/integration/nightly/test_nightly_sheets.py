@@ -13,6 +13,7 @@ from batch_offboard.commands import plans as planning
 from batch_offboard.commands import proposing, run
 from batch_offboard.commands.plans import Reading
 from batch_offboard.unattended.nightly.views import Fate
+from tests import commands
 from tests.virtual import device
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ def test_a_plan_that_was_read_in_another_way_is_made_again(make_office: MakeOffi
     sheet = office.write(office.inbox / "leavers.csv", AMBIGUOUS)
     office.wait(61)
     with office.desk() as desk:
-        proposing.plan(desk, sheet, Reading(id_column="A"))
+        office.world.run(proposing.plan(desk, sheet, Reading(id_column="A")))
     assert [each.fate for each in office.night(reading=Reading(id_column="B")).sheets] == [Fate.DONE]
     assert office.called() == [20, 21, 22]
 
@@ -270,7 +271,7 @@ def test_a_reader_that_meets_what_nobody_foresaw_fails_that_sheet_alone(
     def reading(path: Path, reading: Reading) -> object:
         return 1 // 0 if path.name == "strange.csv" else read_sheet(path, reading)
 
-    monkeypatch.setattr(run, "read_sheet", reading)
+    monkeypatch.setattr(proposing, "read_sheet", reading)
     assert [sheet.fate for sheet in office.night().sheets] == [Fate.UNREADABLE, Fate.DONE]
     assert "Unforeseen ZeroDivisionError" in office.why("failed/strange.csv.why.txt")
     assert office.called() == [3, 4, 5]
@@ -291,7 +292,7 @@ def test_a_sheet_that_a_guard_refuses_fails_with_its_report_and_the_others_are_w
     assert [row["outcome"] for row in office.rows(many)] == ["pending"] * 7
     assert office.called() == [7, 8, 9]
     with office.desk(max_devices=7) as desk:  # as the explanation says
-        ended = run.run_batch(desk, many.batch_id, (), office.ears.talk)
+        ended = office.world.run(commands.run_batch(desk, many.batch_id, (), office.ears.talk))
     assert ended.exit_code is ExitCode.OK
     assert sorted(office.called()) == list(range(10))
 
@@ -360,7 +361,7 @@ def test_a_sheet_of_which_one_row_was_sent_is_not_worked_again(make_office: Make
 def test_what_somebody_has_begun_by_hand_is_not_worked_again(make_office: MakeOffice) -> None:
     office = make_office()
     with office.desk() as desk:
-        run.run_sheet(desk, office.sheet(range(5)), Reading(), (), office.ears.talk)
+        office.world.run(commands.run_sheet(desk, office.sheet(range(5)), Reading(), (), office.ears.talk))
     office.settled((range(5), "leavers.csv"))
     assert [sheet.fate for sheet in office.night().sheets] == [Fate.REPEATED]
     assert office.called() == list(range(5))
@@ -369,7 +370,7 @@ def test_what_somebody_has_begun_by_hand_is_not_worked_again(make_office: MakeOf
 def test_what_somebody_has_only_planned_by_hand_is_worked(make_office: MakeOffice) -> None:
     office = make_office()
     with office.desk() as desk:
-        proposing.plan(desk, office.sheet(range(5)), Reading())
+        office.world.run(proposing.plan(desk, office.sheet(range(5)), Reading()))
     office.settled((range(5), "leavers.csv"))
     assert [sheet.fate for sheet in office.night().sheets] == [Fate.DONE]
 
@@ -407,7 +408,7 @@ def test_a_brake_fails_the_sheet_and_ends_the_night_and_only_a_person_goes_on(ma
     assert f"Batch {batch.batch_id} waits for a person" in "\n".join(office.ears.said_so_far)
     assert office.called() == [0, 1, 2, 6, 7, 8]
     with office.desk() as desk:
-        run.resume(desk, desk.batch(batch.batch_id), (), office.ears.talk)
+        office.world.run(run.resume(desk, desk.batch(batch.batch_id), (), office.ears.talk))
     assert office.called() == [0, 1, 2, 6, 7, 8, 3, 4, 5]
 
 
@@ -485,4 +486,4 @@ def test_nothing_is_sent_without_a_comment_where_one_is_asked_for(make_office: M
     assert [sheet.fate for sheet in office.night().sheets] == [Fate.REFUSED]
     assert office.called() == []
     with office.desk() as desk, pytest.raises(GuardError, match="require_comment"):
-        run.run_batch(desk, office.batches()[0].batch_id, (), office.ears.talk)
+        office.world.run(commands.run_batch(desk, office.batches()[0].batch_id, (), office.ears.talk))

@@ -1,31 +1,38 @@
-"""Turns the ways in which people and systems ask a program to end into two calls: `drain`, then `stop`.
+"""Hands the ways in which people and systems ask a process to end to the command that it runs.
 
 Ctrl-C and SIGTERM everywhere; SIGHUP where it exists; on Windows Ctrl-Break, the console's close button, log-off
-and shutdown. The first request drains, the second stops.
+and shutdown.
 """
 
 import asyncio
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any
+
+from batch_offboard.core.ending import Ending
 
 # Windows kills a console program five seconds after its window was closed; what is in flight has until then.
 CLOSE_GRACE = 4.5  # seconds
 
 
-@contextmanager
-def ending_signals(drain: Callable[[str], None], stop: Callable[[str], None]) -> Iterator[None]:
-    """While the block runs, signals call `drain` and then `stop`, each with the signal's name, in the running loop."""
-    loop = asyncio.get_running_loop()
-    asked = 0
+class SignalEnding(Ending):
+    """An ending that the process's signals ask for, as long as anybody hears it. At all other times signals do what the
+    system has them do."""
 
-    def ask(name: str) -> None:
-        nonlocal asked
-        asked += 1
-        (drain if asked == 1 else stop)(name)
+    @contextmanager
+    def heard(self, drain: Callable[[str], None], stop: Callable[[str], None]) -> Iterator[None]:
+        installed = nullcontext() if self.is_heard else _handed_to(self.ask)
+        with super().heard(drain, stop), installed:
+            yield
+
+
+@contextmanager
+def _handed_to(ask: Callable[[str], None]) -> Iterator[None]:
+    """While the block runs, signals call `ask` with their names, in the running loop."""
+    loop = asyncio.get_running_loop()
 
     def handle(number: int, _frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(ask, signal.Signals(number).name)
@@ -35,22 +42,6 @@ def ending_signals(drain: Callable[[str], None], stop: Callable[[str], None]) ->
     try:
         with _console_events(lambda name: loop.call_soon_threadsafe(ask, name)):
             yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def signals_like_ctrl_c() -> Iterator[None]:
-    """While the block runs, whatever asks the program to end raises KeyboardInterrupt, as Ctrl-C does; for work that
-    has no event loop, or has several in turn."""
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, handle) for number in _signals() if number is not signal.SIGINT}
-    try:
-        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,0 +1,24 @@
+"""The locks of a command: one process at a time works with a journal, a tenant, an inbox."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from batch_offboard.base.text import one_line
+from batch_offboard.commands.desk import Desk
+from batch_offboard.config.places import lock_folder
+from batch_offboard.core.batches import Batch
+from batch_offboard.journal.locks import inbox_locks, only_process, run_locks
+
+
+def working_alone(desk: Desk, batch: Batch) -> AbstractContextManager[None]:
+    """The locks of a command that changes a batch; BusyError if another process works on its tenant or in this
+    journal."""
+    locks = run_locks(lock_folder(), desk.journal.path, batch.scope, simulated=batch.simulated)
+    return only_process(locks, f"batch {batch.batch_id}", desk.clock.now().wall)
+
+
+def inbox_alone(desk: Desk, inbox: Path) -> AbstractContextManager[None]:
+    """The locks of a nightly run; BusyError if another one works on the inbox."""
+    locks = inbox_locks(lock_folder(), inbox)
+    name = one_line(str(inbox))
+    return only_process(locks, f"nightly run over {name}", desk.clock.now().wall, at_work_on="this inbox")

@@ -110,7 +110,7 @@ def _max_devices(situation: Situation, limits: GuardLimits) -> Refusal | None:
         return None
     return Refusal(
         "max_devices",
-        f"Batch {situation.batch_id} would offboard {_devices(situation.devices)}, and {limits.max_devices_from} "
+        f"Batch {situation.batch_id} would offboard {_devices(situation.devices)}, but {limits.max_devices_from} "
         f"allows {limits.max_devices}.",
         _if_all_are_meant(situation, f"run it with --max-devices {situation.devices}."),
     )
@@ -128,7 +128,7 @@ def _max_devices_per_day(situation: Situation, limits: GuardLimits) -> Refusal |
     later = ", or run it later" if situation.devices <= limits.max_devices_per_day else ""
     return Refusal(
         "max_devices_per_day",
-        f"{with_those} {situation.batch_id} would make {_devices(total)} in 24 hours, and guards.max_devices_per_day "
+        f"{with_those} {situation.batch_id} would make {_devices(total)} in 24 hours, but guards.max_devices_per_day "
         f"allows {limits.max_devices_per_day}.",
         _if_all_are_meant(situation, f"run it with --max-devices {situation.devices}{later}."),
     )
@@ -143,7 +143,7 @@ def _max_fleet_percent(situation: Situation, limits: GuardLimits) -> Refusal | N
     needed = min(100, ceil(100 * situation.devices / fleet))
     return Refusal(
         "max_fleet_percent",
-        f"Batch {situation.batch_id} would offboard {situation.devices} of the tenant's {fleet} onboarded devices, and "
+        f"Batch {situation.batch_id} would offboard {situation.devices} of the tenant's {fleet} onboarded devices, but "
         f"guards.max_fleet_percent allows {limits.max_fleet_percent:g} %.",
         f"If all of them are meant, set guards.max_fleet_percent to {needed}.",
     )
@@ -159,8 +159,8 @@ def _whole_tenant(situation: Situation, limits: GuardLimits) -> Refusal | None:
         return None
     return Refusal(
         WHOLE_TENANT_GUARD,
-        f"The sheet of batch {situation.batch_id} holds {situation.matched} of the tenant's {situation.known} devices, "
-        "so it looks like an export of the whole inventory (the portal ignores its filters when it exports).",
+        f"The sheet of batch {situation.batch_id} contains {situation.matched} of the tenant's {situation.known} "
+        "devices, so it looks like an export of the whole inventory (the portal ignores its filters when it exports).",
         "Make a sheet that lists only the devices to be offboarded.",
     )
 
@@ -180,7 +180,7 @@ def _comment(situation: Situation, limits: GuardLimits) -> Refusal | None:
         return None
     return Refusal(
         "require_comment",
-        f"Batch {situation.batch_id} has no comment, and guards.require_comment requires one.",
+        f"Batch {situation.batch_id} has no comment, but guards.require_comment requires one.",
         "Plan the sheet again with --comment, or with comment set in the configuration.",
     )
 

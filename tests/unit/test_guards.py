@@ -63,7 +63,7 @@ def test_a_run_within_max_devices_is_allowed(devices: int) -> None:
 
 def test_a_run_of_one_device_more_is_refused_with_what_would_allow_it() -> None:
     assert refusals(situation(devices=501)) == {
-        "max_devices": "Batch 20261124-0815-kqzt would offboard 501 devices, and guards.max_devices allows 500. If "
+        "max_devices": "Batch 20261124-0815-kqzt would offboard 501 devices, but guards.max_devices allows 500. If "
         "all of them are meant, run it with --max-devices 501."
     }
 
@@ -85,7 +85,7 @@ def test_the_days_limit_holds_for_the_first_run_of_a_day_as_well() -> None:
     assert refusals(situation(devices=50), limits) == {}
     said = refusals(situation(devices=51), limits)
     assert list(said) == ["max_devices_per_day"]
-    assert "would make 51 devices in 24 hours, and guards.max_devices_per_day allows 50" in said["max_devices_per_day"]
+    assert "would make 51 devices in 24 hours, but guards.max_devices_per_day allows 50" in said["max_devices_per_day"]
 
 
 @pytest.mark.parametrize(("devices", "refused"), [(20, False), (21, True)])
@@ -133,7 +133,7 @@ def test_a_sheet_that_holds_the_whole_tenant_is_refused(
     said = refusals(situation(devices=5, known=known, matched=matched, columns=columns))
     assert list(said) == (["whole_tenant"] if refused else [])
     if refused:
-        assert f"holds {matched} of the tenant's {known} devices" in said["whole_tenant"]
+        assert f"contains {matched} of the tenant's {known} devices" in said["whole_tenant"]
         assert said["whole_tenant"].endswith("Make a sheet that lists only the devices to be offboarded.")
 
 

@@ -41,13 +41,13 @@ def key_pair(data: bytes, password: str | None, path: Path, now: float) -> KeyPa
         raise SignInError(_keyless(what))
     if not isinstance(key, RSAPrivateKey):
         raise SignInError(
-            f"{what} holds a key that is not RSA, which Entra ID does not accept; make an RSA certificate."
+            f"{what} contains a key that is not RSA, which Entra ID does not accept; make an RSA certificate."
         )
     own = _public(key.public_key())
     certificate = next((each for each in certificates if _public(each.public_key()) == own), None)
     if certificate is None:
         found = "another key's certificate" if certificates else "a private key and no certificate"
-        raise SignInError(f"{what} holds {found}; put the key and its certificate into the file.")
+        raise SignInError(f"{what} contains {found}; put the key and its certificate into the file.")
     _refuse_untimely(certificate, what, now)
     return KeyPair(
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii"),
@@ -62,7 +62,7 @@ def _from_pem(data: bytes, password: str | None, what: str) -> tuple[object, lis
     try:
         certificates = [x509.load_pem_x509_certificate(found) for found in _CERTIFICATE_BLOCK.findall(data)]
     except ValueError:
-        raise SignInError(f"{what} holds a certificate that cannot be read; get a new copy.") from None
+        raise SignInError(f"{what} contains a certificate that cannot be read; get a new copy.") from None
     return _unlocked(block[0], password, what), certificates
 
 
@@ -90,7 +90,7 @@ def _from_pfx(data: bytes, password: str | None, what: str) -> tuple[object, lis
 
 
 def _keyless(what: str) -> str:
-    return f"{what} holds no private key; add the key to the file, next to the certificate."
+    return f"{what} contains no private key; add the key to the file, next to the certificate."
 
 
 def _locked(what: str, password: str | None) -> str:

@@ -145,8 +145,8 @@ def _assertion(path: Path) -> str:
         text = ""
     if not text or len(text.split()) != 1:
         raise ConfigError(
-            f"The file {path} ({ASSERTION_KEY}) holds no assertion, which is one line of text; name the file that your "
-            "identity provider writes."
+            f"The file {path} ({ASSERTION_KEY}) contains no assertion, which is one line of text; name the file that "
+            "your identity provider writes."
         )
     return text
 

@@ -115,7 +115,7 @@ class ReadyToken:
         tenant = claims_of(secret).tenant.lower()
         if self._tenant and tenant and tenant != self._tenant:
             raise SignInError(
-                f"The access token ({self._named}) is for tenant {one_line(tenant)}, and the configuration names "
+                f"The access token ({self._named}) is for tenant {one_line(tenant)}, but the configuration names "
                 f"{self._tenant}; get a token of that tenant, or correct tenant_id."
             )
         return secret

@@ -184,7 +184,7 @@ def _check(claims: Claims, expected: Expected) -> None:
     ):
         if wanted and said and said.lower() != wanted:
             raise SignInError(
-                f"The sign-in returned a token of {name} {one_line(said)}, and the configuration names {wanted}; "
+                f"The sign-in returned a token of {name} {one_line(said)}, but the configuration names {wanted}; "
                 f"correct {key}, or the identity that signs in."
             )
 

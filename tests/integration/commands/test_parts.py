@@ -72,7 +72,7 @@ def test_exactly_the_chosen_rows_are_sent_and_the_rest_stays_pending(
 def test_the_rest_is_sent_after_the_guards_and_a_person_were_asked_again(make_office: MakeOffice) -> None:
     office = make_office(guards={"max_devices": 5, "max_devices_per_day": 100})
     run_part(office, Choice(limit=3))
-    with pytest.raises(GuardError, match=r"would offboard 9 devices, and guards.max_devices allows 5"):
+    with pytest.raises(GuardError, match=r"would offboard 9 devices, but guards.max_devices allows 5"):
         ran(office)
     assert sorted(office.called()) == [0, 1, 2]
     view = ran(office, max_devices=9)

@@ -137,7 +137,7 @@ def test_a_sheet_that_is_the_whole_inventory(make_office: MakeOffice, columns: s
     id_first = ",".join(["Device ID", *(name for name in columns.split(",") if name != "Device Id")])
     office = make_office(range(few), guards=WIDE | {"max_fleet_percent": 99})
     said = refused(office, office.sheet(range(few), columns=columns if few == 100 else id_first))
-    assert f"holds {few} of the tenant's {few} devices" in said
+    assert f"contains {few} of the tenant's {few} devices" in said
     assert said.endswith("Nothing was sent. Make a sheet that lists only the devices to be offboarded.")
     office.configure(guards=WIDE)
     assert run_sheet(office, office.sheet(range(few))).exit_code is ExitCode.OK

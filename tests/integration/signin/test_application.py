@@ -292,9 +292,9 @@ def test_an_assertion_that_does_not_fit_is_named_by_its_file(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "holds no assertion"),
-        (b"two words", "holds no assertion"),
-        (b"\xff\xfe", "holds no assertion"),
+        (b"", "contains no assertion"),
+        (b"two words", "contains no assertion"),
+        (b"\xff\xfe", "contains no assertion"),
         (b"x" * 70_000, "larger than 64 KiB"),
         (None, "cannot be read"),
     ],

@@ -327,8 +327,8 @@ async def test_a_refused_token_is_not_used_again_while_the_service_is_away(
 @pytest.mark.parametrize(
     ("claims", "words"),
     [
-        ({"tid": OTHER_TENANT}, f"of tenant {OTHER_TENANT}, and the configuration names {TENANT}; correct tenant_id"),
-        ({"tid": TENANT, "appid": OTHER_CLIENT}, f"of application {OTHER_CLIENT}, and the configuration names"),
+        ({"tid": OTHER_TENANT}, f"of tenant {OTHER_TENANT}, but the configuration names {TENANT}; correct tenant_id"),
+        ({"tid": TENANT, "appid": OTHER_CLIENT}, f"of application {OTHER_CLIENT}, but the configuration names"),
         ({"tid": TENANT.upper(), "appid": CLIENT.upper()}, None),
         ({}, None),
     ],

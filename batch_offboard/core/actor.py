@@ -1,12 +1,12 @@
-"""Who acts: the person, the machine and the face that a command is given by."""
+"""Who acts: the person, the machine and the face that a command comes from."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who gives a command. `person` is the operating system account on the command line, and `face` is where the
-    command is given: `cli`, `nightly`."""
+    """Who issues a command. `person` is the operating system account on the command line; `face` is where the command
+    comes from: `cli` or `nightly`."""
 
     person: str
     machine: str
@@ -18,14 +18,14 @@ class Actor:
         return f"{self.person}@{self.machine}"
 
 
-# Of a journal that is opened only to be read.
+# For a journal that is opened read-only.
 NOBODY = Actor("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """A person's agreement to what was proposed to them. `how` says how it was given, for the record: `typed` (the
-    number of devices), `--yes`, `nightly`, or `rehearsal`, where nothing real is sent."""
+    """A person's agreement to a proposal. `how` says for the audit record how it was given: `typed` (the number of
+    devices), `--yes`, `nightly`, or `rehearsal`, in which nothing real is sent."""
 
     actor: Actor
     how: str

@@ -1,19 +1,19 @@
-"""Asking a command that is under way to end."""
+"""Requests to end a running command."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Heard = Callable[[str], None]
 
-# Ways to ask that only a person has, who has seen something; a scheduler or the system asks by others.
+# Requests that only a person makes, who may have noticed a problem; schedulers and the system use others.
 BY_HAND = frozenset({"SIGINT", "SIGBREAK"})
 
 
 class Ending:
-    """Hands requests to end to whatever is at work. The first request drains: no new calls begin, and those in flight
-    are finished. Every later one stops: calls in flight are abandoned.
+    """Passes requests to end to the work in progress. The first request drains: no new calls start, and those in flight
+    are finished. Every later one stops: calls in flight are cancelled.
 
-    Not thread-safe: ask in the thread of the event loop that the command runs in.
+    Not thread-safe: call `ask` in the thread of the command's event loop.
     """
 
     def __init__(self) -> None:
@@ -22,28 +22,28 @@ class Ending:
 
     @property
     def is_heard(self) -> bool:
-        """Whether anything is at work that would hear a request."""
+        """Whether any work in progress would receive a request."""
         return bool(self._listeners)
 
     def ask(self, by: str) -> None:
         """`by` names the request in sentences such as "SIGTERM was received"."""
         self._asked.append(by)
         for listener in reversed(self._listeners):
-            self._tell(listener, by)
+            self._pass_on(listener, by)
 
     @contextmanager
     def heard(self, drain: Heard, stop: Heard) -> Iterator[None]:
-        """Within the block, requests are handed to `drain` and `stop`; one that was made before is handed on at the
-        block's beginning. Blocks may be nested: every one of them hears, the innermost first."""
+        """Within the block, requests are passed to `drain` and `stop`; an earlier request is passed on at its start.
+        Blocks may be nested: each receives every request, the innermost first."""
         listener = (drain, stop)
         self._listeners.append(listener)
         try:
             if self._asked:
-                self._tell(listener, self._asked[-1])
+                self._pass_on(listener, self._asked[-1])
             yield
         finally:
             self._listeners.remove(listener)
 
-    def _tell(self, listener: tuple[Heard, Heard], by: str) -> None:
+    def _pass_on(self, listener: tuple[Heard, Heard], by: str) -> None:
         drain, stop = listener
         (drain if len(self._asked) == 1 else stop)(by)

@@ -58,7 +58,7 @@ def test_the_record_is_intact_and_contains_the_anchor_of_the_report(finished: tu
     assert office.run("audit", "verify", "--json", "--anchor", anchor).json["anchor"] == anchor
     other = office.run("audit", "verify", "--anchor", f"1{anchor}")
     assert other.code == 4
-    assert "its end was cut off" in other.out
+    assert "the end was cut off" in other.out
 
 
 def test_what_is_no_anchor_is_refused(finished: tuple[Office, list[str], Ended]) -> None:

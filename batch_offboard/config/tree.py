@@ -53,7 +53,7 @@ class Quota(Part):
 class Guards(Part):
     """The limits that stop a run; `protected` is the file that lists what is never offboarded, `stop_file` one whose
     existence stops a run. Without `max_devices_per_day` a day has the limit of one run. With `continue_after_failures`
-    a refusal among the first calls stops nothing."""
+    a refusal among the first calls stops nothing. `approvals`: how many other people have to approve a run."""
 
     max_devices: Annotated[int, Field(ge=1, description="a whole number of at least 1")] = 500
     max_devices_per_day: Annotated[int, Field(ge=1, description="a whole number of at least 1")] | None = None
@@ -62,6 +62,7 @@ class Guards(Part):
     abort_failure_percent: Percent = 10.0
     continue_after_failures: Annotated[bool, Field(description="true or false")] = False
     require_comment: Annotated[bool, Field(description="true or false")] = False
+    approvals: Annotated[int, Field(ge=0, le=20, description="a whole number from 0 to 20")] = 0
     stop_file: FilePath | None = None
 
     @property

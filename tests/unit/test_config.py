@@ -102,6 +102,7 @@ def test_every_key_has_words_for_what_it_takes(key: tuple[str, ...]) -> None:
         ("quota__burst", ["1", "100"], ["0", "101"]),
         ("quota__share", ["1", "1.0", "0.01", ".5"], ["0", "1.01", "-1", ".nan", ".inf", "1e999", "0.001"]),
         ("guards__max_devices", ["1", "1000000"], ["0", "null", "2.5"]),
+        ("guards__approvals", ["0", "1", "20"], ["-1", "21", "1.5", "null", "true"]),
         ("guards__max_fleet_percent", ["0.1", "20", "100"], ["0", "100.1", "20%", "true"]),
         ("guards__abort_failure_percent", ["0.1", "100"], ["0", "100.1", "null"]),
         ("network__timeout", ["1", "2.5", "3600"], ["0", "3601", "90s"]),

@@ -19,6 +19,8 @@ class Kind(StrEnum):
     """What a record is about."""
 
     PLANNED = "planned"  # a sheet became a batch
+    APPROVED = "approved"  # a person approved a plan
+    DENIED = "denied"  # a person denied it
     CLEARED = "cleared"  # the guards and the people agreed to send it
     REFUSED = "refused"  # one of them did not
     STARTED = "started"  # a run, a resumption, a repetition or a cancellation began

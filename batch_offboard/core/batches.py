@@ -41,6 +41,7 @@ class Batch:
     lookup_wanted: bool
     looked_up_at: float | None
     findings: Mapping[str, Any]
+    plan_sha256: str = ""  # of all that is approved with the plan; see `consent.plan_digest`
 
     @property
     def chosen(self) -> str:

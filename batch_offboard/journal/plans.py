@@ -9,17 +9,19 @@ from sqlalchemy import Connection, CursorResult, ScalarSelect, bindparam, delete
 
 from batch_offboard.base.errors import JournalError
 from batch_offboard.core.batches import tenant_of
+from batch_offboard.core.consent import Conditions
 from batch_offboard.core.jobs import JobState
 from batch_offboard.core.plan import Amendment, PlannedRow
 from batch_offboard.core.rows import Source
-from batch_offboard.journal.schema import batches, jobs, rows, scopes, tenants
+from batch_offboard.journal.schema import approvals, batches, jobs, rows, scopes, tenants
 
 PLANS_KEPT = 30 * 86_400.0  # seconds after which a plan that was never run is forgotten
 
 
 @dataclass(frozen=True, slots=True)
 class NewBatch:
-    """A plan before its rows. `reading` are the options that the sheet was read with."""
+    """A plan before its rows. `reading` are the options that the sheet was read with, `conditions` those under which
+    its digest is computed."""
 
     batch_id: str
     scope: str
@@ -34,6 +36,7 @@ class NewBatch:
     lookup_wanted: bool = True
     looked_up_at: float | None = None
     last_call_known: int = 0  # what later calls have sent is not sent again
+    conditions: Conditions = Conditions()  # noqa: RUF009  # frozen
 
 
 def scope_key(connection: Connection, name: str) -> int:
@@ -67,7 +70,8 @@ def old_plans(connection: Connection, now: float) -> list[tuple[int, str]]:
 
 
 def forget(connection: Connection, batch: int) -> None:
-    for table, key in ((jobs, jobs.c.batch), (rows, rows.c.batch), (batches, batches.c.id)):
+    parts = ((approvals, approvals.c.batch), (jobs, jobs.c.batch), (rows, rows.c.batch), (batches, batches.c.id))
+    for table, key in parts:
         connection.execute(delete(table).where(key == batch))
 
 

@@ -475,4 +475,5 @@ def _batch(line: Row[Any]) -> Batch:
         lookup_wanted=line.lookup_wanted,
         looked_up_at=line.looked_up_at,
         findings=json.loads(line.findings),
+        plan_sha256=line.plan_sha256,
     )

@@ -85,9 +85,30 @@ batches = Table(
     Column("last_call_known", Key, nullable=False, server_default=text("0")),  # by the plan, of any batch's calls
     Column("looked_up_at", Float),  # when the tenant was last asked which of the devices may be offboarded
     Column("findings", Text, nullable=False, server_default=text("'{}'")),  # JSON object: what the look-ups told
+    Column("plan_sha256", String(64), nullable=False, server_default=text("''")),  # of all that is approved
     # `planning` while its rows are being written: such a batch does not exist yet for anybody.
     CheckConstraint("state IN ('planning', 'planned', 'running', 'stopped', 'finished')", name="known_batch_state"),
 )
+
+# Who approved or denied a plan, each bound to the digest of what it was about.
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("batch", ForeignKey("batches.id"), nullable=False),
+    Column("person", Text, nullable=False),
+    Column("machine", Text, nullable=False),
+    Column("face", String(20), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("how", String(20), nullable=False),
+    Column("plan_sha256", String(64), nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("granted", _flag("granted"), nullable=False),
+    Column("reason", Text, nullable=False),
+    CheckConstraint("length(plan_sha256) = 64", name="whole_plan_digest"),
+    CheckConstraint("granted = (reason = '')", name="only_a_denial_has_a_reason"),
+)
+Index("approvals_by_batch", approvals.c.batch, approvals.c.id)
 
 rows = Table(
     "rows",

@@ -19,10 +19,12 @@ from batch_offboard.base.errors import JournalError
 from batch_offboard.base.text import one_line
 from batch_offboard.core.actor import NOBODY, Actor
 from batch_offboard.core.audit import Event, Kind
+from batch_offboard.core.consent import Demand
 from batch_offboard.core.jobs import Job, JobState, Verdict, move
 from batch_offboard.core.plan import Amendment, Decision, PlannedRow, Reason
 from batch_offboard.core.tenant import UNSUCCESSFUL, ApiName
 from batch_offboard.journal import trail
+from batch_offboard.journal.approvals import plan_sha256, require
 from batch_offboard.journal.attempts import End, ReadEnd, Start, begin_read, end_read, write_ends, write_starts
 from batch_offboard.journal.plans import (
     NewBatch,
@@ -122,8 +124,10 @@ class Journal:
             with self.writing() as connection:
                 amend(connection, batch, list(amendments()))
                 told = json.dumps(dict(findings()), ensure_ascii=False)
-                connection.execute(update(batches).where(batches.c.id == batch).values(state="planned", findings=told))
-                trail.append(connection, [trail.planned(connection, batch, new)])
+                digest = plan_sha256(connection, batch, new.conditions)
+                values = {"state": "planned", "findings": told, "plan_sha256": digest}
+                connection.execute(update(batches).where(batches.c.id == batch).values(values))
+                trail.append(connection, [trail.planned(connection, batch, new, digest)])
         except BaseException:
             with self.writing() as connection:
                 forget(connection, batch)
@@ -144,12 +148,22 @@ class Journal:
         forget(connection, batch)
         trail.append(connection, [Event(Kind.FORGOTTEN, at, {"batch": name})])
 
-    def prepare(self, batch: int, scope: int, now: Moment, command: str = "run", selection: str = "") -> None:
+    def prepare(
+        self,
+        batch: int,
+        scope: int,
+        now: Moment,
+        command: str = "run",
+        selection: str = "",
+        demand: Demand | None = None,
+    ) -> None:
         """Make a batch ready to be worked: settle what an earlier process left, and what other batches did. `command`
-        is what asks for it, `selection` how the rows were chosen if not all are to be sent. A damaged journal is
-        refused before anything is sent by it."""
+        is what asks for it, `selection` how the rows were chosen if not all are to be sent, `demand` which
+        approvals it needs; GuardError if they are missing. A damaged journal is refused before anything is sent by it.
+        """
         self._is_whole()
         with self.writing() as connection:
+            approved = require(connection, batch, demand, now.wall) if demand is not None else []
             _rescue(connection, scope, now)
             _skip_known(connection, batch, now)
             connection.execute(
@@ -163,8 +177,9 @@ class Journal:
                     started_at=case((batches.c.started_at.is_(None), now.wall), else_=batches.c.started_at),
                 )
             )
-            started = {"batch": trail.batch_name(connection, batch), "command": command}
+            started: dict[str, Any] = {"batch": trail.batch_name(connection, batch), "command": command}
             started |= {"selection": selection} if selection else {}
+            started |= {"approved": [each.who for each in approved]} if approved else {}
             trail.append(connection, [Event(Kind.STARTED, now.wall, started)])
 
     def _is_whole(self) -> None:

@@ -43,7 +43,7 @@ def append(connection: Connection, events: Sequence[Event]) -> None:
         _APPEND.many(connection, [record.as_dict() for record in chained(signed, last_of(connection))])
 
 
-def planned(connection: Connection, batch: int, new: NewBatch) -> Event:
+def planned(connection: Connection, batch: int, new: NewBatch, plan_sha256: str) -> Event:
     """A sheet became a batch; what was decided is counted as it stands now."""
     by_reason = select(rows.c.reason, func.count()).where(rows.c.batch == batch).group_by(rows.c.reason)
     skipped = {line[0]: line[1] for line in connection.execute(by_reason)}
@@ -60,6 +60,7 @@ def planned(connection: Connection, batch: int, new: NewBatch) -> Event:
         "api_url": new.api_url,
         "simulated": new.simulated,
         "tool_version": new.tool_version,
+        "plan_sha256": plan_sha256,
     }
     return Event(Kind.PLANNED, new.planned_at, content)
 

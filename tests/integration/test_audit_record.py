@@ -104,7 +104,9 @@ def known(number: int, attempt: int = 1, api: str = "offboard") -> dict[str, Any
 
 
 def test_a_plan_is_recorded_with_its_sheet_its_counts_and_who_made_it(journal: Journal) -> None:
-    add(journal, [row(2), row(3), row(4, Reason.INVALID_ID), row(5, Reason.INVALID_ID), row(6, Reason.NOT_FOUND)])
+    batch = add(
+        journal, [row(2), row(3), row(4, Reason.INVALID_ID), row(5, Reason.INVALID_ID), row(6, Reason.NOT_FOUND)]
+    )
     assert told(journal) == [
         {
             "batch": NAME,
@@ -118,6 +120,7 @@ def test_a_plan_is_recorded_with_its_sheet_its_counts_and_who_made_it(journal: J
             "api_url": "https://api.example",
             "simulated": False,
             "tool_version": "0",
+            "plan_sha256": batch.plan_sha256,
         }
     ]
 

@@ -1,1 +1,1 @@
-"""Owns the order of a call: a batch sent and the tenant read, within the quota. Knows no command, prints nothing."""
+"""Owns the order of a call: sending a batch, reading the tenant, within the quota. Knows no command, never prints."""

@@ -1,7 +1,7 @@
-"""The one way to a call: a slot of every window of the quota, and the token buckets' consent.
+"""The only way to a call: a slot of every window of the quota, and a place in the buckets.
 
-The buckets (aiolimiter) shape the traffic, the call log in `quota` keeps the promise, the server's own wishes
-come before both. Nothing here knows what is called or for whom.
+The buckets (aiolimiter) shape the traffic, the call log in `core.quota` guarantees the quota, and the server's
+Retry-After takes precedence over both. The gate does not depend on what is called.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from batch_offboard.base.clock import Clock, Moment, seconds_since
 from batch_offboard.core.quota import CallLog, Holds, QuotaLimits, Window, bucket_level, forecast
 from batch_offboard.core.slots import CallHistory, Slot, Standing
 
-# A sleeping machine stops the event loop's time but not ours, so that no wait is trusted for longer than this.
-LONGEST_NAP = 30.0
+# The event loop's clock stops while the machine sleeps and ours does not, so no wait is longer than this.
+LONGEST_NAP = 30.0  # seconds
 
 
 class Gate:
-    """Admits calls of one quota. Construct it inside the running event loop; one process, one gate for each quota."""
+    """Admits calls of one quota. Create it in the running event loop, and only one per process and quota."""
 
     def __init__(self, limits: QuotaLimits, clock: Clock, history: CallHistory | None = None) -> None:
         history = history or CallHistory()
@@ -31,7 +31,7 @@ class Gate:
         self._holds = Holds(steps=sorted(now.ticks - seconds_since(then, now) for then in history.steps))
         for then, wait in history.holds:
             self._holds.until = max(self._holds.until, now.ticks - seconds_since(then, now) + wait)
-        # After a silence one call goes alone; the others follow when it has come back without a new silence.
+        # After a pause one call is made alone; the others follow when it has ended without a new pause.
         self._silenced = self._holds.until > now.ticks
         self._probe: Slot | None = None
         self._turn = asyncio.Lock()
@@ -41,23 +41,23 @@ class Gate:
         self._minute = self._minute_bucket(now.ticks)
 
     async def acquire(self) -> Slot:
-        """Wait for a slot of every window; whoever asks first goes first. Cancelling leaves nothing taken."""
+        """Wait for a slot of every window, in the order of the callers. Cancelling it takes nothing."""
         async with self._turn:
             await self._fill_hour_bucket()
             await self._wait_for_log()
             minute = self._minute
             await minute.acquire()
             await self._hour.acquire()
-            await self._wait_for_log()  # a 429 may have come while the buckets dripped
+            await self._wait_for_log()  # a 429 may have arrived while waiting for the buckets
             if self._minute is not minute:
-                await self._minute.acquire()  # and have taken the pace down: this is the new bucket's first drop
+                await self._minute.acquire()  # and have reduced the pace: this is the new bucket's first drop
             self._log.start()
             slot = Slot(self._clock.now())
             self._probe = slot if self._silenced else None
             return slot
 
     def release(self, slot: Slot) -> Moment:
-        """The call has ended (or was never sent): from now on its slot comes free. Returns the moment."""
+        """The call has ended (or was not sent): its slot is free once its windows have passed. Returns the time."""
         now = self._clock.now()
         self._log.end(now.ticks)
         if slot is self._probe:
@@ -66,7 +66,7 @@ class Gate:
         return now
 
     def give_back(self, slot: Slot) -> None:
-        """No call is made with the slot after all: it is free again at once, and nobody can use it any more."""
+        """Return a slot without a call: it is free again at once, and the slot object can no longer be used."""
         slot.use()
         self._log.give_back()
         if slot is self._probe:
@@ -74,7 +74,7 @@ class Gate:
         self._wake()
 
     def throttled(self, slot: Slot, wait: float) -> bool:
-        """A 429 came for this slot's call: nobody calls for `wait` seconds. True if it takes the pace down."""
+        """This slot's call was answered with 429: no call is made for `wait` seconds. True if it reduces the pace."""
         now = self._clock.now().ticks
         explained = self._log.full(now)
         stepped = self._holds.throttled(now, started=slot.taken_at.ticks, wait=wait, explained=explained)
@@ -85,21 +85,21 @@ class Gate:
         return stepped
 
     def pause(self, seconds: float) -> None:
-        """Nobody calls for so long: the network is away, or the server asks for it."""
+        """Make no call for so long: the network is down, or the server requires it."""
         self._holds.until = max(self._holds.until, self._clock.now().ticks + seconds)
         self._silenced = True
         self._wake()
 
     def standing(self) -> Standing:
-        """What is left, for people to see."""
+        """The usage of the quota, to show to people."""
         now = self._clock.now().ticks
         name, until = self._reason(now)
         taken = [(self._log.used(window, now), window.calls) for window in self.limits.windows]
         return Standing(taken[0], taken[1], name, until)
 
     def held(self) -> tuple[float, str]:
-        """For how many seconds from now the server or the hour's quota lets nobody call, and which of them it is. The
-        minute's quota is no reason here, since it is the pace of the calls."""
+        """For how many seconds from now the server or the hour's quota permits no call, and which of the two it is. The
+        minute's quota does not count here, since it only paces the calls."""
         now = self._clock.now().ticks
         hour = self._log.free_at(now, self.limits.hour)
         if self._holds.until >= hour:
@@ -107,7 +107,7 @@ class Gate:
         return max(0.0, hour - now), "The hour's quota"
 
     def time_for(self, calls: int, latency: float, workers: int) -> float:
-        """Seconds until the last of so many further calls will have ended, as things stand."""
+        """The forecast of the seconds until the last of `calls` further calls has ended."""
         now = self._clock.now().ticks
         return forecast(
             self.limits,
@@ -125,7 +125,7 @@ class Gate:
         return AsyncLimiter(burst, burst * self.limits.interval(self._holds.pace(now)))
 
     async def _fill_hour_bucket(self) -> None:
-        """Take the earlier calls' drops, once: aiolimiter's buckets start empty."""
+        """Add the earlier calls to the bucket, once: aiolimiter's buckets start empty."""
         level, self._hour_level = self._hour_level, 0.0
         if level:
             await self._hour.acquire(min(level, self.limits.hour.calls))
@@ -138,7 +138,7 @@ class Gate:
                     await self._changed.wait()
 
     def _free_at(self, now: float) -> float | None:
-        """When to look again, or None if the next call may go now."""
+        """When to check again, or None if the next call may be made now."""
         if self._probe is not None:
             return inf
         at = max(self._holds.until, self._log.free_at(now))

@@ -1,4 +1,4 @@
-"""Calls and runs written to the log: one line for each thing that happens, beside whoever watches."""
+"""Wrappers that log the events of calls and runs, one line each, before they pass them on."""
 
 from typing import Protocol
 
@@ -7,11 +7,11 @@ from batch_offboard.core.jobs import CallOutcome, Job, Verdict
 from batch_offboard.core.progress import Observer, Progress
 from batch_offboard.core.tenant import ApiName
 
-SHORTEST_WAIT = 5.0  # seconds; shorter ones are the ordinary drip of the quota
+SHORTEST_WAIT = 5.0  # seconds; shorter ones are the normal pacing of the quota
 
 
 class Watcher(Protocol):
-    """Who watches a pool."""
+    """Receives the events of a pool."""
 
     def began(self, job: Job) -> None: ...
 
@@ -19,7 +19,7 @@ class Watcher(Protocol):
 
 
 class LoggedCalls:
-    """A pool's watcher that logs every call before it passes it on."""
+    """A pool's watcher that logs every call and passes it on."""
 
     def __init__(self, api: ApiName, batch_id: str, watcher: Watcher) -> None:
         self._api, self._batch_id, self._watcher = api, batch_id, watcher
@@ -54,7 +54,7 @@ class LoggedCalls:
 
 
 class LoggedRun:
-    """An observer that logs what is said to the operator, and what is waited for, before it passes it on."""
+    """An observer that logs messages to the operator and long waits, and passes everything on."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
@@ -78,7 +78,7 @@ class LoggedRun:
         reason, until = progress.waiting_for, progress.waiting_until
         if reason is None or until is None or until - progress.now < SHORTEST_WAIT:
             return
-        told, told_until = self._waiting
-        if reason != told or progress.now >= told_until:
+        logged, logged_until = self._waiting
+        if reason != logged or progress.now >= logged_until:
             self._waiting = reason, until
             info("waiting", reason=reason, seconds=until - progress.now, left=progress.left)

@@ -1,8 +1,8 @@
-"""Looks at the tenant: which of a sheet's devices may be offboarded, and what became of the calls that were made.
+"""Reads the tenant to find out which of a sheet's devices may be offboarded, and the results of earlier calls.
 
-Before anything is sent, the plan looks the whole tenant up; a plan that has waited is looked up again. Before a batch
-goes on, and after every run, the tenant's machine actions are compared with the journal: doubts are settled, statuses
-kept, differences told.
+The plan looks up the whole tenant before anything is sent; the run of an older plan looks it up again. Before a batch
+continues, and after every run, the tenant's machine actions are compared with the journal: doubts are settled,
+statuses stored, differences reported.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -44,34 +44,34 @@ from batch_offboard.core.tenant import MachineAction
 from batch_offboard.journal import settlements
 from batch_offboard.journal.reading import find_batch, pending_devices
 
-# A plan's look-up serves its run for as long; after that the devices may have changed.
+# For how long a run can use its plan's look-up; after that the devices may have changed.
 FRESH = 900.0  # seconds
 
 DIFFERENCES_SAID = 10
 
-# Actions are asked for from so long before the first call on: clocks differ, and an hour costs nothing. A calendar
-# that was set back must not hide what was made before, so `now` counts as a first call, too. An action that was open
-# when we called waits for its device since days perhaps, and is asked for without any limit. So is everything where
-# the calendar turns out to be, or to have been, further ahead than that.
+# Actions are requested from so long before the first call, since clocks differ and an hour costs nothing. If the clock
+# was set back, earlier actions must not be missed, so `now` counts as a first call, too. An action that was already
+# open when we called may be days old, so the list is then requested without a limit; likewise if our clock turns out
+# to be, or to have been, further ahead than this.
 MARGIN = 3600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class LookBack:
-    """What a comparison of the tenant's actions with the journal came to."""
+    """The result of comparing the tenant's actions with the journal."""
 
     found: int = 0  # doubts that an action settled
     to_send_again: int = 0  # doubts that may be sent once more
     differences: Sequence[Difference] = field(default_factory=tuple)
-    listed: Collection[str] = frozenset()  # the actions that the list had
+    listed: Collection[str] = frozenset()  # the IDs of the listed actions
 
 
 async def look_up(tenancy: Tenancy, *, patience: Patience = PATIENT) -> Fleet:
-    """The whole tenant: its machines and its offboard actions; the journal learns what became of its own. Machines
-    whose actions may not be read are looked up all the same.
+    """The whole tenant: its machines and its offboard actions; the statuses of our own are stored in the journal. Only
+    the machines are looked up if the actions may not be read.
 
-    A tenant without devices was not looked up: every row would be `not_found`, and the mistake is in the configuration.
-    A rehearsal's tenant is made of the sheet, and may have none.
+    A tenant without devices is an error, most likely in the configuration: every row would be `not_found`. Only a
+    rehearsal's tenant, which is made from the sheet, may have none.
 
     Raises CannotReadError, ReadError, StrangeListError, EmptyTenantError or SignInError.
     """
@@ -94,12 +94,12 @@ async def look_up(tenancy: Tenancy, *, patience: Patience = PATIENT) -> Fleet:
 
 
 async def look_before_sending(tenancy: Tenancy, batch: Batch, clearance: Clearance, *, look: bool) -> Halt | None:
-    """Settle what is open, and take out of the batch what the protected list and the tenant speak against by now; a
-    Halt if nothing may be sent. Without `look`, or where the tenant may not be read, the tenant is not asked. `batch`
-    as it was before this run."""
+    """Settle open doubts, and skip devices that are now protected or that the tenant no longer permits to send. Returns
+    a Halt if nothing may be sent. The tenant is not read without `look`, or if it may not be read. `batch` is as it was
+    before this run."""
     readable = Unreadable.MACHINES not in tenancy.unreadable
     halt = await _look_first(tenancy, batch, clearance) if look and readable else None
-    # Last: a doubt that was just settled as not accepted is pending again.
+    # After the settling: a doubt that was just settled as not accepted is pending again.
     await _skip_protected(tenancy, batch, clearance.protected)
     return halt
 
@@ -123,8 +123,8 @@ async def _look_first(tenancy: Tenancy, batch: Batch, clearance: Clearance) -> H
 
 
 async def _catch_up(tenancy: Tenancy, batch: Batch) -> None:
-    """Settle the doubts of earlier runs. A pending job that the tenant has an action of is not sent again: the journal
-    is older than what was sent, as after a restored backup; it may even say that nothing was sent at all."""
+    """Settle the doubts of earlier runs. A pending job for which the tenant has an action of ours is not sent again:
+    the journal is then an older copy, such as a restored backup, and may not even have a record of the run."""
     back = await look_back(tenancy, batch)
     if not back.differences:
         return
@@ -137,7 +137,7 @@ async def _catch_up(tenancy: Tenancy, batch: Batch) -> None:
 
 
 async def _skip_protected(tenancy: Tenancy, batch: Batch, protected: Protected) -> None:
-    """The list may have grown since the plan was made."""
+    """Skip pending devices that were added to the protected list after the plan was made."""
     if not protected.rules:
         return
     jobs = await tenancy.writer.run(pending_devices, tenancy.journal, batch.key)
@@ -150,7 +150,7 @@ async def _skip_protected(tenancy: Tenancy, batch: Batch, protected: Protected) 
 
 
 async def _look_up_again(tenancy: Tenancy, batch: Batch, protected: Protected) -> None:
-    """Jobs that the tenant speaks against since the plan was made are skipped."""
+    """Look the tenant up again, and skip pending jobs that may no longer be sent."""
     fleet = await look_up(tenancy)
     journal = tenancy.journal
     jobs = await tenancy.writer.run(pending_devices, journal, batch.key)
@@ -167,7 +167,7 @@ async def _look_up_again(tenancy: Tenancy, batch: Batch, protected: Protected) -
         tenancy.say(f"The machine actions were not read: {fleet.no_actions}.")
     if decided:
         devices = "1 device is" if len(decided) == 1 else f"{len(decided)} devices are"
-        tenancy.say(f"{devices} skipped because of what the tenant reports since the plan was made.")
+        tenancy.say(f"{devices} skipped because the tenant has changed since the plan was made.")
 
 
 def _decision(fleet: Fleet, protected: Protected, device_id: str, name: str) -> Decision | None:
@@ -178,7 +178,7 @@ def _decision(fleet: Fleet, protected: Protected, device_id: str, name: str) -> 
 
 
 async def look_after_sending(tenancy: Tenancy, batch: Batch, clearance: Clearance) -> LookBack | None:
-    """The closing look. That it cannot be taken changes nothing of what has happened, and is said; then None."""
+    """Compare the tenant with the journal after the run. A failure to do so is only reported; then None."""
     if tenancy.unreadable:
         return None
     try:
@@ -192,7 +192,7 @@ async def look_after_sending(tenancy: Tenancy, batch: Batch, clearance: Clearanc
         await tenancy.writer.run(tenancy.journal.note_findings, batch.key, {"differences": _told(back.differences)})
         for each in back.differences[:DIFFERENCES_SAID]:
             tenancy.say(f"The tenant and the journal differ: {each.sentence}")
-        await _skip_protected(tenancy, batch, clearance.protected)  # also what is to be sent once more
+        await _skip_protected(tenancy, batch, clearance.protected)  # including doubts that are pending again
         return back
     return None
 
@@ -207,9 +207,9 @@ def _told(found: Sequence[Difference]) -> list[dict[str, Any]]:
 async def look_back(
     tenancy: Tenancy, batch: Batch, *, patience: Patience = PATIENT, resend: bool = True, open_only: bool = False
 ) -> LookBack:
-    """Compare the tenant's offboard actions with the journal. `resend`: doubts may also end as not accepted, which
-    only whoever holds the batch's lock may decide. `open_only`: look no further back than the oldest action that is
-    not final, and compare nothing else. Raises as `look_up` does."""
+    """Compare the tenant's offboard actions with the journal. `resend`: doubts may also be settled as not accepted,
+    which requires the batch's lock. `open_only`: read actions only from the oldest one that is not final on, and report
+    no differences. Raises what `look_up` raises."""
     journal, writer, now = tenancy.journal, tenancy.writer, tenancy.clock.now()
     doubts = await writer.run(settlements.doubts, journal, batch.key, now)
     accepted = await writer.run(settlements.open_actions, journal, batch.key)
@@ -259,8 +259,8 @@ async def look_back(
 
 
 async def _end_old_doubts(tenancy: Tenancy, reader: Reader, doubts: Sequence[Doubt]) -> tuple[list[Found], list[Doubt]]:
-    """Doubts beyond the horizon: those that a list without any limit of time finds, and those that are proved not
-    accepted, each of them asked for once more by its device."""
+    """Settle doubts beyond the horizon: returns those that a list without a time limit contains, and those that were
+    certainly not accepted, each confirmed by a list of its device's actions."""
     horizon = tenancy.target.horizon
     if not any(doubt.gone_by >= horizon and not doubt.resent for doubt in doubts):
         return [], []
@@ -280,15 +280,15 @@ async def _end_old_doubts(tenancy: Tenancy, reader: Reader, doubts: Sequence[Dou
 
 
 def _misses(actions: Sequence[MachineAction], accepted: Mapping[str, float], now: float) -> bool:
-    """Whether a list of actions lacks one that was accepted long ago, or in the future: our calendar was set since, and
-    what the list was limited by is not what the server knows."""
+    """Whether a list of actions lacks one that was accepted long ago, or in the future: then our clock was changed
+    since, and the time limit of the list was wrong."""
     listed = {action.id for action in actions}
     return any(not 0 <= now - at <= LIST_LAG and action_id not in listed for action_id, at in accepted.items())
 
 
 def _by_their_clock(doubts: Sequence[Doubt], now: float) -> list[Doubt]:
-    """The doubts with the times of their calls by the server's clock, which shows `now`: ours may be wrong by a year,
-    and may have been set since. A call began no later than this, and not much earlier."""
+    """The doubts with the start of their calls by the server's clock, which shows `now`: ours may be wrong, and may
+    have been changed since. The calls started at this time or a little earlier."""
     return [replace(doubt, began=now - doubt.gone_by) for doubt in doubts]
 
 

@@ -1,8 +1,7 @@
-"""Works a batch off: takes jobs in the sheet's order and keeps at most `workers` calls in flight.
+"""Processes the jobs of a batch in the sheet's order, with at most `workers` calls in flight.
 
-One call's life is always the same: a slot of the quota, a last check, the durable intent, the bytes, the rules, the
-durable outcome. What is called, where it is written and who watches come in from outside; nothing here knows HTTP or
-SQL.
+Every call has the same steps: a slot of the quota, a last check, the durable intent, the bytes, the rules, the durable
+outcome. Sender, store and watcher are passed in; the pool does not depend on HTTP or SQL.
 """
 
 import asyncio
@@ -20,11 +19,11 @@ from batch_offboard.core.brakes import CallBrakes, Halt
 from batch_offboard.core.jobs import NEXT_STATE, SIGN_IN, CallOutcome, Job, JobState, Verdict
 from batch_offboard.core.slots import Slot
 
-# After a connection that could not be made, everybody waits; each further failure doubles the wait.
+# After a failed connection all calls wait; each further failure doubles the wait.
 FIRST_PAUSE = 1.0  # seconds
 LONGEST_PAUSE = 60.0  # seconds
 
-# What a call comes to whose intent was written and of which nothing was sent.
+# The outcomes of a call whose intent was written but that was not made.
 _STOPPED = CallOutcome(Verdict.NOT_SENT, code="Interrupted", message="The run was stopped before the call was made.")
 _RENEWING = CallOutcome(
     Verdict.NOT_SENT, code=SIGN_IN, message="The sign-in was being renewed; the call is made afterwards."
@@ -32,29 +31,29 @@ _RENEWING = CallOutcome(
 
 
 class JobStore(Protocol):
-    """Where jobs come from and where their moves become durable."""
+    """Provides the jobs, and makes their state changes durable."""
 
     async def next_jobs(self) -> list[Job]:
-        """The next pending jobs in order, each handed out once; none when there are no more."""
+        """The next pending jobs in order, each returned once; empty if there are no more."""
 
     def start(self, job: Job, at: Moment) -> Awaitable[None]:
-        """Write the intent to make the job's next attempt; done when it is durable."""
+        """Write the intent of the job's next attempt; completes when it is durable."""
 
     def end(self, job: Job, at: Moment, outcome: CallOutcome, *, slower: bool) -> Awaitable[None]:
-        """Write what the attempt came to, with or before everything whose writing begins later; done when durable."""
+        """Write the outcome of the attempt, not after any write that is requested later; completes when durable."""
 
 
 class Sender(Protocol):
-    """Makes one call for a job and says what it came to."""
+    """Makes the call for a job."""
 
     async def send(self, job: Job, slot: Slot) -> CallOutcome: ...
 
     async def renew_sign_in(self) -> None:
-        """Get another token; SignInError if there is none."""
+        """Get another token. Raises SignInError if there is none."""
 
 
 class Watcher(Protocol):
-    """Is told what happens, for people to see."""
+    """Receives the events of a pool."""
 
     def began(self, job: Job) -> None: ...
 
@@ -62,14 +61,14 @@ class Watcher(Protocol):
 
 
 def no_objection() -> Halt | None:
-    """The check of a run that only its jobs can end."""
+    """The check that never stops a run."""
     return None
 
 
 class Pool:
     """Runs once. `drain` and `stop` may be called at any time, as callbacks of the event loop.
 
-    `check` is asked right before each call begins, when all waiting is over; with a Halt it begins no more.
+    `check` is called immediately before each call, after all waits; if it returns a Halt, no further call is made.
     """
 
     def __init__(
@@ -90,8 +89,8 @@ class Pool:
         self._ready: deque[Job] = deque()
         self._exhausted = False
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._can_be_given_up: set[asyncio.Task[Any]] = set()  # of those in flight that wait for somebody else
-        self._calling: set[Slot] = set()  # of those in flight whose outcome is not known yet
+        self._can_be_given_up: set[asyncio.Task[Any]] = set()  # of those in flight, the ones that `stop` may cancel
+        self._calling: set[Slot] = set()  # of those in flight, the ones without an outcome
         self._landed = asyncio.Event()
         self._dispatching: asyncio.Task[None] | None = None
         self._halt: Halt | None = None
@@ -103,8 +102,8 @@ class Pool:
         self._paused_at = float("-inf")
 
     async def run(self) -> Halt | None:
-        """Returns when every job has ended, or when the run was halted and the calls in flight have ended; what they
-        came to is durable then, or JournalError is raised."""
+        """Run until every job has ended, or until the run was halted and the calls in flight have ended. Their outcomes
+        are durable then. Returns the Halt, if any; raises JournalError if an outcome could not be written."""
         self._dispatching = asyncio.create_task(self._dispatch())
         await asyncio.wait([self._dispatching])
         if not self._dispatching.cancelled() and (error := self._dispatching.exception()) is not None:
@@ -120,15 +119,15 @@ class Pool:
         return self._halt
 
     def drain(self, halt: Halt) -> None:
-        """Begin nothing new, not even a call whose intent is written and of which nothing has left; calls in flight are
-        finished. The first reason is the one that counts."""
+        """Start no new call, not even one whose intent is written but that was not sent; calls in flight are finished.
+        Only the first halt counts."""
         self._halt = self._halt or halt
         if self._dispatching is not None:
             self._dispatching.cancel()
 
     def stop(self, halt: Halt) -> None:
-        """End now: calls in flight are abandoned, and their jobs are in doubt if anything of them may have left. What
-        is known is still written, however long the journal takes."""
+        """End now: calls in flight are cancelled, and their jobs are in doubt if anything may have been sent. Known
+        outcomes are still written, however long the journal takes."""
         self.drain(halt)
         for task in self._can_be_given_up:
             task.cancel()
@@ -147,8 +146,7 @@ class Pool:
             task.add_done_callback(partial(self._land, slot))
 
     async def _slot(self) -> Slot:
-        """A slot, at a moment at which no sign-in is being renewed: a call that began then would fail like the one
-        that is renewed for."""
+        """A slot, taken while the sign-in is not being renewed: a call made with the old token would fail."""
         while True:
             await self._signed_in.wait()
             slot = await self._gate.acquire()
@@ -157,7 +155,7 @@ class Pool:
             self._gate.give_back(slot)
 
     async def _next_job(self) -> Job | None:
-        """The next job when there is room for it; None when all have ended."""
+        """Wait until a worker is free, and return the next job; None when all have ended."""
         while True:
             self._landed.clear()
             room = len(self._calling) < (self._workers if self._brakes.warmed_up else 1)
@@ -171,7 +169,7 @@ class Pool:
             await self._landed.wait()
 
     def _make_room(self, slot: Slot) -> None:
-        """The slot's call is over; the next one may begin."""
+        """The slot's call has an outcome; the next one may start."""
         self._calling.discard(slot)
         self._landed.set()
 
@@ -182,7 +180,7 @@ class Pool:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
-        """An error that no rule foresees, or a journal that cannot be written: stop, and let the caller say it."""
+        """Stop after an unexpected error or a failed write of the journal; `run` raises it."""
         self._error = self._error or error
         exit_code = error.exit_code if isinstance(error, BatchOffboardError) else ExitCode.UNFINISHED
         self.drain(Halt(str(error), exit_code))
@@ -190,8 +188,8 @@ class Pool:
     async def _attempt(self, job: Job, slot: Slot) -> None:
         """One call, from the durable intent to the durable outcome.
 
-        The next call need not wait for the outcome to be durable: its own intent becomes so no sooner, and until then
-        not a byte of it leaves. So there are never more calls on the disk that are open than there are workers.
+        The next call need not wait until the outcome is durable: its own intent becomes durable no earlier, and no byte
+        of it is sent before. So the journal never has more open calls than there are workers.
         """
         job = replace(job, attempts=job.attempts + 1)
         try:
@@ -214,18 +212,19 @@ class Pool:
         finally:
             await writing
         self._watcher.ended(job, outcome)
-        if goes_on:  # before any other, and not before this attempt has ended
+        if goes_on:  # before all other jobs, and only after this attempt has ended
             self._ready.appendleft(job)
 
     def _speaks_against_calls(self) -> CallOutcome | None:
-        """What has come up while an intent was being written, as the outcome of a call that is not made after all."""
+        """The outcome of a call that is not made because of something that happened while its intent was written, or
+        None."""
         if self._halt is not None:
             return _STOPPED
         return None if self._signed_in.is_set() else _RENEWING
 
     @contextmanager
     def _given_up_by_stop(self) -> Iterator[None]:
-        """Inside the block `stop` cancels the task, and nowhere else: what it knows it writes."""
+        """`stop` cancels the task only inside this block, so that a known outcome is always written."""
         task = cast("asyncio.Task[Any]", asyncio.current_task())  # a coroutine always runs in one
         self._can_be_given_up.add(task)
         try:
@@ -245,18 +244,18 @@ class Pool:
                 return _STOPPED
             message = "The run was stopped while the call was under way; it may have been carried out."
             return CallOutcome(Verdict.IN_DOUBT, code="Interrupted", message=message)
-        except TransientSignInError as error:  # borne for as long as a network that is away
+        except TransientSignInError as error:  # retried for as long as an unreachable network
             return CallOutcome(Verdict.NOT_SENT, code=SIGN_IN, message=str(error))
         except SignInError as error:
             self.drain(Halt(str(error), error.exit_code))
             return CallOutcome(Verdict.NOT_SENT, code=SIGN_IN, message=str(error))
-        except Exception as error:  # noqa: BLE001  # how far the call got, only its slot can tell
+        except Exception as error:  # noqa: BLE001  # the slot says whether anything was sent
             self._fail(error)
             verdict = Verdict.IN_DOUBT if slot.sent else Verdict.NOT_SENT
             return CallOutcome(verdict, code="InternalError", message=type(error).__name__)
 
     def _obey(self, outcome: CallOutcome, slot: Slot) -> bool:
-        """What the answer asks of everybody takes effect before it is written down; true if the pace goes down."""
+        """Apply what the answer requires of all calls, before the outcome is written; true if the pace is reduced."""
         if outcome.verdict is Verdict.NOT_SENT:
             self._pause_once(slot)
             return False
@@ -269,7 +268,7 @@ class Pool:
         return False
 
     def _pause_once(self, slot: Slot) -> None:
-        """Everybody waits, longer each time; calls that were in flight together fail together and count once."""
+        """All calls wait, longer each time; failures of calls that were in flight together count once."""
         if slot.taken_at.ticks < self._paused_at:
             return
         self._paused_at = self._clock.now().ticks
@@ -277,7 +276,8 @@ class Pool:
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     async def _draw_conclusions(self, outcome: CallOutcome, renewals: int) -> None:
-        """`renewals`: how often the sign-in had been renewed when the call began, and so which token it had."""
+        """Apply the brakes, and renew a refused token. `renewals`: how often the sign-in had been renewed when the call
+        started, which identifies its token."""
         refused = outcome.verdict is Verdict.UNAUTHORIZED
         old_token = refused and (not self._signed_in.is_set() or renewals < self._renewals)
         halt = None if old_token else self._brakes.note(outcome, self._clock.now().ticks)
@@ -287,13 +287,13 @@ class Pool:
             await self._renew_sign_in()
 
     async def _renew_sign_in(self) -> None:
-        """Once for all calls that the old token failed; meanwhile none begins."""
+        """Renew the sign-in, once for all calls with the old token; no call starts meanwhile."""
         self._signed_in.clear()
         try:
             with suppress(asyncio.CancelledError), self._given_up_by_stop():
                 await self._sender.renew_sign_in()
         except TransientSignInError:
-            pass  # the next call finds no token, and waits for one
+            pass  # the next call has no token, and waits for one
         except SignInError as error:
             self.drain(Halt(str(error), error.exit_code))
         finally:

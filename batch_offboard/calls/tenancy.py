@@ -1,8 +1,8 @@
-"""One tenant as one command works with it: the client, the journal's writer, and reading it within its own quota.
+"""One tenant while one command uses it: the client, the journal's writer, and the reader with its own quota.
 
-A tenant is read by one process at a time, for as long as a few pages take, so that several commands (a run, a plan
-of another sheet, a tracker) share the quota of reads without a common clock: whoever has the turn takes up the call
-log where the one before left it.
+Only one process reads a tenant at a time, for the length of a few pages, so that several commands (a run, a plan of
+another sheet, a tracker) share the quota of reads without a common clock: each reader continues the call log where the
+previous one left it.
 """
 
 import asyncio
@@ -53,25 +53,25 @@ if TYPE_CHECKING:  # the HTTP library is loaded when a tenant is opened: a list 
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 16.0  # seconds between two tries
 
-TURN_PATIENCE = 300.0  # seconds; another process reads pages for as long, not longer
+TURN_PATIENCE = 300.0  # seconds; another process does not read for longer
 TURN_POLL = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a reader waits for one answer, in seconds. A call that goes wrong is made again for `trouble`; `asked`
-    bounds all waits that the API asks for, or the hour's quota."""
+    """How long a reader waits for one answer, in seconds. A failed call is retried for `trouble`; `asked` limits the
+    sum of the waits that the API or the hour's quota require."""
 
     trouble: float
     asked: float
 
 
 PATIENT = Patience(trouble=30.0, asked=600.0)
-HURRIED = Patience(trouble=5.0, asked=5.0)  # where the work is done, or somebody waits for an answer
+HURRIED = Patience(trouble=5.0, asked=5.0)  # if the work is already done, or a person waits for the answer
 
 
 class Unreadable(Flag):
-    """What of the tenant may not be read. Whoever may not read the machines may not read their actions either."""
+    """What may not be read of the tenant. A token that may not read machines may not read their actions either."""
 
     NOTHING = 0
     ACTIONS = auto()
@@ -80,7 +80,7 @@ class Unreadable(Flag):
 
 
 class CannotReadError(BatchOffboardError):
-    """A list may not be read with this token, or whoever answers offers no reading; writing may work."""
+    """A list may not be read with this token, or the server does not support reading; sending may still work."""
 
     exit_code = ExitCode.SIGN_IN
 
@@ -92,20 +92,20 @@ class ReadError(BatchOffboardError):
 
 
 class StrangeListError(BatchOffboardError):
-    """A list names a next page elsewhere; the token is not carried there, and the list is not believed."""
+    """A list links to a next page on another host; the token is not sent there, and the list is not used."""
 
     exit_code = ExitCode.REFUSED
 
 
 class EmptyTenantError(ConfigError):
-    """The tenant lists no device at all, so its list says nothing of a sheet: another host or tenant must be meant."""
+    """The tenant lists no devices, so nothing can be checked against it: the host or the tenant is probably wrong."""
 
 
 @dataclass(slots=True)
 class Tenancy:
-    """What is open while a command works with one tenant. `lock_folder` is None where nobody else can be at work.
+    """What is open while a command works with one tenant. `lock_folder` is None if no other process can use the tenant.
 
-    `say` tells the operator; whoever shows something may replace it.
+    `say` shows a line to the operator; it may be replaced, for example by a live display.
     """
 
     journal: Journal
@@ -115,13 +115,13 @@ class Tenancy:
     clock: Clock
     scope_key: int
     lock_folder: Path | None
-    unreadable: Unreadable = Unreadable.NOTHING  # the tenant has said so; it is not asked again
+    unreadable: Unreadable = Unreadable.NOTHING  # what the tenant has refused, and is not requested again
     say: Callable[[str], None] = field(default=lambda _text: None)
-    devices_read: bool = False  # a list of them has come
+    devices_read: bool = False  # whether a list of devices was received
 
     @asynccontextmanager
     async def reader(self, patience: Patience = PATIENT) -> AsyncIterator["Reader"]:
-        """The right to read the tenant, for the length of the block; BusyError if others read for too long."""
+        """A reader with exclusive access until the end of the block. Raises BusyError if others read for too long."""
         async with self._turn():
             now = self.clock.now()
             await self.writer.run(self.journal.rescue_reads, self.scope_key, now)
@@ -131,7 +131,7 @@ class Tenancy:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """Taken by polling: a lock belongs to the thread that takes it, and the loop must go on meanwhile."""
+        """Take the lock by polling: it belongs to the thread that takes it, and the event loop must not block."""
         if self.lock_folder is None:
             yield
             return
@@ -160,7 +160,7 @@ async def open_tenancy(
     unreadable: Unreadable = Unreadable.NOTHING,
     say: Callable[[str], None] = lambda _text: None,
 ) -> AsyncIterator[Tenancy]:
-    """Everything open for the length of the block."""
+    """The tenancy, closed at the end of the block."""
     from batch_offboard.defender.client import api_client
 
     async with (
@@ -172,7 +172,7 @@ async def open_tenancy(
 
 
 class Reader:
-    """Reads machines and machine actions; every call takes a slot of the reads' quota and is kept in the call log."""
+    """Reads machines and machine actions; every call takes a slot of the quota of reads and is in the call log."""
 
     def __init__(self, tenancy: Tenancy, gate: Gate, patience: Patience) -> None:
         self._tenancy, self._gate, self._patience = tenancy, gate, patience
@@ -180,17 +180,17 @@ class Reader:
         self.server_time: tuple[float, float] | None = None  # the server's clock and ours, at the last answer
 
     async def reach_machines(self) -> bool:
-        """Read one machine, to see that it can be done; whether the tenant has one."""
+        """Read one machine to check the permission; returns whether the tenant has one."""
         read = await self._call(machines_request(self._tenancy.target.api_url, top=1), Unreadable.ALL)
         return any(machine_of(item) is not None for item in read.items)
 
     async def reach_actions(self) -> None:
-        """Read one machine action, likewise."""
+        """Read one machine action to check the permission."""
         await self._call(actions_request(self._tenancy.target.api_url, top=1), Unreadable.ACTIONS)
 
     async def machines(self) -> list[Machine]:
-        """Every machine of the tenant, one record for each ID. Half a list counts as none: a name whose other bearer
-        stands on a page that did not come would pass for unique."""
+        """Every machine of the tenant, one record for each ID. Raises ReadError if the list is incomplete, since a name
+        whose second machine is on a missing page would seem to be unique."""
         pages = await self._list(machines_request(self._tenancy.target.api_url), Unreadable.ALL)
         if not pages.whole:
             raise ReadError(
@@ -203,21 +203,21 @@ class Reader:
     async def actions(
         self, *, since: float | None = None, device_id: str | None = None
     ) -> tuple[list[MachineAction], bool]:
-        """The tenant's offboard actions, created `since` (seconds since the epoch) or ever, and whether these are
-        certainly all."""
+        """The tenant's offboard actions, all or those created `since` (seconds since the epoch), and whether the list
+        is certainly complete."""
         request = actions_request(self._tenancy.target.api_url, since=since, device_id=device_id)
         pages = await self._list(request, Unreadable.ACTIONS)
         found = (action_of(item) for item in pages.items.values())
         return [action for action in found if action is not None], pages.whole
 
     async def action(self, action_id: str) -> MachineAction | None:
-        """One offboard action, or None if the tenant has none of this ID."""
+        """The offboard action with this ID, or None."""
         request = action_request(self._tenancy.target.api_url, action_id)
         read = await self._call(request, Unreadable.ACTIONS, single=True)
         return action_of(read.items[0]) if read.kind is ReadKind.PAGE else None
 
     async def _list(self, first: Request, what: Unreadable) -> Pages:
-        """All pages of a list; if one is refused, `what` may not be read."""
+        """All pages of a list. If one is refused, `what` is marked as unreadable."""
         pages = Pages(first)
         request: Request | None = first
         while request is not None:
@@ -232,7 +232,10 @@ class Reader:
         return pages
 
     async def _call(self, request: Request, what: Unreadable, *, single: bool = False) -> Read:
-        """One answer that says something, after as many calls as that takes. A refusal means `what`."""
+        """The first usable answer, after as many calls as it takes. A refusal marks `what` as unreadable.
+
+        Raises CannotReadError, ReadError or SignInError.
+        """
         waits = _Waits(self._gate, self._tenancy, self._patience)
         while True:
             waits.begin()
@@ -266,8 +269,8 @@ class Reader:
         try:
             answer = await tenancy.client.send(request, slot)
         except BaseException:
-            # Stopped, or no token: the call log must not wait for this call for ever.
-            words = CallOutcome(Verdict.FAILED, code="Interrupted", message="The reading was stopped.")
+            # Cancelled, or no token: the call must not stay open in the call log.
+            words = CallOutcome(Verdict.FAILED, code="Interrupted", message="The read was cancelled.")
             await asyncio.shield(self._end(call, self._gate.release(slot), words, slower=False))
             raise
         wall = tenancy.clock.now().wall
@@ -290,7 +293,7 @@ class Reader:
         return False
 
     async def _renew(self, read: Read) -> None:
-        """Another token, once."""
+        """Get another token, once. Raises SignInError."""
         if self._renewed:
             raise SignInError(f"The API does not accept the token (401, {_said(read)}); renew it and try again.")
         self._renewed = True
@@ -298,18 +301,18 @@ class Reader:
 
 
 class _Waits:
-    """The waits of one call: each is the gate's, and none is begun that would end after the patience."""
+    """The waits of one call. The gate does the waiting; a wait that would exceed the patience is not started."""
 
     def __init__(self, gate: Gate, tenancy: Tenancy, patience: Patience) -> None:
         self._gate, self._clock, self._say = gate, tenancy.clock, tenancy.say
         self._began = self._now
         self._patience = patience
-        self._asked = patience.asked  # seconds that are left of it
-        self._own = 0.0  # seconds of the wait at hand that nobody asked for
+        self._asked = patience.asked  # seconds left of it
+        self._own = 0.0  # seconds of the current wait that we chose and the API did not require
         self._pause = FIRST_PAUSE
 
     def begin(self) -> None:
-        """Before each try; ReadError if it would have to wait for too long."""
+        """Call before each attempt. Raises ReadError if it would wait for too long."""
         held, why = self._gate.held()
         asked = max(0.0, held - self._own)
         if asked > self._asked:
@@ -320,14 +323,14 @@ class _Waits:
         self._own = 0.0
 
     def throttled(self, read: Read) -> None:
-        """After a 429, whose wait the gate knows."""
+        """Call after a 429, whose wait the gate already knows. Raises ReadError if it is too long."""
         wait = read.retry_after or 0.0
         if wait > LONGEST_WAIT or self._gone >= self._patience.trouble + self._patience.asked:
             raise ReadError(f"The API asks to wait {wait:.0f} s before the tenant is read; try again later.")
 
     def failed(self, problem: BatchOffboardError, asked: float | None = None) -> None:
-        """After a try that went wrong, with how long the API asks to wait if it does; raises `problem` if it was the
-        last one."""
+        """Call after a failed attempt; `asked` is the wait that the API requires, if any. Raises `problem` after the
+        last attempt."""
         left = self._patience.trouble - self._gone
         if left <= 0:
             raise problem
@@ -381,8 +384,8 @@ def _said(read: Read) -> str:
 
 
 def _cannot(read: Read, what: Unreadable, permission: str, *, devices_read: bool) -> str:
-    """`permission` is one that the token has and that should do, as far as it says. Devices and their actions take the
-    same one: where the `devices_read` came, granting it helps nobody."""
+    """Why a list may not be read, and the remedy. `permission` is one that the token lists and that should suffice.
+    Devices and actions need the same one: after `devices_read`, granting it would not help."""
     if read.kind is not ReadKind.FORBIDDEN:
         return f"{_said(read)}, so nothing can be read at api_url"
     things = "the tenant's devices" if what is Unreadable.ALL else "the tenant's machine actions"
@@ -391,7 +394,7 @@ def _cannot(read: Read, what: Unreadable, permission: str, *, devices_read: bool
             f"the token has {permission}" if permission else "devices can be read, which needs the same permission"
         )
         return (
-            f"the API does not let {things} be read ({_said(read)}), although {although}; check "
+            f"the API does not permit reading {things} ({_said(read)}), although {although}; check "
             "api_url, and the roles and device groups of Defender"
         )
     return f"the application may not read {things} ({_said(read)}); grant it Machine.Read.All with admin consent"

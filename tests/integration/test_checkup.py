@@ -181,7 +181,7 @@ def test_machine_actions_that_may_not_be_read_are_a_warning_that_does_not_ask_fo
     bench.api.forbidden = "/api/machineactions"
     found = one(bench.look(), "API")
     assert found.grade is Grade.WARNING
-    assert "lets devices be read, but the API does not let the tenant's machine actions be read" in found.text
+    assert "lets devices be read, but the API does not permit reading the tenant's machine actions" in found.text
     assert "Forbidden: Not for you" in found.text
     assert "although the token has Machine.Read.All" in found.text
     assert "grant" not in found.text

@@ -69,7 +69,7 @@ async def test_a_plan_that_has_waited_is_looked_up_again_and_what_has_changed_is
     assert (last.error_code, words in last.error_message) == (reason, True)
     assert device(6) not in [call.device_id for call in simulator.tenant.calls]
     assert world.batch(batch.batch_id).looked_up_at == pytest.approx(ORIGIN + 901, abs=3)
-    assert "1 device is skipped because of what the tenant reports since the plan was made." in world.ears.said_so_far
+    assert "1 device is skipped because the tenant has changed since the plan was made." in world.ears.said_so_far
     world.check([batch], simulator.tenant)
 
 
@@ -220,7 +220,7 @@ async def test_a_plan_looked_up_again_uses_machines_whose_actions_may_not_be_rea
     said = [text for text in world.ears.said_so_far if "machine actions" in text]
     assert len(said) == 1
     assert said[0].startswith(
-        "The machine actions were not read: the API does not let the tenant's machine actions be read"
+        "The machine actions were not read: the API does not permit reading the tenant's machine actions"
     )
     assert "although devices can be read, which needs the same permission" in said[0]
     assert "grant" not in said[0]

@@ -189,7 +189,7 @@ async def look_after_sending(tenancy: Tenancy, batch: Batch, clearance: Clearanc
     except (ReadError, StrangeListError, SignInError, BusyError) as error:
         tenancy.say(f"The tenant was not checked after the run: {error}")
     else:
-        await tenancy.writer.run(tenancy.journal.note_findings, batch.key, {"differences": _told(back.differences)})
+        await tenancy.writer.run(tenancy.journal.note_findings, batch.key, {"differences": _as_json(back.differences)})
         for each in back.differences[:DIFFERENCES_SAID]:
             tenancy.say(f"The tenant and the journal differ: {each.sentence}")
         await _skip_protected(tenancy, batch, clearance.protected)  # including doubts that are pending again
@@ -197,7 +197,7 @@ async def look_after_sending(tenancy: Tenancy, batch: Batch, clearance: Clearanc
     return None
 
 
-def _told(found: Sequence[Difference]) -> list[dict[str, Any]]:
+def _as_json(found: Sequence[Difference]) -> list[dict[str, Any]]:
     return [
         {"kind": each.kind, "row": each.row, "device_id": each.device_id, "action_ids": list(each.action_ids)}
         for each in found
@@ -223,7 +223,7 @@ async def look_back(
     async with tenancy.reader(patience) as reader:
         actions, whole = await reader.actions(since=since)
         server, ours = reader.server_time or (now.wall, now.wall)
-        doubts = _by_their_clock(doubts, server)
+        doubts = _by_server_clock(doubts, server)
         too_late = since is not None and (
             ours - server > CLOCKS_APART
             or any(doubt.began - CLOCKS_APART < since for doubt in doubts)
@@ -233,7 +233,7 @@ async def look_back(
             actions, whole = await reader.actions()
         settled = settle(doubts, actions, horizon=tenancy.target.horizon)
         left = _without(doubts, settled)
-        more, again = await _end_old_doubts(tenancy, reader, left) if resend else ([], [])
+        more, again = await _settle_old_doubts(tenancy, reader, left) if resend else ([], [])
     found = await writer.run(settlements.accept_found, journal, [*settled, *more], now.wall)
     if found:
         await writer.run(settlements.finish_settled, journal, batch.key)
@@ -258,7 +258,9 @@ async def look_back(
     return LookBack(found, sent_again, different, listed)
 
 
-async def _end_old_doubts(tenancy: Tenancy, reader: Reader, doubts: Sequence[Doubt]) -> tuple[list[Found], list[Doubt]]:
+async def _settle_old_doubts(
+    tenancy: Tenancy, reader: Reader, doubts: Sequence[Doubt]
+) -> tuple[list[Found], list[Doubt]]:
     """Settle doubts beyond the horizon: returns those that a list without a time limit contains, and those that were
     certainly not accepted, each confirmed by a list of its device's actions."""
     horizon = tenancy.target.horizon
@@ -286,7 +288,7 @@ def _misses(actions: Sequence[MachineAction], accepted: Mapping[str, float], now
     return any(not 0 <= now - at <= LIST_LAG and action_id not in listed for action_id, at in accepted.items())
 
 
-def _by_their_clock(doubts: Sequence[Doubt], now: float) -> list[Doubt]:
+def _by_server_clock(doubts: Sequence[Doubt], now: float) -> list[Doubt]:
     """The doubts with the start of their calls by the server's clock, which shows `now`: ours may be wrong, and may
     have been changed since. The calls started at this time or a little earlier."""
     return [replace(doubt, began=now - doubt.gone_by) for doubt in doubts]

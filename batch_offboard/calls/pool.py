@@ -89,7 +89,7 @@ class Pool:
         self._ready: deque[Job] = deque()
         self._exhausted = False
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._can_be_given_up: set[asyncio.Task[Any]] = set()  # of those in flight, the ones that `stop` may cancel
+        self._cancellable: set[asyncio.Task[Any]] = set()  # of those in flight, the ones that `stop` may cancel
         self._calling: set[Slot] = set()  # of those in flight, the ones without an outcome
         self._landed = asyncio.Event()
         self._dispatching: asyncio.Task[None] | None = None
@@ -129,7 +129,7 @@ class Pool:
         """End now: calls in flight are cancelled, and their jobs are in doubt if anything may have been sent. Known
         outcomes are still written, however long the journal takes."""
         self.drain(halt)
-        for task in self._can_be_given_up:
+        for task in self._cancellable:
             task.cancel()
 
     async def _dispatch(self) -> None:
@@ -196,7 +196,7 @@ class Pool:
             await self._store.start(job, slot.taken_at)
             self._watcher.began(job)
             renewals = self._renewals
-            not_made = self._speaks_against_calls()
+            not_made = self._why_not_made()
             outcome = not_made or await self._call(job, slot)
         finally:
             at = self._gate.release(slot)
@@ -206,7 +206,7 @@ class Pool:
         writing = asyncio.ensure_future(self._store.end(job, at, outcome, slower=slower))
         try:
             if not not_made:
-                await self._draw_conclusions(outcome, renewals)
+                await self._apply_brakes(outcome, renewals)
             if not goes_on:
                 self._make_room(slot)
         finally:
@@ -215,7 +215,7 @@ class Pool:
         if goes_on:  # before all other jobs, and only after this attempt has ended
             self._ready.appendleft(job)
 
-    def _speaks_against_calls(self) -> CallOutcome | None:
+    def _why_not_made(self) -> CallOutcome | None:
         """The outcome of a call that is not made because of something that happened while its intent was written, or
         None."""
         if self._halt is not None:
@@ -223,21 +223,21 @@ class Pool:
         return None if self._signed_in.is_set() else _RENEWING
 
     @contextmanager
-    def _given_up_by_stop(self) -> Iterator[None]:
+    def _cancelled_by_stop(self) -> Iterator[None]:
         """`stop` cancels the task only inside this block, so that a known outcome is always written."""
         task = cast("asyncio.Task[Any]", asyncio.current_task())  # a coroutine always runs in one
-        self._can_be_given_up.add(task)
+        self._cancellable.add(task)
         try:
             yield
         except asyncio.CancelledError:
             task.uncancel()
             raise
         finally:
-            self._can_be_given_up.discard(task)
+            self._cancellable.discard(task)
 
     async def _call(self, job: Job, slot: Slot) -> CallOutcome:
         try:
-            with self._given_up_by_stop():
+            with self._cancelled_by_stop():
                 return await self._sender.send(job, slot)
         except asyncio.CancelledError:
             if not slot.sent:
@@ -275,7 +275,7 @@ class Pool:
         self._gate.pause(self._pause)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
-    async def _draw_conclusions(self, outcome: CallOutcome, renewals: int) -> None:
+    async def _apply_brakes(self, outcome: CallOutcome, renewals: int) -> None:
         """Apply the brakes, and renew a refused token. `renewals`: how often the sign-in had been renewed when the call
         started, which identifies its token."""
         refused = outcome.verdict is Verdict.UNAUTHORIZED
@@ -290,7 +290,7 @@ class Pool:
         """Renew the sign-in, once for all calls with the old token; no call starts meanwhile."""
         self._signed_in.clear()
         try:
-            with suppress(asyncio.CancelledError), self._given_up_by_stop():
+            with suppress(asyncio.CancelledError), self._cancelled_by_stop():
                 await self._sender.renew_sign_in()
         except TransientSignInError:
             pass  # the next call has no token, and waits for one

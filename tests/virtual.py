@@ -56,7 +56,7 @@ def device(number: int) -> str:
 
 
 def in_berlin(text: str) -> float:
-    """The moment at which Berlin's clocks show this; of two the earlier one."""
+    """The moment of this local time in Berlin; the earlier one if there are two."""
     return datetime.fromisoformat(text).replace(tzinfo=BERLIN).timestamp()
 
 

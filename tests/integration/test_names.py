@@ -1,4 +1,4 @@
-"""Names of hosts: found, not found, and never waited for without end."""
+"""Host names: resolved, not resolved, and always with a timeout."""
 
 import socket
 

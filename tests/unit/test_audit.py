@@ -1,4 +1,4 @@
-"""The chain of the audit record: what breaks it, and what only an anchor finds."""
+"""The chain of the audit record: what breaks it, and what only an anchor detects."""
 
 import hashlib
 import json

@@ -224,7 +224,7 @@ def test_whoever_says_so_is_stopped_by_no_first_call_and_by_every_other_brake() 
 
 @given(st.lists(st.sampled_from([ACCEPTED, REFUSED, UNCLEAR]), max_size=20))
 def test_the_journal_counts_the_first_calls_as_the_run_does(outcomes: list[CallOutcome]) -> None:
-    """Each halt ends a run, and what the journal has seen by then is where the next begins."""
+    """Each halt ends a run, and the next one starts with what the journal has recorded."""
     brakes, seen = Brakes(100.0), []
     for outcome in outcomes:
         halt = brakes.note(outcome, 0.0)

@@ -35,12 +35,12 @@ def told(expected: Expected | None, *actions: MachineAction) -> list[tuple[Diffe
     return [(each.kind, each.action_ids) for each in found]
 
 
-FOREIGN = Expected(17, ONE, "x-7", None)  # somebody's action stands for the row
-CALLED = Expected(17, ONE, "", None)  # called, and not accepted as far as the journal knows
+FOREIGN = Expected(17, ONE, "x-7", None)  # another user's action offboards the row's device
+CALLED = Expected(17, ONE, "", None)  # called, and not accepted according to the journal
 YOUNG = replace(ACCEPTED, accepted_at=NOW - 600)
 
 LOOKS = [
-    # what the journal says of row 17, what the tenant lists, the differences
+    # what the journal has for row 17, what the tenant lists, the differences
     pytest.param(ACCEPTED, [action()], [], id="they agree"),
     pytest.param(ACCEPTED, [action(status="Failed")], [], id="they agree on one that failed"),
     pytest.param(ACCEPTED, [replace(action(), comment="")], [], id="the tenant has lost the comment"),

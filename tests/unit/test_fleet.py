@@ -1,4 +1,4 @@
-"""The tenant's devices as they are asked for: by ID, by name, by what is open, with what is worth knowing."""
+"""Finding the tenant's devices by ID, name and open action, with their cautions."""
 
 from typing import Any
 

@@ -98,7 +98,7 @@ async def test_a_call_that_waited_for_its_end_is_the_first_at_the_slower_pace() 
     gate = Gate(QuotaLimits(), LoopClock(ORIGIN))
     slot = await gate.acquire()
     waiting = asyncio.create_task(called(gate))
-    await asyncio.sleep(QuotaLimits().interval(0) / 2)  # the waiting call has asked the quicker bucket
+    await asyncio.sleep(QuotaLimits().interval(0) / 2)  # the waiting call is in the faster bucket
     assert gate.throttled(slot, 1.0)
     gate.release(slot)
     first = await waiting

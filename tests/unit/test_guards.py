@@ -1,4 +1,4 @@
-"""What each guard refuses and allows, on both sides of its limit, and that nobody else gives leave to send."""
+"""What each guard refuses and permits, on both sides of its limit, and that only guards create a clearance."""
 
 import re
 from dataclasses import replace
@@ -115,10 +115,10 @@ PORTAL = tuple(sorted(PORTAL_COLUMNS))
 @pytest.mark.parametrize(
     ("known", "matched", "columns", "refused"),
     [
-        (1000, 900, ("Device ID",), True),  # nine tenths of the tenant, whatever the sheet looks like
+        (1000, 900, ("Device ID",), True),  # nine tenths of the tenant, with any columns
         (1000, 899, ("Device ID",), False),
         (100, 90, ("Device ID",), True),
-        (99, 99, ("Device ID",), False),  # a small tenant may well go whole
+        (99, 99, ("Device ID",), False),  # a small tenant may be offboarded completely
         (99, 99, PORTAL[:PORTAL_SIGNS], True),  # unless the sheet is the portal's own export
         (99, 99, PORTAL[: PORTAL_SIGNS - 1], False),
         (5, 5, PORTAL, True),
@@ -215,7 +215,7 @@ def test_every_guard_that_refuses_says_so_at_once() -> None:
     assert set(said) == expected
 
 
-# -- the one way to a clearance --
+# -- the only way to a clearance --
 
 
 def test_nobody_but_the_guards_gives_a_clearance() -> None:

@@ -1,4 +1,4 @@
-"""The options of a plan, told as they are typed."""
+"""The options of a plan, as typed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What becomes of each row by the sheet and the journal alone, and that every row gets a decision."""
+"""The decision on each row by the sheet and the journal alone, and that every row has one."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What becomes of each row by what the tenant says of its device."""
+"""The decision on each row by the tenant's data about its device."""
 
 from dataclasses import replace
 from typing import Any
@@ -46,7 +46,7 @@ def planned(
 
 
 def cautions(rows: list[PlannedRow], planner: Planner) -> dict[Caution, CautionCount]:
-    """Those of the rows that become jobs."""
+    """The rows that become jobs."""
     sent = jobs(rows, planner)
     return count_cautions((row.row, row.facts.cautions) for row in rows if row.row in sent and row.facts)
 
@@ -61,7 +61,7 @@ def fleet(*machines: Machine, actions: tuple[MachineAction, ...] = (), **more: A
 
 
 DECISIONS = [
-    # what the tenant shows of the device, why it is not offboarded, in which words
+    # the tenant's data, why the device is not offboarded, the message
     pytest.param({}, None, "", id="nothing speaks against it"),
     pytest.param({"onboardingStatus": None}, None, "", id="it does not say whether it is onboarded"),
     pytest.param({"healthStatus": "Inactive"}, None, "", id="inactive is no refusal"),
@@ -150,7 +150,7 @@ def test_a_tenant_without_devices_has_none_of_the_sheets() -> None:
     assert decided(fleet(), "", "lt-1")[0] is Reason.NOT_FOUND
 
 
-# Everything that can be wrong at once, in the order in which it is said; each is put right after the one before.
+# Everything that can be wrong at once, in the order in which it is reported; each is corrected after the previous one.
 WRONGS: list[tuple[Reason, dict[str, Any]]] = [
     (Reason.NAME_MISMATCH, {"name": "lt-1.contoso.example"}),
     (Reason.ALREADY_OFFBOARDED, {"known": {}}),
@@ -267,7 +267,7 @@ def test_a_device_that_is_onboarded_and_was_seen_after_its_action_ended_is_never
 def test_no_calendar_of_ours_makes_a_device_one_that_came_back(
     accepted: float | None, at: float, seen: float, actions: tuple[MachineAction, ...]
 ) -> None:
-    """Ours may be set by years; without a time of the server's nothing is sent again."""
+    """Our clock may be wrong by years; without a time of the server's clock nothing is sent again."""
     known = {ONE: replace(EARLIER[ONE], accepted_at=accepted, ended_at=None)}
     tenant = Fleet([replace(machine(), last_seen=seen)], actions, at)
     overdue = bool(actions) and actions[0].created is not None and seen > actions[0].created + 7 * DAY
@@ -402,7 +402,7 @@ def test_a_row_whose_name_is_wrong_casts_doubt_on_the_row_whose_name_is_right() 
         assert Reason.DUPLICATE not in [row.reason for row in rows]
 
 
-# -- what is worth knowing --
+# -- cautions --
 
 LIVELY = {"lastSeen": "2026-11-24T08:00:00Z"}
 
@@ -443,7 +443,7 @@ def test_a_decision_that_is_taken_back_takes_its_cautions_back_once() -> None:
     assert cautions(*planned(fleet(machine(**LIVELY)), (ONE, ""), (ONE, "lt-9"))) == {}
 
 
-# -- whatever the sheet and the tenant --
+# -- any sheet and any tenant --
 
 IDS = [ONE, TWO, THREE]
 NAMES = ["", "lt-1", "LT-1.a", "lt-1.b", "lt-2", "lt-3"]

@@ -1,4 +1,4 @@
-"""Which machines the offboard API takes, by platform, version and setting."""
+"""Which machines the offboard API accepts, by platform, version and setting."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def machine(platform: str | None, **more: Any) -> Machine:
     return found
 
 
-# Every platform that is known, on a machine that leaves nothing else to be desired: the first setting that takes it.
+# Every known platform, on a machine that meets all other conditions: the first setting that accepts it.
 RECENT: dict[str, dict[str, Any]] = {
     "Windows10": {"osBuild": 19045, "version": "22H2"},
     "Windows10WVD": {"osBuild": 19045, "version": "22H2"},

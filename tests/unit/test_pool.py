@@ -1,4 +1,4 @@
-"""The pool among plain stand-ins: what it begins, in which order, and how it ends when something gives way."""
+"""The pool with plain fakes: what it starts, in which order, and how it ends when something fails."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
@@ -28,12 +28,12 @@ Step = Callable[[], None]
 
 
 def nothing() -> None:
-    """The step of whoever does not count them."""
+    """The step of a fake that does not count them."""
 
 
 @dataclass
 class Store:
-    """Jobs in memory that move along the arrows only."""
+    """Jobs in memory that allow only legal transitions."""
 
     rows: Iterable[int]
     step: Step = nothing
@@ -80,7 +80,7 @@ class Store:
 
 @dataclass
 class Server:
-    """Accepts every device, except where a script says otherwise: outcomes or errors in turn, by row."""
+    """Accepts every device unless scripted otherwise: outcomes or errors in turn, by row."""
 
     scripts: dict[int, list[CallOutcome | BaseException]] = field(default_factory=dict)
     step: Step = nothing
@@ -91,7 +91,7 @@ class Server:
     begun: list[tuple[int, float]] = field(default_factory=list)
     tokens: int = 1
     renewal: float = 0.0
-    line: asyncio.Event = field(default_factory=asyncio.Event)  # no connection comes about until it is set
+    line: asyncio.Event = field(default_factory=asyncio.Event)  # no connection is made until it is set
 
     def __post_init__(self) -> None:
         self.line.set()
@@ -192,7 +192,7 @@ async def test_a_job_that_was_not_sent_comes_before_those_behind_it() -> None:
 
 
 class SlowStore(Store):
-    """Takes longer for an outcome than the API asks anybody to wait."""
+    """Takes longer to write an outcome than the API requires to wait."""
 
     async def end(self, job: Job, at: Moment, outcome: CallOutcome, *, slower: bool) -> None:
         await asyncio.sleep(10.0)
@@ -213,7 +213,7 @@ async def test_a_check_that_speaks_against_a_call_begins_none_and_its_slot_is_fr
     gate = Gate(WIDE, LoopClock(1_795_500_000.0))
     pool = pool_of(store, server, gate=gate, check=lambda: ASKED if len(server.begun) >= calls else None)
     assert await pool.run() == ASKED
-    # A call that is being begun has passed its own check, and so have those in the other workers' hands.
+    # A call that is starting has passed its check, and so have those of the other workers.
     begun = len(server.begun)
     assert calls <= begun <= (calls if calls < 5 else calls + 3)
     assert store.order == list(range(begun))
@@ -351,7 +351,7 @@ async def test_a_pool_that_is_drained_before_it_runs_a_step_sends_nothing() -> N
 
 
 def interrupted_at_every_step(how: str) -> Iterator[tuple[Store, Server, Callable[[], Pool], list[int]]]:
-    """Scenarios that differ only in the step, counted over store and server, at which the pool is told to end."""
+    """Scenarios that differ only in the step, counted over store and server, at which the pool is ended."""
     for number in range(1, 200):
         count, pools = [0], list[Pool]()
 
@@ -476,7 +476,7 @@ async def test_no_call_begins_while_the_sign_in_is_renewed(renewal: float) -> No
 
 async def test_an_intent_that_is_written_when_a_renewal_begins_is_taken_back() -> None:
     class Slow(Store):
-        """Row 6's intent takes so long that row 5 has its 401 meanwhile."""
+        """Row 6's intent takes so long that row 5 is answered with 401 meanwhile."""
 
         async def start(self, job: Job, at: Moment) -> None:
             await super().start(job, at)
@@ -512,4 +512,4 @@ async def test_a_slot_that_comes_free_while_the_sign_in_is_renewed_waits_for_its
     assert await pool_of(store, server, gate=small, workers=4).run() is None
     assert [row for row, attempts in store.attempts.items() if attempts > 1] == [6]
     assert not [at for _, at in server.begun if 10 < at < 100]
-    assert small.asked == len(server.begun) + 1  # the one that came too early; nobody asks again and again
+    assert small.asked == len(server.begun) + 1  # the one that was too early; there is no polling

@@ -1,4 +1,4 @@
-"""What the operator sees while a run is at work."""
+"""What the operator sees during a run."""
 
 import io
 import os
@@ -336,7 +336,7 @@ def test_a_program_without_a_console_is_told_nothing() -> None:
     assert isinstance(observer_for(None, quiet=False), Silent)
 
 
-# ── streams that break ────────────────────────────────────────────────────────────────────────────────────
+# ── broken streams ────────────────────────────────────────────────────────────────────────────────────
 
 
 class BrokenPipe:

@@ -1,4 +1,4 @@
-"""Which devices a protected list names, and which lists cannot be believed."""
+"""Which devices a protected list names, and which lists are invalid."""
 
 import pytest
 from hypothesis import given
@@ -123,7 +123,7 @@ def test_no_list_protects_nothing() -> None:
     assert not Protected().needs_lookup
 
 
-# -- which lists cannot be believed --
+# -- invalid lists --
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only words\n  # and more\n", "\ufeff\u200b\n"])

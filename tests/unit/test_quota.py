@@ -28,7 +28,7 @@ def best_possible(calls: int) -> float:
 
 
 def most_in_any(times: list[float], period: float) -> int:
-    """The most of `times` that lie in one half-open span of `period`."""
+    """The largest number of `times` in one half-open interval of `period`."""
     return max(sum(1 for other in times if at <= other < at + period) for at in times)
 
 

@@ -1,4 +1,4 @@
-"""What the tenant's list says about calls whose answer never came."""
+"""What the tenant's list says about calls whose answer is unknown."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,7 @@ OURS = f"CHG0042 {correlation_token(BATCH, 17, 2)}"
 
 
 def action(action_id: str = "x-1", status: str = "Pending", **changes: Any) -> MachineAction:
-    """Somebody's action of device ONE, made a second after our call began."""
+    """Another user's action of device ONE, created a second after our call started."""
     made = MachineAction(action_id, status, ONE, "CHG7", "Ann", BEGAN + 1, BEGAN + 1)
     return replace(made, **changes)
 
@@ -38,7 +38,7 @@ def found(*actions: MachineAction, doubt: Doubt = DOUBT) -> tuple[str, bool] | N
 
 
 SETTLED = [
-    # what the list holds, which action settles the doubt, whether it is ours
+    # what the list contains, which action settles the doubt, whether it is ours
     pytest.param([ours()], ("x-1", True), id="ours by its token"),
     *[
         pytest.param([ours(status=status)], ("x-1", True), id=f"ours is {status or 'without a status'}")
@@ -129,7 +129,7 @@ def sent_again(*doubts: Doubt, actions: tuple[MachineAction, ...] = (ELSEWHERE,)
 
 
 NOT_FOUND = [
-    # the doubt, what else the list holds, whether the call may be made once more
+    # the doubt, what else the list contains, whether the call may be repeated
     pytest.param(DOUBT, [], True, id="after the horizon"),
     pytest.param(replace(DOUBT, gone_by=3599.9), [], False, id="before the horizon"),
     pytest.param(replace(DOUBT, gone_by=0.0), [], False, id="just now"),
@@ -178,7 +178,7 @@ def test_the_same_row_of_another_batch_is_another_doubt() -> None:
     assert sent_again(DOUBT, other, actions=(ours(), ELSEWHERE)) == [NotAccepted(other)]
 
 
-# -- whatever the list --
+# -- any list --
 
 DEVICES = [f"{number}" * 40 for number in "abc"]
 DOUBTS = st.lists(

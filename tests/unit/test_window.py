@@ -27,12 +27,12 @@ def window(
 
 
 def at(text: str, *, later: bool = False) -> float:
-    """The moment at which Berlin's clocks show this; of two the earlier one."""
+    """The moment of this local time in Berlin; the earlier one if there are two."""
     return datetime.fromisoformat(text).replace(tzinfo=BERLIN, fold=int(later)).timestamp()
 
 
 def shown(span: Span | None) -> tuple[str, str] | None:
-    """An opening as Berlin's clocks show it, with the offset from UTC."""
+    """An opening in Berlin's local time, with the offset from UTC."""
     if span is None:
         return None
     opens, closes = (datetime.fromtimestamp(moment, BERLIN) for moment in (span.opens, span.closes))
@@ -205,7 +205,7 @@ def test_openings_that_are_over_are_in_order_and_apart(hours: Window, now: float
 
 @given(WINDOWS, MOMENTS)
 def test_away_from_changed_clocks_a_window_is_what_they_show(hours: Window, now: float) -> None:
-    """Compared with the plain rule: today's window if it has begun, or yesterday's if it goes beyond midnight."""
+    """Compared with the simple rule: today's window if it has started, or yesterday's if it ends after midnight."""
     here = datetime.fromtimestamp(now, hours.zone)
     around = [datetime.fromtimestamp(now + step * 12 * HOUR, hours.zone).utcoffset() for step in range(-6, 7)]
     assume(len(set(around)) == 1)

@@ -67,7 +67,7 @@ async def test_a_call_carries_comment_token_and_device(serve: "Serve", call: "Ca
 @pytest.mark.fault(91, "Not sent, pending.")
 async def test_a_refused_connection_is_certainly_not_sent(call: "Caller") -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody can take the port meanwhile
+        taken.bind(("127.0.0.1", 0))  # bound and not listening, so that no other process takes the port
         outcome = await call(f"http://127.0.0.1:{taken.getsockname()[1]}")
     assert (outcome.verdict, outcome.code) == (Verdict.NOT_SENT, "Unreachable")
 

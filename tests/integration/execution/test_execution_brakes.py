@@ -1,4 +1,4 @@
-"""Every brake as the server sees it: after the halt nothing more arrives, and what was not sent is still pending."""
+"""Every brake as the server sees it: after the halt no more calls arrive, and unsent jobs are still pending."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING

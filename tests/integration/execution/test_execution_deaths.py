@@ -1,4 +1,4 @@
-"""The program dies at a named moment of one call: what is durable by then decides what the next run does.
+"""The program is killed at a given moment of one call: what is durable then decides what the next run does.
 
 A death is played by copying the journal at that moment and going on with the copy: nothing that the dying run did
 afterwards is believed.
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.looptime
 
 DEVICES = 6
-ROW, VICTIM = 5, device(3)  # the fourth, when calls still go one by one and earlier actions prove that the list works
+ROW, VICTIM = 5, device(3)  # the fourth: calls are still made one by one, and earlier actions prove that the list works
 
 
 class DiedError(Exception):
-    """What the dying run meets; the next one never hears of it."""
+    """The killed run's surroundings; the next run has its own."""
 
 
 def died(world: "World") -> DiedError:
@@ -43,7 +43,7 @@ def died(world: "World") -> DiedError:
 
 
 async def work_until_death(world: "World", batch: "Batch", url: str) -> None:
-    with pytest.raises((DiedError, JournalError)):  # the latter: it tries the commit again that was made already
+    with pytest.raises((DiedError, JournalError)):  # the latter because it retries a commit that was already made
         await world.work(batch, url, look=True)
     revive(world)
 
@@ -56,7 +56,7 @@ def revive(world: "World") -> None:
 
 @contextmanager
 def dying_at_commit(world: "World", kind: type[Start | End], *, after: bool = False) -> Iterator[None]:
-    """Die when the victim's intent or outcome is to be written, or right after it was."""
+    """Die when the victim's intent or outcome is written, or immediately afterwards."""
     commit = Journal.commit
 
     def one(journal: Journal, starts: Sequence[Start], ends: Sequence[End]) -> None:
@@ -80,7 +80,7 @@ def dying_at_the_wire(world: "World", *, sent: float) -> Iterator[None]:
     def some(writer: StreamWriter, chunks: Any) -> None:
         data = b"".join(chunks)
         if not (data.startswith(b"POST ") and VICTIM.encode() in data):
-            write(writer, [data])  # another call, or an answer of the tenant's, which is in this process too
+            write(writer, [data])  # another call, or an answer of the tenant, which is in the same process
             return
         if sent:
             write(writer, [data[: int(len(data) * sent)]])
@@ -90,7 +90,7 @@ def dying_at_the_wire(world: "World", *, sent: float) -> Iterator[None]:
 
     async def last(client: ApiClient, request: Any, slot: Any) -> Any:
         answer = await send(client, request, slot)
-        if VICTIM in request.url:  # the client took the error for a broken connection
+        if VICTIM in request.url:  # the client treated the error as a broken connection
             raise DiedError
         return answer
 
@@ -105,7 +105,7 @@ def sent_to_victim(tenant: "Tenant") -> int:
 
 
 async def goes_on_at_once(world: "World", batch: "Batch", url: str, tenant: "Tenant", *, sends: int) -> None:
-    """The next run needs no patience: afterwards every device was sent once and its action is told."""
+    """The next run need not wait: afterwards every device was sent once and its action is known."""
     before = sent_to_victim(tenant)
     assert await world.work(batch, url, look=True) is None
     assert sent_to_victim(tenant) - before == sends

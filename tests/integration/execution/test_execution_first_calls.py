@@ -1,4 +1,4 @@
-"""The first calls of a batch go one by one and must all be accepted; an unclear one is looked for, then judged."""
+"""The first calls of a batch are made one by one and must all be accepted; an unclear one is settled first."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -69,7 +69,7 @@ async def test_an_unclear_answer_that_is_not_found_ends_the_run_for_a_later_one(
         assert await world.work(batch, simulator.url, look=True) is None
         world.check([batch], simulator.tenant)
     assert world.outcomes(batch) == {Outcome.SUBMITTED: 12}
-    # The one that was settled as not accepted counts for nothing, its second call like any other.
+    # The call that was settled as not accepted does not count, its second call counts like any other.
     assert first_calls(world.journal, batch.key, 100) == [JobState.SUBMITTED] * 12
 
 
@@ -109,7 +109,7 @@ async def test_ctrl_c_ends_the_wait_for_the_list(world: "World", interrupted: In
 
 
 async def begun(world: "World", interrupted: Interrupted, url: str, calls: int) -> None:
-    """So many calls were accepted, one a second, when somebody ended the run."""
+    """A run that was ended after so many calls, one per second, were accepted."""
     await interrupted(world.work(world.batch("batch-1"), url, workers=1, limits=BURSTY), calls - 0.5)
     assert world.outcomes(world.batch("batch-1"))[Outcome.SUBMITTED] == calls
 

@@ -1,4 +1,4 @@
-"""Somebody presses Ctrl-C twice while another process holds the journal: real threads, a real lock, real time.
+"""A person presses Ctrl-C twice while another process holds the journal: real threads, a real lock, real time.
 
 On virtual time the journal's thread works within one step of the loop, and nothing can come between an answer and its
 outcome.
@@ -29,7 +29,7 @@ Wanted = Callable[[Sequence[Start], Sequence[End]], bool]
 
 @contextmanager
 def deaf_python() -> Iterator[None]:
-    """After the run has ended, a late signal is nobody's."""
+    """After the run has ended, a late signal is ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
@@ -58,7 +58,7 @@ async def held(world: "World", wanted: Wanted) -> AsyncIterator[asyncio.Event]:
 
 
 async def pressed_twice() -> None:
-    """Ctrl-C, and once more, and both have been heard."""
+    """Press Ctrl-C twice, and wait until both were handled."""
     for _ in range(2):
         signal.raise_signal(signal.SIGINT)
         for _ in range(5):

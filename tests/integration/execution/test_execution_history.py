@@ -1,4 +1,4 @@
-"""What a run leaves behind for the report: how long it was expected to take, and what its calls were like."""
+"""What a run stores for the report: its expected duration, and the times of its calls."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING

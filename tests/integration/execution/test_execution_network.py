@@ -1,4 +1,4 @@
-"""The network goes away: what was certainly not sent is tried again, with growing pauses, for a while."""
+"""The network is down: calls that were certainly not sent are retried, with growing pauses, for a while."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""Worker after worker: what becomes durable with what, and what is open at once."""
+"""Several workers: what becomes durable together, and how many calls are open at once."""
 
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ TENANT = {"per_minute": WIDE.per_minute, "per_hour": WIDE.per_hour}
 
 
 class Arrivals(list[Call]):
-    """The tenant's record of calls, which looks at each arrival how many the journal says are open."""
+    """The tenant's record of calls, which counts at each arrival how many calls are open in the journal."""
 
     def __init__(self, world: "World") -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A long run with short tokens: through msal, from a tenant of Entra ID that tells the run's own time."""
+"""A long run with short tokens: through msal, from a tenant of Entra ID with the run's clock."""
 
 import asyncio
 from collections.abc import Callable
@@ -31,7 +31,7 @@ SECRET = "q7R~canary.Secret-1"
 
 
 class Watched:
-    """A source whose tokens are looked at when they are handed out, as the API would."""
+    """A source whose tokens are checked when they are returned, as the API would."""
 
     def __init__(self, source: KeptToken) -> None:
         self._source, self.left = source, [float("inf")]
@@ -53,7 +53,7 @@ class Watched:
 
 
 async def at_once(work: Callable[[], T]) -> T:
-    """Real threads and virtual time do not go together: while a thread works, the loop's time flies."""
+    """Real threads cannot be used with virtual time, which advances while a thread works."""
     return work()
 
 

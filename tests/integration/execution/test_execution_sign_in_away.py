@@ -1,4 +1,4 @@
-"""The sign-in goes away when a token ends: the run bears it as it bears an API that is away, and stops no sooner."""
+"""The sign-in fails when a token expires: the run retries for as long as for an unreachable API."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -34,7 +34,7 @@ AWAY = "login.example cannot be reached (no route to host); check the network."
 
 @dataclass
 class Service:
-    """Gives tokens of ten minutes; away in the spans, which are seconds from its beginning."""
+    """Returns tokens valid for ten minutes; unavailable in the spans, in seconds from its start."""
 
     clock: Clock
     spans: list[tuple[float, float]]
@@ -60,7 +60,7 @@ async def in_place(work: Callable[[], T]) -> T:
 
 
 def signed_in(*spans: tuple[float, float]) -> KeptToken:
-    """A sign-in that is away in these spans."""
+    """A sign-in that is unavailable in these spans."""
     clock = MovedClock()
     service = Service(clock, list(spans))
     token = KeptToken(lambda: service, Expected(None, None), clock, in_place)

@@ -61,7 +61,7 @@ async def test_a_run_that_is_stopped_knows_what_may_have_been_sent(
         world.check([batch], simulator.tenant, limits=SMALL)
         stopped = world.outcomes(batch)
         assert stopped.keys() <= {Outcome.SUBMITTED, Outcome.PENDING, Outcome.IN_DOUBT}
-        await asyncio.sleep(2)  # what is on its way still arrives
+        await asyncio.sleep(2)  # requests in transit still arrive
         world.check([batch], simulator.tenant, limits=SMALL)
         assert await world.work(batch, simulator.url, limits=SMALL) is None
     doubtful = stopped.get(Outcome.IN_DOUBT, 0)
@@ -188,7 +188,7 @@ async def test_a_wait_for_the_quota_ends_with_the_leave_to_go_on(world: "World")
     closed = Halt("The window is closed.", ExitCode.UNFINISHED)
     async with world.tenant(DEVICES, per_minute=10, latency=(0.01, 0.01)) as simulator:
         check = lambda: closed if loop.time() >= 20 else None  # noqa: E731  # what a window says
-        # The display's pace, and with it the check's, is that of a run in the machine's own time.
+        # The display, and with it the check, has the pace of a run in real time.
         assert await world.work(batch, simulator.url, limits=SMALL, terms=Terms(check=check)) == closed
         assert loop.time() == pytest.approx(25, abs=5.1)
     assert world.outcomes(batch) == {Outcome.SUBMITTED: 10, Outcome.PENDING: 2}

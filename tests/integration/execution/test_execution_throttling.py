@@ -1,4 +1,4 @@
-"""429 answers: how long everybody keeps silent, who is charged, and what a storm of them comes to."""
+"""429 answers: how long all calls wait, which call is counted, and how a series of them ends."""
 
 import asyncio
 from itertools import pairwise
@@ -60,7 +60,7 @@ async def test_in_a_storm_of_an_hour_one_call_asks_after_each_wait(
         assert await world.work(batch, simulator.url, limits=BURSTY) is None
     storm = [call.at for call in simulator.tenant.calls if call.fault]
     probes = [at for at in storm if at > storm[0] + 60]
-    assert len(probes) >= 50  # what was in flight when the storm broke out is no probe
+    assert len(probes) >= 50  # calls that were in flight at the first 429 are not probes
     assert min(later - at for at, later in pairwise(probes)) >= 60
     assert world.outcomes(batch) == {Outcome.SUBMITTED: 20}
     world.check([batch], simulator.tenant)
@@ -80,7 +80,7 @@ async def test_a_wait_of_more_than_an_hour_stops_the_run(world: "World") -> None
 
 async def test_others_who_use_the_same_quota_cost_time_and_no_device(world: "World") -> None:
     batch = world.add(range(40))
-    async with world.tenant(40, per_minute=20) as simulator:  # somebody else has the other eighty
+    async with world.tenant(40, per_minute=20) as simulator:  # another program uses the other eighty
         assert await world.work(batch, simulator.url) is None
     assert world.outcomes(batch) == {Outcome.SUBMITTED: 40}
     assert asyncio.get_running_loop().time() < 300

@@ -1,4 +1,4 @@
-"""An office whose guards are tried: whole runs in-process, and the tenant tells what arrived."""
+"""An office for tests of the guards: whole runs in-process, and the tenant's record of what arrived."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every guard, seen from the tenant: a refused run has sent no call at all, and says what would allow it."""
+"""Every guard, seen from the tenant: a refused run has made no call, and says what would permit it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run_sheet(office: VirtualOffice, sheet: Path, **options: Any) -> RunView:
 
 
 def refused(office: VirtualOffice, sheet: Path, **options: Any) -> str:
-    """The sentence of a run that is refused; nothing of the sheet has arrived, and the plan is there to be run."""
+    """The message of a refused run; no call has arrived, and the plan can still be run."""
     before = len(office.world.offboard_calls())
     with office.desk(**options) as desk, pytest.raises(GuardError) as caught:
         office.world.run(commands.run_sheet(desk, sheet, Reading(), (), office.ears.talk))
@@ -326,7 +326,7 @@ def test_a_stop_file_refuses_every_way_to_send_until_it_is_gone(make_office: Mak
 @pytest.mark.skipif(os.name != "posix", reason="Windows says of such a name that it is not there")
 def test_a_stop_file_of_which_nobody_can_tell_is_taken_for_one(make_office: MakeOffice) -> None:
     office = make_office()
-    endless = Path("x" * 5000)  # no file system has such a name, and so nobody can say that it is not there
+    endless = Path("x" * 5000)  # too long for any file system, so its absence cannot be checked
     assert "stop file" in refused(office, office.sheet(range(3)), stop_file=endless)
     (office.folder / "file").touch()
     assert run_sheet(office, office.sheet(range(3)), stop_file=Path("file/STOP")).exit_code is ExitCode.OK
@@ -356,7 +356,7 @@ def test_a_plan_whose_sheet_has_changed_is_made_again_and_guarded_again(make_off
     assert office.called() == []
 
 
-# -- what is set aside is named --
+# -- overrides are named --
 
 
 def overrides(office: VirtualOffice, batch_id: str) -> list[str]:
@@ -460,7 +460,7 @@ SOURCE = Path(batch_offboard.__file__).parent
 
 @cache
 def code() -> dict[str, list[ast.AST]]:
-    """Every module outside the embedded tenant as the nodes of its code, docstrings left out."""
+    """Every module except the embedded tenant's as the nodes of its code, without docstrings."""
     found = {}
     for path in SOURCE.rglob("*.py"):
         module = path.relative_to(SOURCE).with_suffix("").as_posix()
@@ -481,7 +481,7 @@ def users_of(name: str) -> set[str]:
 
 
 def writers_of(part: str) -> set[str]:
-    """The modules with a text that holds this."""
+    """The modules with a string that contains this."""
     return {
         module
         for module, nodes in code().items()

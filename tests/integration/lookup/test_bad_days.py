@@ -1,4 +1,4 @@
-"""Many answers go wrong after the server took the action, its list is late, the run is stopped and resumed again."""
+"""Many answers fail after the server accepted the action, its list lags, the run is stopped and resumed."""
 
 import asyncio
 import os
@@ -32,12 +32,12 @@ LONGEST_LAG = 120.0  # seconds
 
 
 def spread(kinds: tuple[str, ...], share: float) -> list[str]:
-    """Faults that together meet about this share of the calls."""
+    """Faults that together apply to about this share of the calls."""
     return [f"{kind}:{share / len(kinds):.4f}" for kind in kinds]
 
 
 def goes_no_further(world: "World", batch: "Batch") -> bool:
-    """Finished, or what is left has had its second call and is not listed by anybody."""
+    """Finished, or the rest has had its second call and is not listed."""
     doubts = settlements.doubts(world.journal, batch.key, MovedClock().now())
     lost = sum(doubt.resent and doubt.gone_by > LONGEST_LAG for doubt in doubts)
     return reading.count(world.journal, batch.key).of(JobState.PENDING, JobState.IN_DOUBT) == lost
@@ -51,7 +51,7 @@ async def worked_to_the_end(
     draw: Random,
     pause: tuple[float, float],
 ) -> int:
-    """Run, stop and resume until the batch is finished or goes no further; returns how often it was begun."""
+    """Run, stop and resume until the batch is finished or makes no progress; returns the number of runs."""
     loop = asyncio.get_running_loop()
     for begun in range(1, MOST_RESUMES):
         simulator.tenant._list_lag = draw.uniform(0, LONGEST_LAG)

@@ -1,4 +1,4 @@
-"""A computer whose calendar is wrong, or was wrong when it called, misses nothing of what the tenant lists."""
+"""A computer whose clock is wrong, or was wrong when it called, misses no action of the tenant's list."""
 
 import asyncio
 from collections.abc import Callable

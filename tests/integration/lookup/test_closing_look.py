@@ -1,4 +1,4 @@
-"""After every run the tenant's list is compared with the journal, and every difference is told."""
+"""After every run the tenant's list is compared with the journal, and every difference is reported."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any

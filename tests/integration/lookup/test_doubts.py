@@ -1,4 +1,4 @@
-"""Answers that say nothing: the tenant's own list settles them, and only a list that works ends one as not accepted."""
+"""Unclear answers: the tenant's list settles them, and only a list that works settles one as not accepted."""
 
 import asyncio
 from dataclasses import replace
@@ -62,7 +62,7 @@ async def test_a_call_that_was_taken_and_answered_badly_is_found_by_the_closing_
     batch = world.add(range(DEVICES))
     async with world.tenant(DEVICES, f"{fault}:{LAST}") as simulator:
         assert await world.work(batch, simulator.url, look=True) is None
-        if fault == "late=95":  # carried out when nobody waits any more, and so after the closing look
+        if fault == "late=95":  # carried out after the caller's timeout, and so after the closing look
             assert world.outcomes(batch) == {Outcome.SUBMITTED: 6, Outcome.IN_DOUBT: 1}
             await asyncio.sleep(10)
             assert await world.work(batch, simulator.url, look=True) is None
@@ -179,7 +179,7 @@ async def test_each_doubt_waits_for_its_own_hour_and_has_its_own_second_call(wor
             await world.work(batch, simulator.url, look=True, workers=1)
             sent.append((sent_to(simulator.tenant, first), sent_to(simulator.tenant, LAST)))
             await asyncio.sleep(wait)
-    # Of the second device the first call is put off by half an hour, and the next one is lost.
+    # The second device's first call is delayed by half an hour, and the next one is lost.
     assert sent == [(1, 2), (2, 2), (2, 3), (2, 3)]
     assert world.outcomes(batch) == {Outcome.SUBMITTED: DEVICES - 1, Outcome.IN_DOUBT: 1}
     world.check([batch], simulator.tenant)
@@ -222,7 +222,7 @@ async def test_a_run_that_lasts_beyond_the_horizon_sends_the_lost_call_again_by_
 
 
 async def resumed_with(world: "World", batch: "Batch", url: str, protected: str, horizon: float = HORIZON) -> None:
-    """Go on with a batch under this protected list."""
+    """Continue a batch with this protected list."""
     async with world.tenancy(url, horizon=horizon) as tenancy:
         clearance = cleared_before(batch.batch_id, parse_protected(protected))
         await work_off(tenancy, world.batch(batch.batch_id), clearance, world.ears, Terms(SPEED))
@@ -285,7 +285,7 @@ async def test_a_list_that_knows_none_of_our_actions_sends_nothing_again(world: 
 
 
 async def test_an_action_that_only_the_devices_own_list_shows_is_found_and_not_sent_again(world: "World") -> None:
-    """A list of everybody can be behind that of one device; the last question before a second call is the narrowest."""
+    """The list of all devices can lag behind that of one device; so before a second call the latter is read."""
     batch = world.add(range(DEVICES))
     async with world.tenant(DEVICES, f"500-after:{LAST}", list_lag=9999.0) as simulator:
         await world.work(batch, simulator.url, look=True)

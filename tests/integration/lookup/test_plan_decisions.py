@@ -1,4 +1,4 @@
-"""A sheet against a mixed tenant: every row's decision, worked out here once more from what the tenant holds."""
+"""A sheet against a mixed tenant: every row's decision, computed independently from the tenant's data."""
 
 import hashlib
 from collections import defaultdict
@@ -31,7 +31,7 @@ DEVICES, SEED = 2000, 11
 
 Machine = dict[str, Any]
 
-# Microsoft's table, written down once more: what the API takes by default, and what two settings add to it.
+# Microsoft's table, written independently: what the API accepts by default, and what two settings add.
 DOCUMENTED = {"Windows10", "Windows10WVD", "Windows11", "WindowsServer2019", "WindowsServer2022", "WindowsServer2025"}
 TOO_OLD = {"1507", "1511", "1607"}
 ADDED = {
@@ -42,7 +42,7 @@ ADDED = {
 
 
 def fleet_of_tenant(devices: int) -> list[Machine]:
-    """As many machines of all sorts; the same ones each time."""
+    """So many machines of all kinds; always the same ones."""
     return [dict(machine) for machine in generate_fleet(devices, SEED, ORIGIN)]
 
 
@@ -52,7 +52,7 @@ def is_taken(machine: Machine, platforms: Platforms) -> bool:
 
 
 def expected_of(machine: Machine, tenant: "Tenant", platforms: Platforms) -> str:
-    """What is to become of this machine if nothing but the tenant speaks against it."""
+    """The decision on this machine by the tenant's data alone."""
     if machine["mergedIntoMachineId"]:
         return "merged"
     if machine["onboardingStatus"] != "Onboarded":
@@ -66,7 +66,7 @@ def expected_of(machine: Machine, tenant: "Tenant", platforms: Platforms) -> str
 
 
 def act_for_others(tenant: "Tenant", fleet: Sequence[Machine]) -> None:
-    """Other people's actions: open ones, ones that have succeeded long since, and one that is of another kind."""
+    """Other users' actions: open ones, ones that succeeded long ago, and one of another kind."""
     for machine in fleet[::9]:
         tenant.start(machine["id"], "leaver", ORIGIN - 1, requestor="ann@contoso.example")
     for machine in fleet[4::9]:
@@ -115,7 +115,7 @@ async def test_every_device_of_a_mixed_tenant_is_decided_by_what_the_tenant_says
 
 
 def namesakes(fleet: Sequence[Machine]) -> tuple[list[Machine], list[list[Machine]]]:
-    """Machines that are alone with their name, and groups that are not."""
+    """Machines with a unique name, and groups that share one."""
     by_name: dict[str, list[Machine]] = defaultdict(list)
     for machine in fleet:
         by_name[machine["computerDnsName"].partition(".")[0]].append(machine)

@@ -31,14 +31,14 @@ def copied(world: "World") -> None:
 
 
 def restored(world: "World") -> None:
-    """Put the copy in the journal's place, as a restored backup or snapshot does."""
+    """Replace the journal by the copy, as a restored backup or snapshot does."""
     world.journal.close()
     shutil.copy(world.journal.path.with_name("copy.db"), world.journal.path)
     world.journal = Journal(world.journal.path)
 
 
 def assert_sent_once(world: "World", batch: "Batch", tenant: "Tenant") -> None:
-    """Each device had one call that was accepted, and its action is told in its row."""
+    """Each device had one accepted call, and its row names the action."""
     assert set(Counter(action.machine_id for action in tenant.actions.values()).values()) == {1}
     sent = Counter(call.device_id for call in tenant.calls if call.operation == "offboard")
     assert max(sent.values()) == 1

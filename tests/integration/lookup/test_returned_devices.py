@@ -1,4 +1,4 @@
-"""Devices that were offboarded and came back: what the tenant says of them now decides, and nothing is sent twice."""
+"""Devices that were offboarded and came back: the tenant's current data decides, and nothing is sent twice."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The look before sending: what the tenant has come to speak against since the plan, and a tenant that is not there."""
+"""The look-up before sending: devices that changed since the plan, and a tenant that is unavailable."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -158,7 +158,7 @@ def test_no_answer_is_waited_for_without_end(
 
 def test_a_service_that_is_not_there_is_named(entra: Office, sign_in_as: "SignInAs") -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody can take the port meanwhile
+        taken.bind(("127.0.0.1", 0))  # bound and not listening, so that no other process takes the port
         port = taken.getsockname()[1]
         source = sign_in_as(
             {"MY_SECRET": SECRET},

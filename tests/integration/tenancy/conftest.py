@@ -1,4 +1,4 @@
-"""Servers that answer reading calls as the embedded tenant never would."""
+"""Servers that answer reads as the embedded tenant never would."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -14,7 +14,7 @@ Answer = Callable[[web.BaseRequest, int], web.Response]
 
 @dataclass
 class Stranger:
-    """A server that says whatever it was told to; `asked` are the paths with their queries, unescaped."""
+    """A server with scripted answers; `asked` are the paths with their queries, unescaped."""
 
     url: str = ""
     asked: list[str] = field(default_factory=list)
@@ -25,7 +25,7 @@ Listening = Callable[[Answer], AbstractAsyncContextManager[Stranger]]
 
 @asynccontextmanager
 async def _listening(answer: Answer) -> AsyncIterator[Stranger]:
-    """`answer` is told the request and how many came before it."""
+    """`answer` is passed the request and the number of earlier ones."""
     seen = Stranger()
 
     async def handle(request: web.BaseRequest) -> web.Response:

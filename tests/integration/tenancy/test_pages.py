@@ -1,4 +1,4 @@
-"""A list is read to its end, whatever its pages and links are like, and the token goes nowhere else."""
+"""A list is read to its end, for all kinds of pages and links, and the token is sent to no other host."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.looptime
 
 
 def action(number: int, **fields: Any) -> dict[str, Any]:
-    """An offboard action as a page shows it."""
+    """An offboard action as in a page."""
     return {"id": f"action-{number}", "type": "Offboard", "status": "Pending", "machineId": device(number)} | fields
 
 
@@ -58,7 +58,7 @@ async def test_the_actions_of_a_time_or_a_device_are_read_on_every_page_and_no_o
             one = await reader.actions(device_id=device(3))
     assert [[each.comment for each in actions] for actions, _ in (ever, since, one)] == [
         [f"number {number}" for number in range(30)],
-        [f"number {number}" for number in range(19, 30)],  # the filter knows whole seconds
+        [f"number {number}" for number in range(19, 30)],  # the filter has whole seconds
         ["number 3"],
     ]
     assert [whole for _, whole in (ever, since, one)] == [True, True, True]

@@ -1,4 +1,4 @@
-"""Nobody waits longer for the tenant than they have patience, whatever the API says and however often."""
+"""A reader never waits longer for the tenant than its patience, whatever the API answers and however often."""
 
 import asyncio
 import random
@@ -28,7 +28,7 @@ def refusal(status: int, wait: object = None) -> Answer:
 
 
 async def read(world: "World", patience: Patience, answers: Answering) -> tuple[float, int, str]:
-    """How long somebody waited, after how many calls, and what came of it."""
+    """How long the reader waited, after how many calls, and the result."""
     calls = 0
 
     async def send(_request: Any, slot: Any) -> Answer | NoAnswer:
@@ -113,7 +113,7 @@ async def test_an_hours_quota_that_is_used_up_is_not_waited_for_in_a_hurry(world
         world.tenancy(simulator.url, limits=limits) as tenancy,
         tenancy.reader(HURRIED) as reader,
     ):
-        for _ in range(12):  # the minute's quota is the pace, and is waited for
+        for _ in range(12):  # the minute's quota only paces the calls, so it is waited for
             await reader.action("no-such-action")
         with pytest.raises(ReadError, match=r"The hour's quota asks to wait 35\d\d s"):
             await reader.action("no-such-action")

@@ -1,4 +1,4 @@
-"""Reads have two windows of their own, which hold by arrival, whoever reads and however often somebody is killed."""
+"""Reads have two windows of their own, which hold by arrival, for any number of readers and kills."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,7 +25,7 @@ YEAR = 365 * 86_400.0
 
 
 async def read(tenancy: "Tenancy", times: int) -> None:
-    """So many calls on the wire, by somebody who waits for an hour's quota if it takes that."""
+    """Make so many calls, waiting for an hour's quota if necessary."""
     async with tenancy.reader(Patience(trouble=30.0, asked=3700.0)) as reader:
         for _ in range(times):
             await reader.action("no-such-action")
@@ -85,7 +85,7 @@ async def test_reads_that_a_kill_left_open_count_from_when_they_were_found(
     async with world.tenant(1, per_minute=10, latency=(0.0, 0.0)) as simulator:
         async with world.tenancy(simulator.url, limits=SMALL, clock=moved_clock()) as tenancy:
             await read(tenancy, 6)
-            # What a kill leaves: intents whose calls arrived, for all that anybody knows, just before the next start.
+            # What a kill leaves: intents whose calls may have arrived just before the next start.
             for _ in range(3):
                 world.journal.begin_read(tenancy.scope_key, tenancy.clock.now())
         await asyncio.sleep(20)

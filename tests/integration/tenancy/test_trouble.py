@@ -1,4 +1,4 @@
-"""Reads that go wrong: what is tried again and for how long, what ends the reading, and what the run does then."""
+"""Reads that fail: what is retried and for how long, what ends the reading, and what the run does then."""
 
 import asyncio
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Whoever reads a tenant has it to themselves for a few pages; the next one waits, and takes the call log up."""
+"""A reader has exclusive access to the tenant for a few pages; the next one waits, and continues the call log."""
 
 import asyncio
 from itertools import pairwise

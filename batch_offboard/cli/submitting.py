@@ -212,12 +212,13 @@ def list_(
     from batch_offboard.cli.terminal import width_of
     from batch_offboard.commands import asking
     from batch_offboard.commands.desk import Desk
+    from batch_offboard.core.batches import BatchState, states_called
     from batch_offboard.journal.reading import Wanted, count, count_put_away, list_batches
 
-    states = tuple(each.value for each in state or ())
+    states = frozenset[BatchState]().union(*(states_called(each) for each in state or ()))
     wanted = Wanted(states, tenant.strip().lower(), limit)
     with Desk(options_of(where), create=True) as desk:
-        now = None if given.BatchState.PLANNED in states else desk.clock.now().wall
+        now = None if BatchState.PLANNED in states else desk.clock.now().wall
         batches = [(batch, count(desk.journal, batch.key)) for batch in list_batches(desk.journal, wanted, now)]
         hidden = count_put_away(desk.journal, wanted, now) if now is not None else 0
         gone = {batch.key for batch, _ in batches if batch.state == "running" and not asking.is_at_work(desk, batch)}

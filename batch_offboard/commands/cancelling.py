@@ -91,7 +91,7 @@ async def cancel(
         # A person may take hours to agree, and others may work meanwhile: actions made since were not agreed to.
         chosen = [each for each in settlements.own_open_actions(desk.journal, batch.key) if each.action_id in agreed]
         if not rows:
-            desk.journal.hold(batch.key, WHY_HELD)
+            desk.journal.hold(batch.key, WHY_HELD, desk.clock.now().wall)
         work = _Cancelling(batch, chosen, desk.options.comment or CANCEL_COMMENT, talk)
         with _recorded(desk, batch, len(chosen), consent) as ends:
             async with desk.tenants.of(batch, talk.say) as tenancy:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from batch_offboard.core.jobs import JobState
@@ -13,6 +14,45 @@ def tenant_of(scope: str) -> str:
     return scope.rpartition("/")[0]
 
 
+class BatchState(StrEnum):
+    """The state of a batch."""
+
+    PLANNING = "planning"  # its rows are being written; nobody sees it yet
+    PLANNED = "planned"  # never run
+    RUNNING = "running"  # a process works on it, or died while it did
+    STOPPED = "stopped"  # a run has ended before its end; any later run may continue it
+    HELD = "held"  # the same, but only a person may continue it
+    FINISHED = "finished"  # nothing is left to send or to settle
+
+    @property
+    def word(self) -> str:
+        """What people and programs are shown: to them a held batch is a stopped one that says why."""
+        return BatchState.STOPPED.value if self is BatchState.HELD else self.value
+
+
+# No other module decides that a batch may go from one state to another.
+BATCH_MOVES: Mapping[BatchState, frozenset[BatchState]] = {
+    BatchState.PLANNING: frozenset({BatchState.PLANNED}),
+    BatchState.PLANNED: frozenset({BatchState.RUNNING}),
+    BatchState.RUNNING: frozenset({BatchState.RUNNING, BatchState.STOPPED, BatchState.HELD, BatchState.FINISHED}),
+    BatchState.STOPPED: frozenset({BatchState.RUNNING, BatchState.STOPPED, BatchState.HELD, BatchState.FINISHED}),
+    BatchState.HELD: frozenset({BatchState.RUNNING, BatchState.HELD, BatchState.FINISHED}),
+    BatchState.FINISHED: frozenset({BatchState.RUNNING, BatchState.STOPPED, BatchState.FINISHED}),
+}
+
+UNFINISHED = frozenset({BatchState.RUNNING, BatchState.STOPPED, BatchState.HELD})  # begun, and something may be left
+
+
+def states_before(new: BatchState) -> frozenset[BatchState]:
+    """The states from which a batch may go to the new one."""
+    return frozenset(old for old, to in BATCH_MOVES.items() if new in to)
+
+
+def states_called(word: str) -> frozenset[BatchState]:
+    """The states that are shown by this word."""
+    return frozenset(state for state in BatchState if state.word == word)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One plan and its execution. Times are seconds since the epoch."""
@@ -21,9 +61,8 @@ class Batch:
     batch_id: str
     scope_key: int
     scope: str
-    state: str
+    state: BatchState
     halted_because: str
-    held: bool
     planned_at: float
     started_at: float | None
     ended_at: float | None
@@ -56,7 +95,12 @@ class Batch:
     @property
     def is_part_sent(self) -> bool:
         """Whether only a part was chosen and that part was sent completely; a person left out what is pending."""
-        return bool(self.chosen) and self.state == "stopped" and not self.halted_because
+        return bool(self.chosen) and self.state is BatchState.STOPPED and not self.halted_because
+
+    @property
+    def held(self) -> bool:
+        """Whether a brake or a person stopped it, so that only a person may continue it."""
+        return self.state is BatchState.HELD
 
     @property
     def needs_person(self) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 PATIENCE = 0.2  # seconds that a shell waits for a journal that is being written to
 
 _NEWEST = """
-SELECT name, state || ', ' || source_name FROM batches
+SELECT name, replace(state, 'held', 'stopped') || ', ' || source_name FROM batches
 WHERE state <> 'planning' AND substr(name, 1, length(?1)) = ?1
 ORDER BY id DESC LIMIT ?2
 """

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult, ScalarSelect, bindparam, delete, false, insert, literal, select, update
 
 from batch_offboard.base.errors import JournalError
-from batch_offboard.core.batches import tenant_of
+from batch_offboard.core.batches import BatchState, tenant_of
 from batch_offboard.core.consent import Conditions
 from batch_offboard.core.jobs import JobState
 from batch_offboard.core.plan import Amendment, PlannedRow
@@ -56,7 +56,7 @@ def tenant_key(scope: int) -> ScalarSelect[Any]:
 
 def forget_broken_plans(connection: Connection, now: float) -> None:
     """Plans that a crash broke off; one that is a day old is not being made any more."""
-    broken = select(batches.c.id).where(batches.c.state == "planning", batches.c.planned_at < now - 86_400)
+    broken = select(batches.c.id).where(batches.c.state == BatchState.PLANNING, batches.c.planned_at < now - 86_400)
     for batch in connection.execute(broken).scalars().all():
         forget(connection, batch)
 
@@ -64,7 +64,7 @@ def forget_broken_plans(connection: Connection, now: float) -> None:
 def old_plans(connection: Connection, now: float) -> list[tuple[int, str]]:
     """Key and ID of every plan that was never run and is so old that nobody will; `now` in seconds since the epoch."""
     statement = select(batches.c.id, batches.c.name).where(
-        batches.c.state == "planned", batches.c.planned_at < now - PLANS_KEPT
+        batches.c.state == BatchState.PLANNED, batches.c.planned_at < now - PLANS_KEPT
     )
     return [(key, name) for key, name in connection.execute(statement)]
 
@@ -86,7 +86,7 @@ def batch_values(new: NewBatch, scope: int) -> dict[str, Any]:
     return {
         "name": new.batch_id,
         "scope": scope,
-        "state": "planning",
+        "state": BatchState.PLANNING,
         "planned_at": new.planned_at,
         "source_path": new.source.path,
         "source_name": new.source.name,

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, func, not_, or_, select
 
 from batch_offboard.base.clock import Moment, iso_utc
-from batch_offboard.core.batches import Batch, Counts, Example
+from batch_offboard.core.batches import UNFINISHED, Batch, BatchState, Counts, Example
 from batch_offboard.core.facts import Caution, CautionCount, DeviceFacts, count_cautions
 from batch_offboard.core.jobs import NEXT_STATE, JobState, Verdict
 from batch_offboard.core.plan import Known, Reason
@@ -30,7 +30,7 @@ CALLS_IN_FLIGHT = 64
 _BATCH = (
     select(batches, scopes.c.name.label("scope_name"))
     .join(scopes, scopes.c.id == batches.c.scope)
-    .where(batches.c.state != "planning")
+    .where(batches.c.state != BatchState.PLANNING)
 )
 
 
@@ -45,7 +45,7 @@ _HAS_OPEN_ACTION = and_(
 class Wanted:
     """Which batches to list: of these states, of tenants whose name has this part, so many at most."""
 
-    states: tuple[str, ...] = ()
+    states: frozenset[BatchState] = frozenset()
     tenant: str = ""
     limit: int | None = None
 
@@ -79,14 +79,14 @@ def _put_away(now: float) -> ColumnElement[bool]:
         select(newer.c.id)
         .where(
             newer.c.id > batches.c.id,
-            newer.c.state != "planning",
+            newer.c.state != BatchState.PLANNING,
             newer.c.source_sha256 == batches.c.source_sha256,
             newer.c.simulated == batches.c.simulated,
             or_(newer.c.scope == batches.c.scope, batches.c.simulated),
         )
         .exists()
     )
-    return and_(batches.c.state == "planned", or_(batches.c.planned_at < now - PLAN_LIFE, followed))
+    return and_(batches.c.state == BatchState.PLANNED, or_(batches.c.planned_at < now - PLAN_LIFE, followed))
 
 
 def find_batch(journal: Journal, name: str) -> Batch | None:
@@ -124,12 +124,12 @@ class Owner:
 
 def newest(journal: Journal, owner: Owner, *, begun: bool = False) -> Batch | None:
     """The owner's newest batch; with `begun`, the newest that was run."""
-    return _newest(journal, owner.clause(), *([batches.c.state != "planned"] if begun else []))
+    return _newest(journal, owner.clause(), *([batches.c.state != BatchState.PLANNED] if begun else []))
 
 
 def newest_unfinished(journal: Journal, owner: Owner) -> Batch | None:
     """The owner's newest batch that was begun and has something left."""
-    return _newest(journal, owner.clause(), batches.c.state.in_(["running", "stopped"]))
+    return _newest(journal, owner.clause(), batches.c.state.in_(UNFINISHED))
 
 
 def newest_tracked(journal: Journal, owner: Owner) -> Batch | None:
@@ -154,9 +154,7 @@ def rows_between(journal: Journal, batch: int, first: int, last: int) -> list[in
 def unfinished_since(journal: Journal, scope: str, since: float) -> list[Batch]:
     """The batches of a tenant and application that were begun since a time and have something left, the oldest
     first."""
-    statement = _BATCH.where(
-        scopes.c.name == scope, batches.c.state.in_(["running", "stopped"]), batches.c.started_at >= since
-    )
+    statement = _BATCH.where(scopes.c.name == scope, batches.c.state.in_(UNFINISHED), batches.c.started_at >= since)
     with journal.reading() as connection:
         return [_batch(line) for line in connection.execute(statement.order_by(batches.c.started_at, batches.c.id))]
 
@@ -455,9 +453,8 @@ def _batch(line: Row[Any]) -> Batch:
         batch_id=line.name,
         scope_key=line.scope,
         scope=line.scope_name,
-        state=line.state,
+        state=BatchState(line.state),
         halted_because=line.halted_because,
-        held=line.held,
         planned_at=line.planned_at,
         started_at=line.started_at,
         ended_at=line.ended_at,

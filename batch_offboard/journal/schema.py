@@ -16,10 +16,10 @@ from sqlalchemy import (
     Table,
     Text,
     event,
-    false,
     text,
 )
 
+from batch_offboard.core.batches import BatchState
 from batch_offboard.core.jobs import FINISHED, JobState, Verdict
 from batch_offboard.core.plan import Reason
 
@@ -33,7 +33,7 @@ def _flag(name: str) -> Boolean:
     return Boolean(create_constraint=True, name=f"{name}_is_boolean")
 
 
-def _one_of(column: str, words: type[JobState] | type[Verdict] | type[Reason]) -> str:
+def _one_of(column: str, words: type[JobState] | type[Verdict] | type[Reason] | type[BatchState]) -> str:
     return f"{column} IN ({', '.join(repr(word.value) for word in words)})"
 
 
@@ -66,7 +66,6 @@ batches = Table(
     Column("scope", ForeignKey("scopes.id"), nullable=False),
     Column("state", String(12), nullable=False),
     Column("halted_because", Text, nullable=False, server_default=text("''")),
-    Column("held", _flag("held"), nullable=False, server_default=false()),  # nothing unattended goes on with it
     Column("planned_at", Float, nullable=False),
     Column("started_at", Float),
     Column("ended_at", Float),
@@ -87,7 +86,10 @@ batches = Table(
     Column("findings", Text, nullable=False, server_default=text("'{}'")),  # JSON object: what the look-ups told
     Column("plan_sha256", String(64), nullable=False, server_default=text("''")),  # of all that is approved
     # `planning` while its rows are being written: such a batch does not exist yet for anybody.
-    CheckConstraint("state IN ('planning', 'planned', 'running', 'stopped', 'finished')", name="known_batch_state"),
+    CheckConstraint(_one_of("state", BatchState), name="known_batch_state"),
+    CheckConstraint("(started_at IS NULL) = (state IN ('planning', 'planned'))", name="a_batch_that_was_run_has_begun"),
+    CheckConstraint("(ended_at IS NOT NULL) = (state IN ('stopped', 'held', 'finished'))", name="a_run_ends_once"),
+    CheckConstraint("state <> 'held' OR halted_because <> ''", name="a_held_batch_says_why"),
 )
 
 # Who approved or denied a plan, each bound to the digest of what it was about.

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, Update, and_, bindparam, case, func, insert, or_, select, update
 
 from batch_offboard.base.clock import Moment, seconds_since
+from batch_offboard.core.batches import BatchState
 from batch_offboard.core.jobs import JobState, Verdict, move
 from batch_offboard.core.settling import Doubt, Expected, Found
 from batch_offboard.core.tenant import FINAL_STATUSES, ApiName, MachineAction
@@ -241,9 +242,9 @@ def finish_settled(journal: Journal, batch: int) -> None:
     somebody works on finishes by itself."""
     unfinished = [JobState.PENDING, JobState.SENDING, JobState.IN_DOUBT]
     left = select(jobs.c.row).where(jobs.c.batch == batch, jobs.c.state.in_(unfinished)).exists()
-    statement = update(batches).where(batches.c.id == batch, batches.c.state == "stopped", ~left)
+    over = (batches.c.id == batch, batches.c.state.in_([BatchState.STOPPED, BatchState.HELD]), ~left)
     with journal.writing() as connection:
-        connection.execute(statement.values(state="finished", halted_because=""))
+        connection.execute(update(batches).where(*over).values(state=BatchState.FINISHED, halted_because=""))
 
 
 def _settle(journal: Journal, statement: Update, lines: Sequence[Mapping[str, Any]]) -> int:

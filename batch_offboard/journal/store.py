@@ -12,13 +12,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, func, insert, select, text, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, select, text, tuple_, update
 
 from batch_offboard.base.clock import Moment
 from batch_offboard.base.errors import JournalError
 from batch_offboard.base.text import one_line
 from batch_offboard.core.actor import NOBODY, Actor
 from batch_offboard.core.audit import Event, Kind
+from batch_offboard.core.batches import BatchState, states_before
 from batch_offboard.core.consent import Demand
 from batch_offboard.core.jobs import Job, JobState, Verdict, move
 from batch_offboard.core.plan import Amendment, Decision, PlannedRow, Reason
@@ -125,8 +126,7 @@ class Journal:
                 amend(connection, batch, list(amendments()))
                 told = json.dumps(dict(findings()), ensure_ascii=False)
                 digest = plan_sha256(connection, batch, new.conditions)
-                values = {"state": "planned", "findings": told, "plan_sha256": digest}
-                connection.execute(update(batches).where(batches.c.id == batch).values(values))
+                _move_batch(connection, batch, BatchState.PLANNED, {"findings": told, "plan_sha256": digest})
                 trail.append(connection, [trail.planned(connection, batch, new, digest)])
         except BaseException:
             with self.writing() as connection:
@@ -138,7 +138,7 @@ class Journal:
         """Delete a plan that was never run, on the record; false, and nothing changed, if it was begun. The caller
         holds its lock."""
         with self.writing() as connection:
-            plan = select(batches.c.id).where(batches.c.id == batch, batches.c.state == "planned")
+            plan = select(batches.c.id).where(batches.c.id == batch, batches.c.state == BatchState.PLANNED)
             if connection.execute(plan).first() is None:
                 return False
             self._forget(connection, batch, name, at)
@@ -166,17 +166,9 @@ class Journal:
             approved = require(connection, batch, demand, now.wall) if demand is not None else []
             _rescue(connection, scope, now)
             _skip_known(connection, batch, now)
-            connection.execute(
-                update(batches)
-                .where(batches.c.id == batch)
-                .values(
-                    state="running",
-                    halted_because="",
-                    held=False,
-                    ended_at=None,
-                    started_at=case((batches.c.started_at.is_(None), now.wall), else_=batches.c.started_at),
-                )
-            )
+            first = func.coalesce(batches.c.started_at, now.wall)
+            values = {"halted_because": "", "ended_at": None, "started_at": first}
+            _move_batch(connection, batch, BatchState.RUNNING, values)
             started: dict[str, Any] = {"batch": trail.batch_name(connection, batch), "command": command}
             started |= {"selection": selection} if selection else {}
             started |= {"approved": [each.who for each in approved]} if approved else {}
@@ -252,22 +244,16 @@ class Journal:
             left = connection.execute(
                 select(jobs.c.row).where(jobs.c.batch == batch, jobs.c.state.in_(unfinished)).limit(1)
             ).first()
-            connection.execute(
-                update(batches)
-                .where(batches.c.id == batch)
-                .values(
-                    state="stopped" if left else "finished",
-                    ended_at=now.wall,
-                    halted_because=halted_because,
-                    held=held and left is not None,
-                )
-            )
+            state = BatchState.FINISHED if left is None else BatchState.HELD if held else BatchState.STOPPED
+            _move_batch(connection, batch, state, {"ended_at": now.wall, "halted_because": halted_because})
 
-    def hold(self, batch: int, because: str) -> None:
-        """Nothing unattended goes on with what is left of a batch that was begun; a person's `resume` does."""
+    def hold(self, batch: int, because: str, at: float) -> None:
+        """Let nothing unattended continue a batch that was begun and is not finished; a person's `resume` does."""
         with self.writing() as connection:
-            begun = and_(batches.c.id == batch, batches.c.state.in_(["running", "stopped"]))
-            connection.execute(update(batches).where(begun).values(held=True, halted_because=because))
+            begun = and_(batches.c.id == batch, batches.c.state.in_(states_before(BatchState.HELD)))
+            ended = func.coalesce(batches.c.ended_at, at)
+            values = {"state": BatchState.HELD, "halted_because": because, "ended_at": ended}
+            connection.execute(update(batches).where(begun).values(values))
 
     def remember_reports(self, batch: int, paths: Sequence[str]) -> None:
         """Where this run and those that resume it write the report; none asked for leaves what was asked before."""
@@ -319,8 +305,11 @@ class Journal:
         with self.writing() as connection:
             failed = frozenset(connection.execute(which).scalars())
             connection.execute(statement)
-            # In the same breath, for `resume` to find the batch whatever happens next.
-            connection.execute(update(batches).where(batches.c.id == batch).values(state="stopped"))
+            # In this transaction, for `resume` to find the batch whatever happens next.
+            ended = {"ended_at": func.coalesce(batches.c.ended_at, at)}
+            held = select(batches.c.id).where(batches.c.id == batch, batches.c.state == BatchState.HELD)
+            if connection.execute(held).first() is None:
+                _move_batch(connection, batch, BatchState.STOPPED, ended)
             retried = {"batch": trail.batch_name(connection, batch), "rows": len(failed)}
             trail.append(connection, [Event(Kind.RETRY, at, retried)])
             return failed
@@ -366,6 +355,17 @@ class Journal:
     @property
     def _reserve(self) -> Path:
         return self.path.with_name(f"{self.path.name}.reserve")
+
+
+def _move_batch(connection: Connection, batch: int, new: BatchState, values: Mapping[str, Any]) -> None:
+    """Move a batch along BATCH_MOVES; JournalError, and nothing changed, if it is in none of the states before."""
+    expected = (batches.c.id == batch, batches.c.state.in_(states_before(new)))
+    if connection.execute(update(batches).where(*expected).values({**values, "state": new})).rowcount != 1:
+        found = connection.execute(select(batches.c.state).where(batches.c.id == batch)).scalar() or "gone"
+        raise JournalError(
+            f"The journal has the batch as {found}, from which it cannot become {new}; did another program change it? "
+            "Nothing more is sent; check with `batch-offboard audit verify`."
+        )
 
 
 def _rescue(connection: Connection, scope: int, now: Moment) -> None:

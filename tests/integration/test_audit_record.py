@@ -189,6 +189,7 @@ def test_rows_that_are_skipped_later_are_recorded_with_the_reason(journal: Journ
 
 def test_a_repetition_is_recorded_with_the_number_of_rows(journal: Journal) -> None:
     batch = add(journal, [row(2), row(3)])
+    journal.prepare(batch.key, batch.scope_key, at(0))
     call(journal, batch, 2, REFUSED)
     journal.retry_failed(batch.key, T0 + 9)
     assert told(journal, Kind.RETRY) == [{"batch": NAME, "rows": 1}]
@@ -289,6 +290,7 @@ async def test_an_outcome_that_cannot_be_recorded_is_an_error_and_stays_to_be_se
 )
 def test_what_cannot_be_recorded_has_not_happened(journal: Journal, change: Callable[[Journal, Batch], object]) -> None:
     batch = add(journal, [row(2), row(3), row(4)])
+    journal.prepare(batch.key, batch.scope_key, at(0))
     call(journal, batch, 2, REFUSED)
     call(journal, batch, 3, UNCLEAR)
     before = dump_of(journal)

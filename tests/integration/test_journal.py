@@ -331,6 +331,7 @@ def test_a_new_plan_is_told_of_accepted_and_doubtful_devices_only(journal: Journ
 
 def test_retry_makes_failed_rows_pending_and_nothing_else(journal: Journal) -> None:
     batch = add(journal, [row(2), row(3)])
+    journal.prepare(batch.key, batch.scope_key, at(0))
     for number, outcome in ((2, ACCEPTED), (3, REFUSED)):
         start(journal, batch, number)
         end(journal, batch, number, outcome)

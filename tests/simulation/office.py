@@ -201,10 +201,7 @@ class Office:
         if not self.batches():
             return []
         with closing(sqlite3.connect(self.journal)) as eye:
-            statement = (
-                "SELECT name FROM batches WHERE state IN ('running', 'stopped') AND NOT held AND started_at >= ?"
-                " ORDER BY id"
-            )
+            statement = "SELECT name FROM batches WHERE state IN ('running', 'stopped') AND started_at >= ? ORDER BY id"
             return [name for (name,) in eye.execute(statement, (wall,))]
 
     def reports_of(self, name: str) -> list[Path]:

@@ -12,7 +12,7 @@ from batch_offboard.cli.screens import texts as screens
 from batch_offboard.cli.screens.following import track_text
 from batch_offboard.commands.tracking import TrackView
 from batch_offboard.commands.views import PlanView
-from batch_offboard.core.batches import Batch, Counts
+from batch_offboard.core.batches import Batch, BatchState, Counts
 from batch_offboard.core.jobs import JobState, Verdict
 from batch_offboard.core.plan import Reason
 from batch_offboard.core.tenant import ApiName
@@ -25,9 +25,8 @@ BATCH = Batch(
     batch_id="20261124-0815-kqzt",
     scope_key=1,
     scope="tenant/application",
-    state="finished",
+    state=BatchState.FINISHED,
     halted_because="",
-    held=False,
     planned_at=AT,
     started_at=AT + 60,
     ended_at=AT + 120,
@@ -140,7 +139,7 @@ def test_batches_are_a_table_where_there_is_room(width: int | None) -> None:
 
 @pytest.mark.parametrize("width", [None, 80])
 def test_a_batch_whose_process_is_gone_is_interrupted(width: int | None) -> None:
-    running = replace(BATCH, state="running")
+    running = replace(BATCH, state=BatchState.RUNNING)
     assert " interrupted " in screens.list_text([(running, COUNTS)], width, interrupted={BATCH.key})
     assert " interrupted " not in screens.list_text([(running, COUNTS)], width)
 
@@ -155,7 +154,7 @@ def test_a_batch_is_two_lines_where_there_is_none() -> None:
 # ── what to type next ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def next_lines(counts: Counts, open_actions: int, state: str = "finished") -> list[str]:
+def next_lines(counts: Counts, open_actions: int, state: BatchState = BatchState.FINISHED) -> list[str]:
     text = screens.batch_text(replace(BATCH, state=state), counts, {}, open_actions)
     return [line.strip() for line in text.splitlines() if line.startswith("  next:")]
 
@@ -171,7 +170,7 @@ def test_a_batch_whose_actions_are_open_names_track() -> None:
 def test_what_is_left_to_send_comes_before_following_what_was_sent() -> None:
     counts = Counts({JobState.SUBMITTED: 25, JobState.PENDING: 3}, {})
 
-    assert next_lines(counts, 4, "stopped") == ["next: batch-offboard resume 20261124-0815-kqzt"]
+    assert next_lines(counts, 4, BatchState.STOPPED) == ["next: batch-offboard resume 20261124-0815-kqzt"]
 
 
 def track_lines(counts: Counts, open_actions: int) -> list[str]:
@@ -274,7 +273,7 @@ def test_every_verdict_has_a_sentence(api: ApiName, verdict: Verdict) -> None:
 
 
 def test_the_plan_and_its_question_name_the_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = PlanView(replace(BATCH, state="planned"), Counts({JobState.PENDING: 2}, {}), {}, [], 12.0, None)
+    view = PlanView(replace(BATCH, state=BatchState.PLANNED), Counts({JobState.PENDING: 2}, {}), {}, [], 12.0, None)
     monkeypatch.setattr("sys.stdin", Terminal())
     monkeypatch.setattr(screens, "typed_line", lambda _stream: "2\n")
     with redirect_stderr(io.StringIO()) as said:

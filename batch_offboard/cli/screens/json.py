@@ -140,7 +140,7 @@ def batch_facts(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> 
     """What every command tells of a batch, under the same names."""
     return {
         "batch": batch.batch_id,
-        "state": batch.state,
+        "state": batch.state.word,
         "simulated": batch.simulated,
         "tenant": batch.scope,
         "source": batch.source_name,

@@ -6,7 +6,6 @@ Data goes to stdout, talk to stderr. Nothing from a sheet reaches a terminal wit
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from batch_offboard.base.clock import local_time
@@ -186,7 +185,7 @@ def batch_text(
 ) -> str:
     """One batch: what was asked, what happened, what to do next."""
     facts = {
-        "state": batch.state,
+        "state": batch.state.word,
         "source": f"{shown(batch.source_name)} ({batch.source_kind})",
         "SHA-256": batch.source_sha256,
         "tenant": batch.scope,
@@ -222,12 +221,12 @@ def list_text(
         if chosen:
             return "No such batch."
         return "No batches yet; begin with `batch-offboard plan FILE`. Rehearsals are listed with --simulate."
-    batches = [(replace(b, state="interrupted") if b.key in interrupted else b, counts) for b, counts in batches]
-    table = _batch_table(batches)
+    table = _batch_table(batches, interrupted)
     if width is None or max(map(display_width, table.split("\n"))) <= width:
         return table
     return "\n".join(
-        f"{_briefly(batch)}\n    {shown(batch.source_name)}, {_counted(counts)}" for batch, counts in batches
+        f"{_briefly(batch, interrupted)}\n    {shown(batch.source_name)}, {_counted(counts)}"
+        for batch, counts in batches
     )
 
 
@@ -236,7 +235,7 @@ def put_away_text(number: int) -> str:
     return f"{plans} not shown: older than a day, or planned again. `batch-offboard list --state planned` shows all."
 
 
-def _batch_table(batches: Sequence[tuple[Batch, Counts]]) -> str:
+def _batch_table(batches: Sequence[tuple[Batch, Counts]], interrupted: Collection[int]) -> str:
     head = [
         "batch",
         "state",
@@ -254,7 +253,7 @@ def _batch_table(batches: Sequence[tuple[Batch, Counts]]) -> str:
     lines = [
         [
             batch.batch_id,
-            batch.state,
+            "interrupted" if batch.key in interrupted else batch.state.word,
             local_time(batch.planned_at),
             str(counts.rows),
             str(counts.of(JobState.SUBMITTED)),
@@ -271,8 +270,9 @@ def _batch_table(batches: Sequence[tuple[Batch, Counts]]) -> str:
     return _columns([head, *lines], right=range(3, 10))
 
 
-def _briefly(batch: Batch) -> str:
-    return f"{batch.batch_id}  {batch.state:<9} {shown(batch.tenant)}"
+def _briefly(batch: Batch, interrupted: Collection[int]) -> str:
+    state = "interrupted" if batch.key in interrupted else batch.state.word
+    return f"{batch.batch_id}  {state:<9} {shown(batch.tenant)}"
 
 
 def _parts(counts: Counts) -> list[str]:
@@ -331,7 +331,7 @@ def what_next(batch: Batch, counts: Counts, open_actions: int, *, at_work: bool 
     left = {Outcome(state): counts.of(state) for state in WORDS if state is not JobState.SENDING}
     steps = next_steps(
         batch.batch_id,
-        batch.state,
+        batch.state.word,
         left,
         open_actions=open_actions,
         at_work=at_work,

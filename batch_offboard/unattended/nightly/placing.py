@@ -145,7 +145,7 @@ def _words_of_repetition(batch: Batch, path: Path) -> str:
     started = local_time(batch.started_at) if batch.started_at is not None else "an unknown time"
     return (
         f"The content of this sheet was worked before, so it was not worked again: batch {batch.batch_id}, begun at "
-        f"{started} from {batch.source_name}, is {batch.state}.\n\n"
+        f"{started} from {batch.source_name}, is {batch.state.word}.\n\n"
         f"`batch-offboard show {batch.batch_id}` tells what came of it. If the sheet is to be sent once more all the "
         f"same, run it by hand: batch-offboard run {one_line(str(path))}\n"
     )

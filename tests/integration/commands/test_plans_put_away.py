@@ -11,6 +11,7 @@ from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.plans import Reading
 from batch_offboard.commands.views import PlanView
 from batch_offboard.core.audit import Kind
+from batch_offboard.core.batches import BatchState
 from batch_offboard.journal.audited import records
 from batch_offboard.journal.reading import Wanted, count_put_away, list_batches
 from tests import commands
@@ -27,10 +28,10 @@ def planned(office: VirtualOffice, number: int, name: str | None = None) -> str:
         ).batch.batch_id
 
 
-def listed(office: VirtualOffice, *states: str, tenant: str = "", limit: int | None = None) -> list[str]:
+def listed(office: VirtualOffice, *states: BatchState, tenant: str = "", limit: int | None = None) -> list[str]:
     with office.desk() as desk:
-        now = None if "planned" in states else desk.clock.now().wall
-        return [each.batch_id for each in list_batches(desk.journal, Wanted(states, tenant, limit), now)]
+        now = None if BatchState.PLANNED in states else desk.clock.now().wall
+        return [each.batch_id for each in list_batches(desk.journal, Wanted(frozenset(states), tenant, limit), now)]
 
 
 def put_away(office: VirtualOffice) -> int:
@@ -52,7 +53,7 @@ def test_refused_and_repeated_runs_of_a_sheet_leave_one_plan_in_the_list(make_of
             office.world.run(commands.run_sheet(desk, sheet, Reading(), (), office.ears.talk))
     assert len(listed(office)) == 1
     assert put_away(office) == 3
-    assert len(listed(office, "planned")) == 4
+    assert len(listed(office, BatchState.PLANNED)) == 4
     with office.desk(max_devices=5) as desk:
         done = office.world.run(commands.run_sheet(desk, sheet, Reading(), (), office.ears.talk)).batch.batch_id
     assert listed(office) == [done]
@@ -66,7 +67,7 @@ def test_a_plan_is_put_away_after_its_day_and_can_still_be_run(make_office: Make
     assert listed(office) == [plan]
     office.world.until(office.world.now().wall + 120)
     assert listed(office) == []
-    assert listed(office, "planned") == [plan]
+    assert listed(office, BatchState.PLANNED) == [plan]
     with office.desk() as desk:
         again = office.world.run(commands.run_batch(desk, plan, (), office.ears.talk)).batch
     assert again.batch_id != plan  # planned again, since it was stale
@@ -92,7 +93,7 @@ def test_the_list_is_of_these_states_and_tenants_and_so_many(make_office: MakeOf
     assert listed(office) == [other, *first[::-1]]
     assert listed(office, limit=2) == [other, first[2]]
     assert listed(office, tenant="33333333") == [other]
-    assert listed(office, "finished") == []
+    assert listed(office, BatchState.FINISHED) == []
     assert listed(office, tenant="%") == []
 
 
@@ -135,7 +136,7 @@ def test_a_plan_that_nobody_has_run_for_a_month_is_forgotten_with_the_next_plan(
     old = planned(office, 1)
     office.world.until(office.world.now().wall + 29 * DAY)
     young = planned(office, 2)
-    assert set(listed(office, "planned")) == {old, young}
+    assert set(listed(office, BatchState.PLANNED)) == {old, young}
     office.world.until(office.world.now().wall + 2 * DAY)
     newest = planned(office, 3)
-    assert listed(office, "planned") == [newest, young]
+    assert listed(office, BatchState.PLANNED) == [newest, young]

@@ -9,6 +9,7 @@ import pytest
 from batch_offboard.base.errors import ExitCode, JournalError
 from batch_offboard.calls.shift import Terms
 from batch_offboard.core.audit import Kind
+from batch_offboard.core.batches import BatchState
 from batch_offboard.core.brakes import Halt
 from batch_offboard.core.quota import QuotaLimits
 from batch_offboard.journal.audited import records
@@ -220,11 +221,11 @@ async def test_a_persons_ctrl_c_holds_the_batch_and_that_of_a_service_does_not(
         await interrupted(world.work(batch, simulator.url, terms=Terms(SPEED, attended=attended)), 2.0)
         again = find_batch(world.journal, batch.batch_id)
         assert again is not None
-        assert (again.state, again.held) == ("stopped", held)
+        assert again.state is (BatchState.HELD if held else BatchState.STOPPED)
         await world.work(again, simulator.url)
     finished = find_batch(world.journal, batch.batch_id)
     assert finished is not None
-    assert (finished.state, finished.held) == ("finished", False)
+    assert finished.state is BatchState.FINISHED
 
 
 async def test_without_space_for_the_reserve_the_batch_is_as_it_was_before(world: "World") -> None:
@@ -259,5 +260,5 @@ async def test_every_run_that_began_has_its_end_in_the_audit_record_and_gives_th
                 await world.work(batch, simulator.url, terms=Terms(SPEED, check=check))
     kinds = [each.kind for each in records(world.journal)]
     assert kinds.count(Kind.STARTED) == kinds.count(Kind.ENDED) == 1
-    assert world.batch("batch-1").state == "stopped"
+    assert world.batch("batch-1").state.word == "stopped"
     assert not world.journal.path.with_name("journal.db.reserve").exists()

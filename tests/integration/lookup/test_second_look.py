@@ -146,7 +146,7 @@ async def test_a_tenant_that_cannot_be_looked_up_stops_the_run_before_the_first_
     assert (halt.exit_code, words in halt.reason) == (exit_code, True), halt
     assert world.outcomes(batch) == {Outcome.PENDING: DEVICES}
     assert {call.method for call in simulator.tenant.calls} == {"GET"}
-    assert world.batch(batch.batch_id).state == "stopped"
+    assert world.batch(batch.batch_id).state.word == "stopped"
     world.check([batch], simulator.tenant)
 
 

@@ -89,6 +89,10 @@ class GuardError(BatchOffboardError):
     exit_code = ExitCode.REFUSED
 
 
+class ApprovalError(GuardError):
+    """A run lacks the approval of another person, or one of them denied it."""
+
+
 class SignInError(BatchOffboardError):
     """No usable token, or a token that lacks the permission."""
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from batch_offboard.base import logs
 from batch_offboard.base.clock import Clock, Moment
-from batch_offboard.base.errors import BatchOffboardError, ExitCode, JournalError
+from batch_offboard.base.errors import BatchOffboardError, ExitCode, GuardError, JournalError
 from batch_offboard.calls.gate import Gate
 from batch_offboard.calls.logged import LoggedCalls
 from batch_offboard.calls.lookup import look_after_sending, look_before_sending
@@ -17,6 +17,7 @@ from batch_offboard.calls.tenancy import Tenancy
 from batch_offboard.core.audit import Kind
 from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.brakes import FIRST_CALLS, Brakes, Halt, accepted_first, not_listed_yet
+from batch_offboard.core.consent import Demand, waiting_text
 from batch_offboard.core.ending import BY_HAND, Ending
 from batch_offboard.core.guards import Clearance
 from batch_offboard.core.jobs import CallOutcome, Job, JobState, Verdict
@@ -27,6 +28,7 @@ from batch_offboard.core.slots import Slot
 from batch_offboard.core.tenant import ApiName, comment_with_token, correlation_token
 from batch_offboard.defender.protocol import classify, offboard_request
 from batch_offboard.defender.target import Target
+from batch_offboard.journal.approvals import approvals_of
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.audited import last_anchor
 from batch_offboard.journal.reading import call_history, count, first_calls, pending_devices
@@ -59,7 +61,8 @@ class Terms:
     twice). `command`: what the audit record says began it. `check` is asked before each call, and what it answers stops
     the run. `attended`: a person is there, whose Ctrl-C holds the batch. `selection`: the rows that may be sent, if not
     every pending one. `continue_after_failures`: a refusal among the first calls stops nothing. `ending`: how it is
-    asked to end.
+    asked to end. `demand`: the approvals that it needs as things stand when it is asked; GuardError where that is not
+    known.
     """
 
     speed: float = 1.0
@@ -70,6 +73,7 @@ class Terms:
     selection: Selection | None = None
     continue_after_failures: bool = False
     ending: Ending = field(default_factory=Ending)
+    demand: Callable[[], Demand] | None = None
 
     @property
     def chosen(self) -> str:
@@ -84,7 +88,8 @@ async def work_off(
     stopped early, if it did."""
     terms = terms or Terms()
     with tenancy.journal.reserve():
-        tenancy.journal.prepare(batch.key, batch.scope_key, tenancy.clock.now(), terms.command, terms.chosen)
+        wanted = terms.demand() if terms.demand is not None else None
+        tenancy.journal.prepare(batch.key, batch.scope_key, tenancy.clock.now(), terms.command, terms.chosen, wanted)
         begun = {"batch": batch.batch_id, "command": terms.command, "tenant": batch.scope}
         logs.info("run begun", **begun, simulated=batch.simulated)
         halt: Halt | None = Halt("The program met an unforeseen error.", ExitCode.UNFINISHED)
@@ -138,6 +143,8 @@ class _Shift:
         if self._halt is None:  # asked to end before it began
             await self._interruptible(self._look_before())
         self._recount()
+        if self._halt is None and self._terms.demand is not None:
+            self._stop_for(await self._tenancy.writer.run(self._unapproved, self._terms.demand))
         if self._halt is None:
             await self._note_expectation()
         while self._halt is None:
@@ -148,6 +155,17 @@ class _Shift:
             self._stop_for(halt)
             if not await self._look_after():
                 return
+
+    def _unapproved(self, demand: Callable[[], Demand]) -> Halt | None:
+        """Why the run is not approved any more: the look-up may have taken a while."""
+        try:
+            wanted = demand()
+        except GuardError as error:
+            return Halt(str(error), error.exit_code)
+        if not wanted.needed:
+            return None
+        found = approvals_of(self._tenancy.journal, self._batch.key, wanted, self._tenancy.clock.now().wall)
+        return None if found.allows else Halt(waiting_text(self._batch.batch_id, found), ExitCode.REFUSED)
 
     async def _look_before(self) -> None:
         look = self._terms.look

@@ -14,8 +14,8 @@ EXIT_CODES = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code 
 
 # As `--help` and a completing shell list them: the main job first, whatever order the modules are imported in.
 ORDER = (
-    "plan", "run", "resume", "retry", "report", "list", "forget", "show", "explain", "quota", "simulate", "check",
-    "track", "cancel", "resolve", "nightly", "schedule", "audit",
+    "plan", "run", "approve", "deny", "resume", "retry", "report", "list", "forget", "show", "explain", "quota",
+    "simulate", "check", "track", "cancel", "resolve", "nightly", "schedule", "audit",
 )  # fmt: skip
 
 

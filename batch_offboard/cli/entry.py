@@ -11,13 +11,13 @@ import typer
 from typer.exceptions import TyperException
 
 from batch_offboard.base.errors import BatchOffboardError, ExitCode
-from batch_offboard.cli import audit, following, scheduling, unattended
+from batch_offboard.cli import approving, audit, following, scheduling, unattended
 from batch_offboard.cli import submitting as commands
 from batch_offboard.cli.app import app
 from batch_offboard.cli.terminal import fitted, take_every_character
 
 # Importing them has registered their commands; `--help` lists them in this order.
-COMMANDS = (commands, following, unattended)
+COMMANDS = (commands, approving, following, unattended)
 app.add_typer(scheduling.app)
 app.add_typer(audit.app)
 

@@ -263,11 +263,12 @@ def show(batch: given.BatchName, *, where: given.Where, output: given.Output) ->
         found = desk.batch(batch)
         counts, skipped = count(desk.journal, found.key), skipped_jobs(desk.journal, found.key)
         open_actions = open_count(desk.journal, found.key)
-        at_work = asking.is_at_work(desk, found)
+        at_work, given_approvals = asking.is_at_work(desk, found), asking.approvals_given(desk, found)
     if output.json:
-        screens.show(screens_json.batch_json(found, counts, skipped))
+        screens.show(screens_json.batch_json(found, counts, skipped, given_approvals))
     else:
-        screens.show(screens.batch_text(found, counts, skipped, open_actions, at_work=at_work), prose=True)
+        text = screens.batch_text(found, counts, skipped, open_actions, given_approvals, at_work=at_work)
+        screens.show(text, prose=True)
     return ExitCode.OK
 
 

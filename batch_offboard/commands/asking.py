@@ -5,9 +5,11 @@ from batch_offboard.calls.gate import Gate
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.views import QuotaView
 from batch_offboard.core.batches import Batch
+from batch_offboard.core.consent import Approval
 from batch_offboard.core.devices import shown
 from batch_offboard.core.quota import QuotaLimits
 from batch_offboard.core.tenant import ApiName
+from batch_offboard.journal.approvals import given_approvals
 from batch_offboard.journal.lives import life_of, rows_of_device
 from batch_offboard.journal.locks import is_held
 from batch_offboard.journal.reading import (
@@ -27,6 +29,11 @@ def is_at_work(desk: Desk, batch: Batch) -> bool:
     """Whether another process works on this batch now, as far as it says so."""
     lock = desk.journal.path.with_name(f"{desk.journal.path.name}.lock")
     return batch.state == "running" and is_held(lock, f"batch {batch.batch_id}")
+
+
+def approvals_given(desk: Desk, batch: Batch) -> list[Approval]:
+    """The approvals and denials of a batch, in the order in which they were given, whether they still count or not."""
+    return given_approvals(desk.journal, batch.key)
 
 
 def lives_of(desk: Desk, batch: Batch, row_or_device: str) -> list[Life]:

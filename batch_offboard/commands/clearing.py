@@ -6,22 +6,35 @@ What is set aside for a run stands in its journal, its audit record and at the h
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from typing import Any
 
 from batch_offboard.base import logs
 from batch_offboard.base.errors import ExitCode, GuardError
 from batch_offboard.base.text import one_line
 from batch_offboard.commands.desk import Desk
+from batch_offboard.commands.options import Options
 from batch_offboard.commands.plans import comment_without_reason
 from batch_offboard.commands.views import Proposal
 from batch_offboard.core.actor import Consent
 from batch_offboard.core.audit import Kind
 from batch_offboard.core.batches import Batch, tenant_of
 from batch_offboard.core.brakes import CONTINUE, FIRST_CALLS, Halt
+from batch_offboard.core.consent import Approvals, Conditions, Demand, SetAside, require_allowed
 from batch_offboard.core.guards import Clearance, Refusal, Situation, clear, cleared_before, refusal_text
-from batch_offboard.journal.reading import sent_since
+from batch_offboard.journal.approvals import approvals_of
+from batch_offboard.journal.reading import count, sent_since
 from batch_offboard.sheets import HiddenRows
 
 DAY = 86_400.0  # seconds
+
+_APPROVED_GUARDS = {
+    "max_devices",
+    "max_fleet_percent",
+    "abort_failure_percent",
+    "continue_after_failures",
+    "require_comment",
+    "approvals",
+}
 
 
 def check_guards(desk: Desk, proposal: Proposal) -> None:
@@ -29,12 +42,15 @@ def check_guards(desk: Desk, proposal: Proposal) -> None:
     recorded."""
     with refusals_recorded(desk, proposal.batch):
         _cleared(desk, proposal.batch, proposal.view.to_send)
+        require_approvals(desk, proposal.batch, proposal.command)
 
 
-def cleared_to_send(desk: Desk, batch: Batch, devices: int, consent: Consent) -> Clearance:
-    """The guards' clearance for so many devices that a person has agreed to send; GuardError if a guard refuses."""
+def cleared_to_send(desk: Desk, batch: Batch, devices: int, consent: Consent, command: str) -> Clearance:
+    """The guards' clearance for so many devices that a person has agreed to send; GuardError if a guard refuses, or an
+    approval is missing. `command` is `run` or `retry`."""
     with refusals_recorded(desk, batch):
         clearance = _cleared(desk, batch, devices)
+        approved = require_approvals(desk, batch, command)
     content = {
         "batch": batch.batch_id,
         "devices": devices,
@@ -42,6 +58,7 @@ def cleared_to_send(desk: Desk, batch: Batch, devices: int, consent: Consent) ->
         "consented": consent.actor.who,
         "guards": asdict(desk.guard_limits()),
         "overrides": _overrides(desk, batch),
+        **approved,
     }
     desk.journal.record(Kind.CLEARED, desk.clock.now().wall, content)
     logs.info("guards cleared", **content)
@@ -49,9 +66,11 @@ def cleared_to_send(desk: Desk, batch: Batch, devices: int, consent: Consent) ->
 
 
 def cleared_to_go_on(desk: Desk, batch: Batch) -> Clearance:
-    """That of a batch that was cleared when it began. GuardError where a stop file stands."""
+    """That of a batch that was cleared when it began. GuardError where a stop file stands, or where what was approved
+    has changed."""
     with refusals_recorded(desk, batch):
         _refuse_if_stopped(desk)
+        require_approvals(desk, batch, "resume")
         clearance = cleared_before(batch.batch_id, desk.protected())
     overrides = _overrides(desk, batch)
     if overrides:
@@ -75,6 +94,56 @@ def refusals_recorded(desk: Desk, batch: Batch) -> Iterator[None]:
         desk.journal.record(Kind.REFUSED, desk.clock.now().wall, content)
         logs.warning("guards refused", **content)
         raise
+
+
+def conditions(desk: Desk, set_aside: SetAside) -> Conditions:
+    """What is approved with a plan, besides the plan itself."""
+    guards = desk.config.guards if desk.config else None
+    limits = guards.model_dump(include=_APPROVED_GUARDS) | {"max_devices_per_day": guards.per_day} if guards else {}
+    return Conditions(limits, set_aside, desk.protected().sha256)
+
+
+def set_aside_by(options: Options) -> SetAside:
+    """What the options set aside."""
+    return SetAside(options.max_devices, not options.lookup, options.continue_after_failures)
+
+
+def approvals_needed(desk: Desk, batch: Batch) -> int:
+    """How many approvals a run of the batch needs: none without devices to offboard, and a rehearsal none unless its
+    configuration was named."""
+    needed = desk.config.guards.approvals if desk.config else 0
+    return needed if needed and count(desk.journal, batch.key).devices else 0
+
+
+def demand(desk: Desk, batch: Batch, command: str = "run", runner: str = "") -> Demand:
+    """The approvals that a run of the batch needs; those of its submitters and of `runner` do not count."""
+    submitters = tuple(each for each in (*batch.submitters, runner) if each)
+    return Demand(approvals_needed(desk, batch), conditions(desk, batch.set_aside), submitters, command)
+
+
+def approvals(desk: Desk, batch: Batch, runner: str = "") -> Approvals | None:
+    """The approvals of a batch as they stand now, for a run by `runner`; None if it needs none."""
+    if not approvals_needed(desk, batch):
+        return None
+    return approvals_of(desk.journal, batch.key, demand(desk, batch, runner=runner), desk.clock.now().wall)
+
+
+def require_approvals(desk: Desk, batch: Batch, command: str) -> dict[str, Any]:
+    """Raise GuardError unless everybody has approved a run by this command who has to; returns what to record of it."""
+    if not approvals_needed(desk, batch):
+        return {}
+    aside = set_aside_by(desk.options)
+    if not aside.within(batch.set_aside):
+        planned = batch.set_aside.words or "nothing"
+        raise GuardError(
+            f"This command would set aside guards with {aside.words}, but batch {batch.batch_id} was planned with "
+            f"{planned}, and only that can be approved; nothing was sent. Leave the options out, or give them when "
+            "the sheet is planned."
+        )
+    wanted = demand(desk, batch, command, desk.options.actor.person)
+    now = approvals_of(desk.journal, batch.key, wanted, desk.clock.now().wall)
+    require_allowed(batch.batch_id, now)
+    return {"approved": [each.who for each in now.counted], "plan_sha256": now.plan_sha256}
 
 
 def refusals(desk: Desk, batch: Batch, devices: int) -> list[Refusal]:

@@ -11,6 +11,7 @@ from batch_offboard.base.clock import Moment, local_time
 from batch_offboard.base.errors import InputError
 from batch_offboard.base.text import one_line, visible
 from batch_offboard.core.batches import Batch, tenant_of
+from batch_offboard.core.consent import Conditions
 from batch_offboard.core.fleet import Fleet
 from batch_offboard.core.plan import PlannedRow, Planner
 from batch_offboard.core.protected import Protected
@@ -69,6 +70,8 @@ class Purpose:
     simulated: bool
     lookup: bool = True  # ask the tenant before anything is sent
     offboard_again: bool = False  # devices that were offboarded before, where nobody can tell whether they came back
+    conditions: Conditions = Conditions()  # noqa: RUF009  # frozen; approved with the plan
+    sheet_owner: str = ""  # who put the sheet there, if nobody who plans it did; they submit it as well
 
 
 def read_sheet(path: Path, reading: Reading) -> Table:
@@ -116,8 +119,12 @@ def save_plan(
         lookup_wanted=purpose.lookup,
         looked_up_at=fleet.at if fleet else None,
         last_call_known=memory.last_call,
+        conditions=purpose.conditions,
     )
-    found = lambda: _findings(planner, fleet, why_not, purpose) | {"planned_by": journal.actor.who}  # noqa: E731  # the rows first
+    submitted = {"planned_by": journal.actor.who}
+    submitted |= {"sheet_owner": purpose.sheet_owner} if purpose.sheet_owner else {}
+    aside = {"set_aside": purpose.conditions.set_aside.as_json()} if purpose.conditions.set_aside.words else {}
+    found = lambda: _findings(planner, fleet, why_not, purpose) | submitted | aside  # noqa: E731  # the rows first
     journal.add_batch(new, _decisions(planner, table), planner.amendments, found)
     batch = find_batch(journal, purpose.batch_id)
     if batch is None:
@@ -155,9 +162,19 @@ def _storable(source: Source) -> Source:
     return replace(source, path=visible(source.path), name=one_line(source.name), kind=one_line(source.kind))
 
 
-def staleness(batch: Batch, now: float) -> str | None:
-    """Why the plan must be made again, or None. A sheet that is gone cannot have changed."""
-    if abs(now - batch.planned_at) > PLAN_LIFE:
+def owner_of(sheet: Path) -> str:
+    """The account that owns the file; empty where that is not known, as on Windows."""
+    try:
+        return one_line(sheet.owner())
+    except (OSError, KeyError, NotImplementedError):
+        return ""
+
+
+def staleness(batch: Batch, now: float, *, approved: bool = False) -> str | None:
+    """Why the plan must be made again, or None. A sheet that is gone cannot have changed. A plan that was `approved`
+    lives as long as its approvals."""
+    age = now - batch.planned_at
+    if abs(age) > PLAN_LIFE and not (approved and age > 0):
         return "the plan is older than 24 hours, or the clock was changed"
     try:
         with Path(batch.source_path).open("rb") as file:

@@ -9,9 +9,9 @@ from batch_offboard.base.clock import stamp
 from batch_offboard.base.errors import BusyError, UsageError
 from batch_offboard.calls.tenancy import Tenancy
 from batch_offboard.commands.asking import gate_of
-from batch_offboard.commands.clearing import refusals
+from batch_offboard.commands.clearing import approvals, approvals_needed, conditions, refusals, set_aside_by
 from batch_offboard.commands.desk import Desk
-from batch_offboard.commands.plans import Purpose, Reading, age_notes, read_sheet, save_plan, staleness
+from batch_offboard.commands.plans import Purpose, Reading, age_notes, owner_of, read_sheet, save_plan, staleness
 from batch_offboard.commands.views import PlanView, Proposal
 from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.fleet import Fleet
@@ -19,6 +19,7 @@ from batch_offboard.core.jobs import JobState
 from batch_offboard.core.quota import TYPICAL_LATENCY
 from batch_offboard.core.selection import Choice, Selection, without_rows
 from batch_offboard.defender.target import new_batch_id
+from batch_offboard.journal.approvals import given_approvals
 from batch_offboard.journal.reading import (
     cautions,
     count,
@@ -37,7 +38,7 @@ async def plan(desk: Desk, sheet: Path, reading: Reading, replaced: Batch | None
     is made again."""
     now = desk.clock.now()
     batch_id = new_batch_id(stamp(now.wall), simulated=desk.options.simulate)
-    purpose = _purpose(desk, batch_id, replaced)
+    purpose = _purpose(desk, desk.options.cwd / sheet, batch_id, replaced)
     protected = desk.protected()
     table = read_sheet(desk.options.cwd / sheet, reading)
     fleet, why_not = await _fleet(desk, purpose, desk.options.cwd / sheet, reading)
@@ -117,20 +118,33 @@ def view_plan(
         cautions=cautions(desk.journal, batch.key, [state], selection.rows if selection else None),
         refusals=refusals(desk, batch, devices),
         lifted_to=desk.options.max_devices,
+        approvals=approvals(desk, batch),
     )
 
 
 async def fresh_plan(desk: Desk, name: str, say: Callable[[str], None]) -> PlanView:
     """A saved plan, made again if it was never run and has become stale."""
     batch = desk.batch(name)
-    stale = staleness(batch, desk.clock.now().wall) if batch.state == "planned" else None
+    stale = why_stale(desk, batch)
     if stale is None:
         return view_plan(desk, batch)
-    say(f"{batch.source_name} is planned again: {stale}.")
+    void = [each.who for each in given_approvals(desk.journal, batch.key) if each.granted]
+    words = f" The approval of {' and '.join(void)} is void." if approvals_needed(desk, batch) and void else ""
+    say(f"{batch.source_name} is planned again: {stale}.{words}")
     return await plan(desk, Path(batch.source_path), Reading.from_json(batch.reading), batch)
 
 
-def _purpose(desk: Desk, batch_id: str, replaced: Batch | None) -> Purpose:
+def why_stale(desk: Desk, batch: Batch) -> str | None:
+    """Why a plan that was never run has to be made again; None if it may stay."""
+    if batch.state != "planned":
+        return None
+    found = approvals(desk, batch)
+    stale = staleness(batch, desk.clock.now().wall, approved=found is not None and found.allows)
+    changed = found is not None and found.plan_sha256 != batch.plan_sha256
+    return "the guards or the protected list have changed since" if changed and stale is None else stale
+
+
+def _purpose(desk: Desk, sheet: Path, batch_id: str, replaced: Batch | None) -> Purpose:
     """For whom a new batch is: the configured tenant, or an embedded one of its own."""
     options = desk.options
     comment = options.comment or (replaced.comment if replaced else None)
@@ -149,6 +163,8 @@ def _purpose(desk: Desk, batch_id: str, replaced: Batch | None) -> Purpose:
         simulated=options.simulate,
         lookup=options.lookup,
         offboard_again=again,
+        conditions=conditions(desk, set_aside_by(options)),
+        sheet_owner=owner_of(sheet) if options.unattended else "",
     )
 
 

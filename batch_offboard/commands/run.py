@@ -5,7 +5,13 @@ from pathlib import Path
 
 from batch_offboard.base.errors import UsageError
 from batch_offboard.calls.shift import Terms, work_off
-from batch_offboard.commands.clearing import cleared_to_go_on, cleared_to_send, note_overrides
+from batch_offboard.commands.clearing import (
+    cleared_to_go_on,
+    cleared_to_send,
+    demand,
+    note_overrides,
+    refusals_recorded,
+)
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.locking import working_alone
 from batch_offboard.commands.proposing import rows_text
@@ -32,7 +38,7 @@ from batch_offboard.reports.files import ensure_writable
 async def send(desk: Desk, proposal: Proposal, consent: Consent, reports: Sequence[Path], talk: Talk) -> RunView:
     """Send what was proposed and agreed to, and report. GuardError if a guard refuses it now."""
     batch, selection = proposal.batch, proposal.view.selection
-    clearance = cleared_to_send(desk, batch, proposal.view.to_send, consent)
+    clearance = cleared_to_send(desk, batch, proposal.view.to_send, consent, proposal.command)
 
     def choose() -> Selection | None:
         if proposal.command == "retry":
@@ -111,7 +117,9 @@ async def _work(
         note_overrides(desk, batch)
         desk.journal.remember_reports(batch.key, [str(path) for path in reports])
         async with desk.tenants.of(batch, talk.say) as tenancy:
-            halt = await work_off(tenancy, batch, clearance, talk.observer, _terms(desk, command, selection, talk))
+            with refusals_recorded(desk, batch):
+                terms = _terms(desk, batch, command, selection, talk)
+                halt = await work_off(tenancy, batch, clearance, talk.observer, terms)
         batch = desk.batch(batch.batch_id)
         written = write_reports(desk, batch, asked)
     counts = count(desk.journal, batch.key)
@@ -138,7 +146,7 @@ def forget(desk: Desk, name: str) -> Batch:
     return batch
 
 
-def _terms(desk: Desk, command: str, selection: Selection | None, talk: Talk) -> Terms:
+def _terms(desk: Desk, batch: Batch, command: str, selection: Selection | None, talk: Talk) -> Terms:
     options = desk.options
     return Terms(
         speed=options.speed,
@@ -149,4 +157,5 @@ def _terms(desk: Desk, command: str, selection: Selection | None, talk: Talk) ->
         selection=selection,
         continue_after_failures=desk.continues_after_failures,
         ending=talk.ending,
+        demand=lambda: demand(desk, batch, command, desk.options.actor.person),
     )

@@ -8,6 +8,7 @@ from batch_offboard.base.errors import ExitCode
 from batch_offboard.calls.logged import LoggedRun
 from batch_offboard.core.batches import Batch, Counts, Example
 from batch_offboard.core.brakes import Halt
+from batch_offboard.core.consent import Approvals
 from batch_offboard.core.ending import Ending
 from batch_offboard.core.facts import Caution, CautionCount
 from batch_offboard.core.guards import Refusal
@@ -22,7 +23,7 @@ from batch_offboard.core.tenant import ApiName
 @dataclass(frozen=True, slots=True)
 class PlanView:
     """What `plan` shows. `expected` is seconds from the first call to the end of the last; `refusals` are those of the
-    guards, which hold `lifted_to` devices where --max-devices said so."""
+    guards, which hold `lifted_to` devices where --max-devices said so; `approvals` is None if none are needed."""
 
     batch: Batch
     counts: Counts
@@ -34,6 +35,7 @@ class PlanView:
     sent_again: Sequence[Example] = ()  # devices that were sent before
     refusals: Sequence[Refusal] = ()
     lifted_to: int | None = None
+    approvals: Approvals | None = None
     selection: Selection | None = None
 
     @property

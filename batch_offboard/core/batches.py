@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from batch_offboard.core.consent import SetAside
 from batch_offboard.core.jobs import JobState
 from batch_offboard.core.plan import Reason
 
@@ -112,6 +113,17 @@ class Batch:
         """Why it needs a person, if it does."""
         part = f"It was to be sent in part only ({self.chosen})." if self.chosen else ""
         return " ".join(each for each in (self.halted_because, part) if each)
+
+    @property
+    def submitters(self) -> tuple[str, ...]:
+        """The persons who submitted it: who planned it, and whose sheet it is where that is known."""
+        planned_by = str(self.findings.get("planned_by", "")).rpartition("@")[0]
+        return tuple(each for each in (planned_by, self.findings.get("sheet_owner", "")) if each)
+
+    @property
+    def set_aside(self) -> SetAside:
+        """What was stated as set aside when it was planned."""
+        return SetAside.from_json(self.findings.get("set_aside", {}))
 
     @property
     def tenant(self) -> str:

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-APPROVAL_LIFE = 24 * 3600.0  # seconds, as long as a plan
+from batch_offboard.base.errors import ApprovalError
+
+APPROVAL_LIFE = 24 * 3600.0  # seconds
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
@@ -117,17 +119,22 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The approvals that a run needs: how many, under which conditions, and from whom they do not count. `resumes`:
-    the run continues one that was approved when it began, so that its approvals do not expire."""
+    """The approvals that a run needs: how many, under which conditions, and from whom they do not count. `command`:
+    `run`, `retry` or `resume`, which continues a run that was approved when it began, so that its approvals do not
+    expire."""
 
     needed: int
     conditions: Conditions
     submitters: tuple[str, ...]
-    resumes: bool = False
+    command: str = "run"
+
+    @property
+    def resumes(self) -> bool:
+        return self.command == "resume"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Approvals:
     """The approvals of a plan: those that count, those that are void, each with why, and the denials."""
 
     needed: int
@@ -136,6 +143,7 @@ class Standing:
     counted: tuple[Approval, ...]
     void: tuple[tuple[Approval, str], ...]
     denied: tuple[Approval, ...]
+    command: str = "run"
 
     @property
     def missing(self) -> int:
@@ -153,7 +161,7 @@ def same_person(one: str, other: str) -> bool:
     return _name(one) == _name(other)
 
 
-def standing(given: Sequence[Approval], demand: Demand, plan_sha256: str, at: float) -> Standing:
+def assess(given: Sequence[Approval], demand: Demand, plan_sha256: str, at: float) -> Approvals:
     """Which of the approvals and denials `given`, in the order of time, count at the time `at` (seconds since the
     epoch). The last word of each person is the one that counts, and a denial counts whatever has changed since."""
     last = {_name(each.person): each for each in given}
@@ -165,8 +173,20 @@ def standing(given: Sequence[Approval], demand: Demand, plan_sha256: str, at: fl
                 void.append((each, why))
             else:
                 counted.append(each)
-    denied = tuple(each for each in last.values() if not each.granted)
-    return Standing(demand.needed, plan_sha256, demand.submitters, tuple(counted), tuple(void), denied)
+    return Approvals(
+        needed=demand.needed,
+        plan_sha256=plan_sha256,
+        submitters=demand.submitters,
+        counted=tuple(counted),
+        void=tuple(void),
+        denied=denials(given),
+        command=demand.command,
+    )
+
+
+def denials(given: Sequence[Approval]) -> tuple[Approval, ...]:
+    """The denials that stand: the last word of each person, if it is one. `given` is in the order of time."""
+    return tuple(each for each in {_name(each.person): each for each in given}.values() if not each.granted)
 
 
 def _why_void(approval: Approval, last: Approval, demand: Demand, plan_sha256: str, at: float) -> str:
@@ -184,25 +204,35 @@ def _why_void(approval: Approval, last: Approval, demand: Demand, plan_sha256: s
     return ""
 
 
-def standing_text(batch_id: str, found: Standing) -> str:
-    """Why the batch may not be run, and who has to do what; empty if it may."""
-    if found.allows:
-        return ""
+def require_allowed(batch_id: str, found: Approvals) -> None:
+    """Raise ApprovalError unless the batch may be run."""
+    if not found.allows:
+        raise ApprovalError(waiting_text(batch_id, found))
+
+
+def waiting_text(batch_id: str, found: Approvals) -> str:
+    """Why a batch that may not be run may not, and who has to do what."""
     if found.denied:
         said = " ".join(f"{each.who} denied batch {batch_id}: {each.reason.rstrip('.')}." for each in found.denied)
-        return f"{said} Nothing was sent. Correct the sheet, then plan it again."
+        return f"{said} This command sent nothing. Correct the sheet, then plan it again."
     approvals = "1 approval" if found.missing == 1 else f"{found.missing} approvals"
-    void = "".join(f" The approval of {each.who} is void: {why}." for each, why in found.void)
     return (
-        f"Batch {batch_id} waits for {approvals} by somebody other than {_listed(found.submitters)}; nothing was "
-        f"sent.{void} They type `batch-offboard approve {batch_id}`, then `batch-offboard run {batch_id}` sends it."
+        f"Batch {batch_id} waits for {approvals} by somebody other than {listed(found.submitters)}; this command sent "
+        f"nothing.{void_text(found)} They type `batch-offboard approve {batch_id}`, then `batch-offboard "
+        f"{found.command} {batch_id}` sends it."
     )
+
+
+def void_text(found: Approvals) -> str:
+    """A sentence, after a space, for each approval that does not count."""
+    return "".join(f" The approval of {each.who} is void: {why}." for each, why in found.void)
 
 
 def _name(person: str) -> str:
     return person.partition(" (as ")[0].casefold()
 
 
-def _listed(persons: Sequence[str]) -> str:
+def listed(persons: Sequence[str]) -> str:
+    """The people by name, each once."""
     unique = list({_name(each): each for each in persons}.values())
     return " and ".join([", ".join(unique[:-1]), unique[-1]] if len(unique) > 1 else unique) or "the submitter"

@@ -4,6 +4,7 @@ Pure. One rule per line: a device ID, a name pattern such as `dc-*`, or `tag: vi
 without rules would protect nothing, so it is an error like one that cannot be parsed.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -44,6 +45,12 @@ class Protected:
     def needs_lookup(self) -> bool:
         """Whether some rules can only be checked with the tenant's data about a device."""
         return any(rule.kind != "id" for rule in self.rules)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the rules, in hexadecimal digits; empty without rules."""
+        rules = "\n".join(f"{rule.kind}:{rule.value}" for rule in self.rules)
+        return hashlib.sha256(rules.encode("utf-8", "surrogatepass")).hexdigest() if self.rules else ""
 
     def why(self, device_id: str, name: str, machine: Machine | None) -> str | None:
         """The rule that protects this device, as typed, or None. `name` is the sheet's."""

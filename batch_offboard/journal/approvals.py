@@ -4,14 +4,23 @@ begins a run."""
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, insert, select, update
 
 from batch_offboard.base.errors import GuardError
 from batch_offboard.core.audit import Event, Kind
-from batch_offboard.core.consent import Approval, Conditions, Demand, PlanHead, Standing, plan_digest, standing
-from batch_offboard.core.consent import standing_text as text_of
+from batch_offboard.core.consent import (
+    Approval,
+    Approvals,
+    Conditions,
+    Demand,
+    PlanHead,
+    assess,
+    denials,
+    plan_digest,
+    require_allowed,
+)
 from batch_offboard.journal import trail
 from batch_offboard.journal.schema import approvals, batches, rows, scopes
 
@@ -47,39 +56,59 @@ def given(connection: Connection, batch: int) -> list[Approval]:
     return [Approval(**line._mapping) for line in connection.execute(statement)]  # noqa: SLF001  # SQLAlchemy's public name
 
 
-def found(connection: Connection, batch: int, demand: Demand, at: float) -> Standing:
+def found(connection: Connection, batch: int, demand: Demand, at: float) -> Approvals:
     """The approvals of a batch, compared with what it is now; `at` in seconds since the epoch."""
-    return standing(given(connection, batch), demand, plan_sha256(connection, batch, demand.conditions), at)
+    return assess(given(connection, batch), demand, plan_sha256(connection, batch, demand.conditions), at)
 
 
 def require(connection: Connection, batch: int, demand: Demand, at: float) -> list[Approval]:
-    """The approvals that allow a run to begin or to go on, which are kept with the batch. GuardError if they do not."""
+    """The approvals that allow a run to begin or to go on, which are kept with the batch. ApprovalError if they
+    do not."""
     if not demand.needed:
         return []
     now = found(connection, batch, demand, at)
-    if not now.allows:
-        raise GuardError(text_of(trail.batch_name(connection, batch), now))
-    before = connection.execute(select(batches.c.findings).where(batches.c.id == batch)).scalar_one()
-    kept = {"approved": [{"who": each.who, "at": each.at, "how": each.how} for each in now.counted]}
-    findings = json.dumps(json.loads(before) | kept, ensure_ascii=False)
-    connection.execute(update(batches).where(batches.c.id == batch).values(findings=findings))
+    require_allowed(trail.batch_name(connection, batch), now)
+    kept = [{"who": each.who, "at": each.at, "how": each.how} for each in now.counted]
+    _note(connection, batch, {"approved": kept})
     return list(now.counted)
 
 
-def approvals_of(journal: "Journal", batch: int, demand: Demand, at: float) -> Standing:
+def _note(connection: Connection, batch: int, kept: dict[str, Any]) -> None:
+    """Keep with the batch what its reports say of the approvals."""
+    before = connection.execute(select(batches.c.findings).where(batches.c.id == batch)).scalar_one()
+    findings = json.dumps(json.loads(before) | kept, ensure_ascii=False)
+    connection.execute(update(batches).where(batches.c.id == batch).values(findings=findings))
+
+
+def approvals_of(journal: "Journal", batch: int, demand: Demand, at: float) -> Approvals:
     """As `found`, in a transaction of its own."""
     with journal.reading() as connection:
         return found(connection, batch, demand, at)
 
 
-def decide(journal: "Journal", batch: int, conditions: Conditions, approval: Approval) -> Approval:
-    """Record an approval or a denial of the plan as it stands now, whose digest it gets; returns it as recorded."""
+def given_approvals(journal: "Journal", batch: int) -> list[Approval]:
+    """As `given`, in a transaction of its own."""
+    with journal.reading() as connection:
+        return given(connection, batch)
+
+
+def decide(
+    journal: "Journal", batch: int, conditions: Conditions, approval: Approval, shown_sha256: str = ""
+) -> Approval:
+    """Record an approval or a denial of the plan as it stands now, whose digest it gets; returns it as recorded.
+    GuardError if a plan with another digest was shown to the person."""
     with journal.writing() as connection:
-        bound = {**asdict(approval), "plan_sha256": plan_sha256(connection, batch, conditions)}
+        digest = plan_sha256(connection, batch, conditions)
+        name = trail.batch_name(connection, batch)
+        if shown_sha256 not in {"", digest}:
+            raise GuardError(f"Batch {name} has changed since it was shown; nothing was approved. Look at it again.")
+        bound = {**asdict(approval), "plan_sha256": digest}
         connection.execute(insert(approvals), {"batch": batch, **bound})
+        standing = [f"{each.who}: {each.reason}" for each in denials(given(connection, batch))]
+        _note(connection, batch, {"denied": standing})
         content = {
-            "batch": trail.batch_name(connection, batch),
-            "plan_sha256": bound["plan_sha256"],
+            "batch": name,
+            "plan_sha256": digest,
             "how": approval.how,
             **({} if approval.granted else {"reason": approval.reason}),
         }

@@ -36,6 +36,8 @@ def report_head(batch: Batch, written_at: float, anchor: Anchor = START) -> Repo
         ended_at=batch.ended_at,
         part_sent=batch.is_part_sent,
         planned_by=batch.findings.get("planned_by", ""),
+        approved_by=tuple(each["who"] for each in batch.findings.get("approved", ())),
+        denied=tuple(batch.findings.get("denied", ())),
         run_by=tuple(dict.fromkeys(each["who"] for each in batch.findings.get("runs", ()) if "who" in each)),
     )
 

@@ -207,6 +207,8 @@ def _head_facts(head: ReportHead) -> dict[str, object]:
         "comment": head.comment,
         "planned_at": moment(head.planned_at),
         "planned_by": head.planned_by or None,
+        "approved_by": list(head.approved_by),
+        "denied": list(head.denied),
         "started_at": moment(head.started_at),
         "ended_at": moment(head.ended_at),
         "run_by": list(head.run_by),

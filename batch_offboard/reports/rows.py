@@ -110,6 +110,8 @@ class ReportHead:
     started_at: float | None = None
     ended_at: float | None = None
     planned_by: str = ""
+    approved_by: tuple[str, ...] = ()  # whose approvals a run of it needed and had
+    denied: tuple[str, ...] = ()  # who denied the plan, and why
     run_by: tuple[str, ...] = ()  # everybody who ran a part of it, such as ann@pc-7
     expected: float | None = None  # seconds that a run of the plan takes
     refusals: tuple[str, ...] = ()  # why the guards refuse to run the plan

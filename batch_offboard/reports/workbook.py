@@ -513,6 +513,8 @@ def _facts(head: ReportHead) -> Iterator[tuple[str, str | datetime]]:
     yield from (("overridden", each) for each in head.overrides)
     yield from _fact_of_time("planned at", head.planned_at)
     yield from _fact_of_people("planned by", head.planned_by)
+    yield from _fact_of_people("approved by", ", ".join(head.approved_by))
+    yield from _fact_of_people("denied by", "; ".join(head.denied))
     yield from _fact_of_time("started at", head.started_at)
     yield from _fact_of_time("ended at", head.ended_at)
     yield from _fact_of_people("run by", ", ".join(head.run_by))

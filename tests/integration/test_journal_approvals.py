@@ -148,7 +148,7 @@ def test_an_approval_expires_but_not_for_a_run_that_goes_on(journal: Journal, ba
     say(journal, batch, BOB)
     with pytest.raises(GuardError, match="it has expired"):
         begin(journal, batch, seconds=APPROVAL_LIFE)
-    begin(journal, batch, replace(ONE, resumes=True), seconds=APPROVAL_LIFE)
+    begin(journal, batch, replace(ONE, command="resume"), seconds=APPROVAL_LIFE)
     assert state(journal) == "running"
 
 

@@ -9,6 +9,7 @@ from batch_offboard.base.text import safe_json
 from batch_offboard.cli.screens.texts import all_skipped
 from batch_offboard.commands.views import PlanView, QuotaView, RunView
 from batch_offboard.core.batches import Batch, Counts
+from batch_offboard.core.consent import Approval, Approvals
 from batch_offboard.core.jobs import JobState
 from batch_offboard.core.plan import Reason
 from batch_offboard.core.slots import Standing
@@ -45,6 +46,8 @@ def plan_json(view: PlanView) -> str:
             },
             "expected_seconds": round(view.expected, 1),
             "max_devices": view.max_devices,
+            "plan_sha256": view.batch.plan_sha256,
+            "approvals": None if view.approvals is None else approvals_facts(view.approvals),
             "refusals": [{"guard": each.guard, "reason": each.why} for each in view.refusals],
         }
     )
@@ -63,8 +66,34 @@ def run_json(view: RunView) -> str:
     )
 
 
-def batch_json(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> str:
-    return dump(batch_facts(batch, counts, skipped))
+def batch_json(batch: Batch, counts: Counts, skipped: Mapping[Reason, int], given: Sequence[Approval] = ()) -> str:
+    """`given`: the approvals and denials of the batch, whether they still count or not."""
+    facts = [{"granted": each.granted, **approval_facts(each)} for each in given]
+    return dump({**batch_facts(batch, counts, skipped), "approvals": facts})
+
+
+def approvals_facts(found: Approvals) -> dict[str, Any]:
+    """How the approvals of a plan stand."""
+    return {
+        "needed": found.needed,
+        "missing": found.missing,
+        "counted": [approval_facts(each) for each in found.counted],
+        "void": [{**approval_facts(each), "why": why} for each, why in found.void],
+        "denied": [approval_facts(each) for each in found.denied],
+        "not_by": list(found.submitters),
+    }
+
+
+def approval_facts(said: Approval) -> dict[str, Any]:
+    """One person's approval or denial."""
+    return {
+        "who": said.who,
+        "at": iso_utc(said.at),
+        "how": said.how,
+        "expires_at": iso_utc(said.expires_at),
+        "plan_sha256": said.plan_sha256,
+        "reason": said.reason or None,
+    }
 
 
 def list_json(batches: Sequence[tuple[Batch, Counts]]) -> str:
@@ -157,6 +186,8 @@ def batch_facts(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> 
         "skipped": all_skipped(counts, skipped),
         "stopped_because": batch.halted_because or None,
         "overrides": batch.findings.get("overrides", []),
+        "plan_sha256": batch.plan_sha256,
+        "approved_by": [each["who"] for each in batch.findings.get("approved", ())],
         "differences": batch.findings.get("differences", []),
     }
 

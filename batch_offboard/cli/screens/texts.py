@@ -15,6 +15,7 @@ from batch_offboard.cli.folding import display_width
 from batch_offboard.cli.terminal import fitted, typed_line
 from batch_offboard.commands.views import PlanView, QuotaView, RunView
 from batch_offboard.core.batches import Batch, Counts
+from batch_offboard.core.consent import Approval, Approvals, listed
 from batch_offboard.core.devices import shown
 from batch_offboard.core.facts import Caution, caution_words
 from batch_offboard.core.guards import WHOLE_TENANT_GUARD
@@ -127,10 +128,33 @@ def plan_text(view: PlanView, *, and_then: bool = True) -> str:
     if view.refusals:
         lines += ["", "  `run` will refuse this plan:", *(f"    {each.why}" for each in view.refusals)]
         lines.append(f"  next: {_after_refusal(view)}")
+    elif view.approvals is not None and not view.approvals.allows:
+        lines += ["", *_approval_lines(view.approvals, batch.batch_id)]
     elif and_then and devices:
+        lines += _approval_lines(view.approvals, batch.batch_id) if view.approvals is not None else []
         lifted = "" if view.lifted_to is None else f" --max-devices {view.lifted_to}"
         lines.append(f"  next: batch-offboard run {batch.batch_id}{lifted}")
     return "\n".join(lines)
+
+
+def _approval_lines(found: Approvals, batch_id: str) -> list[str]:
+    """Who approved or denied a plan, and who is waited for."""
+    lines = [f"  {approved_line(each)}" for each in found.counted]
+    lines += [f"  void: the approval of {each.who}; {why}" for each, why in found.void]
+    lines += [f"  {denied_line(each)}" for each in found.denied]
+    if found.missing and not found.denied:
+        number = "1 approval" if found.missing == 1 else f"{found.missing} approvals"
+        lines.append(f"  waits for {number} by somebody other than {listed(found.submitters)}")
+        lines.append(f"  next: they type batch-offboard approve {batch_id}")
+    return lines
+
+
+def approved_line(said: Approval) -> str:
+    return f"approved by {shown(said.who)} at {local_time(said.at)} ({said.how})"
+
+
+def denied_line(said: Approval) -> str:
+    return f"denied by {shown(said.who)} at {local_time(said.at)}: {shown(said.reason, 300)}"
 
 
 def _after_refusal(view: PlanView) -> str:
@@ -181,7 +205,13 @@ def run_text(view: RunView) -> str:
 
 
 def batch_text(
-    batch: Batch, counts: Counts, skipped: Mapping[Reason, int], open_actions: int, *, at_work: bool = False
+    batch: Batch,
+    counts: Counts,
+    skipped: Mapping[Reason, int],
+    open_actions: int,
+    given: Sequence[Approval] = (),
+    *,
+    at_work: bool = False,
 ) -> str:
     """One batch: what was asked, what happened, what to do next."""
     facts = {
@@ -196,7 +226,8 @@ def batch_text(
         "ended": local_time(batch.ended_at) if batch.ended_at else "-",
     }
     lines = [_title("Batch", batch), *(f"  {name:<9} {value}" for name, value in facts.items())]
-    lines += [*(f"  overrides {shown(each, 300)}" for each in batch.findings.get("overrides", ())), ""]
+    lines += [f"  overrides {shown(each, 300)}" for each in batch.findings.get("overrides", ())]
+    lines += [*(f"  {approved_line(each) if each.granted else denied_line(each)}" for each in given), ""]
     lines += [
         f"  {counts.rows:>7}  {_row_word(counts.rows)}",
         *(f"  {number:>7}  {WORDS[state]}" for state, number in _by_state(counts)),

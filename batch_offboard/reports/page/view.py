@@ -206,6 +206,8 @@ def _facts(head: ReportHead) -> Iterator[tuple[str, str]]:
     yield "Look-up", _lookup_words(head)
     yield "Of these devices", "; ".join(lookup.cautions)
     yield "Planned by", head.planned_by
+    yield "Approved by", ", ".join(head.approved_by)
+    yield "Denied by", "; ".join(head.denied)
     yield "Started", said_moment(head.started_at)
     yield "Ended", said_moment(head.ended_at)
     yield "Run by", ", ".join(head.run_by)

@@ -31,6 +31,8 @@ def test_the_whole_report(tmp_path: Path, head: ReportHead, rows: list[ReportRow
             "comment": "=CHG0042",
             "planned_at": "2026-11-24T08:15:31Z",
             "planned_by": "ann@pc-7",
+            "approved_by": [],
+            "denied": [],
             "started_at": "2026-11-24T08:15:31Z",
             "ended_at": "2026-11-24T08:16:31Z",
             "run_by": ["ann@pc-7", "svc@srv-4"],

@@ -1,8 +1,9 @@
 """The inbox of unattended runs: a folder in which people put sheets, and what lies in it.
 
-A sheet that is taken moves to `working`, and from there to `done` or `failed`; all of them lie in the inbox itself, so
-that a move is a rename and nothing is ever there twice or half. Nothing here reads a sheet or decides what becomes of
-it. What is not taken stays where it is, and each run names it with what to do: whoever put it there waits for it.
+A sheet that is taken moves to `working`, and from there to `done` or `failed`, or to `waiting` until other people have
+approved it; all of them lie in the inbox itself, so that a move is a rename and nothing is ever there twice or half.
+Nothing here reads a sheet or decides what becomes of it. What is not taken stays where it is, and each run names it
+with what to do: whoever put it there waits for it.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -62,11 +63,13 @@ class Stranger:
 
 
 class Inbox:
-    """The folder `path`, which is resolved, and the three folders in it."""
+    """The folder `path`, which is resolved, and the folders in it; `unapproved`, called `waiting`, is made when it is
+    first needed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
         self.working, self.done, self.failed = (self.path / name for name in ("working", "done", "failed"))
+        self.unapproved = self.path / "waiting"
 
     def prepare(self) -> None:
         """Make the folders. UsageError if there is no inbox, or something else has a folder's name."""
@@ -80,6 +83,7 @@ class Inbox:
                     f"The folder {one_line(str(folder))} cannot be made ({_reason(error)}); nothing was sent. "
                     "Check who may write there."
                 ) from error
+        for folder in (self.working, self.done, self.failed, self.unapproved):
             if folder.is_symlink():  # a move to another disk is no rename
                 raise UsageError(f"{one_line(str(folder))} leads elsewhere; it must be a folder of the inbox itself.")
 
@@ -89,7 +93,7 @@ class Inbox:
 
     def strangers(self, now: float) -> list[Stranger]:
         """What is not taken, by name: files of other kinds, folders, links, and downloads that were not finished."""
-        own = {self.working.name, self.done.name, self.failed.name}
+        own = {self.working.name, self.done.name, self.failed.name, self.unapproved.name}
         paths = [self.path / name for name in _names(self.path) if name not in own and not _is_unseen(name)]
         sentences = ((path, _why_not_taken(path, now)) for path in paths)
         return [Stranger(path, sentence) for path, sentence in sentences if sentence]
@@ -97,6 +101,27 @@ class Inbox:
     def at_work(self) -> list[Path]:
         """The sheets that a run has taken and not finished with, the oldest first."""
         return [found.path for found in sorted(_files(self.working, _is_sheet), key=_age)]
+
+    def not_approved(self) -> list[Path]:
+        """The sheets that wait for an approval, the oldest first."""
+        if not self.unapproved.is_dir():
+            return []
+        return [found.path for found in sorted(_files(self.unapproved, _is_sheet), key=_age)]
+
+    def put_aside(self, sheet: Path, why: str) -> Path:
+        """Move a sheet that was taken to where it waits for an approval; `why` says for which."""
+        try:
+            self.unapproved.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InboxError(_cannot_move(sheet, self.unapproved, error)) from error
+        return self.move(sheet, free_name(self.unapproved, sheet.name), why)
+
+    def take_again(self, sheet: Path) -> Path:
+        """Move a sheet that has waited for an approval back to `working`; its explanation goes."""
+        moved = self.move(sheet, free_name(self.working, sheet.name))
+        with suppress(OSError):
+            sheet.with_name(f"{sheet.name}{EXPLANATION}").unlink(missing_ok=True)
+        return moved
 
     def take(self, found: Found) -> Path | None:
         """Move a sheet to `working`; returns where it is, or None if somebody has it open or has changed it."""

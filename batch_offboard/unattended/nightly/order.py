@@ -105,6 +105,7 @@ class _Night:
                 await self._look_back()
                 await self._resume()
                 await self._go_on()
+                await self._look_at_waiting()
                 await self._take_all()
             except NightIsOverError as over:
                 self._halt = for_nights(over.halt)
@@ -149,6 +150,13 @@ class _Night:
             if not any(view.path == sheet for view in self._worker.worked):
                 self._worker.ask()
                 await self._worker.work(sheet)
+
+    async def _look_at_waiting(self) -> None:
+        """Sheets that wait for an approval: those that were approved go, those that were denied or are stale do not
+        wait any longer."""
+        for sheet in self._inbox.not_approved():
+            self._worker.ask()
+            await self._worker.look_at_waiting(sheet)
 
     def _since(self) -> float:
         return self._desk.clock.now().wall - REMEMBERED

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from batch_offboard.base.clock import local_time
-from batch_offboard.base.errors import ExitCode, GuardError, ReportError, UsageError
+from batch_offboard.base.errors import ApprovalError, ExitCode, GuardError, ReportError, UsageError
 from batch_offboard.base.text import one_line, visible
 from batch_offboard.commands import nights, reporting
 from batch_offboard.commands.desk import Desk
@@ -44,6 +44,20 @@ class Placing:
         batch = self._desk.batch(batch.batch_id)
         path, reports = self._settle(batch, sheet, self._inbox.failed, _words_of_refusal(batch, str(error)))
         return self._view(batch, Fate.REFUSED, ExitCode.REFUSED, str(error), path, reports)
+
+    def waiting(self, batch: Batch, sheet: Path, error: ApprovalError) -> SheetView:
+        """The sheet waits for other people; once they have approved it, a night sends it."""
+        reason = str(error).replace(f"`batch-offboard run {batch.batch_id}`", "the next nightly run")
+        path = self._inbox.put_aside(sheet, _words_of_waiting(batch, reason))
+        nights.moved(self._desk, batch, path)
+        return self._view(batch, Fate.WAITING, ExitCode.REFUSED, reason, path, ())
+
+    def denied(self, batch: Batch, sheet: Path, reason: str) -> SheetView:
+        written = reporting.write_reports(self._desk, batch, self.reports_of(batch))
+        nights.reports_moved(self._desk, batch, written)
+        batch = self._desk.batch(batch.batch_id)
+        path, reports = self._settle(batch, sheet, self._inbox.failed, _words_of_denial(batch, reason))
+        return self._view(batch, Fate.DENIED, ExitCode.REFUSED, reason, path, reports)
 
     def repeated(self, batch: Batch, sheet: Path) -> SheetView:
         place = _place(self._inbox.done, batch, sheet)
@@ -130,6 +144,21 @@ def _words_of_refusal(batch: Batch, reason: str) -> str:
         f"The report beside it shows every row of batch {batch.batch_id}. If all of them are meant, do what the "
         f"sentence above says: an option goes with `batch-offboard run {batch.batch_id}`, and after a change of the "
         "configuration the sheet can be put into the inbox again.\n"
+    )
+
+
+def _words_of_waiting(batch: Batch, reason: str) -> str:
+    return (
+        f"{batch.source_name} waits to be approved, and nothing of it was sent.\n\n{reason}\n\n"
+        f"`batch-offboard show {batch.batch_id}` shows the plan. To refuse it, type `batch-offboard deny "
+        f"{batch.batch_id} REASON`. After 24 hours without the approval it is planned again.\n"
+    )
+
+
+def _words_of_denial(batch: Batch, reason: str) -> str:
+    return (
+        f"{batch.source_name} was denied, and nothing of it was sent.\n\n{reason}\n\n"
+        f"The report beside it shows every row of batch {batch.batch_id}. Put the corrected sheet into the inbox.\n"
     )
 
 

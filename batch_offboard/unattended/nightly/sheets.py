@@ -5,18 +5,19 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from batch_offboard.base.errors import BatchOffboardError, ExitCode, GuardError, InputError, UsageError
+from batch_offboard.base.errors import ApprovalError, BatchOffboardError, ExitCode, GuardError, InputError, UsageError
 from batch_offboard.commands import nights, proposing, run
-from batch_offboard.commands.clearing import check_guards
+from batch_offboard.commands.clearing import approvals, check_guards
 from batch_offboard.commands.desk import Desk
-from batch_offboard.commands.plans import Reading, staleness
+from batch_offboard.commands.plans import Reading
 from batch_offboard.commands.views import PlanView, RunView, Talk
 from batch_offboard.core.actor import Consent
 from batch_offboard.core.batches import Batch
 from batch_offboard.core.brakes import Halt
+from batch_offboard.core.consent import waiting_text
 from batch_offboard.unattended.nightly.inbox import Inbox, sha256_of
 from batch_offboard.unattended.nightly.placing import Placing, is_of, renew
-from batch_offboard.unattended.nightly.views import SheetView, for_nights
+from batch_offboard.unattended.nightly.views import SheetView, by_itself, for_nights
 
 T = TypeVar("T")
 Show = Callable[[PlanView], None]
@@ -72,6 +73,8 @@ class Worker:
         sheet = next((each for each in self._inbox.at_work() if _holds(each, batch.source_sha256)), None)
         try:
             view = await run.resume(self._desk, batch, (), self._talk)
+        except ApprovalError as error:  # a guard has changed since it was begun
+            self.worked.append(self._placing.left(batch, sheet, by_itself(str(error)), ()))
         except UsageError as error:  # its own report cannot be written, say; that is no other batch's trouble
             self.worked.append(self._placing.left(batch, sheet, str(error), ()))
         else:
@@ -89,12 +92,34 @@ class Worker:
         if begun is not None:
             self._was_begun(begun, sheet)
             return
-        now = self._desk.clock.now().wall
         how = self._reading.as_json()
-        own = [b for b in known if is_of(b, sheet) and b.reading == how and staleness(b, now) is None]
+        plans = [b for b in known if b.state == "planned" and is_of(b, sheet) and b.reading == how]
+        own = [b for b in plans if proposing.why_stale(self._desk, b) is None]
         batch = next((each for each in own if self._was_looked_up(each)), None) or await self._planned(sheet)
         if batch is not None:
             await self._run(batch, sheet)
+
+    async def look_at_waiting(self, sheet: Path) -> None:
+        """Work a sheet that has waited for an approval, unless it has to wait still. One whose plan has become stale is
+        planned again, and waits again."""
+        try:
+            batch = next((each for each in self._batches_of(sheet) if is_of(each, sheet)), None)
+        except InputError as error:
+            self.worked.append(self._placing.unreadable(sheet, str(error)))
+            return
+        if batch is not None and proposing.why_stale(self._desk, batch) is None:
+            found = approvals(self._desk, batch, self._desk.options.actor.person)
+            if found is not None and found.denied:
+                taken = self._inbox.take_again(sheet)
+                self.worked.append(self._placing.denied(batch, taken, waiting_text(batch.batch_id, found)))
+                return
+            if found is not None and not found.allows:
+                self._talk.say(f"{sheet.name} still waits: {waiting_text(batch.batch_id, found)}")
+                return
+        taken = self._inbox.take_again(sheet)
+        if batch is not None:
+            nights.moved(self._desk, batch, taken)
+        await self.work(taken)
 
     def _was_worked(self, batch: Batch, sheet: Path) -> bool:
         """Whether a batch of this content stands for the sheet: it has sent something or is not through, or it is the
@@ -138,10 +163,18 @@ class Worker:
             proposal = await proposing.propose(
                 self._desk, None, batch.batch_id, self._reading, proposing.EVERYTHING, self._talk.say
             )
+            batch = proposal.batch
             check_guards(self._desk, proposal)
             self._show(proposal.view)
             consent = Consent(self._desk.options.actor, "nightly")
             view = await run.send(self._desk, proposal, consent, self._placing.reports_of(batch), self._talk)
+        except ApprovalError as error:
+            self.ask()
+            found = approvals(self._desk, batch, self._desk.options.actor.person)
+            if found is not None and found.denied:
+                self.worked.append(self._placing.denied(batch, sheet, str(error)))
+            else:
+                self.worked.append(self._placing.waiting(batch, sheet, error))
         except GuardError as error:
             self.ask()  # a stop file refuses every sheet, and none of them is to blame
             self.worked.append(self._placing.refused(batch, sheet, error))

@@ -53,7 +53,7 @@ def notice_of_night(view: NightView) -> Notice:
     )
 
 
-_FATES_TO_NAME = frozenset({Fate.UNREADABLE, Fate.NOT_TAKEN, Fate.REFUSED, Fate.STOPPED})
+_FATES_TO_NAME = frozenset({Fate.UNREADABLE, Fate.NOT_TAKEN, Fate.REFUSED, Fate.WAITING, Fate.DENIED, Fate.STOPPED})
 
 
 def outcomes_of_night(view: NightView) -> Mapping[str, int]:
@@ -67,6 +67,8 @@ def outcomes_of_night(view: NightView) -> Mapping[str, int]:
 def _next_of_night(view: NightView) -> str:
     """What a person has to type; what the next run does by itself is none of it."""
     for sheet in view.sheets:
+        if sheet.fate is Fate.WAITING:
+            return f"batch-offboard approve {sheet.batch_id}"
         if sheet.fate is Fate.STOPPED:
             return f"batch-offboard resume {sheet.batch_id}"
         if sheet.fate is Fate.DONE and sheet.counts is not None and sheet.counts.of(JobState.FAILED):

@@ -43,6 +43,8 @@ class Fate(StrEnum):
     UNREADABLE = "unreadable"
     NOT_TAKEN = "not_taken"  # no sheet: it stays in the inbox until a person has done something about it
     REFUSED = "refused"  # by a guard, before its first call
+    WAITING = "waiting"  # for the approval of other people
+    DENIED = "denied"  # by one of them
     STOPPED = "stopped"  # by a brake: a person has to look
 
     @property

@@ -40,7 +40,7 @@ def approval_text(view: ApprovalView) -> str:
     elif now.missing:
         lines.append(f"{counted}; another person types batch-offboard approve {batch}")
     else:
-        command = "run" if view.batch.state == "planned" else "resume"
+        command = {"planned": "run", "finished": "retry"}.get(view.batch.state, "resume")
         lines.append(f"{counted}. Next: batch-offboard {command} {batch}")
     return "\n".join(lines)
 

@@ -90,7 +90,10 @@ class GuardError(BatchOffboardError):
 
 
 class ApprovalError(GuardError):
-    """A run lacks the approval of another person, or one of them denied it."""
+    """A run lacks the approval of another person, or one of them denied it. `waits`: the batch that is to be approved,
+    empty if it was denied."""
+
+    waits = ""
 
 
 class SignInError(BatchOffboardError):

@@ -124,9 +124,16 @@ def _tell_of_refusal(chosen: "Options", error: Exception, sends: Sequence[str], 
             simulated=chosen.simulate,
             tenant=tenant_named(chosen),
             sheet=Path(sends[-1]).name if (chosen.cwd / sends[-1]).is_file() else "",
-            next_command=shlex.join(["batch-offboard", *sends]),
+            next_command=shlex.join(["batch-offboard", *(_to_approve(error) or sends)]),
         )
         send_notice(chosen, notice, quiet=quiet)
+
+
+def _to_approve(error: Exception) -> list[str]:
+    """What another person has to type before the run; nothing if no approval is missing."""
+    from batch_offboard.base.errors import ApprovalError
+
+    return ["approve", error.waits] if isinstance(error, ApprovalError) and error.waits else []
 
 
 def send_notice(chosen: "Options", notice: "Notice", *, quiet: bool) -> None:

@@ -5,7 +5,7 @@ What is set aside for a run stands in its journal, its audit record and at the h
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from batch_offboard.base import logs
@@ -201,9 +201,24 @@ def note_overrides(desk: Desk, batch: Batch) -> None:
         desk.journal.note_findings(batch.key, {"overrides": [*known, *new]})
 
 
-def _overrides(desk: Desk, batch: Batch) -> list[str]:
-    """The options that set a guard aside, each with what it means. To be asked nothing is none of them."""
-    options, guards = desk.options, desk.config.guards if desk.config else None
+def planned_overrides(desk: Desk, batch: Batch) -> list[str]:
+    """What a plan and this command set aside together."""
+    planned, now = batch.set_aside, desk.options
+    return _overrides(
+        desk,
+        batch,
+        replace(
+            now,
+            max_devices=planned.max_devices if now.max_devices is None else now.max_devices,
+            continue_after_failures=planned.continue_after_failures or now.continue_after_failures,
+        ),
+    )
+
+
+def _overrides(desk: Desk, batch: Batch, options: Options | None = None) -> list[str]:
+    """The options that set a guard aside, each with what it means; by default those of the command. To be asked nothing
+    is none of them."""
+    options, guards = options or desk.options, desk.config.guards if desk.config else None
     hidden = batch.reading.get("hidden")
     said = {
         "--no-lookup: the tenant was not asked": not (options.lookup and batch.lookup_wanted),
@@ -217,7 +232,7 @@ def _overrides(desk: Desk, batch: Batch) -> list[str]:
     if options.max_devices is not None and guards is not None:
         limits = f"guards.max_devices {guards.max_devices} and guards.max_devices_per_day {guards.per_day}"
         said[f"--max-devices {options.max_devices}: instead of {limits}"] = True
-    if desk.continues_after_failures:
+    if options.continue_after_failures or desk.continues_after_failures:
         name = CONTINUE if options.continue_after_failures else "guards.continue_after_failures"
         said[f"{name}: a refusal among the first {FIRST_CALLS} calls stopped nothing"] = True
     return [words for words, holds in said.items() if holds]

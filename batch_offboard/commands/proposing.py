@@ -9,7 +9,14 @@ from batch_offboard.base.clock import stamp
 from batch_offboard.base.errors import BusyError, UsageError
 from batch_offboard.calls.tenancy import Tenancy
 from batch_offboard.commands.asking import gate_of
-from batch_offboard.commands.clearing import approvals, approvals_needed, conditions, refusals, set_aside_by
+from batch_offboard.commands.clearing import (
+    approvals,
+    approvals_needed,
+    conditions,
+    planned_overrides,
+    refusals,
+    set_aside_by,
+)
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.plans import Purpose, Reading, age_notes, owner_of, read_sheet, save_plan, staleness
 from batch_offboard.commands.views import PlanView, Proposal
@@ -117,8 +124,9 @@ def view_plan(
         selection=selection,
         cautions=cautions(desk.journal, batch.key, [state], selection.rows if selection else None),
         refusals=refusals(desk, batch, devices),
-        lifted_to=desk.options.max_devices,
+        lifted_to=desk.options.max_devices or batch.set_aside.max_devices,
         approvals=approvals(desk, batch),
+        overrides=planned_overrides(desk, batch) if approvals_needed(desk, batch) else (),
     )
 
 

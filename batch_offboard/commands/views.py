@@ -36,6 +36,7 @@ class PlanView:
     refusals: Sequence[Refusal] = ()
     lifted_to: int | None = None
     approvals: Approvals | None = None
+    overrides: Sequence[str] = ()  # options that set a guard aside
     selection: Selection | None = None
 
     @property

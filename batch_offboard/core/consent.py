@@ -207,7 +207,9 @@ def _why_void(approval: Approval, last: Approval, demand: Demand, plan_sha256: s
 def require_allowed(batch_id: str, found: Approvals) -> None:
     """Raise ApprovalError unless the batch may be run."""
     if not found.allows:
-        raise ApprovalError(waiting_text(batch_id, found))
+        error = ApprovalError(waiting_text(batch_id, found))
+        error.waits = "" if found.denied else batch_id
+        raise error
 
 
 def waiting_text(batch_id: str, found: Approvals) -> str:

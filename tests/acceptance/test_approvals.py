@@ -6,9 +6,14 @@ The people are two values of BATCH_OFFBOARD_PERSON; the account behind them is t
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.acceptance.conftest import PATIENCE
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Ended, Office, Tenant
@@ -174,3 +179,40 @@ def test_a_rehearsal_needs_an_approval_only_if_its_configuration_is_named(office
     ended = office.run("run", sheet, "--simulate", "--config", "config.yaml", "--speed", "1000", **ANN)
     assert ended.code == 4
     assert "waits for 1 approval" in ended.last_sentence
+
+
+def test_the_approver_sees_what_the_plan_sets_aside(office: Office, devices: list[str]) -> None:
+    batch = planned(office, devices, "--max-devices", "900")
+    ended = office.run("approve", batch, "--yes", **BOB)
+    assert "overrides --max-devices 900: instead of guards.max_devices 500" in ended.err
+    assert f"Next: batch-offboard run {batch} --max-devices 900" in ended.out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no terminal to be had for a test there")
+@pytest.mark.parametrize(("typed", "code"), [(b"3\n", 0), (b"2\n", 4), (b"\n", 4)])
+def test_an_approver_types_the_number_of_devices(office: Office, devices: list[str], typed: bytes, code: int) -> None:
+    batch = planned(office, devices)
+    keyboard, terminal = os.openpty()
+    try:
+        os.write(keyboard, typed)
+        ended = subprocess.run(
+            [sys.executable, "-m", "batch_offboard", "approve", batch],
+            cwd=office.folder,
+            env=office.environ | BOB,
+            stdin=terminal,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+    assert ended.returncode == code, ended.stderr
+    assert b"Type the number of devices to approve: " in ended.stderr
+    assert len(records(office, "approved")) == (code == 0)
+
+
+def test_without_a_terminal_nobody_approves_by_accident(office: Office, devices: list[str]) -> None:
+    ended = office.run("approve", planned(office, devices), **BOB)
+    assert ended.code == 4
+    assert "There is no terminal to confirm the approval of 3 devices on; nothing was approved." in ended.last_sentence

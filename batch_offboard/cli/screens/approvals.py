@@ -41,7 +41,8 @@ def approval_text(view: ApprovalView) -> str:
         lines.append(f"{counted}; another person types batch-offboard approve {batch}")
     else:
         command = {"planned": "run", "finished": "retry"}.get(view.batch.state, "resume")
-        lines.append(f"{counted}. Next: batch-offboard {command} {batch}")
+        aside = view.batch.set_aside.words
+        lines.append(f"{counted}. Next: batch-offboard {command} {batch}{f' {aside}' if aside else ''}")
     return "\n".join(lines)
 
 

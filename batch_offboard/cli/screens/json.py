@@ -47,6 +47,7 @@ def plan_json(view: PlanView) -> str:
             "expected_seconds": round(view.expected, 1),
             "max_devices": view.max_devices,
             "plan_sha256": view.batch.plan_sha256,
+            "overrides": list(view.overrides),
             "approvals": None if view.approvals is None else approvals_facts(view.approvals),
             "refusals": [{"guard": each.guard, "reason": each.why} for each in view.refusals],
         }

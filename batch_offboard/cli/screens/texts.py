@@ -111,6 +111,7 @@ def plan_text(view: PlanView, *, and_then: bool = True) -> str:
     lines += _tenant_lines(batch)
     lines += [
         f"  comment   {shown(batch.comment)}",
+        *(f"  overrides {shown(each, 300)}" for each in view.overrides),
         "",
         f"  {view.counts.rows:>7}  {_row_word(view.counts.rows)}",
         f"  {devices:>7}  to offboard",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,12 @@ def approve(office: NightOffice, batch: str) -> None:
 def deny(office: NightOffice, batch: str) -> None:
     with desk_of_bob(office) as desk:
         office.world.run(approving.deny(desk, batch, "row 3 is in use", Consent(BOB, "typed")))
+
+
+def deny_beside(office: NightOffice, batch: str) -> None:
+    """Likewise, while the loop runs something else; a denial waits for nothing."""
+    with desk_of_bob(office) as desk, suppress(StopIteration):
+        approving.deny(desk, batch, "row 3 is in use", Consent(BOB, "typed")).send(None)
 
 
 def test_a_sheet_that_needs_an_approval_waits_and_the_notice_names_what_to_type(office: NightOffice) -> None:
@@ -119,3 +126,17 @@ def test_a_sheet_with_nothing_to_send_does_not_wait(make_office: MakeOffice) -> 
     office = make_office(guards={"approvals": 1})
     office.settled((range(90, 92), "gone.csv"))
     assert office.night().sheets[0].fate is Fate.DONE
+
+
+def test_a_denial_that_comes_during_the_look_up_is_heard_before_the_first_call(make_office: MakeOffice) -> None:
+    office = make_office(guards={"approvals": 1}, tenant={"latency": (20.0, 20.0)})
+    office.settled((range(3), "leavers.csv"))
+    (sheet,) = night(office)
+    approve(office, sheet.batch_id)
+    office.world.at(office.world.now().wall + 5, lambda: deny_beside(office, sheet.batch_id))
+    view = office.night()
+    assert "bob@pc-9 denied batch " in (view.halt.reason if view.halt else "")
+    assert view.exit_code is ExitCode.REFUSED
+    (batch,) = office.batches()
+    assert batch.started_at is not None  # it had begun, and was approved then
+    assert office.called() == []

@@ -32,6 +32,7 @@ MODULES: Mapping[str, Sequence[str]] = {
     "core.guards": ["unit/test_guards.py"],
     "core.protected": ["unit/test_protected.py", "unit/test_plan.py"],
     "core.settling": ["unit/test_settling.py", "unit/test_differences.py"],
+    "core.consent": ["unit/test_consent.py"],
     "core.brakes": ["unit/test_brakes.py", "unit/test_pool.py"],
 }
 

@@ -192,3 +192,12 @@ def test_any_text_is_a_list_with_rules_or_a_sentence(text: str) -> None:
     else:
         assert found.rules
         found.why(ONE, "lt-1", machine())
+
+
+def test_the_digest_of_a_list_is_that_of_its_rules_alone() -> None:
+    digest = parse_protected("dc-*\ntag: vip\n").sha256
+    assert digest == parse_protected("# the domain controllers\n\nDC-*\n  tag: VIP\n").sha256
+    others = ["dc-*\n", "dc-*\ngroup: vip\n", "dc-?\ntag: vip\n", "tag: vip\ndc-*\nsrv-*\n"]
+    assert len({digest, *(parse_protected(text).sha256 for text in others)}) == 5
+    assert len(digest) == 64
+    assert Protected().sha256 == ""

@@ -65,16 +65,34 @@ def agreed_and_sent(
     desk: "Desk", proposal: "Proposal", reports: list[Path], talk: "Talk", output: given.Output
 ) -> "RunView":
     """Send what is proposed once the guards and the operator have agreed to it; GuardError if they do not."""
+    from batch_offboard.base.errors import ApprovalError
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import run
     from batch_offboard.commands.clearing import check_guards, refusals_recorded
     from batch_offboard.core.actor import Consent
 
-    check_guards(desk, proposal)
+    try:
+        check_guards(desk, proposal)
+    except ApprovalError:
+        _show_waiting(desk, proposal, output)
+        raise
     with refusals_recorded(desk, proposal.batch):
         how = screens.confirm(proposal.view, yes=output.yes, quiet=output.quiet)
     consent = Consent(desk.options.actor, how)
     return awaited(run.send(desk, proposal, consent, reports, talk), speed=desk.options.speed)
+
+
+def _show_waiting(desk: "Desk", proposal: "Proposal", output: given.Output) -> None:
+    """Show a plan that lacks an approval of a run by this person."""
+    from batch_offboard.cli.screens import json as screens_json
+    from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands.clearing import approvals
+
+    view = replace(proposal.view, approvals=approvals(desk, proposal.batch, desk.options.actor.person))
+    if output.json:
+        screens.show(screens_json.plan_json(view))
+    else:
+        screens.voice(quiet=output.quiet)(screens.plan_text(view))
 
 
 def tracked(desk: "Desk", view: "RunView", reports: list[Path], talk: "Talk") -> "RunView | TrackView":

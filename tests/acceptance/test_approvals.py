@@ -78,6 +78,8 @@ def test_a_run_that_nobody_approved_sends_nothing_and_says_who_is_waited_for(
     assert f"They type `batch-offboard approve {batch}`" in ended.last_sentence
     assert tenant.called(devices) == []
     assert len(records(office, "refused")) == 1
+    facts = office.run("run", batch, "--yes", "--json", **ANN)
+    assert (facts.code, facts.json["batch"], facts.json["approvals"]["missing"]) == (4, batch, 1)
 
 
 def test_nobody_approves_what_they_submitted(office: Office, tenant: Tenant, devices: list[str]) -> None:

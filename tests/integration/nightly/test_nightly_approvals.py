@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batch_offboard.base.errors import ExitCode
-from batch_offboard.commands import approving
+from batch_offboard.commands import approving, proposing, run
 from batch_offboard.commands.desk import Desk
+from batch_offboard.commands.plans import Reading
 from batch_offboard.core.actor import Actor, Consent
 from batch_offboard.unattended.nightly.telling import notice_of_night
 from batch_offboard.unattended.nightly.views import Fate
@@ -140,3 +141,17 @@ def test_a_denial_that_comes_during_the_look_up_is_heard_before_the_first_call(m
     (batch,) = office.batches()
     assert batch.started_at is not None  # it had begun, and was approved then
     assert office.called() == []
+
+
+def test_a_waiting_sheet_that_a_person_has_run_lies_in_done(office: NightOffice) -> None:
+    (sheet,) = night(office)
+    approve(office, sheet.batch_id)
+    with office.desk() as desk:
+        proposed = proposing.propose(desk, None, sheet.batch_id, Reading(), proposing.EVERYTHING, office.ears.said)
+        proposal = office.world.run(proposed)
+        consent = Consent(desk.options.actor, "typed")
+        office.world.run(run.send(desk, proposal, consent, (), office.ears.talk))
+    (done,) = night(office)
+    assert (done.fate, done.batch_id) == (Fate.DONE, sheet.batch_id)
+    assert office.lying("waiting") == []
+    assert office.called() == [0, 1, 2]

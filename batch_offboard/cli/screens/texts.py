@@ -129,16 +129,22 @@ def plan_text(view: PlanView, *, and_then: bool = True) -> str:
     if view.refusals:
         lines += ["", "  `run` will refuse this plan:", *(f"    {each.why}" for each in view.refusals)]
         lines.append(f"  next: {_after_refusal(view)}")
-    elif view.approvals is not None and not view.approvals.allows:
-        lines += ["", *_approval_lines(view.approvals, batch.batch_id)]
+        return "\n".join(lines)
+    if view.approvals is not None:
+        lines += _approval_lines(view.approvals)
+    if and_then and view.approvals is not None and not view.approvals.allows:
+        lines.append(f"  next: {_after_waiting(view.approvals, batch.batch_id)}")
     elif and_then and devices:
-        lines += _approval_lines(view.approvals, batch.batch_id) if view.approvals is not None else []
         lifted = "" if view.lifted_to is None else f" --max-devices {view.lifted_to}"
         lines.append(f"  next: batch-offboard run {batch.batch_id}{lifted}")
     return "\n".join(lines)
 
 
-def _approval_lines(found: Approvals, batch_id: str) -> list[str]:
+def _after_waiting(found: Approvals, batch_id: str) -> str:
+    return "correct the sheet, then plan it again" if found.denied else f"they type batch-offboard approve {batch_id}"
+
+
+def _approval_lines(found: Approvals) -> list[str]:
     """Who approved or denied a plan, and who is waited for."""
     lines = [f"  {approved_line(each)}" for each in found.counted]
     lines += [f"  void: the approval of {each.who}; {why}" for each, why in found.void]
@@ -146,7 +152,6 @@ def _approval_lines(found: Approvals, batch_id: str) -> list[str]:
     if found.missing and not found.denied:
         number = "1 approval" if found.missing == 1 else f"{found.missing} approvals"
         lines.append(f"  waits for {number} by somebody other than {listed(found.submitters)}")
-        lines.append(f"  next: they type batch-offboard approve {batch_id}")
     return lines
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from batch_offboard.core.consent import (
@@ -21,6 +21,7 @@ from batch_offboard.core.consent import (
 )
 
 NOW = 1_795_500_000.0
+FEW = settings(max_examples=30)  # each compares many digests
 PLAN, OTHER = "a" * 64, "b" * 64
 
 HEADS = st.builds(
@@ -70,6 +71,7 @@ def demand(needed: int = 1, *submitters: str, command: str = "run") -> Demand:
     return Demand(needed, Conditions(), submitters or ("ann",), command)
 
 
+@FEW
 @given(HEADS, CONDITIONS, ROWS)
 def test_the_same_plan_has_the_same_digest(head: PlanHead, conditions: Conditions, rows: list[Any]) -> None:
     digest = plan_digest(head, conditions, rows)
@@ -77,12 +79,14 @@ def test_the_same_plan_has_the_same_digest(head: PlanHead, conditions: Condition
     assert len(digest) == 64
 
 
+@FEW
 @given(st.tuples(HEADS, CONDITIONS, ROWS), st.tuples(HEADS, CONDITIONS, ROWS))
 def test_two_plans_that_differ_in_anything_have_different_digests(one: Any, other: Any) -> None:
     assume(one != other)
     assert plan_digest(*one) != plan_digest(*other)
 
 
+@FEW
 @given(HEADS, CONDITIONS, ROWS, st.data())
 def test_a_change_of_any_one_part_changes_the_digest(
     head: PlanHead, conditions: Conditions, rows: list[Any], data: st.DataObject

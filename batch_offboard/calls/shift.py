@@ -49,6 +49,10 @@ REFORECAST = 5.0  # seconds between two forecasts of the end
 SETTLING = 120.0  # seconds
 FIRST_LOOK, LONGEST_LOOK = 1.0, 30.0  # seconds from one look to the next
 
+# Seconds from the durable intent to the first byte, in ticks that count a suspended machine. A process that was paused
+# for longer must not send: another may have taken its lease, found the row not accepted, and sent it again.
+SEND_WITHIN = 10.0
+
 # How much one call changes the mean of what calls last.
 LATENCY_WEIGHT = 0.1
 
@@ -285,7 +289,7 @@ async def _close(tenancy: Tenancy, batch: Batch, halt: Halt | None, command: str
 
 
 def _write_end(journal: Journal, batch: Batch, clock: Clock, halt: Halt | None, command: str) -> None:
-    journal.rescue(batch.scope_key, clock.now())
+    journal.abandon(clock.now())
     journal.end_batch(batch.key, clock.now(), halt.reason if halt else "", held=halt is not None and halt.held)
     ended = {
         "batch": batch.batch_id,
@@ -347,6 +351,8 @@ class _ApiSender:
         token = correlation_token(self._batch.batch_id, job.row, job.attempts)
         comment = comment_with_token(self._batch.comment, token)
         request = offboard_request(self._target.api_url, job.device_id, comment)
+        deadline = self._clock.now().ticks + SEND_WITHIN
+        slot.is_too_late = lambda: self._clock.now().ticks > deadline
         answer = await self._client.send(request, slot)
         return classify(answer, job.device_id, self._clock.now().wall, token)
 

@@ -167,7 +167,7 @@ class _Cancelling:
         self._tenancy = tenancy
         target, clock = tenancy.target, tenancy.clock
         journal, now = tenancy.journal, clock.now()
-        await tenancy.writer.run(journal.rescue, self._batch.scope_key, now)
+        await tenancy.writer.run(journal.take_over, self._batch.scope_key, now)
         history = call_history(journal, self._batch.scope, ApiName.CANCEL, target.limits.hour.calls, now)
         gate = Gate(target.limits, clock, history)
         watcher = LoggedCalls(ApiName.CANCEL, self._batch.batch_id, self)

@@ -1,6 +1,7 @@
 """The locks of a command: one process at a time works with a journal, a tenant, an inbox."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from batch_offboard.base.text import one_line
@@ -10,11 +11,16 @@ from batch_offboard.core.batches import Batch
 from batch_offboard.journal.locks import inbox_locks, only_process, run_locks
 
 
-def working_alone(desk: Desk, batch: Batch) -> AbstractContextManager[None]:
+@contextmanager
+def working_alone(desk: Desk, batch: Batch) -> Iterator[None]:
     """The locks of a command that changes a batch; BusyError if another process works on its tenant or in this
-    journal."""
+    journal. The lease that the command takes within is given back at the end."""
     locks = run_locks(lock_folder(), desk.journal.path, batch.scope, simulated=batch.simulated)
-    return only_process(locks, f"batch {batch.batch_id}", desk.clock.now().wall)
+    with only_process(locks, f"batch {batch.batch_id}", desk.clock.now().wall):
+        try:
+            yield
+        finally:
+            desk.journal.give_back()
 
 
 def inbox_alone(desk: Desk, inbox: Path) -> AbstractContextManager[None]:

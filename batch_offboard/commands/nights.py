@@ -54,7 +54,7 @@ async def look_back_since(desk: Desk, since: float, say: Say) -> Sequence[Batch]
     if not batches:
         return ()
     with working_alone(desk, batches[0]):
-        desk.journal.rescue(batches[0].scope_key, desk.clock.now())
+        desk.journal.take_over(batches[0].scope_key, desk.clock.now())
         async with desk.tenants.at(desk.tenants.target(), say) as tenancy:
             return await _look_back(desk, tenancy, batches, say)
 

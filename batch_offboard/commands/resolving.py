@@ -16,7 +16,7 @@ async def resolve(desk: Desk, name: str, row: int, *, accepted: bool, action_id:
     batch = desk.batch(name, begun=True)
     with working_alone(desk, batch):
         now, person = desk.clock.now(), desk.options.actor.person
-        desk.journal.rescue(batch.scope_key, now)
+        desk.journal.take_over(batch.scope_key, now)
         doubt = next((each for each in settlements.doubts(desk.journal, batch.key, now) if each.row == row), None)
         if doubt is None:
             raise UsageError(f"Row {row} of batch {batch.batch_id} is not in doubt; `explain` shows its state.")

@@ -1,6 +1,6 @@
 """The permission to make one call, and the recorded calls of a quota; `calls.gate` issues slots."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from batch_offboard.base.clock import Moment
@@ -24,10 +24,13 @@ class Slot:
     """The permission to make one call. The client uses it up, and sets `sent` before the first byte is sent: while that
     is false, the server cannot have received anything of the call."""
 
-    __slots__ = ("_used", "sent", "taken_at")
+    __slots__ = ("_used", "is_too_late", "sent", "taken_at")
 
     def __init__(self, taken_at: Moment) -> None:
         self.taken_at = taken_at
+        self.is_too_late: Callable[[], bool] = lambda: (
+            False
+        )  # asked right before the first byte, which then is not sent
         self.sent = False
         self._used = False
 

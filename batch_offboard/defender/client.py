@@ -164,7 +164,10 @@ def _watch_for_first_byte() -> aiohttp.TraceConfig:
     watch = aiohttp.TraceConfig()
 
     async def note(_session: Any, context: SimpleNamespace, _sent: Any) -> None:
-        context.trace_request_ctx.sent = True  # the slot
+        slot: Slot = context.trace_request_ctx
+        if slot.is_too_late():
+            raise TimeoutError("the first byte could not be sent soon enough after the call was recorded")
+        slot.sent = True
 
     watch.on_request_headers_sent.append(note)
     return watch

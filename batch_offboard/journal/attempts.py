@@ -13,6 +13,7 @@ from batch_offboard.base.clock import Moment
 from batch_offboard.base.errors import JournalError
 from batch_offboard.core.jobs import CallOutcome, JobState, Verdict, move
 from batch_offboard.core.tenant import ApiName
+from batch_offboard.journal.leases import Lease
 from batch_offboard.journal.plans import inserted_key
 from batch_offboard.journal.repeated import Repeated
 from batch_offboard.journal.schema import calls, jobs, throttles
@@ -147,18 +148,21 @@ _END_CALL = Repeated(
     .values(_ENDED)
 )
 
-_BEGIN_CALL = Repeated(insert(calls), ["scope", "api", "batch", "row", "attempt", "started_at", "boot"])
+_BEGIN_CALL = Repeated(
+    insert(calls), ["scope", "api", "batch", "row", "attempt", "epoch", "owner", "started_at", "boot"]
+)
 
 _END_READ = update(calls).where(calls.c.id == bindparam("call"), calls.c.ended_at.is_(None)).values(_ENDED)
 
 
-def write_starts(connection: Connection, starts: Sequence[Start]) -> None:
+def write_starts(connection: Connection, starts: Sequence[Start], lease: Lease | None) -> None:
+    """Write intents, each with the epoch and the owner of the lease that it was made under."""
     for api, move_job in ((ApiName.OFFBOARD, _START_JOB), (ApiName.CANCEL, _START_CANCEL)):
         chosen = [start for start in starts if start.api is api]
         if chosen:
             moves = [{"b": s.batch, "r": s.row, "before": s.attempt - 1, "number": s.attempt} for s in chosen]
             _expect(move_job.many(connection, moves), len(chosen))
-            _BEGIN_CALL.many(connection, [_call_values(start) for start in chosen])
+            _BEGIN_CALL.many(connection, [_call_values(start, lease) for start in chosen])
 
 
 def write_ends(connection: Connection, ends: Sequence[End]) -> None:
@@ -187,8 +191,10 @@ def _write_throttles(connection: Connection, ends: Sequence[End | ReadEnd]) -> N
         connection.execute(insert(throttles), asked)
 
 
-def _call_values(start: Start) -> dict[str, Any]:
+def _call_values(start: Start, lease: Lease | None) -> dict[str, Any]:
     return {
+        "epoch": 0 if lease is None else lease.epoch,
+        "owner": "" if lease is None else lease.holder,
         "scope": start.scope,
         "api": start.api.value,
         "batch": start.batch,

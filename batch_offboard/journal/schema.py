@@ -173,6 +173,17 @@ Index(
     postgresql_where=jobs.c.state.in_(["sending", "in_doubt"]),
 )
 
+# Who may send for a tenant and application. A free lease has no holder; an epoch is never given twice.
+leases = Table(
+    "leases",
+    metadata,
+    Column("scope", ForeignKey("scopes.id"), primary_key=True),
+    Column("epoch", Key, nullable=False),
+    Column("holder", Text),
+    Column("renewed_at", Float, nullable=False),
+    CheckConstraint("epoch > 0", name="epochs_begin_with_one"),
+)
+
 # Every call, one line each: the attempts of the jobs, and at the same time the quota's memory.
 calls = Table(
     "calls",
@@ -183,6 +194,8 @@ calls = Table(
     Column("batch", Key),
     Column("row", Integer),
     Column("attempt", Integer),
+    Column("epoch", Key, nullable=False, server_default=text("0")),  # of the lease that the intent was written under
+    Column("owner", Text, nullable=False, server_default=text("''")),  # who held it: machine/process/number
     Column("started_at", Float, nullable=False),
     Column("ended_at", Float),
     Column("ended_ticks", Float),

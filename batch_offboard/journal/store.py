@@ -11,12 +11,12 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, select, text, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, select, tuple_, update
 
 from batch_offboard.base.clock import Moment
 from batch_offboard.base.errors import JournalError
-from batch_offboard.base.text import one_line
 from batch_offboard.core.actor import NOBODY, Actor
 from batch_offboard.core.audit import Event, Kind
 from batch_offboard.core.batches import BatchState, states_before
@@ -24,9 +24,11 @@ from batch_offboard.core.consent import Demand
 from batch_offboard.core.jobs import Job, JobState, Verdict, move
 from batch_offboard.core.plan import Amendment, Decision, PlannedRow, Reason
 from batch_offboard.core.tenant import UNSUCCESSFUL, ApiName
-from batch_offboard.journal import trail
+from batch_offboard.journal import leases, trail
 from batch_offboard.journal.approvals import plan_sha256, require
 from batch_offboard.journal.attempts import End, ReadEnd, Start, begin_read, end_read, write_ends, write_starts
+from batch_offboard.journal.database import Database
+from batch_offboard.journal.leases import Lease
 from batch_offboard.journal.plans import (
     NewBatch,
     amend,
@@ -38,19 +40,11 @@ from batch_offboard.journal.plans import (
     old_plans,
     row_values,
     scope_key,
-    tenant_key,
 )
 from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes
-from batch_offboard.journal.sqlite import file_at, open_engine, told
+from batch_offboard.journal.sqlite import SQLite
 
 ROWS_AT_A_TIME = 5000
-
-# Kept beside the journal and given up when the disk is full, so that the outcomes of the calls that are still in
-# flight can be written.
-RESERVE = 1 << 20  # bytes
-
-# Of a journal of 300,000 rows or so; its full check takes about two seconds.
-LARGEST_FULL_CHECK = 100_000_000  # bytes
 
 INTERRUPTED = "Interrupted"
 
@@ -62,39 +56,69 @@ class Journal:
     def __init__(self, path: Path, *, create: bool = False, actor: Actor = NOBODY) -> None:
         self.path = path
         self.actor = actor
-        self.engine = open_engine(path, create=create)
-        self._file = file_at(path)
+        self.database: Database = SQLite(path, create=create)
+        self._lease: Lease | None = None
+        self._renewed_at = 0.0
+        self._holder = f"{actor.machine}/{os.getpid()}/{uuid4().hex[:8]}"
 
     def close(self) -> None:
-        self.engine.dispose()
+        self.database.close()
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction that is durable when the block ends, or has not happened."""
-        self._still_there()
-        with (
-            told(self.path),
-            self.engine.connect().execution_options(begin="BEGIN IMMEDIATE", actor=self.actor) as connection,
-            connection.begin(),
-        ):
+    def writing(self, at: float | None = None) -> Iterator[Connection]:
+        """A transaction that is durable when the block ends, or has no effect. Its first statement checks this
+        journal's lease, if it has one, and renews it: FencedError if another process has taken it. `at`: seconds since
+        the epoch, where the caller knows the time."""
+        with self.database.writing(self.actor) as connection:
+            if self._lease is not None:
+                self._renewed_at = max(self._renewed_at, at or 0.0)
+                leases.renew(connection, self._lease, self._renewed_at)
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with told(self.path), self.engine.connect() as connection:
+        with self.database.reading() as connection:
             yield connection
 
-    def _still_there(self) -> None:
-        """SQLite goes on in a file that has lost its name, and all that it keeps would be gone with the process."""
-        if file_at(self.path) != self._file:
-            raise JournalError(
-                f"The journal {self.path} was deleted or replaced while it was in use; put it back, then try again. "
-                "Nothing more is sent."
-            )
+    def take_over(self, scope: int, now: Moment) -> None:
+        """Take the lease of a scope, and put what earlier holders left open in doubt. The caller holds the lock that
+        comes before it. BusyError if another process holds the lease."""
+        with self._taking_over(scope, now):
+            pass
+
+    @contextmanager
+    def _taking_over(self, scope: int, now: Moment) -> Iterator[Connection]:
+        """A transaction in which the lease is taken: if it fails, so has that."""
+        self._lease = None
+        with self.database.writing(self.actor) as connection:
+            dead = self.database.frees_locks_of_the_dead
+            lease = leases.take(connection, scope, self._holder, now.wall, last_is_dead=dead)
+            _abandon(connection, scope, now, lease.epoch - 1)
+            yield connection
+        self._lease, self._renewed_at = lease, now.wall
+
+    def abandon(self, now: Moment) -> None:
+        """Put in doubt what this process leaves open itself."""
+        if self._lease is not None:
+            with self.writing(now.wall) as connection:
+                _abandon(connection, self._lease.scope, now, self._lease.epoch)
+
+    @property
+    def has_lease(self) -> bool:
+        """Whether a lease was taken and not given back; it may be lost all the same."""
+        return self._lease is not None
+
+    def give_back(self) -> None:
+        """Give the lease back, if this journal has one. What keeps it from being written keeps nobody from taking it:
+        it expires."""
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            with suppress(JournalError), self.writing() as connection:
+                leases.free(connection, lease)
 
     def record(self, kind: Kind, at: float, content: Mapping[str, Any]) -> None:
         """Record what changes nothing else here, such as the guards' word. `at`: seconds since the epoch."""
-        with self.writing() as connection:
+        with self.writing(at) as connection:
             trail.append(connection, [Event(kind, at, content)])
 
     def add_batch(
@@ -161,10 +185,9 @@ class Journal:
         is what asks for it, `selection` how the rows were chosen if not all are to be sent, `demand` which
         approvals it needs; GuardError if they are missing. A damaged journal is refused before anything is sent by it.
         """
-        self._is_whole()
-        with self.writing() as connection:
+        self.database.refuse_if_damaged()
+        with self._taking_over(scope, now) as connection:
             approved = require(connection, batch, demand, now.wall) if demand is not None else []
-            _rescue(connection, scope, now)
             _skip_known(connection, batch, now)
             first = func.coalesce(batches.c.started_at, now.wall)
             values = {"halted_because": "", "ended_at": None, "started_at": first}
@@ -173,26 +196,6 @@ class Journal:
             started |= {"selection": selection} if selection else {}
             started |= {"approved": [each.who for each in approved]} if approved else {}
             trail.append(connection, [Event(Kind.STARTED, now.wall, started)])
-
-    def _is_whole(self) -> None:
-        """A page that a disk has garbled may hold another row's state; SQLite itself finds out only when it must.
-
-        The quick check does not see that rows are out of order, and so cannot be found; it is for journals of which
-        the other takes longer than somebody who resumes wants to wait.
-        """
-        check = "integrity_check" if self.path.stat().st_size <= LARGEST_FULL_CHECK else "quick_check"
-        with self.reading() as connection:
-            found = connection.execute(text(f"PRAGMA {check}(1)")).scalar()
-        if found != "ok":
-            raise JournalError(
-                f"The journal {self.path} is damaged ({one_line(str(found))}); restore it from a backup, and look "
-                "for its latest calls in the portal."
-            )
-
-    def rescue(self, scope: int, now: Moment) -> None:
-        """Jobs that nobody works on any more but that may have been sent are in doubt. The caller holds the lock."""
-        with self.writing() as connection:
-            _rescue(connection, scope, now)
 
     def rescue_reads(self, scope: int, now: Moment) -> None:
         """Reading calls that nobody waits for any more have ended by now. The caller holds the lock for reading."""
@@ -205,11 +208,11 @@ class Journal:
 
     def commit(self, starts: Sequence[Start], ends: Sequence[End]) -> None:
         """Write the intents and outcomes of many jobs in one transaction."""
-        with self.writing() as connection:
+        with self.writing(max([*(start.at.wall for start in starts), *(end.at.wall for end in ends)])) as connection:
             if ends:
                 write_ends(connection, ends)
             if starts:
-                write_starts(connection, starts)
+                write_starts(connection, starts, self._lease)
             trail.append(connection, trail.called(connection, starts, ends))
 
     def begin_read(self, scope: int, at: Moment) -> int:
@@ -240,7 +243,7 @@ class Journal:
     def end_batch(self, batch: int, now: Moment, halted_because: str, *, held: bool = False) -> None:
         """The work on a batch ends, finished or not. `held`: a person has to look before it goes on."""
         unfinished = (JobState.PENDING, JobState.SENDING, JobState.IN_DOUBT)
-        with self.writing() as connection:
+        with self.writing(now.wall) as connection:
             left = connection.execute(
                 select(jobs.c.row).where(jobs.c.batch == batch, jobs.c.state.in_(unfinished)).limit(1)
             ).first()
@@ -286,7 +289,7 @@ class Journal:
         )
         lines = [{"r": row, "why": each.reason.value, "words": each.detail} for row, each in decisions]
         if lines:
-            with self.writing() as connection:
+            with self.writing(at) as connection:
                 events = trail.skipped(
                     connection, batch, {row: (each.reason, each.detail) for row, each in decisions}, at
                 )
@@ -330,31 +333,14 @@ class Journal:
         """While the block runs, space is set aside for the outcomes of calls in flight. JournalError, and nothing left
         behind, if there is none: the disk is full already."""
         try:
-            self._hold_reserve()
+            self.database.hold_reserve()
             yield
         finally:
             self.give_up_reserve()
 
-    def _hold_reserve(self) -> None:
-        try:
-            with self._reserve.open("wb") as file:
-                file.write(os.urandom(RESERVE))  # nothing that a file system could compress away
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise JournalError(
-                f"The folder of the journal {self.path} has no space left ({error.strerror}); nothing was sent. "
-                "Free some space."
-            ) from error
-
     def give_up_reserve(self) -> None:
         """Free the space again; where that fails, there was none to give."""
-        with suppress(OSError):
-            self._reserve.unlink(missing_ok=True)
-
-    @property
-    def _reserve(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.reserve")
+        self.database.give_up_reserve()
 
 
 def _move_batch(connection: Connection, batch: int, new: BatchState, values: Mapping[str, Any]) -> None:
@@ -368,15 +354,14 @@ def _move_batch(connection: Connection, batch: int, new: BatchState, values: Map
         )
 
 
-def _rescue(connection: Connection, scope: int, now: Moment) -> None:
-    """Every call that an earlier process left open may have been accepted; its slot is held as if it ended now.
-
-    Whichever application made it: only one process at a time has this journal.
-    """
+def _abandon(connection: Connection, scope: int, now: Moment, epoch: int) -> None:
+    """Every call of a scope that was left open in this epoch or an earlier one may have been accepted; its slot is held
+    as if it ended now."""
     move(JobState.SENDING, JobState.IN_DOUBT)
     message = "The program ended while the call was under way; the device may have been accepted."
     left_open = (
-        calls.c.scope.in_(select(scopes.c.id).where(scopes.c.tenant == tenant_key(scope))),
+        calls.c.scope == scope,
+        calls.c.epoch <= epoch,
         calls.c.api != ApiName.READ,
         calls.c.ended_at.is_(None),
     )
@@ -423,7 +408,7 @@ def _skip_known(connection: Connection, batch: int, now: Moment) -> None:
     for condition, reason, message in (
         (accepted, Reason.ALREADY_OFFBOARDED, "Another batch submitted the device after this plan was made."),
         (
-            other.c.state == JobState.IN_DOUBT,
+            other.c.state.in_([JobState.IN_DOUBT, JobState.SENDING]),
             Reason.ALREADY_PENDING,
             "The device is in doubt in another batch; settle that first.",
         ),

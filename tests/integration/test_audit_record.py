@@ -166,7 +166,7 @@ def test_a_call_that_an_earlier_process_left_open_is_recorded_as_in_doubt(journa
     call(journal, batch, 3, ACCEPTED)
     call(journal, batch, 3, api=ApiName.CANCEL)
     journal.prepare(batch.key, batch.scope_key, at(9))
-    journal.rescue(batch.scope_key, at(10))
+    journal.take_over(batch.scope_key, at(10))
     unclear = {"action_id": "", "code": "Interrupted", "http_status": None, "verdict": "in_doubt"}
     assert told(journal, Kind.OUTCOME)[1:] == [{**known(2), **unclear}, {**known(3, api="cancel"), **unclear}]
 
@@ -271,7 +271,7 @@ async def test_an_outcome_that_cannot_be_recorded_is_an_error_and_stays_to_be_se
         with pytest.raises(JournalError, match="disk is full"):
             await writer.write(End(batch.key, batch.scope_key, 2, 1, at(1), ACCEPTED))
     allow_records(journal)
-    journal.rescue(batch.scope_key, at(9))
+    journal.take_over(batch.scope_key, at(9))
     assert [each["verdict"] for each in told(journal, Kind.OUTCOME)] == ["in_doubt"]
     assert len(settlements.doubts(journal, batch.key, at(9))) == 1
 

@@ -338,7 +338,7 @@ def test_only_whoever_reads_next_ends_the_reads_that_a_crash_left_open(world: Wo
     scope = batch.scope_key
     world.journal.begin_read(scope, at(5))
     call(world, batch, 5, ACCEPTED)
-    world.journal.rescue(scope, at(20))
+    world.journal.take_over(scope, at(20))
     assert [each.verdict for each in world.calls("read")] == [None]
     world.journal.rescue_reads(scope, at(30))
     world.journal.rescue_reads(scope, at(40))

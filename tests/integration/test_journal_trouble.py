@@ -115,7 +115,7 @@ async def test_without_a_free_file_handle_nothing_has_happened(world: "World") -
 @pytest.mark.fault(34, "Nothing has happened; the sentence names the remedy.")
 async def test_a_journal_that_has_become_read_only_is_named_with_the_remedy(world: "World") -> None:
     batch = world.add(range(DEVICES))
-    with closing(world.journal.engine.raw_connection()) as connection:
+    with closing(world.journal.database.engine.raw_connection()) as connection:
         connection.execute("PRAGMA query_only = ON")
     with pytest.raises(JournalError, match="because it is read-only; change that, then try again"):
         begin(world.journal, batch, 2)

@@ -105,6 +105,11 @@ class MovedClock:
         time = self._loop.time()
         return Moment(ORIGIN + time + self.wall, self._ticks + time, self._boot)
 
+    def pause(self, seconds: float) -> None:
+        """The machine is suspended for so long: its clocks go on, and nothing of it runs."""
+        self._ticks += seconds
+        self.wall += seconds
+
 
 @dataclass
 class World:

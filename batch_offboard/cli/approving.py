@@ -20,8 +20,9 @@ from batch_offboard.cli.working import options_of
 def approve(batch: given.BatchName, *, where: given.Where, output: given.Output) -> int:
     """Approve a plan that somebody else submitted (guards.approvals)."""
     from batch_offboard.cli.screens import approvals as screens_approvals
+    from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import approving
+    from batch_offboard.commands import approving, facts
     from batch_offboard.commands.desk import Desk
     from batch_offboard.core.actor import Consent
 
@@ -30,7 +31,7 @@ def approve(batch: given.BatchName, *, where: given.Where, output: given.Output)
         view = approving.to_approve(desk, batch)
         how = screens_approvals.confirm_approval(view, yes=output.yes, quiet=output.quiet)
         done = awaited(approving.approve(desk, view, Consent(chosen.actor, how)))
-    text = screens_approvals.approval_json(done) if output.json else screens_approvals.approval_text(done)
+    text = screens_json.dump(facts.decision_facts(done)) if output.json else screens_approvals.approval_text(done)
     screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
     return ExitCode.OK
 
@@ -46,14 +47,15 @@ def deny(
 ) -> int:
     """Deny a plan, with a reason: no run of it begins."""
     from batch_offboard.cli.screens import approvals as screens_approvals
+    from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import approving
+    from batch_offboard.commands import approving, facts
     from batch_offboard.commands.desk import Desk
     from batch_offboard.core.actor import Consent
 
     chosen = options_of(where, batch=batch)
     with Desk(chosen) as desk:
         done = awaited(approving.deny(desk, batch, reason, Consent(chosen.actor, "typed")))
-    text = screens_approvals.approval_json(done) if output.json else screens_approvals.approval_text(done)
+    text = screens_json.dump(facts.decision_facts(done)) if output.json else screens_approvals.approval_text(done)
     screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
     return ExitCode.OK

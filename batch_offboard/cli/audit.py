@@ -48,8 +48,9 @@ def verify(
 ) -> int:
     """Tell whether the record is whole: exit code 0 if it is, 4 if it was changed or cut."""
     from batch_offboard.cli.screens import audit as screens_audit
+    from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import auditing
+    from batch_offboard.commands import auditing, facts
     from batch_offboard.commands.desk import Desk
     from batch_offboard.core.audit import Anchor
 
@@ -59,7 +60,7 @@ def verify(
         raise UsageError(f"--anchor: {error}.") from None
     with Desk(options_of(where)) as desk:
         view = auditing.verify(desk, anchors)
-    text = screens_audit.audit_json(view) if output.json else screens_audit.audit_text(view)
+    text = screens_json.dump(facts.audit_facts(view)) if output.json else screens_audit.audit_text(view)
     screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
     return view.exit_code
 

@@ -14,7 +14,7 @@ OFFERED = 50  # more do not help to choose
 
 def batches(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """The newest batches that begin so, each with its state and sheet: real ones and rehearsals, as is meant."""
-    from batch_offboard.journal.names import newest_names
+    from batch_offboard.commands.naming import newest_names
 
     found = [name for journal in _journals(ctx.params) for name in newest_names(journal, incomplete, OFFERED)]
     return [(name, "".join(sign for sign in words if sign.isprintable())) for name, words in found[:OFFERED]]

@@ -31,11 +31,12 @@ class Word(StrEnum):
 def check(where: given.Where, output: given.Output) -> int:
     """Check configuration, sign-in, permissions, network and clock."""
     from batch_offboard.cli.screens import following as screens_following
+    from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import checkup
+    from batch_offboard.commands import checkup, facts
 
     view = awaited(checkup.check(options_of(where)))
-    text = screens_following.check_json(view) if output.json else screens_following.check_text(view)
+    text = screens_json.dump(facts.check_facts(view)) if output.json else screens_following.check_text(view)
     screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
     return view.exit_code
 
@@ -61,8 +62,9 @@ def track(
 ) -> int:
     """Follow the machine actions until each is final; may run days later."""
     from batch_offboard.cli.screens import following as screens_following
+    from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import tracking
+    from batch_offboard.commands import facts, tracking
 
     chosen = options_of(where, rehearsal=rehearsal, batch=batch)
     end = deadline(until, duration, datetime.now().astimezone())
@@ -70,7 +72,7 @@ def track(
         followed = tracking.track(desk, batch, report_paths(chosen, report), talk, end)
         view = awaited(followed, speed=chosen.speed)
     if output.json:
-        screens.show(screens_following.track_json(view))
+        screens.show(screens_json.dump(facts.track_facts(view)))
     elif not output.quiet:
         screens.show(screens_following.track_text(view), prose=True)
     return view.exit_code
@@ -93,8 +95,9 @@ def cancel(
 ) -> int:
     """Cancel the open machine actions of this batch, no others."""
     from batch_offboard.cli.screens import following as screens_following
+    from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import cancelling
+    from batch_offboard.commands import cancelling, facts
     from batch_offboard.commands.clearing import refusals_recorded
     from batch_offboard.core.actor import Consent
     from batch_offboard.notices import telling
@@ -111,7 +114,7 @@ def cancel(
         cancelled = cancelling.cancel(desk, proposal, Consent(chosen.actor, how), reports, talk)
         view = awaited(cancelled, speed=chosen.speed)
     if output.json:
-        screens.show(screens_following.cancel_json(view))
+        screens.show(screens_json.dump(facts.cancel_facts(view)))
     elif not output.quiet:
         screens.show(screens_following.cancel_text(view), prose=True)
     send_notice(chosen, telling.notice_of_cancellation(view), quiet=output.quiet)
@@ -137,19 +140,19 @@ def resolve(
 ) -> int:
     """Settle a row in doubt by hand, on the record."""
     from batch_offboard.cli.screens import following as screens_following
+    from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import resolving
+    from batch_offboard.commands import asking, facts, resolving
     from batch_offboard.commands.desk import Desk
-    from batch_offboard.journal.reading import count
 
     accepted = word is Word.ACCEPTED
     with Desk(options_of(where, batch=batch)) as desk:
         action_id = action_id.strip()
         settled = resolving.resolve(desk, batch, row, accepted=accepted, action_id=action_id, note=comment)
         found = awaited(settled)
-        counts = count(desk.journal, found.key)
+        counts = asking.look_at(desk, found.batch_id).counts
     if output.json:
-        screens.show(screens_following.resolve_json(found, row, counts, accepted=accepted))
+        screens.show(screens_json.dump(facts.resolve_facts(found, row, counts, accepted=accepted)))
     elif not output.quiet:
         screens.show(screens_following.resolve_text(found, row, accepted=accepted), prose=True)
     return ExitCode.OK

@@ -48,7 +48,7 @@ def plan(
     """Read and check a sheet and save it as a batch; sends nothing."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import proposing, views
+    from batch_offboard.commands import facts, proposing, views
     from batch_offboard.commands.desk import Desk
 
     chosen = options_of(
@@ -57,7 +57,7 @@ def plan(
     how = reading_of(reading)
     with Desk(chosen, create=True) as desk:
         view = awaited(proposing.plan(desk, sheet_at(chosen.cwd, str(file)), how), speed=chosen.speed)
-    text = screens_json.plan_json(view) if output.json else screens.plan_text(view)
+    text = screens_json.dump(facts.plan_facts(view)) if output.json else screens.plan_text(view)
     screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
     return views.exit_code_of_plan(view)
 
@@ -86,7 +86,7 @@ def run_(
     """The main job: plan (if a file), confirm, submit, report."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import proposing, views
+    from batch_offboard.commands import facts, proposing, views
     from batch_offboard.commands.desk import Desk
 
     chosen = options_of(where, sending=sending, comment=comment, batch=file_or_batch, offboard_again=offboard_again)
@@ -106,7 +106,7 @@ def run_(
             say = screens.voice(quiet=output.quiet)
             proposed = proposing.propose(desk, sheet, file_or_batch, how, choice, say)
             seen = awaited(proposed, speed=chosen.speed).view
-        text = screens_json.plan_json(seen) if output.json else screens.plan_text(seen)
+        text = screens_json.dump(facts.plan_facts(seen)) if output.json else screens.plan_text(seen)
         screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
         return views.exit_code_of_plan(seen)
     sends = ("run", file_or_batch)
@@ -176,7 +176,7 @@ def report(
     """Write the report of a batch again, from the journal alone."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import reporting
+    from batch_offboard.commands import facts, reporting
     from batch_offboard.commands.desk import Desk
 
     chosen = options_of(where, batch=batch)
@@ -185,7 +185,7 @@ def report(
         paths = report_paths(chosen, report) or reporting.default_reports(chosen.cwd, found, formats_of(formats))
         written = reporting.write_reports(desk, found, paths)
     screens.show(
-        screens_json.paths_json(written) if output.json else screens.paths_text(written),
+        screens_json.dump(facts.paths_facts(written)) if output.json else screens.paths_text(written),
         quiet=output.quiet and not output.json,
     )
     return ExitCode.OK
@@ -210,23 +210,19 @@ def list_(
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.cli.terminal import width_of
-    from batch_offboard.commands import asking
+    from batch_offboard.commands import asking, facts
     from batch_offboard.commands.desk import Desk
     from batch_offboard.core.batches import BatchState, states_called
-    from batch_offboard.journal.reading import Wanted, count, count_put_away, list_batches
 
     states = frozenset[BatchState]().union(*(states_called(each) for each in state or ()))
-    wanted = Wanted(states, tenant.strip().lower(), limit)
+    part = tenant.strip().lower()
     with Desk(options_of(where), create=True) as desk:
-        now = None if BatchState.PLANNED in states else desk.clock.now().wall
-        batches = [(batch, count(desk.journal, batch.key)) for batch in list_batches(desk.journal, wanted, now)]
-        hidden = count_put_away(desk.journal, wanted, now) if now is not None else 0
-        gone = {batch.key for batch, _ in batches if batch.state == "running" and not asking.is_at_work(desk, batch)}
-    choice = bool(hidden) or wanted != Wanted()
-    table = screens.list_text(batches, width_of(sys.stdout), chosen=choice, interrupted=gone)
-    screens.show(screens_json.list_json(batches) if output.json else table)
-    if hidden and not output.json:
-        screens.voice(quiet=output.quiet)(screens.put_away_text(hidden))
+        view = asking.listed(desk, states, part, limit)
+    chosen = bool(view.hidden or states or part or limit)
+    table = screens.list_text(view.batches, width_of(sys.stdout), chosen=chosen, interrupted=view.interrupted)
+    screens.show(screens_json.dump(facts.list_facts(view.batches)) if output.json else table)
+    if view.hidden and not output.json:
+        screens.voice(quiet=output.quiet)(screens.put_away_text(view.hidden))
     return ExitCode.OK
 
 
@@ -254,20 +250,17 @@ def show(batch: given.BatchName, *, where: given.Where, output: given.Output) ->
     """Show one batch: request, result, next step."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import asking
+    from batch_offboard.commands import asking, facts
     from batch_offboard.commands.desk import Desk
-    from batch_offboard.journal.reading import count, skipped_jobs
-    from batch_offboard.journal.settlements import open_count
 
     with Desk(options_of(where, batch=batch)) as desk:
-        found = desk.batch(batch)
-        counts, skipped = count(desk.journal, found.key), skipped_jobs(desk.journal, found.key)
-        open_actions = open_count(desk.journal, found.key)
-        at_work, given_approvals = asking.is_at_work(desk, found), asking.approvals_given(desk, found)
+        view = asking.look_at(desk, batch)
     if output.json:
-        screens.show(screens_json.batch_json(found, counts, skipped, given_approvals))
+        screens.show(screens_json.dump(facts.shown_facts(view)))
     else:
-        text = screens.batch_text(found, counts, skipped, open_actions, given_approvals, at_work=at_work)
+        text = screens.batch_text(
+            view.batch, view.counts, view.skipped, view.open_actions, view.approvals, at_work=view.at_work
+        )
         screens.show(text, prose=True)
     return ExitCode.OK
 
@@ -288,13 +281,13 @@ def explain(
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import lives as screens_lives
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import asking
+    from batch_offboard.commands import asking, facts
     from batch_offboard.commands.desk import Desk
 
     with Desk(options_of(where, batch=batch)) as desk:
         found = desk.batch(batch)
         lives = asking.lives_of(desk, found, row_or_device)
-    text = screens_json.lives_json(found, lives) if output.json else screens_lives.lives_text(found, lives)
+    text = screens_json.dump(facts.lives_facts(found, lives)) if output.json else screens_lives.lives_text(found, lives)
     screens.show(text, prose=not output.json)
     return ExitCode.OK
 
@@ -305,12 +298,15 @@ def quota(where: given.Where, output: given.Output) -> int:
     """Show what is left of the quota, and when a call may go."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import asking
+    from batch_offboard.commands import asking, facts
     from batch_offboard.commands.desk import Desk
 
     with Desk(options_of(where), create=True) as desk:
         found = asking.quotas(desk)
-    screens.show(screens_json.quotas_json(found) if output.json else screens.quotas_text(found), prose=not output.json)
+    screens.show(
+        screens_json.dump(facts.quotas_facts(found)) if output.json else screens.quotas_text(found),
+        prose=not output.json,
+    )
     return ExitCode.OK
 
 

@@ -31,9 +31,11 @@ def nightly(
     output: given.Output,
 ) -> int:
     """Finish open batches, then the sheets of a folder, unattended."""
+    from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import nights as screens_nightly
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.unattended.nightly import order
+    from batch_offboard.unattended.nightly.facts import night_facts
     from batch_offboard.unattended.nightly.inbox import copy_of
     from batch_offboard.unattended.nightly.telling import notice_of_missed_night, notice_of_night
 
@@ -49,7 +51,7 @@ def nightly(
         show = lambda plan: say(screens.plan_text(plan, and_then=False))  # noqa: E731
         night = order.nightly(desk, folder, talk, reading_of_inbox(reading, desk.inbox_keys()), show)
         view = awaited(night, speed=chosen.speed)
-    text = screens_nightly.night_json(view) if output.json else screens_nightly.night_text(view)
+    text = screens_json.dump(night_facts(view)) if output.json else screens_nightly.night_text(view)
     screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
     if view.missed:
         screens.voice(quiet=output.quiet)(f"No run began in the night of {view.missed}.")

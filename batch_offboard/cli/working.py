@@ -86,11 +86,12 @@ def _show_waiting(desk: "Desk", proposal: "Proposal", output: given.Output) -> N
     """Show a plan that lacks an approval of a run by this person."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import facts
     from batch_offboard.commands.clearing import approvals
 
     view = replace(proposal.view, approvals=approvals(desk, proposal.batch, desk.options.actor.person))
     if output.json:
-        screens.show(screens_json.plan_json(view))
+        screens.show(screens_json.dump(facts.plan_facts(view)))
     else:
         screens.voice(quiet=output.quiet)(screens.plan_text(view))
 
@@ -111,14 +112,15 @@ def end_of_run(view: "RunView | TrackView", chosen: "Options", output: given.Out
     from batch_offboard.cli.screens import following as screens_following
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.commands import facts
     from batch_offboard.commands.tracking import TrackView
     from batch_offboard.notices.telling import has_sent, notice_of_run
 
     if isinstance(view, TrackView):
-        text = screens_following.track_json(view) if output.json else screens_following.track_text(view)
+        text = screens_json.dump(facts.track_facts(view)) if output.json else screens_following.track_text(view)
         screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
     elif output.json:
-        screens.show(screens_json.run_json(view))
+        screens.show(screens_json.dump(facts.run_facts(view)))
     elif not output.quiet:
         screens.voice(quiet=output.quiet)(screens.run_text(view))
         screens.show(screens.paths_text(view.reports))

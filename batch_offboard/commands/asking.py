@@ -3,8 +3,8 @@
 from batch_offboard.base.errors import UsageError
 from batch_offboard.calls.gate import Gate
 from batch_offboard.commands.desk import Desk
-from batch_offboard.commands.views import QuotaView
-from batch_offboard.core.batches import Batch
+from batch_offboard.commands.views import BatchView, ListView, QuotaView
+from batch_offboard.core.batches import Batch, BatchState
 from batch_offboard.core.consent import Approval
 from batch_offboard.core.devices import shown
 from batch_offboard.core.quota import QuotaLimits
@@ -13,9 +13,15 @@ from batch_offboard.journal.approvals import given_approvals
 from batch_offboard.journal.lives import life_of, rows_of_device
 from batch_offboard.journal.locks import is_held
 from batch_offboard.journal.reading import (
+    Wanted,
     call_history,
+    count,
+    count_put_away,
+    list_batches,
     scopes_used,
+    skipped_jobs,
 )
+from batch_offboard.journal.settlements import open_count
 from batch_offboard.reports.lives import Life
 
 
@@ -65,3 +71,27 @@ def quotas(desk: Desk) -> list[QuotaView]:
         if used or standing.hour[0] or not desk.options.simulate:
             views.append(QuotaView(scope, standing, next_call, now.wall, used))
     return views
+
+
+def listed(desk: Desk, states: frozenset[BatchState], tenant: str, limit: int | None) -> ListView:
+    """The batches in these states, or in all if there are none, of tenants and applications whose ID has this part.
+    Outdated plans are left out unless plans are asked for."""
+    wanted = Wanted(states, tenant, limit)
+    now = None if BatchState.PLANNED in states else desk.clock.now().wall
+    batches = [(batch, count(desk.journal, batch.key)) for batch in list_batches(desk.journal, wanted, now)]
+    running = [batch for batch, _ in batches if batch.state is BatchState.RUNNING]
+    interrupted = {batch.key for batch in running if not is_at_work(desk, batch)}
+    return ListView(batches, interrupted, count_put_away(desk.journal, wanted, now) if now is not None else 0)
+
+
+def look_at(desk: Desk, name: str) -> BatchView:
+    """One batch as the journal has it."""
+    batch = desk.batch(name)
+    return BatchView(
+        batch,
+        count(desk.journal, batch.key),
+        skipped_jobs(desk.journal, batch.key),
+        open_count(desk.journal, batch.key),
+        approvals_given(desk, batch),
+        is_at_work(desk, batch),
+    )

@@ -1,6 +1,6 @@
 """What the commands answer, as values that every face shows, and what a face gives them to speak with."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from batch_offboard.base.errors import ExitCode
 from batch_offboard.calls.logged import LoggedRun
 from batch_offboard.core.batches import Batch, Counts, Example
 from batch_offboard.core.brakes import Halt
-from batch_offboard.core.consent import Approvals
+from batch_offboard.core.consent import Approval, Approvals
 from batch_offboard.core.ending import Ending
 from batch_offboard.core.facts import Caution, CautionCount
 from batch_offboard.core.guards import Refusal
@@ -81,6 +81,36 @@ class Talk:
     observer: Observer
     say: Callable[[str], None]
     ending: Ending = field(default_factory=Ending)
+
+
+def all_skipped(counts: Counts, skipped: Mapping[Reason, int]) -> dict[Reason, int]:
+    """Skipped rows by reason: those of the plan, and jobs that a run has skipped."""
+    total = dict(counts.skipped)
+    for reason, number in skipped.items():
+        total[reason] = total.get(reason, 0) + number
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class BatchView:
+    """One batch as it is now. `skipped` are jobs that a run has skipped; `at_work`: another process works on it."""
+
+    batch: Batch
+    counts: Counts
+    skipped: Mapping[Reason, int]
+    open_actions: int
+    approvals: Sequence[Approval]
+    at_work: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListView:
+    """The batches that were asked for, the newest first. `interrupted`: the keys of those whose process is gone;
+    `hidden`: how many outdated plans were left out."""
+
+    batches: Sequence[tuple[Batch, Counts]]
+    interrupted: Collection[int]
+    hidden: int
 
 
 def logged(observer: Observer) -> Observer:

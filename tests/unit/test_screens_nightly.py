@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from batch_offboard.base.errors import ExitCode
-from batch_offboard.cli.screens.nights import night_json, night_text
+from batch_offboard.cli.screens.nights import night_text
 from batch_offboard.core.batches import Counts
 from batch_offboard.core.brakes import Halt
 from batch_offboard.core.jobs import JobState
+from batch_offboard.unattended.nightly.facts import night_facts
 from batch_offboard.unattended.nightly.views import Fate, NightView, SheetView, by_itself, for_nights
 from tests.messages import messages
 
@@ -93,7 +94,7 @@ def test_a_name_from_the_inbox_cannot_disturb_a_terminal() -> None:
 
 
 def test_programs_get_all_of_it_under_names_that_stay() -> None:
-    assert json.loads(night_json(NIGHT)) == {
+    assert json.loads(json.dumps(night_facts(NIGHT))) == {
         "inbox": "inbox",
         "tenant": "tenant/application",
         "began_at": "2026-11-24T06:00:00Z",

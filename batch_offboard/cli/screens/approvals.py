@@ -3,7 +3,6 @@
 import sys
 
 from batch_offboard.base.errors import GuardError
-from batch_offboard.cli.screens.json import approval_facts, approvals_facts, dump
 from batch_offboard.cli.screens.texts import answer, approved_line, devices_text, plan_text, voice
 from batch_offboard.commands.approving import ApprovalView
 from batch_offboard.commands.views import PlanView
@@ -44,14 +43,3 @@ def approval_text(view: ApprovalView) -> str:
         aside = view.batch.set_aside.words
         lines.append(f"{counted}. Next: batch-offboard {command} {batch}{f' {aside}' if aside else ''}")
     return "\n".join(lines)
-
-
-def approval_json(view: ApprovalView) -> str:
-    return dump(
-        {
-            "batch": view.batch.batch_id,
-            "granted": view.recorded.granted,
-            **approval_facts(view.recorded),
-            "approvals": approvals_facts(view.approvals),
-        }
-    )

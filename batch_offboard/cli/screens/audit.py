@@ -1,7 +1,6 @@
 """What `audit` prints, for people and for programs."""
 
 from batch_offboard.base.clock import local_time, wall_of
-from batch_offboard.cli.screens.json import dump
 from batch_offboard.commands.auditing import AuditView, time_of
 
 
@@ -20,19 +19,3 @@ def audit_text(view: AuditView) -> str:
     ]
     lines += [f"It contains {anchor}." for anchor in view.anchors]
     return "\n".join([*lines, f"Its anchor now: {finding.last}"])
-
-
-def audit_json(view: AuditView) -> str:
-    finding = view.finding
-    return dump(
-        {
-            "intact": finding.intact,
-            "records": finding.records,
-            "anchor": str(finding.last) if finding.records else None,
-            "last_time": time_of(view.last) if view.last else None,
-            "broken": finding.broken,
-            "problem": finding.problem or None,
-            "anchors": [str(anchor) for anchor in view.anchors],
-            "exit_code": view.exit_code.value,
-        }
-    )

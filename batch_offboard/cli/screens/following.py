@@ -1,16 +1,13 @@
 """What the commands print that come before and after the calls: check, track, cancel, resolve."""
 
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from batch_offboard.base.errors import ExitCode, GuardError
-from batch_offboard.cli.screens.json import batch_facts, dump
 from batch_offboard.cli.screens.texts import answer, devices_text, voice, what_next
 from batch_offboard.commands.cancelling import CancelView
 from batch_offboard.commands.checkup import CheckView
 from batch_offboard.commands.tracking import TrackView, statuses_text
-from batch_offboard.core.batches import Batch, Counts
+from batch_offboard.core.batches import Batch
 from batch_offboard.core.devices import shown
 
 REFUSALS_SHOWN = 10
@@ -46,20 +43,6 @@ def track_text(view: TrackView) -> str:
     return "\n".join(lines)
 
 
-def track_json(view: TrackView) -> str:
-    return dump(
-        {
-            **batch_facts(view.batch, view.counts, view.skipped),
-            "action_statuses": dict(view.statuses),
-            "open_actions": view.open,
-            "rounds": view.rounds,
-            "stopped": view.halt.reason if view.halt else None,
-            "reports": [str(path) for path in view.reports],
-            "exit_code": view.exit_code.value,
-        }
-    )
-
-
 def cancel_text(view: CancelView) -> str:
     """What was taken back and what was not."""
     lines = [f"Batch {view.batch.batch_id}: {view.cancelled} of {_actions(view.asked)} cancelled."]
@@ -78,30 +61,10 @@ def cancel_text(view: CancelView) -> str:
     return "\n".join(lines)
 
 
-def cancel_json(view: CancelView) -> str:
-    return dump(
-        {
-            "batch": view.batch.batch_id,
-            "simulated": view.batch.simulated,
-            "asked": view.asked,
-            "cancelled": view.cancelled,
-            "not_cancelled": [{"row": row, "message": words or None} for row, words in view.refused.items()],
-            "stopped": view.halt.reason if view.halt else None,
-            "reports": [str(path) for path in view.reports],
-            "exit_code": view.exit_code.value,
-        }
-    )
-
-
 def resolve_text(batch: Batch, row: int, *, accepted: bool) -> str:
     word = "accepted" if accepted else "not accepted, and pending again"
     next_step = "report" if accepted else "resume"
     return f"Row {row} of batch {batch.batch_id} is settled: {word}. Next: batch-offboard {next_step} {batch.batch_id}"
-
-
-def resolve_json(batch: Batch, row: int, counts: Counts, *, accepted: bool) -> str:
-    facts: Mapping[str, Any] = batch_facts(batch, counts, {})
-    return dump({**facts, "row": row, "settled": "accepted" if accepted else "not-accepted"})
 
 
 def check_text(view: CheckView) -> str:
@@ -115,18 +78,6 @@ def check_text(view: CheckView) -> str:
     code = view.exit_code
     lines.append(f"Exit code {code.value}: {code.meaning}." if code else view.verdict)
     return "\n".join(lines)
-
-
-def check_json(view: CheckView) -> str:
-    return dump(
-        {
-            "checks": [
-                {"check": each.check, "grade": each.grade, "text": each.text, "remedy": each.remedy or None}
-                for each in view.findings
-            ],
-            "exit_code": view.exit_code.value,
-        }
-    )
 
 
 def _actions(number: int) -> str:

@@ -13,7 +13,7 @@ from batch_offboard.base.durations import spoken_duration
 from batch_offboard.base.errors import GuardError
 from batch_offboard.cli.folding import display_width
 from batch_offboard.cli.terminal import fitted, typed_line
-from batch_offboard.commands.views import PlanView, QuotaView, RunView
+from batch_offboard.commands.views import PlanView, QuotaView, RunView, all_skipped
 from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.consent import Approval, Approvals, listed
 from batch_offboard.core.devices import shown
@@ -379,13 +379,6 @@ def what_next(batch: Batch, counts: Counts, open_actions: int, *, at_work: bool 
 
 def _by_state(counts: Counts) -> list[tuple[JobState, int]]:
     return [(state, counts.of(state)) for state in WORDS if counts.of(state)]
-
-
-def all_skipped(counts: Counts, skipped: Mapping[Reason, int]) -> dict[Reason, int]:
-    total = dict(counts.skipped)
-    for reason, number in skipped.items():
-        total[reason] = total.get(reason, 0) + number
-    return total
 
 
 def _title(word: str, batch: Batch) -> str:

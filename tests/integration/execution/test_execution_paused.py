@@ -8,8 +8,7 @@ from batch_offboard.simulator.calls import Operation
 from tests.integration.world import MovedClock, Tokens, device
 
 if TYPE_CHECKING:
-    from batch_offboard.simulator.calls import Operation
-from tests.integration.world import World
+    from tests.integration.world import World
 
 
 class Pausing(Tokens):

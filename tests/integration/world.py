@@ -218,7 +218,10 @@ class World:
         async with self.tenancy(url, clock=clock, unreadable=unreadable, **target) as tenancy:
             clearance = cleared_before(batch.batch_id, Protected())
             chosen = replace(terms or Terms(SPEED), ending=SignalEnding())
-            return await work_off(tenancy, self.batch(batch.batch_id), clearance, self.ears, chosen)
+            try:
+                return await work_off(tenancy, self.batch(batch.batch_id), clearance, self.ears, chosen)
+            finally:
+                self.journal.give_back()
 
     def report(self, batch: Batch) -> list[ReportRow]:
         return list(reported.report_rows(self.journal, batch.key))

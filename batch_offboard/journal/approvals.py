@@ -1,5 +1,5 @@
-"""The approvals and denials of plans: written in one transaction with their audit record, and checked in the one that
-begins a run."""
+"""The approvals and denials of plans: written in one transaction with their audit record, and checked in the
+transaction that begins a run."""
 
 import json
 from collections.abc import Iterator
@@ -62,8 +62,8 @@ def found(connection: Connection, batch: int, demand: Demand, at: float) -> Appr
 
 
 def require(connection: Connection, batch: int, demand: Demand, at: float) -> list[Approval]:
-    """The approvals that allow a run to begin or to go on, which are kept with the batch. ApprovalError if they
-    do not."""
+    """The approvals that allow a run to begin or to continue; they are kept with the batch. Raises ApprovalError if
+    they do not allow it."""
     if not demand.needed:
         return []
     now = found(connection, batch, demand, at)

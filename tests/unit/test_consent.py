@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from batch_offboard.base.errors import ApprovalError
 from batch_offboard.core.consent import (
     APPROVAL_LIFE,
     Approval,
@@ -16,6 +17,7 @@ from batch_offboard.core.consent import (
     SetAside,
     assess,
     plan_digest,
+    require_allowed,
     same_person,
     waiting_text,
 )
@@ -182,6 +184,15 @@ def test_a_denied_run_says_who_denied_it_and_why() -> None:
         "bob@pc-7 denied batch 20261124-0815-kqzt: Row 7 is in use. This command sent nothing. Correct the sheet, then "
         "plan it again."
     )
+
+
+def test_a_run_that_is_not_allowed_names_the_batch_to_approve_unless_it_was_denied() -> None:
+    require_allowed("b", assess([approval("bob")], demand(), PLAN, NOW))
+    with pytest.raises(ApprovalError, match="waits for 1 approval") as waiting:
+        require_allowed("b", assess([], demand(), PLAN, NOW))
+    with pytest.raises(ApprovalError, match="denied batch b") as denied:
+        require_allowed("b", assess([approval("bob", granted=False, reason="no")], demand(), PLAN, NOW))
+    assert (waiting.value.waits, denied.value.waits) == ("b", "")
 
 
 @given(SET_ASIDE, SET_ASIDE)

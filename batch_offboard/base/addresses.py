@@ -1,6 +1,6 @@
-"""What may stand in an address of the configuration or the environment. Pure.
+"""Checks of the URLs in the configuration and the environment. Pure.
 
-An address may hold a password, so what is raised here names the part that is wrong and shows nothing of it.
+A URL may hold a password, so errors name the part that is wrong and never show its value.
 """
 
 import ipaddress
@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
-# A user or password as it may stand before the `@`: the delimiters of a URL are percent-encoded (RFC 3986, 2.2).
+# A user or password as it may appear before the `@`: the delimiters of a URL are percent-encoded (RFC 3986, 2.2).
 _ACCOUNT_PART = re.compile(r"[^/?#\\\s\x00-\x1f\x7f]*")
 _PLACE = re.compile(r"(?P<host>\[[^\]]*\]|[^:/?#]*)(?::(?P<port>[^/?#]*))?(?P<more>.*)", re.DOTALL)
 
@@ -24,7 +24,10 @@ def is_loopback(host: str) -> bool:
 
 
 def http_url(text: str) -> SplitResult:
-    """The parts of an http(s) URL that has a host, and no user, query, fragment or odd character; else ValueError."""
+    """The parts of an http(s) URL with a host and without user, query, fragment or invalid characters.
+
+    Raises ValueError for any other URL.
+    """
     if not re.fullmatch(r"[!-~]+", text) or any(character in text for character in "\\?#@%"):
         raise ValueError("it contains an invalid character")
     parts = urlsplit(text)
@@ -39,10 +42,10 @@ def http_url(text: str) -> SplitResult:
 
 
 def http_origin(text: str) -> SplitResult:
-    """The parts of a URL that is scheme, host and port alone; else ValueError.
+    """The parts of a URL that has only scheme, host and port; raises ValueError for any other.
 
     A path is refused, not dropped: `https://HOST/api` would be called as `https://HOST/api/api/machines`, whose 404
-    reads like a tenant without devices.
+    looks like a tenant without devices.
     """
     parts = http_url(text)
     if parts.path.strip("/"):
@@ -52,7 +55,7 @@ def http_origin(text: str) -> SplitResult:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An HTTP proxy: its URL without an account, and the account that its address named."""
+    """An HTTP proxy: its URL without the account, and the account that the URL contained."""
 
     url: str
     user: str = ""

@@ -1,6 +1,6 @@
-"""Work in threads that never keep the program from ending; an executor's are waited for at its end.
+"""Work in daemon threads, which do not delay the end of the program as an executor's threads would.
 
-For what blocks and cannot be interrupted: a name server or a mail server that says nothing.
+For calls that block and cannot be interrupted, such as a name server or a mail server that does not answer.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 
 def begun(work: Callable[[], T]) -> "Future[T]":
-    """What `work` returns or raises, some day."""
+    """A future for what `work` returns or raises."""
     future: Future[T] = Future()
-    future.set_running_or_notify_cancel()  # nobody can cancel it any more, and set what is set below
+    future.set_running_or_notify_cancel()  # it can no longer be cancelled, so the result can be set
 
     def run() -> None:
         try:
             result = work()
-        except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
+        except BaseException as error:  # noqa: BLE001  # raised again where the future is awaited
             future.set_exception(error)
         else:
             future.set_result(result)
@@ -31,12 +31,12 @@ def begun(work: Callable[[], T]) -> "Future[T]":
 
 
 async def in_background(work: Callable[[], T]) -> T:
-    """Likewise for an event loop, which goes on meanwhile."""
+    """The same for an event loop, which is not blocked meanwhile."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
     def settle(ended: "Future[T]") -> None:
-        if done.done():  # nobody waits any more
+        if done.done():  # the waiter was cancelled
             return
         if (error := ended.exception()) is not None:
             done.set_exception(error)

@@ -1,11 +1,10 @@
-"""What time it is, in two ways: the calendar's time, and ticks that no clock change moves.
+"""The current time on two clocks: wall-clock time, and monotonic ticks that no clock change moves.
 
-Everything that counts seconds for the quota uses ticks; the calendar's time is for people and for
-comparing moments of different boots of the machine.
+Everything that counts seconds for the quota uses ticks; wall-clock time is for people and for comparing moments of
+different boots of the machine.
 
-Every time that is shown is written here, by one rule. People (terminal, mail, error messages) read local time with its
-offset from UTC; files (reports, log, journal) and JSON hold UTC with a Z, whichever machine wrote them. Both forms can
-be typed where an option takes a time.
+All times are formatted here, by one rule. People (terminal, mail, error messages) read local time with its offset from
+UTC; files (reports, log, journal) and JSON hold UTC with a Z on every machine. Options take times in both forms.
 """
 
 import asyncio
@@ -21,15 +20,15 @@ from uuid import uuid4
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
-UNKNOWN = "unknown-"  # begins the name of a boot that the system does not tell
+UNKNOWN = "unknown-"  # prefix of a boot's name where the system does not provide one
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
     """One moment on both clocks.
 
-    `wall`: seconds since the epoch, moved by every clock change. `ticks`: seconds since some start after
-    which the machine has been up without a break, never moved; comparable only within one `boot`.
+    `wall`: seconds since the epoch, moved by every clock change. `ticks`: monotonic seconds, never moved by a clock
+    change; comparable only within one `boot`.
     """
 
     wall: float
@@ -38,11 +37,11 @@ class Moment:
 
 
 def seconds_since(then: Moment, now: Moment) -> float:
-    """Seconds that have certainly gone by since `then`, at least 0.
+    """The seconds that have certainly passed since `then`, at least 0.
 
-    Within one boot the ticks say it. Across boots only the calendar is left: it is believed when it went
-    forward. When it did not, all that is certain is that this boot came later, so its ticks count; and nothing is
-    certain if a boot is not known, since then it may be the same.
+    Within one boot it is the difference of the ticks. Across boots only the wall clock can be used, and only if it
+    moved forward. If it did not, the only certain thing is that this boot is the later one, so its ticks count. If a
+    boot is unknown, nothing is certain, because both may be the same boot.
     """
     if then.boot == now.boot:
         return max(0.0, now.ticks - then.ticks)
@@ -53,7 +52,7 @@ def seconds_since(then: Moment, now: Moment) -> float:
 
 
 class Clock(Protocol):
-    """Whoever needs the time is given one of these."""
+    """The interface through which the time is passed in."""
 
     def now(self) -> Moment: ...
 
@@ -69,10 +68,10 @@ class SystemClock:
 
 
 class LoopClock:
-    """The running event loop's time as calendar and ticks, for loops whose time does not pass as the machine's.
+    """The running event loop's time as wall clock and ticks, for loops whose time runs faster than the machine's.
 
-    `origin` is the calendar's time (seconds since the epoch) at the moment of construction. Its boot is
-    unlike any other, so that moments of an earlier process are compared by the calendar.
+    `origin` is the wall-clock time (seconds since the epoch) at construction. Its boot is unique, so that moments of an
+    earlier process are compared by the wall clock.
     """
 
     def __init__(self, origin: float, loop_time: Callable[[], float] | None = None) -> None:
@@ -92,8 +91,8 @@ def iso_utc(wall: float) -> str:
 
 
 def exact_utc(microseconds: int, places: str = "microseconds") -> str:
-    """ISO 8601 in UTC where a second is long: 2026-11-24T08:15:31.250000Z, or with `milliseconds`. OverflowError where
-    there is no such time."""
+    """ISO 8601 in UTC with microseconds, or with `milliseconds`: 2026-11-24T08:15:31.250000Z. Raises OverflowError for
+    a time outside the calendar."""
     at = _EPOCH + timedelta(microseconds=microseconds)
     return at.isoformat(timespec=places).replace("+00:00", "Z")
 
@@ -104,17 +103,17 @@ def stamp(wall: float) -> str:
 
 
 def readable_utc(wall: float) -> str:
-    """The same for whoever reads a file: 2026-11-24 08:15:31Z."""
+    """UTC for people who read a file: 2026-11-24 08:15:31Z."""
     return _whole_second(wall, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def cell_time(wall: float) -> datetime:
-    """The same as a date of a spreadsheet program, which knows no zones."""
+    """UTC as a date for spreadsheet programs, which have no time zones."""
     return _whole_second(wall, UTC).replace(tzinfo=None)
 
 
 def wall_of(iso: str) -> float:
-    """Seconds since the epoch of a time that `iso_utc` wrote. ValueError if it is none."""
+    """Seconds since the epoch of a time that `iso_utc` wrote. Raises ValueError for any other text."""
     return datetime.fromisoformat(iso).timestamp()
 
 
@@ -124,7 +123,7 @@ def local_time(wall: float, zone: tzinfo | None = None, *, seconds: bool = True)
 
 
 def time_of_day(wall: float, now: float, zone: tzinfo | None = None) -> str:
-    """The same without the date while that is today's: 09:15:31+01:00."""
+    """The same, without the date if it is today: 09:15:31+01:00."""
     then = local_time(wall, zone)
     return then[11:] if then[:10] == local_time(now, zone)[:10] else then
 
@@ -135,19 +134,19 @@ def local_date(wall: float, zone: tzinfo | None = None) -> str:
 
 
 def _whole_second(wall: float, zone: tzinfo | None) -> datetime:
-    # By way of UTC: Windows knows no local time before 1970, and none of a moment that is not in its own zone.
+    # Converted from UTC: Windows has no local time before 1970, and converts only to its own zone.
     return datetime.fromtimestamp(floor(wall), UTC).astimezone(zone)
 
 
 def _machine_ticks() -> float:
-    """Seconds since the machine was started; on Linux the time asleep is counted too."""
+    """Seconds since the machine was started; on Linux including the time it was suspended."""
     if sys.platform == "linux":
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()
 
 
 def _boot_id() -> str:
-    """What names this boot of the machine; without a known name, one that equals no other."""
+    """The identifier of this boot of the machine; a unique one if the system provides none."""
     try:
         if sys.platform == "linux":
             return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -159,7 +158,7 @@ def _boot_id() -> str:
 
 
 def _windows_boot_id() -> str:
-    # Windows counts its boots here for the prefetcher; no other number of the boot is to be had without a service.
+    # Windows counts its boots here for the prefetcher; any other number of the boot needs a service.
     import winreg
 
     place = r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters"

@@ -1,4 +1,4 @@
-"""Durations as people say them."""
+"""Durations for people."""
 
 
 def spoken_duration(seconds: float) -> str:

@@ -1,14 +1,14 @@
 """The exit codes, and the exceptions that end a command with one of them.
 
-Every message is one sentence for the operator: it names the thing and the next step. Nothing here
-knows what it is raised for; a refusal of one row is an ordinary value and never an exception.
+Every message is one sentence for the operator that names the thing and the next step. Nothing here
+knows why it is raised; a refusal of one row is an ordinary value and never an exception.
 """
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a command ended with; the numbers are a contract with schedulers and scripts."""
+    """How a command ended; the numbers are a contract with schedulers and scripts."""
 
     OK = 0
     ROWS_FAILED = 1
@@ -42,7 +42,7 @@ class BatchOffboardError(Exception):
 
 
 class UsageError(BatchOffboardError):
-    """The command line asks for something that does not exist or does not go together."""
+    """The command line names something that does not exist, or options that cannot be combined."""
 
     exit_code = ExitCode.USAGE
 
@@ -72,7 +72,7 @@ class JournalError(BatchOffboardError):
 
 
 class NoLocksError(JournalError):
-    """The journal or a lock is on a drive without locks, so that two processes could send at the same time."""
+    """The journal or a lock is on a drive without file locks, so that two processes could send at the same time."""
 
     exit_code = ExitCode.USAGE
 
@@ -103,4 +103,4 @@ class SignInError(BatchOffboardError):
 
 
 class TransientSignInError(SignInError):
-    """No answer to what was asked: the network, the service or a file is in trouble, and asking later may help."""
+    """A request was not answered: the network, the service or a file failed, and a later attempt may succeed."""

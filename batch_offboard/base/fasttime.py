@@ -1,8 +1,8 @@
 """An event loop whose waits pass N times faster than the machine's time, for rehearsals.
 
-Everything that asks the loop for the time (sleeps, deadlines, token buckets, the embedded tenant) speeds up
-together. Only waiting is shortened: work takes as long as it takes, or at high speeds a busy machine would look
-like a server that does not answer. Never used with a real tenant: its quota would not speed up.
+Everything that takes the time from the loop (sleeps, deadlines, token buckets, the embedded tenant) speeds up
+together. Only waits are shortened, not the work itself: otherwise, at high speeds, a busy machine would look like a
+server that does not answer. Never used with a real tenant, whose quota would not speed up.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ SHORTEST_WAIT = 0.001
 
 
 class _ImpatientSelector(selectors.DefaultSelector):
-    """Waits for a part of what it is asked to wait; `gained` is what the loop's time is ahead of the machine's."""
+    """Waits for a fraction of the timeout; `gained`: seconds that the loop's time is ahead of the machine's."""
 
     def __init__(self, speed: float) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class _ImpatientSelector(selectors.DefaultSelector):
 
 
 class FastLoop(asyncio.SelectorEventLoop):
-    """Its waits are `speed` times shorter than its clock shows."""
+    """An event loop whose waits are `speed` times shorter than its clock shows."""
 
     def __init__(self, speed: float) -> None:
         self._impatient = _ImpatientSelector(speed)
@@ -53,5 +53,5 @@ class FastLoop(asyncio.SelectorEventLoop):
 
 
 def loop_factory(speed: float) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """What `asyncio.Runner` makes its loop with; None is its own choice, at the machine's speed."""
+    """The loop factory for `asyncio.Runner`; None is the default loop, at the machine's speed."""
     return None if speed == 1 else lambda: FastLoop(speed)

@@ -1,8 +1,8 @@
-"""The log: one line for each thing that happens, as text or JSON, for people and programs that look later.
+"""The log: one line for each event, as text or JSON, for people and programs.
 
-Whoever has something to tell calls `info` and the like with the event's name and its facts; `open_log` says whether
-anybody keeps it. Only our own events get there: the libraries' logs hold headers and answers, and stay out. A log that
-cannot be written is said once and stops nothing.
+Code calls `info` and its siblings with the event's name and its facts; `open_log` decides whether and where they are
+written. Only our own events are logged: the libraries' logs contain headers and responses, and are left out. A log that
+cannot be written is reported once and stops nothing.
 """
 
 import json
@@ -35,7 +35,7 @@ _EVENTS.setLevel(_NOBODY)
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """Where the log is kept and how. `largest` is bytes of one file, `keep` how many older files stay beside it."""
+    """Where and how the log is written. `largest`: bytes of one file. `keep`: how many rotated files are kept."""
 
     path: Path
     form: str = "text"  # or "json"
@@ -44,7 +44,7 @@ class LogSettings:
     keep: int = 5
 
 
-# -- telling --
+# -- events --
 
 
 def debug(event: str, **facts: object) -> None:
@@ -65,7 +65,7 @@ def _tell(level: int, event: str, facts: Mapping[str, object], error: BaseExcept
 
 
 def heard(say: Say) -> Say:
-    """Says it, and logs that it was said."""
+    """Prints it, and logs that it was printed."""
 
     def both(text: str) -> None:
         info("said", text=text)
@@ -74,11 +74,11 @@ def heard(say: Say) -> Say:
     return both
 
 
-# -- keeping --
+# -- the file --
 
 
 def open_log(settings: LogSettings, say: Say) -> None:
-    """Keep what is told from now on, instead of where it was kept before; `say` hears if that does not work."""
+    """Write events to this log from now on, instead of the one before; `say` is called once if that fails."""
     close_log()
     hide_environment(os.environ)
     _EVENTS.addHandler(_PrivateFile(settings, say))
@@ -86,7 +86,7 @@ def open_log(settings: LogSettings, say: Say) -> None:
 
 
 def close_log() -> None:
-    """Keep nothing any more."""
+    """Stop logging."""
     _EVENTS.setLevel(_NOBODY)
     for handler in _files():
         _EVENTS.removeHandler(handler)
@@ -95,8 +95,10 @@ def close_log() -> None:
 
 
 def keep_error(error: BaseException, otherwise: Path) -> Path | None:
-    """An error that nobody foresaw, with its traceback: into the log, or where that does not work into the file
-    `otherwise`. Returns where it stands, or None if it could not be written."""
+    """Writes an unexpected error with its traceback to the log, or to the file `otherwise` if that fails.
+
+    Returns the file's path, or None if it could not be written.
+    """
     hide_environment(os.environ)
     kept = _keep(error)
     if kept is None:
@@ -107,7 +109,7 @@ def keep_error(error: BaseException, otherwise: Path) -> Path | None:
 
 
 def traced(error: BaseException) -> str:
-    """The error's traceback, in which nothing acts and no secret stands that was read or is in the environment."""
+    """The error's traceback without control characters and without secrets that were read or are in the environment."""
     hide_environment(os.environ)
     return _traced(error)
 
@@ -126,7 +128,7 @@ def _files() -> list["_PrivateFile"]:
 
 
 class _PrivateFile(RotatingFileHandler):
-    """A file for this user alone that is put aside when it has grown, and may fail without anybody being hurt."""
+    """A rotated file that only this user can read; errors while writing it are reported and never raised."""
 
     def __init__(self, settings: LogSettings, say: Say) -> None:
         super().__init__(
@@ -148,12 +150,12 @@ class _PrivateFile(RotatingFileHandler):
         super().emit(record)
 
     def doRollover(self) -> None:  # noqa: N802  # the library's name
-        """On Windows a file that another process has open cannot be put aside: then it grows on."""
+        """On Windows a file that another process has open cannot be renamed: then it keeps growing."""
         with suppress(OSError):
             super().doRollover()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002  # the library's name
-        """Whatever it was: the next line finds the file closed, and tries again."""
+        """Reports the first failure, and closes the file so that the next line opens it again."""
         error, stream = sys.exception(), self.stream
         self.works, self.stream = False, None
         if stream is not None:
@@ -179,7 +181,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _ends_within_a_line(path: Path) -> bool:
-    """The disk was full, or the power went, in the middle of one. A terminal or a pipe is not looked into."""
+    """Whether the last line is incomplete, after a full disk or a power failure. False for a terminal or a pipe."""
     try:
         if not path.is_file():
             return False
@@ -193,7 +195,7 @@ def _ends_within_a_line(path: Path) -> bool:
 
 
 class _Lines(logging.Formatter):
-    """What both forms have in common: nothing in a line acts or hides, none holds a secret, and each is made once."""
+    """Common to both forms: control characters are escaped, secrets are masked, and each line is formatted once."""
 
     def format(self, record: logging.LogRecord) -> str:
         rendered: str | None = getattr(record, "rendered", None)
@@ -211,7 +213,7 @@ class _Lines(logging.Formatter):
 
 
 class _Stray(logging.Formatter):
-    """What libraries report on standard error, as asyncio does of an error that nobody has asked for."""
+    """Formats what libraries report on standard error, such as asyncio's never-retrieved exceptions."""
 
     def format(self, record: logging.LogRecord) -> str:
         hide_environment(os.environ)
@@ -227,13 +229,13 @@ class _Text(_Lines):
 
     def line(self, at: str, level: str, event: str, facts: Mapping[str, Any], told: str) -> str:
         words = "".join(f" {name}={_word(value)}" for name, value in facts.items())
-        # No line of a traceback, in which a cell's text may stand, can be taken for one of the log's own.
+        # A traceback may contain a cell's text, so its lines are marked and cannot pass for lines of the log.
         traced = "".join(f"\n    | {line}" for line in told.splitlines())
         return f"{at} {level:<7} {event}{' ' if words else ''}{words}{traced}"
 
 
 class _Json(_Lines):
-    """One object a line; a fact is a key of its own."""
+    """One JSON object on each line; each fact is a key."""
 
     def line(self, at: str, level: str, event: str, facts: Mapping[str, Any], told: str) -> str:
         whole = {"time": at, "level": level, "event": event, **facts, **({"traceback": told} if told else {})}
@@ -244,7 +246,7 @@ _FORMS: Mapping[str, type[_Lines]] = {"text": _Text, "json": _Json}
 
 
 def _plain(value: object) -> Any:
-    """A fact as JSON has it."""
+    """A fact as a JSON value."""
     match value:
         case None | bool() | int():
             return value
@@ -258,7 +260,7 @@ def _plain(value: object) -> Any:
 
 
 def _word(value: Any) -> str:
-    """A fact as text: in quotes if it would not be one word."""
+    """A fact as text, in quotes unless it is a single word."""
     if isinstance(value, str) and re.fullmatch(r"[^\s\"=]+", value):
         return value
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,6 +1,6 @@
-"""Values that must never be shown, and the mask that takes them out of any text.
+"""Values that must never be shown, and the mask that removes them from any text.
 
-`config.secret` reads them; every log line, traceback and report passes `without_secrets`.
+`config.secret` reads them; every log line, traceback and report passes through `without_secrets`.
 """
 
 import json
@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import NoReturn
 from urllib.parse import quote, unquote
 
-SHORTEST = 4  # characters; a shorter secret stands in too many words to be taken out of them
+SHORTEST = 4  # characters; a shorter secret occurs in too many ordinary words to be masked
 
 
-# What looks like a secret, whoever's it is: the value of a header or of a form's field, a JSON web token.
+# What looks like any secret: the value of a header or of a form field, a JSON web token.
 _LOOKS_SECRET = re.compile(
     r"(?P<before>(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?)[^\"'\r\n,;}]+"
     r"|(?P<scheme>\b(?:bearer|basic|negotiate)\s+)[A-Za-z0-9._~+/=-]{8,}"
@@ -23,7 +23,7 @@ _LOOKS_SECRET = re.compile(
 )
 
 
-# Variables that may hold a secret, by their names, and those of them that say where one is, or who has it.
+# Names of variables that may hold a secret, and of those among them that only say where one is or whose it is.
 _MAY_HOLD = re.compile(
     r"secret|passw|passphrase|_pwd|token|credential|assertion|private|auth(?!or)|cookie|webhook|api_?key|_key$|_sas$"
     r"|conn(?:ection)?_?str",
@@ -39,7 +39,7 @@ _NAMES_A_PLACE = re.compile(
 _NO_SECRETS = frozenset({"true", "false", "none", "null"})
 
 
-# What follows the first colon of an address without an account, if it is right: a port, or two.
+# What follows the first colon of a valid address without an account: a port, or two.
 _PORTS = re.compile(r"[\d:]{0,12}(?:[/?#;].*)?", re.DOTALL)
 
 
@@ -47,9 +47,9 @@ _known: set[str] = set()
 
 
 class Secret:
-    """A value that only `reveal` hands out: printing, formatting, dumping and copying show a mask.
+    """A value that only `reveal` returns: printing, formatting, dumping and copying show a mask.
 
-    It is no dataclass on purpose, since `dataclasses.asdict` would take one apart.
+    Not a dataclass on purpose, since `dataclasses.asdict` would expose the value.
     """
 
     __slots__ = ("_value",)
@@ -77,20 +77,20 @@ class Secret:
         return self
 
     def __getstate__(self) -> NoReturn:
-        """Asked for by every way of pickling."""
+        """Called by every pickle protocol."""
         raise TypeError("a secret is not stored")
 
 
 def hide(value: str) -> None:
-    """From now on `without_secrets` masks this value, however it is quoted."""
-    quoted = quote(value, safe="", errors="replace")  # a variable may hold bytes that are no text
+    """Makes `without_secrets` mask this value from now on, in every form of quoting."""
+    quoted = quote(value, safe="", errors="replace")  # a variable may hold bytes that are not text
     ways = (value, value.strip(), quoted, unquote(value), repr(value)[1:-1], json.dumps(value)[1:-1])
     _known.update(way for way in ways if len(way) >= SHORTEST)
 
 
 def hide_environment(environ: Mapping[str, str]) -> None:
-    """Mask what the variables may hold of secrets, for errors that nobody foresaw: an address that could not be read
-    comes back in pieces, and in the words of whatever library has met it."""
+    """Masks the secrets that variables may hold, for unexpected errors: a library that fails to parse an address may
+    quote pieces of it in its message."""
     for name, value in environ.items():
         account = _account(value) if "://" in value or name.lower().endswith("_proxy") else ""
         if account:
@@ -103,8 +103,8 @@ def hide_environment(environ: Mapping[str, str]) -> None:
 
 
 def _account(address: str) -> str:
-    """What may be a password in an address, however wrong that is: all before the last @ but the user, else what
-    stands in the place of the port."""
+    """What may be a password in an address, even an invalid one: everything before the last @ except the user, else
+    what is in the place of the port."""
     rest = address.split("://", 1)[-1]
     account, at, _ = rest.rpartition("@")
     if at:
@@ -115,7 +115,7 @@ def _account(address: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """The text with a mask in the place of every secret that was read, and of whatever looks like one."""
+    """The text with every secret that was read, and everything that looks like one, replaced by a mask."""
     for value in sorted(_known, key=len, reverse=True):
         text = text.replace(value, "***")
     return _LOOKS_SECRET.sub(lambda found: f"{found['before'] or found['scheme'] or found['field'] or ''}***", text)

@@ -1,7 +1,7 @@
-"""Text from cells and from the API, made fit for a terminal and for a file that a spreadsheet program opens.
+"""Text from cells and from the API, made safe for a terminal and for a file that a spreadsheet program opens.
 
-Pure. Nothing is thrown away: what cannot be shown is spelled out (`\\x1b`), what could be taken for a formula
-gets an apostrophe in front. Nothing here cuts a text or judges what it says.
+Pure. Nothing is dropped: what cannot be shown is escaped (`\\x1b`), what could be taken for a formula gets an
+apostrophe in front. Nothing here shortens a text or interprets it.
 """
 
 import json
@@ -9,8 +9,8 @@ import re
 
 LONGEST_COMMENT = 400  # characters of a machine action's comment, the correlation token not counted
 
-# Not shown, or shown as something else: control characters but TAB and LF, separators that some programs take
-# for line ends, direction overrides that turn text around, lone surrogates, which no file can hold.
+# Not shown, or shown as something else: control characters except TAB and LF, separators that some programs take
+# for line ends, direction overrides that reverse text, lone surrogates, which cannot be encoded.
 _UNSHOWABLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb\ufffe\uffff]"
 )
@@ -25,7 +25,7 @@ _FORMULA = re.compile(f"[\t\n\r]|[{_VEIL}]*[{_SIGNS}]")
 
 
 def visible(text: str) -> str:
-    """The text with every character shown that would otherwise act or hide; TAB and line feeds stay."""
+    """The text with every control or invisible character escaped; TAB and line feeds stay."""
     if text.isprintable():
         return text
     return _UNSHOWABLE.sub(_spelled, _OTHER_LINE_ENDS.sub("\n", text))
@@ -37,7 +37,7 @@ def one_line(text: str) -> str:
 
 
 def safe_json(value: object, *, indent: int | None = None) -> str:
-    """The value as JSON that says the same to a program, and in which nothing acts or hides."""
+    """The value as JSON of the same meaning, with control and invisible characters escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)  # escapes the first 32 characters and no others
     return _UNSHOWABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
@@ -52,7 +52,7 @@ def safe_cell(text: str) -> str:
 
 
 def unguarded(cell: str) -> str:
-    """A cell that `safe_cell` made, without the apostrophe that it put there."""
+    """A cell that `safe_cell` made, without the apostrophe that it added."""
     return cell[1:] if cell.startswith("'") and is_like_formula(cell[1:]) else cell
 
 

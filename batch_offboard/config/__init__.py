@@ -1,7 +1,7 @@
 """The configuration: a frozen tree of checked values, loaded from YAML and environment variables.
 
-It does no I/O besides `load_config` and the functions that read secrets and files, keeps no secret (only the names
-of their places), and knows nothing of spreadsheets, HTTP or the journal.
+It does no I/O except in `load_config` and the functions that read secrets and files, keeps no secrets (only where they
+are), and knows nothing of spreadsheets, HTTP or the journal.
 """
 
 from batch_offboard.config.clouds import CLOUDS, Cloud, Endpoints

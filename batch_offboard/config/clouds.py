@@ -1,4 +1,4 @@
-"""Microsoft's clouds as a table: where to sign in, where to call, whom a token is for."""
+"""Microsoft's clouds as a table: sign-in URL, API URL and token audience."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ from batch_offboard.config.values import FilePath, KeyProblemError, KeyringEntry
 
 
 class _Way(Part):
-    """`needs` are the IDs at the top of the configuration that this way to sign in cannot do without."""
+    """Base of all ways to sign in; `needs` are the IDs at the top of the configuration that it requires."""
 
     needs: ClassVar[tuple[str, ...]] = ("tenant_id", "client_id")
 
@@ -66,10 +66,10 @@ class Federated(_Way):
 
 
 class DeviceCode(_Way):
-    """A person signs in with a code in a browser; what keeps the sign-in is this command, or the operating system."""
+    """A person signs in with a code in a browser; the token is kept in memory or by the operating system."""
 
     type: Literal["device_code"]
-    token_cache: Annotated[Literal["memory", "encrypted"], Field(description="memory or encrypted")] = "memory"  # noqa: S105  # no secret
+    token_cache: Annotated[Literal["memory", "encrypted"], Field(description="memory or encrypted")] = "memory"  # noqa: S105  # not a secret
 
 
 class AccessToken(_Way):
@@ -108,7 +108,7 @@ _PLACES = {"env": SecretPlace.VARIABLE, "file": SecretPlace.FILE, "keyring": Sec
 
 
 def _named(way: _Way, *keys: str) -> list[SecretName]:
-    """The places that are given among `keys`; a key's last word says what kind of place it is."""
+    """The places that are set among `keys`; a key's last word says what kind of place it is."""
     return [
         SecretName(_PLACES[key.rpartition("_")[2]], str(getattr(way, key)), f"credential.{key}")
         for key in keys

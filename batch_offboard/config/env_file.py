@@ -1,6 +1,6 @@
-"""A file of environment variables, for schedulers that know none: the secrets that the configuration names.
+"""A file of environment variables with the secrets that the configuration names, for schedulers that cannot set any.
 
-What is taken means the same to systemd's `EnvironmentFile=`; what systemd would read in another way is refused. No
+What is accepted means the same in systemd's `EnvironmentFile=`; what systemd would read differently is refused. No
 message shows a value.
 """
 
@@ -15,16 +15,16 @@ OPTION = "--env-file"
 
 _LINE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)")
 _VALUE = re.compile(
-    r"""'(?P<single>[^']*)'        # as it is
+    r"""'(?P<single>[^']*)'        # literal
     |   "(?P<double>[^"\\]*)"      # systemd gives the backslash a meaning here
-    |   (?P<bare>[^'"\\]*)         # likewise
+    |   (?P<bare>[^'"\\]*)         # the same
     """,
     re.VERBOSE,
 )
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """The variables in the file. ConfigError if it cannot be read, is open to other users, or is written otherwise."""
+    """The variables in the file. Raises ConfigError if it cannot be read, is open to others, or has any other line."""
     try:
         text = read_private_file(path, OPTION).decode("utf-8-sig")
     except UnicodeDecodeError:

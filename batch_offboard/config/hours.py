@@ -15,7 +15,7 @@ EVERY_DAY = frozenset(range(7))
 
 
 def _texts(value: object) -> list[str]:
-    """What stands there as one text with commas, or as a list."""
+    """The items of a text with commas, or of a list."""
     texts = value.split(",") if isinstance(value, str) else value
     if not isinstance(texts, list) or not texts:
         raise ValueError("it is neither text nor a list")
@@ -55,7 +55,7 @@ def _zone(value: object) -> str:
     if name != LOCAL:
         try:
             ZoneInfo(name)
-        except (KeyError, ValueError, OSError):  # unknown, or no name at all, or that of a folder of zones
+        except (KeyError, ValueError, OSError):  # unknown, not a name, or the name of a folder of zones
             raise ValueError("there is no such zone") from None
     return name
 
@@ -65,8 +65,8 @@ A_TIME = "a time of day such as 22:00, and 00:00 for midnight"
 
 
 class Hours(Part):
-    """When `nightly` may send: `from` a time `to` another as clocks in `zone` show it, on `days`, and on none of those
-    in `except`."""
+    """When `nightly` may send: `from` one time `to` another in local time of `zone`, on `days`, except on the dates in
+    `except`."""
 
     days: Annotated[
         frozenset[int] | None,

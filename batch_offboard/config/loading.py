@@ -25,12 +25,11 @@ PATH_VARIABLE = "BATCH_OFFBOARD_CONFIG"
 
 
 def load_config(path: Path | None, environ: Mapping[str, str], cwd: Path) -> Config:
-    """The configuration in the file, with the environment's values over it.
+    """The configuration in the file; variables of the environment override its values.
 
-    The file is `path`, else the one that `$BATCH_OFFBOARD_CONFIG` names, else `config.yaml` in `cwd`;
-    the last may be missing if the environment sets any key. Relative paths inside start at the file's
-    folder, those from the environment at `cwd`. Raises `ConfigError`, and nothing else, for whatever is
-    wrong.
+    The file is `path`, else the one that `$BATCH_OFFBOARD_CONFIG` names, else `config.yaml` in `cwd`; the last may be
+    missing if the environment sets any key. Relative paths in the file start at its folder, those from the environment
+    at `cwd`. Raises `ConfigError` for everything that is wrong, and nothing else.
     """
     above = settings_in_environment(environ, cwd, KEYS)
     settings = _with_paths(_file_settings(path, environ, cwd, required=not above.values).overridden_by(above))
@@ -42,20 +41,20 @@ def load_config(path: Path | None, environ: Mapping[str, str], cwd: Path) -> Con
 
 
 def _hide_named(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Whatever else happens to them, the values of variables that are named as places of secrets are never logged."""
+    """Makes sure that the values of variables that are configured as places of secrets are never logged."""
     for key, setting in settings.values.items():
         if key[-1].endswith("_env"):
             hide(environ.get(str(setting.value), ""))
 
 
 def is_configured(path: Path | None, environ: Mapping[str, str], cwd: Path) -> bool:
-    """Whether anything asks for a configuration: a file named or found, or a key in the environment.
+    """Whether a configuration is given: a file that is named or found, or a key in the environment.
 
-    What is asked for can still be wrong or missing; then `load_config` says so.
+    It can still be invalid or missing; then `load_config` raises.
     """
     if path is not None or environ.get(PATH_VARIABLE):
         return True
-    found = os.path.exists(cwd / DEFAULT_NAME)  # noqa: PTH110  # Path.exists raises where the folder is closed to us
+    found = os.path.exists(cwd / DEFAULT_NAME)  # noqa: PTH110  # Path.exists raises if the folder is not accessible
     return found or bool(settings_in_environment(environ, cwd, KEYS).values)
 
 
@@ -75,7 +74,7 @@ def _file_settings(path: Path | None, environ: Mapping[str, str], cwd: Path, *, 
 
 
 def _with_paths(settings: Settings) -> Settings:
-    """Paths as `Path`, absolute; what cannot be a path stays text and is refused as such."""
+    """The values with paths as absolute `Path`; what cannot be a path stays text and is refused as such."""
     values = {
         key: Setting(_absolute(setting), setting.where, setting.base) if takes_path(key) else setting
         for key, setting in settings.values.items()
@@ -87,11 +86,11 @@ def _absolute(setting: Setting) -> object:
     text = setting.value
     if not isinstance(text, str) or not text.strip() or "://" in text:
         return text
-    return setting.base / os.path.expanduser(text)  # noqa: PTH111  # Path.expanduser raises where no home is known
+    return setting.base / os.path.expanduser(text)  # noqa: PTH111  # Path.expanduser raises without a home directory
 
 
 def _first_problem(error: ValidationError, settings: Settings) -> str:
-    """One sentence for the first problem; a refused value is never repeated in it."""
+    """One sentence for the first problem; it never repeats the refused value."""
     problem = error.errors(include_url=False, include_input=False)[0]
     kind, key = problem["type"], _key(problem["loc"])
     if kind.startswith("union_tag"):
@@ -110,7 +109,7 @@ def _first_problem(error: ValidationError, settings: Settings) -> str:
 
 
 def _key(loc: tuple[int | str, ...]) -> KeyPath:
-    """The key as it is written: pydantic puts the credential's type between the section and its key."""
+    """The key as the user writes it: pydantic puts the credential's type between the section and its key."""
     names = tuple(str(part) for part in loc)
     return (names[0], *names[2:]) if names[:1] == ("credential",) else names
 
@@ -127,7 +126,7 @@ _KINDS: dict[type, str] = {
 
 
 def _but_is(setting: Setting | None, kind: str) -> str:
-    """Names the type where it is the trouble: `workers: "8"` and `comment: 42` look right at a glance."""
+    """Names the type if it is the problem: `workers: "8"` and `comment: 42` look right at first sight."""
     if setting is None or not (kind.endswith("_type") or kind == "is_instance_of"):
         return ""
     if isinstance(setting.value, str) and kind == "is_instance_of":  # a path is wanted, and paths are text

@@ -1,4 +1,4 @@
-"""Who is told of a run's end, a stop or a missed night, and on which way; the secrets are named, never held."""
+"""Who is notified of a run's end, a stop or a missed night, and how; secrets are named here, never held."""
 
 from typing import Annotated, Literal, Self
 
@@ -33,7 +33,7 @@ Happenings = Annotated[
 
 
 class Notices(Part):
-    """The ways to tell people; a way whose keys are missing is not taken. `timeout` is seconds for each way."""
+    """The channels of notices; one whose keys are missing is not used. `timeout` is seconds for each channel."""
 
     on: Happenings = ", ".join(HAPPENINGS)
     timeout: Annotated[
@@ -76,7 +76,7 @@ class Notices(Part):
 
     @property
     def has_ways(self) -> bool:
-        """Whether anybody is told at all."""
+        """Whether any channel is configured."""
         return any(way is not None for way in (self.webhook_url, self.mail_to, self.textfile))
 
     @property

@@ -1,7 +1,7 @@
-"""Secrets: where one is to be found, and the value that does not show itself.
+"""Secrets: where they are, and reading them into values that cannot be shown by accident.
 
-The configuration only names secrets; they are read when a command needs them. Nothing here writes one
-anywhere, and no message contains one.
+The configuration only names secrets; they are read when a command needs them. Nothing here writes one anywhere, and no
+message contains one.
 """
 
 import importlib
@@ -31,10 +31,10 @@ class SecretPlace(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SecretName:
-    """Says where a secret is, never what it is.
+    """Where a secret is, without its value.
 
-    `name` is the variable, the file's path, or `service/user` of a keyring entry; `key` is the
-    configuration key that said so, for messages.
+    `name` is the variable, the file's path, or `service/user` of a keyring entry; `key` is the configuration key that
+    named it, for messages.
     """
 
     place: SecretPlace
@@ -43,7 +43,7 @@ class SecretName:
 
 
 def read_secret(named: SecretName, environ: Mapping[str, str]) -> Secret:
-    """The secret at the place named. Raises `ConfigError` if it is not there or not safe there."""
+    """Reads the secret. Raises `ConfigError` if it is missing, or in a file that others can read."""
     match named.place:
         case SecretPlace.VARIABLE:
             return _usable(environ.get(named.name, ""), f"The variable {named.name}", named.key)
@@ -55,8 +55,8 @@ def read_secret(named: SecretName, environ: Mapping[str, str]) -> Secret:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may read a file by its mode. `group` is the file's, `ours` are the process's. `sealed`: the file's mount is
-    read-only and nobody else can enter its folder, as systemd arranges it for credentials."""
+    """Who may read a file by its mode. `group` is the file's, `ours` are the process's. `sealed`: the file is on a
+    read-only mount in a folder that only this user can enter, as systemd does it for credentials."""
 
     mode: int
     group: int
@@ -65,17 +65,17 @@ class Access:
 
     @property
     def is_open(self) -> bool:
-        """Whether others than this process may read or change it. A group of the process may read: Kubernetes hands
-        secrets to a container as root's, readable by `fsGroup`."""
+        """Whether other users may read or change it. A group of this process may read it: Kubernetes mounts secrets as
+        files of root that `fsGroup` can read."""
         granted = stat.S_IRGRP if self.group in self.ours else 0
         return not self.sealed and bool(self.mode & (stat.S_IRWXG | stat.S_IRWXO) & ~granted)
 
 
 def read_private_file(path: Path, key: str) -> bytes:
-    """The bytes of a file that nobody else may read, such as a secret or a certificate with its key.
+    """The bytes of a file that other users may not read, such as a secret or a certificate with its key.
 
-    `key` is the configuration key that named it. On Windows the mode says nothing about other users,
-    so there the folder's own protection has to do.
+    `key` is the configuration key that named it. On Windows the mode says nothing about other users, so the file relies
+    on the permissions of its folder.
     """
     return _bytes_of_file(path, key, _refuse_shared)
 
@@ -83,8 +83,8 @@ def read_private_file(path: Path, key: str) -> bytes:
 def read_assertion_file(path: Path, key: str) -> bytes:
     """The bytes of a file that another identity provider writes and renews.
 
-    Kubernetes and CI systems mount it as a link, readable by everybody in the container, and nobody can change that;
-    what is in it ends within the hour. So its mode is not looked at.
+    Its mode is not checked: Kubernetes and CI systems mount it as a link that every user in the container can read,
+    which cannot be changed, and the token in it expires within the hour.
     """
     return _bytes_of_file(path, key, None)
 
@@ -105,7 +105,7 @@ def _bytes_of_file(path: Path, key: str, check: Callable[[IO[bytes], Path, str],
 
 
 def _refuse_shared(file: IO[bytes], path: Path, key: str) -> None:
-    """Looks at the open file rather than the name, so that nobody can exchange it in between."""
+    """Checks the open file, not its path, so that it cannot be replaced between check and use."""
     if os.name != "posix":
         return
     facts = os.fstat(file.fileno())
@@ -119,16 +119,16 @@ def _refuse_shared(file: IO[bytes], path: Path, key: str) -> None:
 
 
 def _is_closed(folder: os.stat_result, ours: frozenset[int]) -> bool:
-    """Whether nobody else can enter the folder. Where a list of users stands beside the mode (an ACL, as systemd
-    makes one), the group's bits are the list's."""
+    """Whether only this user can enter the folder. If it has an ACL, as systemd sets one, the group bits of the mode
+    are the mask of that ACL."""
     for_us = folder.st_gid == 0 or folder.st_gid in ours
     return not folder.st_mode & stat.S_IRWXO and (for_us or not folder.st_mode & stat.S_IRWXG)
 
 
 def remedy_at(path: PurePath, folder: PurePath, user: int, *, own: bool, read_only: bool) -> str:
-    """What to do with a file that others may read, at the place where it is. `folder` is the one that it really lies
-    in; `own`: it belongs to this process's user, whose number is `user`."""
-    if folder.name.startswith(".."):  # Kubernetes writes a volume into a folder with a date, and links to it
+    """What to do about a file that others may read, depending on where it is. `folder` is its real folder, with links
+    resolved; `own`: it belongs to this process's user, whose number is `user`."""
+    if folder.name.startswith(".."):  # Kubernetes writes a volume into a dated folder and links to it
         return "set defaultMode: 0440 for its volume, and securityContext.fsGroup, in the manifest of the pod."
     if path.is_relative_to("/run/secrets"):  # Docker and Podman
         return (
@@ -153,7 +153,7 @@ def _text_of_file(named: SecretName) -> str:
 
 
 def _keyring_entry(named: SecretName) -> str:
-    """keyring is optional and slow to import, and each of its many back ends fails in its own way."""
+    """The keyring's entry. keyring is optional and slow to import, and its back ends raise different exceptions."""
     service, _, user = named.name.rpartition("/")
     try:
         keyring = importlib.import_module("keyring")
@@ -162,7 +162,7 @@ def _keyring_entry(named: SecretName) -> str:
         raise ConfigError(
             f"{named.key} needs the package keyring, which is not installed; type: pip install keyring"
         ) from None
-    except Exception as error:  # noqa: BLE001  # a back end may raise anything, and its text may hold anything
+    except Exception as error:  # noqa: BLE001  # a back end may raise anything, with any text
         raise ConfigError(
             f"The keyring entry {named.name} ({named.key}) cannot be read ({type(error).__name__}); "
             "unlock the keyring or use a file."
@@ -170,7 +170,7 @@ def _keyring_entry(named: SecretName) -> str:
 
 
 def _usable(text: str, source: str, key: str) -> Secret:
-    """The secret without the newline that editors and `echo` put behind it."""
+    """The secret without the newline that editors and `echo` append."""
     value = text.removesuffix("\n").removesuffix("\r")
     if not value.strip():
         raise ConfigError(f"{source} ({key}) is missing or empty; put the secret there.")

@@ -1,7 +1,7 @@
-"""Turns the configuration file and the environment into plain values that know where they stood.
+"""Turns the configuration file and the environment into plain values with their positions.
 
-It knows YAML and the names of variables, and which keys exist; what a value must be is not its business.
-Its messages name files, lines, keys and variables, and never a value: a value may be a secret.
+It knows YAML, the names of variables and which keys exist, and does not check values. Its messages name files, lines,
+keys and variables, and never a value, which may be a secret.
 """
 
 import difflib
@@ -18,10 +18,10 @@ from batch_offboard.base.errors import ConfigError
 
 KeyPath: TypeAlias = tuple[str, ...]
 KeyTree: TypeAlias = Mapping[str, frozenset[str]]
-"""The keys at the top; a section's keys stand under its name, and an ordinary key has none."""
+"""The keys at the top level; a section's keys are listed under its name, an ordinary key has none."""
 
 VARIABLE_PREFIX = "BATCH_OFFBOARD_"
-UNKNOWN = object()  # a value of no type that any key takes
+UNKNOWN = object()  # a value of a type that no key takes
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 10  # real configurations need two levels; without a limit a page of "[" exhausts the stack
 
@@ -33,8 +33,8 @@ _SECRET_VALUE = re.compile(r"eyJ[\w-]{10,}\.|-----BEGIN [A-Z ]*PRIVATE KEY")
 class Setting:
     """One value, where it was set, and the folder that a relative path in it starts from.
 
-    `value` is text, a number, a truth value or None; a list or mapping is handed on empty, since no
-    key takes one and the type is all that its refusal needs.
+    `value` is text, a number, a bool or None; a list or mapping is passed on empty, since no key takes one and its
+    refusal needs only the type.
     """
 
     value: object
@@ -51,7 +51,7 @@ class Settings:
     name: str  # the file, or "the environment"
 
     def where(self, key: KeyPath) -> str:
-        """The closest place known for a key that is wrong or missing."""
+        """The closest known position for a key that is wrong or missing."""
         if key in self.values:
             return self.values[key].where
         return self.sections.get(key) or self.sections.get(key[:1]) or self.name
@@ -60,7 +60,7 @@ class Settings:
         return Settings({**self.values, **other.values}, self.sections, self.name)
 
     def nested(self) -> dict[str, Any]:
-        """The values as the mapping of mappings that a file would hold."""
+        """The values as nested mappings, as in a file."""
         tree: dict[str, Any] = {section[0]: {} for section in self.sections}
         for key, setting in self.values.items():
             inner = tree if len(key) == 1 else tree.setdefault(key[0], {})
@@ -74,7 +74,7 @@ class Settings:
 def read_file(path: Path) -> str | None:
     """The text of a configuration file, or None if there is no such file.
 
-    Raises `ConfigError` for everything else that keeps it from being text of a sensible size.
+    Raises `ConfigError` if it cannot be read, is too large, or is not UTF-8 text.
     """
     try:
         if path.is_dir():
@@ -98,7 +98,7 @@ def read_file(path: Path) -> str | None:
 def settings_in_text(text: str, path: Path, keys: KeyTree) -> Settings:
     """The settings of one YAML document; an empty one has none.
 
-    Raises `ConfigError` with file and line for whatever is not a mapping of known keys.
+    Raises `ConfigError` with file and line for anything but a mapping of known keys.
     """
     root = _compose(text, path)
     if root is None:
@@ -118,7 +118,7 @@ def settings_in_text(text: str, path: Path, keys: KeyTree) -> Settings:
 
 
 def _entries(root: yaml.MappingNode, path: Path, keys: KeyTree) -> Iterator[tuple[KeyPath, str, yaml.Node]]:
-    """Every key, where it stands, and its value; a section comes before the keys in it."""
+    """Every key with its position and its value; a section comes before the keys in it."""
     for key, where, node in _pairs(root, (), path):
         check_known(key, where, keys)
         yield key, where, node
@@ -154,7 +154,7 @@ def _compose(text: str, path: Path) -> yaml.Node | None:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise ConfigError(f"{path}, line {line}: {_yaml_problem(error)}.") from None
-    except (ValueError, OverflowError):  # PyYAML lets chr() fail on "\UFFFFFFFF"
+    except (ValueError, OverflowError):  # PyYAML does not catch chr()'s error for "\UFFFFFFFF"
         raise ConfigError(f"{path}: a \\U escape in it names no character; write the character.") from None
 
 
@@ -170,17 +170,17 @@ def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
 
 
 class _RefusedError(yaml.MarkedYAMLError):
-    """Legal YAML that a configuration has no use for."""
+    """Valid YAML that a configuration does not need."""
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2 scalars only: `no` and `010` mean what they say to people who do not know YAML 1.1."""
+    """A loader with YAML 1.2 scalars only: `no` is text and `010` is ten, as people expect who do not know YAML 1.1."""
 
     yaml_implicit_resolvers = {}  # noqa: RUF012  # PyYAML's stubs allow no ClassVar; filled below, once
     _depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Refuses anchors and depth while the tree is built, before either can cost anything."""
+        """Refuses anchors and deep nesting while the tree is built, before they can exhaust memory or the stack."""
         event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's parser has no types
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise _RefusedError(None, None, "anchors (&) and aliases (*) are not used here", event.start_mark)
@@ -202,7 +202,7 @@ for _tag, _pattern, _first in (
 
 
 def _plain(node: yaml.Node) -> object:
-    """The value of a node; of a list its scalars, since nothing else in a list is of any use to a key."""
+    """The value of a node; for a list its scalars, since no key takes anything else in a list."""
     if isinstance(node, yaml.ScalarNode):
         return _scalar(node.tag, node.value)
     if isinstance(node, yaml.MappingNode):
@@ -235,7 +235,7 @@ def _scalar(tag: str, text: str) -> object:
 def settings_in_environment(environ: Mapping[str, str], base: Path, keys: KeyTree) -> Settings:
     """The settings in `BATCH_OFFBOARD_<KEY>` variables; names that begin with no known key are ignored.
 
-    People name the variable of their secret BATCH_OFFBOARD_SECRET, so an unknown name is no mistake.
+    People may name the variable of their secret BATCH_OFFBOARD_SECRET, so an unknown name is not an error.
     """
     values: dict[KeyPath, Setting] = {}
     for name in sorted(environ):
@@ -255,7 +255,7 @@ def _plain_tag(text: str) -> str:
 
 
 def _variable_value(text: str, where: str) -> object:
-    """A variable's text as a YAML scalar; `: ` and ` #` in it are text, as people expect of a variable."""
+    """A variable's text as a YAML scalar; `: ` and ` #` in it are text, as people expect in a variable."""
     text = text.strip()
     if text[:1] not in {"'", '"'}:
         return _scalar(_plain_tag(text), text)
@@ -266,11 +266,11 @@ def _variable_value(text: str, where: str) -> object:
     return _plain(node) if node is not None else None
 
 
-# -- what holds for keys and values from both --
+# -- checks for keys and values from both --
 
 
 def check_known(key: KeyPath, where: str, keys: KeyTree) -> None:
-    """Raises `ConfigError` unless the key exists, with the likeliest name meant."""
+    """Raises `ConfigError` unless the key exists; the message suggests the most similar key."""
     siblings: KeyTree | frozenset[str] = keys if len(key) == 1 else keys.get(key[0], frozenset())
     if len(key) <= 2 and key[-1] in siblings:
         return
@@ -283,7 +283,7 @@ def check_known(key: KeyPath, where: str, keys: KeyTree) -> None:
 
 
 def _suggestion(key: KeyPath, keys: KeyTree) -> str:
-    """The likeliest key, by its last name alone: it may also stand in the wrong section."""
+    """The most similar key, compared by its last name only, since it may be in the wrong section."""
     known = [(name,) for name in keys] + [(section, name) for section in keys for name in sorted(keys[section])]
     close = difflib.get_close_matches(key[-1], {path[-1] for path in known}, n=1, cutoff=0.7)
     if not close:
@@ -293,7 +293,7 @@ def _suggestion(key: KeyPath, keys: KeyTree) -> str:
 
 
 def check_setting(key: KeyPath, setting: Setting, keys: KeyTree) -> None:
-    """Raises `ConfigError` for what no key may hold: a secret, control characters, a section's bare value."""
+    """Raises `ConfigError` for what no key may hold: a secret, control characters, a plain value for a section."""
     value = setting.value
     if len(key) == 1 and keys[key[0]]:
         example = min(keys[key[0]])
@@ -317,7 +317,7 @@ def _check_text(key: KeyPath, setting: Setting, text: str) -> None:
 
 
 def shown(key: KeyPath) -> str:
-    """A key as messages show it: whatever stands there cannot disturb a terminal or reveal a secret."""
+    """A key as messages show it, so that it can neither disturb a terminal nor reveal a secret."""
     name = ".".join(key)
     if _SECRET_VALUE.search(name) or not name.isprintable():
         return "this name"

@@ -34,7 +34,7 @@ ZERO_ID = "00000000-0000-0000-0000-000000000000"
 
 
 class Quota(Part):
-    """What the API grants to this tenant and application, and how much of it is ours."""
+    """The API's quota for this tenant and application, and the share of it that is used."""
 
     per_minute: Calls = 100
     per_hour: Calls = 1500
@@ -51,9 +51,10 @@ class Quota(Part):
 
 
 class Guards(Part):
-    """The limits that stop a run; `protected` is the file that lists what is never offboarded, `stop_file` one whose
-    existence stops a run. Without `max_devices_per_day` a day has the limit of one run. With `continue_after_failures`
-    a refusal among the first calls stops nothing. `approvals`: how many other people have to approve a run."""
+    """The limits that stop a run. `protected`: the file that lists devices that are never offboarded. `stop_file`: a
+    file whose existence stops a run. `max_devices_per_day` defaults to the limit of one run. With
+    `continue_after_failures` a refusal among the first calls does not stop the run. `approvals`: how many other people
+    have to approve a run."""
 
     max_devices: Annotated[int, Field(ge=1, description="a whole number of at least 1")] = 500
     max_devices_per_day: Annotated[int, Field(ge=1, description="a whole number of at least 1")] | None = None
@@ -67,12 +68,12 @@ class Guards(Part):
 
     @property
     def per_day(self) -> int:
-        """How many devices a day may have."""
+        """The limit of devices for one day."""
         return self.max_devices_per_day or self.max_devices
 
 
 class Lookup(Part):
-    """What the tenant is asked for; `horizon` is seconds."""
+    """The look-up of devices in the tenant; `horizon` is in seconds."""
 
     platforms: Annotated[Platforms, Field(strict=False, description=f"one of {', '.join(Platforms)}")] = (
         Platforms.STANDARD
@@ -84,7 +85,7 @@ class Lookup(Part):
 
 
 def _named(value: object) -> object:
-    """A sheet or a column is named by its text or its number."""
+    """A sheet or a column is given by its text or its number."""
     return str(value) if type(value) is int else value
 
 
@@ -93,7 +94,7 @@ Flag = Annotated[bool, Field(description="true or false")]
 
 
 class Inbox(Part):
-    """How `nightly` reads the sheets of its inbox. Every key is an option of `nightly`, too, which comes first."""
+    """How `nightly` reads the sheets of its inbox. Every key is also an option of `nightly`, which takes precedence."""
 
     sheet: Annotated[Named, Field(description="the name or the number of a sheet")] | None = None
     id_column: Annotated[Named, Field(description="the header, letter or number of a column")] | None = None
@@ -110,7 +111,7 @@ class Inbox(Part):
 
 
 class Network(Part):
-    """The way out; `timeout` is seconds for one call."""
+    """Proxy, certificates and timeout; `timeout` is seconds for one call."""
 
     proxy: ProxyUrl | None = None
     proxy_user: Annotated[str, Field(min_length=1, description="the user's name at the proxy")] | None = None
@@ -137,8 +138,8 @@ class Network(Part):
 
 
 class Log(Part):
-    """Where events are logged, if anywhere, and how; a file is put aside when it is larger than `max_megabytes`, and
-    `keep` older ones stay."""
+    """Whether, where and how events are logged. A file larger than `max_megabytes` is rotated; `keep` older ones are
+    kept."""
 
     file: FilePath | None = None
     format: Annotated[Literal["text", "json"], Field(description="text or json")] = "text"
@@ -152,7 +153,7 @@ class Log(Part):
 
 
 class Config(Part):
-    """The whole configuration; IDs are None only where the way to sign in does without them."""
+    """The whole configuration; IDs are None only if the way to sign in does not need them."""
 
     tenant_id: Guid | None = None
     client_id: Guid | None = None
@@ -187,7 +188,7 @@ class Config(Part):
 
     @property
     def endpoints(self) -> Endpoints:
-        """The cloud's row, with `sign_in_url`, `api_url` and `audience` where they are given."""
+        """The cloud's row, overridden by `sign_in_url`, `api_url` and `audience` if they are set."""
         row = CLOUDS[self.cloud]
         return Endpoints(self.sign_in_url or row.sign_in, self.api_url or row.api_url, self.audience or row.audience)
 
@@ -206,7 +207,7 @@ SECTIONS: dict[str, tuple[type[Part], ...]] = {
 
 
 def _fields(part: type[Part]) -> dict[str, FieldInfo]:
-    """A section's keys as they are written: some are no names in Python."""
+    """A section's keys as users write them: some are not valid names in Python."""
     return {field.alias or name: field for name, field in part.model_fields.items()}
 
 
@@ -216,7 +217,7 @@ KEYS: KeyTree = {
 
 
 def expected(key: KeyPath) -> str:
-    """What a key takes, in words that follow "must be"."""
+    """What a key takes, as words that follow "must be"."""
     if key == ("credential", "type"):
         return "one of " + ", ".join(get_args(way.model_fields["type"].annotation)[0] for way in WAYS)
     if key[0] in SECTIONS and len(key) == 1:
@@ -231,6 +232,6 @@ def takes_path(key: KeyPath) -> bool:
 
 
 def _inner_description(field: FieldInfo) -> str:
-    """The description in `X | None`, which pydantic does not carry up to the field."""
+    """The description in `X | None`, which pydantic does not copy to the field."""
     extras = (extra for option in get_args(field.annotation) for extra in get_args(option)[1:])
     return next(extra.description for extra in extras if isinstance(extra, FieldInfo) and extra.description)

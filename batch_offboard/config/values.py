@@ -1,6 +1,6 @@
 """The kinds of values that keys take, each with the words that complete "KEY must be ...".
 
-A check here says only yes or no; the sentence for the operator comes from the description.
+A check here only accepts or rejects; the sentence for the operator comes from the description.
 """
 
 import re
@@ -14,16 +14,16 @@ from batch_offboard.base.text import LONGEST_COMMENT
 
 
 class Part(BaseModel):
-    """A section: strict, so that `"8"` is no number, and frozen.
+    """Base of all sections: strict, so that `"8"` is not a number, and frozen.
 
-    pydantic's own messages and reprs of errors leave the input out, since it may be a secret.
+    pydantic's own messages and reprs of errors omit the input, since it may be a secret.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
 
 class KeyProblemError(ValueError):
-    """What no single value shows; `key` stands in the section whose check raises this."""
+    """A problem that involves more than one value; `key` is in the section whose check raises this."""
 
     def __init__(self, key: str, problem: str) -> None:
         super().__init__(problem)
@@ -42,12 +42,12 @@ def _matching(pattern: str) -> AfterValidator:
 
 
 def _audience(text: str) -> str:
-    """People copy audiences as scopes; the suffix is ours to add."""
+    """The audience without the suffix of a scope: people copy it with `/.default`, which the program adds itself."""
     return text.removesuffix("/.default").rstrip("/")
 
 
 def _api_address(text: str) -> str:
-    """A token goes there, so it travels encrypted or stays on this computer."""
+    """A token is sent there, so the URL must be https or on this computer."""
     parts = http_origin(text)
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise ValueError("it is not encrypted")
@@ -55,7 +55,7 @@ def _api_address(text: str) -> str:
 
 
 def _sign_in_address(text: str) -> str:
-    """A secret goes there, and msal speaks no plain http, not even on this computer."""
+    """A secret is sent there, and msal does not support plain http, not even on this computer."""
     parts = http_origin(text)
     if parts.scheme != "https":
         raise ValueError("it is not encrypted")
@@ -66,12 +66,12 @@ def _proxy_address(text: str) -> str:
     return text if text == "environment" else http_origin(text).geturl()
 
 
-# Nothing in it can end a header or begin another address.
+# Contains nothing that could end a header or begin another address.
 _MAIL_ADDRESS = r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+"
 
 
 def _mail_server(text: str) -> str:
-    """HOST:PORT; an IPv6 address stands in brackets, and 587 is the port for programs that hand mail in (RFC 6409)."""
+    """HOST:PORT; an IPv6 address is in brackets, and 587 is the default port, for mail submission (RFC 6409)."""
     parts = http_url(f"http://{text}")
     if parts.path:
         raise ValueError("a server has no path")

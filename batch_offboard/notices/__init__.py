@@ -1,4 +1,4 @@
-"""Owns telling people that a run has finished, was stopped, or that a night was missed: `notice` is what there is to
-say, `rendering` and `metrics` say it in each recipient's form, `webhook`, `mail` and `textfile` deliver, `delivery`
-uses every way that is configured. Never raises, and never changes a run.
+"""Owns notices to people: a run has finished, was stopped, or a night was missed. `notice` has the content, `rendering`
+and `metrics` format it, `webhook`, `mail` and `textfile` deliver it, and `delivery` uses all configured channels.
+Never raises, and never changes a run.
 """

@@ -1,4 +1,4 @@
-"""Several attempts within one deadline, for whatever delivers over a network."""
+"""Retries within one deadline, for deliveries over a network."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,11 +8,11 @@ BACKOFF = 1.0  # seconds after the first attempt, doubled after each further one
 
 
 class NotDelivered(Exception):  # noqa: N818  # says what did not happen
-    """Why not, in words that follow a colon; never with a secret in them."""
+    """The reason, as a clause that follows a colon; never contains a secret."""
 
 
-class Temporary(Exception):  # noqa: N818  # likewise
-    """Worth another attempt, after `wait` seconds if the server asked for them."""
+class Temporary(Exception):  # noqa: N818  # as above
+    """A failure to be retried, after `wait` seconds if the server asked for that."""
 
     def __init__(self, why: str, wait: float | None = None) -> None:
         super().__init__(why)
@@ -20,7 +20,10 @@ class Temporary(Exception):  # noqa: N818  # likewise
 
 
 async def within(deadline: float, attempt: Callable[[], Awaitable[None]]) -> None:
-    """Attempt until it works; NotDelivered after the last, when the next would come too late, or at the deadline."""
+    """Retries until an attempt succeeds.
+
+    Raises NotDelivered after the last attempt, when the next would be too late, or at the deadline.
+    """
     time = asyncio.get_running_loop().time
     end = time() + deadline
     why = "no answer came"

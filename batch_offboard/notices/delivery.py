@@ -1,4 +1,4 @@
-"""Tells on every way that is configured, all at once, and says how each went. Never raises."""
+"""Sends a notice over all configured channels at the same time, and returns the result of each. Never raises."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -22,7 +22,7 @@ PAYLOADS = {"json": as_json, "teams": as_teams, "slack": as_slack}
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How one way went: `problem` says in a clause why people were not told, and is empty if they were."""
+    """The result of one channel: `problem` is a clause that says why the delivery failed, empty if it succeeded."""
 
     way: str
     problem: str = ""
@@ -34,7 +34,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What every way needs: the configuration, where the secrets are, the time, and how the network is reached."""
+    """What every channel needs: the configuration, where the secrets are, the time, and how to reach the network."""
 
     config: Notices
     environ: Mapping[str, str]
@@ -48,7 +48,7 @@ Way = Callable[[Notice, Means], Awaitable[None]]
 async def tell(
     notice: Notice, config: Notices, environ: Mapping[str, str], clock: Clock, connection: Connection | None = None
 ) -> list[Delivery]:
-    """Tell, unless the configuration does not want to hear of it. Takes `config.timeout` seconds at most."""
+    """Sends the notice if the configuration asks for this event. Takes `config.timeout` seconds at most."""
     if notice.happening not in config.happenings:
         return []
     means = Means(config, environ, clock, connection or Connection())
@@ -56,7 +56,7 @@ async def tell(
 
 
 def ways(config: Notices) -> Iterator[tuple[str, Way]]:
-    """The ways that are configured, by names for people."""
+    """The configured channels, by names for people."""
     if config.webhook_url is not None:
         yield f"{config.webhook_kind} webhook", partial(_by_webhook, config.webhook_url)
     if config.mail_to is not None and config.mail_from is not None and config.mail_server is not None:
@@ -74,7 +74,7 @@ async def _delivered(name: str, way: Way, notice: Notice, means: Means) -> Deliv
         return Delivery(name, str(error))
     except BatchOffboardError as error:
         return Delivery(name, str(error).rstrip("."))
-    except Exception as error:  # noqa: BLE001  # what happened to the devices matters, and is told by others
+    except Exception as error:  # noqa: BLE001  # a failed notice must not end the command
         return Delivery(name, f"unforeseen {type(error).__name__}, a mistake in the program")
     return Delivery(name)
 

@@ -1,4 +1,4 @@
-"""Hands a notice to a mail server, encrypted unless the server is this computer."""
+"""Sends a notice to a mail server, encrypted unless the server is this computer."""
 
 import smtplib
 import ssl
@@ -27,10 +27,10 @@ _TYPES = {
     ".xlsx": ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
 }
 
-# Mail filters hold back a page with a script, and the whole mail with it.
+# Mail filters quarantine a page with a script, together with its mail.
 _HELD_BACK = {".html"}
 
-# In this order: the first is a kind of the second.
+# The order matters: the first is a subclass of the second.
 _FOR_GOOD: Mapping[type[Exception], str] = {
     ssl.SSLCertVerificationError: "the server's certificate is not trusted; see network.ca_file",
     ssl.SSLError: "the server does not speak TLS as notices.mail_tls says",
@@ -41,7 +41,7 @@ _FOR_GOOD: Mapping[type[Exception], str] = {
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What is written, from whom to whom; `at` is seconds since the epoch. `attach` are files, `room` is in bytes."""
+    """A mail. `at`: seconds since the epoch; `attach`: files to attach; `room`: bytes that all of them may take."""
 
     subject: str
     text: str
@@ -54,7 +54,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """HOST:PORT and how it is spoken to: `tls` is starttls, implicit, or None for what port and host suggest."""
+    """HOST:PORT and its encryption: `tls` is starttls, implicit, or None to choose by port and host."""
 
     address: str
     tls: str | None = None
@@ -80,7 +80,7 @@ class Server:
 
 
 async def send(letter: Letter, server: Server, context: Callable[[], ssl.SSLContext], deadline: float) -> None:
-    """Deliver, within `deadline` seconds, or raise NotDelivered. `context` makes the TLS to be used."""
+    """Delivers within `deadline` seconds, or raises NotDelivered. `context` makes the TLS context."""
 
     async def attempt() -> None:
         try:
@@ -92,14 +92,14 @@ async def send(letter: Letter, server: Server, context: Callable[[], ssl.SSLCont
 
 
 def written(letter: Letter) -> EmailMessage:
-    """The message with its attachments; a file that finds no room or cannot be read is named in the text."""
+    """The message with its attachments; a file that is too large or cannot be read is named in the text."""
     message = EmailMessage()
     message["Subject"] = letter.subject
     message["From"] = letter.sender
     message["To"] = ", ".join(letter.recipients)
     message["Date"] = format_datetime(datetime.fromtimestamp(letter.at, UTC))
     message["Message-ID"] = make_msgid(domain=letter.sender.rpartition("@")[2])
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday note answers this
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
     attached, left_out = _attachments(letter.attach, letter.room)
     message.set_content(letter.text + "".join(f"\nNot attached: {why}\n" for why in left_out))
     for path, data in attached:
@@ -141,7 +141,7 @@ def _hand_over(letter: Letter, server: Server, context: Callable[[], ssl.SSLCont
         if server.user is not None and server.password is not None:
             _log_in(smtp, server.user, server.password.reveal())
         refused = smtp.send_message(message, letter.sender, letter.recipients)
-        with suppress(smtplib.SMTPException, OSError):  # it has the mail, however it says goodbye
+        with suppress(smtplib.SMTPException, OSError):  # the mail was accepted already
             smtp.quit()
     finally:
         smtp.close()
@@ -150,7 +150,8 @@ def _hand_over(letter: Letter, server: Server, context: Callable[[], ssl.SSLCont
 
 
 def _log_in(smtp: smtplib.SMTP, user: str, password: str) -> None:
-    """smtplib takes ASCII alone; PLAIN takes UTF-8 (RFC 4616), and every server that has a login at all has PLAIN."""
+    """Logs in with PLAIN in UTF-8 (RFC 4616), since smtplib's login takes only ASCII. All servers with a login offer
+    PLAIN."""
     if user.isascii() and password.isascii():
         smtp.login(user, password)
         return
@@ -162,7 +163,7 @@ def _log_in(smtp: smtplib.SMTP, user: str, password: str) -> None:
 
 
 def _verdict(error: Exception) -> NotDelivered | Temporary:
-    """What an attempt's failure means. A server's own text is not shown: it may repeat what it was told."""
+    """The error for a failed attempt. The server's own text is not shown, since it may repeat what was sent to it."""
     for kind, why in _FOR_GOOD.items():
         if isinstance(error, kind):
             return NotDelivered(why)
@@ -181,7 +182,7 @@ def _verdict(error: Exception) -> NotDelivered | Temporary:
 
 
 def _by_code(what: str, code: int) -> NotDelivered | Temporary:
-    """A code from 400 to 499 is for now, one from 500 is for good (RFC 5321, 4.2.1)."""
+    """A code from 400 to 499 is a temporary failure, one from 500 is permanent (RFC 5321, 4.2.1)."""
     if 400 <= code < 500:
         return Temporary(f"the server refused {what} for now ({code})")
     return NotDelivered(f"the server refused {what} ({code})")

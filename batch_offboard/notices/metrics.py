@@ -1,6 +1,6 @@
 """A notice as metrics, in Prometheus' text format (prometheus.io/docs/instrumenting/exposition_formats).
 
-Pure. The file tells of the last notice alone: alerts ask for its age, its event and its counts.
+Pure. The file describes only the last notice; alerts use its age, its event and its counts.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ OUTCOMES = ("submitted", "failed", "skipped", "in_doubt", "pending", "cancelled"
 
 
 def as_metrics(notice: Notice) -> str:
-    """The whole file. Every series is always there, so that no alert loses its own."""
+    """The whole file. Every series is always present, so that no alert loses its data."""
     families = [
         _family(
             "last_notice_timestamp_seconds",
@@ -46,7 +46,7 @@ def as_metrics(notice: Notice) -> str:
 
 
 def label_value(text: str) -> str:
-    """Backslash, quote and line feed are escaped; the file is UTF-8, so a lone surrogate is spelled out."""
+    """The value with backslash, quote and line feed escaped, and lone surrogates, since the file is UTF-8."""
     kept = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return kept.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 

@@ -1,4 +1,4 @@
-"""What there is to say, once, for all ways of saying it."""
+"""The content of a notice, the same for all channels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,20 +11,20 @@ PROGRAM = "batch-offboard"
 
 
 class Happening(StrEnum):
-    """What people are told of; the configuration's `notices.on` names these."""
+    """The events that notices are sent for; the configuration's `notices.on` names them."""
 
-    FINISHED = "finished"  # a run came to its end, whatever became of its rows
+    FINISHED = "finished"  # a run reached its end, whatever the outcome of its rows
     STOPPED = "stopped"  # a run ended before its end, or was refused before its first call
     MISSED_NIGHT = "missed_night"  # no run began in a night in which one should have
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing to tell.
+    """One event.
 
     `headline` is a sentence. `counts` are rows by outcome, in the report's words. `started` and `at` are seconds since
-    the epoch, `at` being when it ended or was noticed. `tenant` is TENANT/APPLICATION, `sheets` are the names of those
-    that it is about. Nothing here is a secret.
+    the epoch, `at` being when the run ended or the event was noticed. `tenant` is TENANT/APPLICATION, `sheets` are the
+    names of the sheets concerned. Contains no secret.
     """
 
     happening: Happening
@@ -40,8 +40,8 @@ class Notice:
     next_command: str = ""
     simulated: bool = False
     sheets: tuple[str, ...] = ()
-    deed: str = ""  # what was done, in the past tense, if it was no run
-    exit_meaning: str = ""  # of the exit code, where it is not the usual one
+    deed: str = ""  # what was done, in the past tense, if it was not a run
+    exit_meaning: str = ""  # of the exit code, where it differs from the usual one
 
     @property
     def meaning(self) -> str:

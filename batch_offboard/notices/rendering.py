@@ -1,7 +1,7 @@
 """A notice as JSON for programs, as a card for Teams, as blocks for Slack, and as the text of a mail.
 
-Pure. What is not ours in a notice (an API's words, a path) is shown on one line, cut to a length, and can format
-nothing, mention nobody and link nowhere.
+Pure. Foreign text in a notice (an API's message, a path) is shown on one line, is limited in length, and cannot contain
+formatting, mentions or links.
 """
 
 import json
@@ -29,7 +29,7 @@ _SHOWN_AS_CODE = frozenset({"Report", "Next"})
 
 
 def title(notice: Notice) -> str:
-    """The notice in a few words, and on which machine."""
+    """A short title with the machine's name."""
     if notice.deed:
         what = notice.deed
     elif notice.happening is Happening.FINISHED:
@@ -41,7 +41,7 @@ def title(notice: Notice) -> str:
 
 
 def facts(notice: Notice) -> list[tuple[str, str]]:
-    """What else there is to know, each with its label."""
+    """The other facts, each with its label."""
     counts = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in notice.counts.items() if number)
     pairs = [
         *_named("Sheet", notice.sheets),
@@ -58,7 +58,7 @@ def facts(notice: Notice) -> list[tuple[str, str]]:
 
 
 def as_json(notice: Notice) -> bytes:
-    """For programs, under names that stay."""
+    """JSON for programs; the keys are a contract."""
     return _bytes(
         {
             "program": PROGRAM,
@@ -81,7 +81,7 @@ def as_json(notice: Notice) -> bytes:
 
 
 def as_teams(notice: Notice) -> bytes:
-    """An adaptive card in the message that a Workflows webhook takes; text runs know no Markdown."""
+    """An adaptive card in the message that a Workflows webhook takes; text runs do not interpret Markdown."""
     colour = "Good" if notice.is_well else "Attention"
     headline = _cut(notice.headline, LONGEST_HEADLINE)
     body = [
@@ -102,7 +102,7 @@ def as_teams(notice: Notice) -> bytes:
 
 
 def as_slack(notice: Notice) -> bytes:
-    """Blocks, and the same in a line for where blocks are not shown."""
+    """Blocks, and the same as one line for clients that do not show blocks."""
     headline = escaped(_cut(notice.headline, LONGEST_HEADLINE))
     fields = [_mrkdwn(f"*{label}*\n{_slack_value(label, value)}") for label, value in facts(notice)]
     chunks = [fields[at : at + FIELDS_IN_SECTION] for at in range(0, len(fields), FIELDS_IN_SECTION)]
@@ -133,12 +133,12 @@ def as_text(notice: Notice) -> str:
 
 
 def escaped(text: str) -> str:
-    """The three signs that Slack gives a meaning to; without them nothing is a link, a mention or an entity."""
+    """The text with Slack's three special characters escaped, so that it cannot contain links, mentions or entities."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _named(label: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
-    """The first few by name, the others as a number."""
+    """The first few by name, the others as a count."""
     more = len(names) - MOST_NAMED
     return [*((label, name) for name in names[:MOST_NAMED]), *([(label, f"and {more} more")] if more > 0 else [])]
 
@@ -150,7 +150,7 @@ def _slack_value(label: str, value: str) -> str:
 
 
 def _mrkdwn(text: str) -> dict[str, Any]:
-    """`verbatim` keeps Slack from making links of names and numbers by itself."""
+    """A text object; `verbatim` keeps Slack from turning names and numbers into links."""
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 

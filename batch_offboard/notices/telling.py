@@ -1,6 +1,6 @@
-"""Tells people how a run ended: from what a command knows to a notice, and on the configured ways to them.
+"""Notifies people how a run ended: builds the notice from a command's result and sends it over the configured channels.
 
-Whoever calls this shows what came of it; nothing here raises, and nothing here changes what a run came to.
+The caller shows the results; nothing here raises or changes the result of a run.
 """
 
 import socket
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def notice_of_run(view: RunView | TrackView) -> Notice:
-    """What there is to tell of a run that began."""
+    """The notice of a run that began."""
     stopped = view.halt is not None and view.exit_code not in {ExitCode.OK, ExitCode.ROWS_FAILED}
     counts = outcomes(view.counts)
     said = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in counts.items() if number)
@@ -55,7 +55,7 @@ def has_sent(view: RunView | TrackView) -> bool:
 
 
 def notice_of_cancellation(view: CancelView) -> Notice:
-    """What there is to tell of a cancellation that began."""
+    """The notice of a cancellation that began."""
     refused = f" {len(view.refused)} could not be cancelled." if view.refused else ""
     reason = f" Stopped: {view.halt.reason}" if view.halt is not None else ""
     actions = "machine action" if view.asked == 1 else "machine actions"
@@ -76,16 +76,15 @@ def notice_of_cancellation(view: CancelView) -> Notice:
 
 
 def is_worth_telling(error: Exception, *, nightly: bool) -> bool:
-    """Whether people who are not there have to hear of it: a run that nobody watches was to send and did not. What was
-    mistyped, and a run that found another at work, concern whoever typed; a scheduler's command is typed by nobody."""
+    """Whether an error needs a notice: an unattended run was to send and did not. Typing errors, and a run that found
+    another one at work, concern only the person at the terminal; a scheduler's command has no such person."""
     return not isinstance(error, BusyError) and (nightly or not isinstance(error, UsageError))
 
 
 def notice_of_refusal(
     error: Exception, *, simulated: bool = False, tenant: str = "", sheet: str = "", next_command: str = ""
 ) -> Notice:
-    """What there is to tell of a run that did not get as far as a report. `next_command` is what to type when the cause
-    is gone."""
+    """The notice of a run that ended before it had a report. `next_command` is what to type once the cause is fixed."""
     known = isinstance(error, BatchOffboardError)
     return Notice(
         happening=Happening.STOPPED,
@@ -113,7 +112,7 @@ def outcomes(counts: Counts) -> Mapping[str, int]:
 
 
 async def tell_people(options: Options, notice: Notice) -> "list[Delivery]":
-    """Tell on every way that the command's configuration names; an empty list if it names none."""
+    """Sends the notice over all channels of the command's configuration; an empty list if it has none."""
     config = _configuration(options)
     if config is None or not config.notices.has_ways:
         return []
@@ -127,13 +126,13 @@ async def tell_people(options: Options, notice: Notice) -> "list[Delivery]":
 
 
 def tenant_named(options: Options) -> str:
-    """TENANT/APPLICATION as the command's configuration names them, as far as it does."""
+    """TENANT/APPLICATION from the command's configuration; a part that it does not have is left out."""
     config = _configuration(options)
     return f"{config.tenant_id or ''}/{config.client_id or ''}".strip("/") if config is not None else ""
 
 
 def _configuration(options: Options) -> Config | None:
-    """A rehearsal tells nobody unless its configuration was named; what is wrong with one was said by the command."""
+    """A rehearsal sends no notices unless its configuration was named; the command has reported errors in it."""
     if options.simulate and options.config is None:
         return None
     try:

@@ -9,8 +9,8 @@ MODE = 0o644  # the collector is another user
 
 
 def write(path: Path, text: str) -> None:
-    """The old file or the new one, never half of it: the collector may read at any moment. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # the collector reads *.prom alone
+    """Replaces the file atomically, since the collector may read it at any moment. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # the collector reads only *.prom
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:

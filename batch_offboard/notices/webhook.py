@@ -1,8 +1,8 @@
-"""Posts a notice to a webhook. Its URL is a secret: whoever has it can speak there.
+"""Posts a notice to a webhook. Its URL is a secret: anyone who has it can post there.
 
-TLS is always verified, no redirect is followed, and the whole takes no longer than the deadline. What may have been
-temporary is tried again: too many calls, a failing server, a connection that broke. A notice may arrive twice then,
-which is better than not at all.
+TLS is always verified, no redirect is followed, and all attempts together end at the deadline. Failures that may be
+temporary are retried: too many calls, a failing server, a broken connection. A notice may then arrive twice, which is
+better than not at all.
 """
 
 from functools import partial
@@ -24,7 +24,7 @@ HEADERS = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "bat
 
 
 async def post(payload: bytes, url: Secret, connection: Connection, deadline: float, clock: Clock) -> None:
-    """Deliver, within `deadline` seconds, or raise NotDelivered."""
+    """Delivers within `deadline` seconds, or raises NotDelivered."""
     address = _address(url.reveal())
     async with _session(connection) as session:
         await within(deadline, partial(_attempt, session, address, payload, connection, clock))
@@ -48,7 +48,7 @@ def _session(connection: Connection) -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(
             ssl=tls_context(connection.ca_file), force_close=True, resolver=Names(connection.timeout)
         ),
-        timeout=aiohttp.ClientTimeout(total=None),  # the deadline is of all attempts together
+        timeout=aiohttp.ClientTimeout(total=None),  # the deadline covers all attempts together
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
     )
@@ -68,7 +68,7 @@ async def _attempt(
             proxy_headers=way.proxy_headers,
         ) as response:
             status, headers = response.status, response.headers.getall("Retry-After", [])
-            response.close()  # what it says is nobody's concern
+            response.close()  # the body is not needed
     except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError):
         raise NotDelivered("the server's certificate is not trusted; see network.ca_file") from None
     except aiohttp.ClientHttpProxyError as error:

@@ -1,6 +1,6 @@
-"""Owns reading a file of any usual kind into rows whose ID cells still know their type: `open_table` decides what the
-file is, which sheet and columns are meant, and whether the rows can be trusted. It never judges an ID, and never
-repairs or drops a row that holds something.
+"""Owns reading a file of any supported format into rows whose ID cells keep their type: `open_table` determines the
+format, the sheet and the columns, and whether the rows can be trusted. It never judges an ID, and never repairs or
+drops a row that is not blank.
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,14 +41,14 @@ __all__ = ["HiddenRows", "open_table"]
 class HiddenRows(StrEnum):
     """What happens to rows that are hidden or filtered out in the sheet."""
 
-    REFUSE = "refuse"  # nobody knows which rows the operator means
+    REFUSE = "refuse"  # it is not known which rows the operator means
     VISIBLE_ONLY = "visible-only"
     INCLUDE = "include"
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What the operator said beside the file's name."""
+    """The operator's options for reading the file."""
 
     sheet: str | None
     id_column: str | None
@@ -70,10 +70,10 @@ def open_table(
 ) -> Table:
     """Open the table in a file: CSV or other separated text, a plain list, XLSX, XLSM, XLS, XLSB, ODS.
 
-    `sheet` is a name or a number from 1; a column is a header, letters (`C`) or a number from 1; `only`
-    keeps the rows of a report with these outcomes; `multiline_text` takes lines inside cells as text, which
-    is always done in a report. Raises InputError with one sentence whenever the file as a whole cannot be
-    used; a damaged row is a row.
+    `sheet` is a name or a number from 1; a column is a header, letters (`C`) or a number from 1; `only` keeps the rows
+    of a report with these outcomes; `multiline_text` reads lines inside cells as text, which is always done in a
+    report. Raises InputError with one sentence if the file as a whole cannot be used; a damaged row is returned as a
+    row.
     """
     if only is not None:
         refuse_unknown_outcomes(only)
@@ -130,7 +130,7 @@ def _book_table(file: InputFile, request: _Request) -> Table:
 
 
 def _layout(head: Sequence[HeadRow], request: _Request, name: str) -> tuple[Layout, bool]:
-    """The table's layout, and whether it is a report of ours."""
+    """The table's layout, and whether it is a report of this program."""
     if not head:
         raise InputError(f"{name} holds no devices; it is blank.")
     report = report_layout(head)
@@ -144,7 +144,7 @@ def _layout(head: Sequence[HeadRow], request: _Request, name: str) -> tuple[Layo
 
 
 def _chosen_sheet(book: Book, request: _Request, name: str) -> tuple[Sheet, Layout, bool]:
-    """The sheet that the operator names, or the only visible one that holds devices."""
+    """The sheet that the operator named, or the only visible one that holds devices."""
     if request.sheet is not None:
         sheet = book.sheet(_named_sheet(book, request.sheet, name))
         return (sheet, *_layout(sheet.head(), request, name))
@@ -170,8 +170,8 @@ def _chosen_sheet(book: Book, request: _Request, name: str) -> tuple[Sheet, Layo
 
 
 def _without_repetitions(usable: list[tuple[Sheet, Layout, bool]], name: str) -> list[tuple[Sheet, Layout, bool]]:
-    """A report repeats its failed rows on a sheet of their own, to be repaired there. That is no second answer to
-    which rows are meant until somebody has changed one of the two; then it is."""
+    """A report repeats its failed rows on a second sheet, to be repaired there. Both sheets mean the same rows until
+    one of them is edited; then it is ambiguous which one is meant."""
     originals = [entry for entry in usable if not (entry[2] and repeats_others(entry[0].name))]
     repeated = [entry for entry in usable if entry not in originals]
     if len(originals) != 1 or not repeated or not originals[0][2]:
@@ -191,7 +191,7 @@ def _failed_rows_on(entry: tuple[Sheet, Layout, bool]) -> frozenset[object]:
 def _usable_sheets(
     book: Book, request: _Request, name: str
 ) -> tuple[list[tuple[Sheet, Layout, bool]], dict[str, InputError]]:
-    """The visible sheets whose columns are clear, and what is wrong with each of the others that holds something."""
+    """The visible sheets with unambiguous columns, and the problem of each other sheet that is not blank."""
     found = []
     problems = {}
     for sheet_name in book.visible:
@@ -221,7 +221,7 @@ def _named_sheet(book: Book, wanted: str, name: str) -> str:
 
 
 def _hidden_notes(hidden: frozenset[int], wish: HiddenRows, sheet: str) -> list[str]:
-    """Words about hidden rows; raises InputError as long as the operator has not decided about them."""
+    """Notes about hidden rows; raises InputError unless an option says what to do with them."""
     if not hidden:
         return []
     count = _counted(hidden, "hidden or filtered-out ")
@@ -233,7 +233,7 @@ def _hidden_notes(hidden: frozenset[int], wish: HiddenRows, sheet: str) -> list[
 
 
 def _filter_notes(facts: SheetFacts, request: _Request, sheet: Sheet) -> list[str]:
-    """Words about a filter that has conditions and hides nothing; raises InputError unless all rows are meant."""
+    """Notes about a filter that has conditions and hides nothing; raises InputError unless all rows are meant."""
     if not facts.has_filter_without_marks:
         return []
     if request.hidden is not HiddenRows.INCLUDE:
@@ -253,7 +253,7 @@ def _source(file: InputFile, sha256: str, kind: str) -> Source:
 
 
 def _table(source: Source, layout: Layout, rows: Iterator[SourceRow], *, is_report: bool) -> Table:
-    """The table, once its first row is known to exist; a report has no row that sums it up."""
+    """The table, once it is known to have a first row; a report has no row of totals."""
     ending = Ending(rows)
     rows = rows if is_report else iter(ending)
     first = next(rows, None)

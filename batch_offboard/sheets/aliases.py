@@ -1,7 +1,7 @@
-"""The headers by which the ID and name columns are known: fixed lists, compared after `header_key`.
+"""The known headers of ID and name columns: fixed lists, compared after `header_key`.
 
-There is no fuzzy match. A header that is not listed is found by the column's content or named by the
-operator; Entra, Intune and serial number columns are left out on purpose.
+There is no fuzzy matching. A column whose header is not listed is recognised by its content or named by the operator;
+Entra, Intune and serial number columns are left out on purpose.
 """
 
 import re
@@ -10,19 +10,19 @@ from typing import Final
 
 from batch_offboard.core.devices import INVISIBLE
 
-# What headers are decorated with, and the long vowel that Japanese writes or leaves out (コンピューター, コンピュータ).
+# Characters ignored in headers, and the long vowel that Japanese writes or omits (コンピューター, コンピュータ).
 _IGNORED = re.compile(f"[{re.escape(INVISIBLE)}_.:*※【】ー\u2010-\u2015\u2212-]+")
 _ACCENTS = re.compile("[\u0300-\u036f]+")
 
 
 def header_key(header: str) -> str:
-    """A header in the form in which headers are compared: NFKC, case folded, without accents, blanks and marks."""
+    """A header's key for comparison: NFKC, case folded, without accents, blanks and marks."""
     plain = unicodedata.normalize("NFKD", header.replace("’", "'").replace("ß", "ss"))
     return _IGNORED.sub("", unicodedata.normalize("NFKC", _ACCENTS.sub("", plain))).casefold()
 
 
 def _keys(**headers: str) -> frozenset[str]:
-    """The keys of lists that are written one language to an argument, `|` between the headers."""
+    """The keys of all headers; each argument is one language, with `|` between the headers."""
     return frozenset(header_key(header) for listed in headers.values() for header in listed.split("|"))
 
 
@@ -61,7 +61,7 @@ ID_HEADERS: Final = _keys(
     dutch="Apparaat-ID | ID van apparaat | Computer-ID",
 )
 
-# Headers that mean a device ID in the API's own answers and a running number nearly everywhere else.
+# Headers that mean a device ID in the API's own output and a running number almost everywhere else.
 WEAK_ID_HEADERS: Final = _keys(english="id | ids")
 
 NAME_HEADERS: Final = _keys(
@@ -112,7 +112,7 @@ NAME_HEADERS: Final = _keys(
     dutch="Apparaatnaam | Naam van apparaat | Computernaam | Naam van computer | Hostnaam | PC-naam | Machinenaam",
 )
 
-# Words for a computer itself: below may also stand what kind it is, so that a header of NAME_HEADERS comes first.
+# Words for a computer itself: such a column may also hold its kind, so that a header of NAME_HEADERS comes first.
 WEAK_NAME_HEADERS: Final = _keys(
     english="name | device",
     japanese="デバイス | コンピューター | ホスト",
@@ -122,7 +122,7 @@ WEAK_NAME_HEADERS: Final = _keys(
     portuguese="computador",
 )
 
-# The first words of a row that sums up a list, alone or before a number.
+# The first words of a row of totals, alone or before a number.
 TOTALS: Final = _keys(
     english="total | totals | sum | grand total | subtotal | count | total devices | number of devices",
     japanese="合計 | 総計 | 小計 | 計 | 総数 | 合計台数 | 総台数 | 台数 | 台数合計 | 件数 | 合計件数",
@@ -136,7 +136,7 @@ TOTALS: Final = _keys(
     dutch="totaal | som | aantal",
 )
 
-# 40 hexadecimal digits are a SHA-1 as well: these columns are never taken for IDs by their content.
+# A SHA-1 also has 40 hexadecimal digits: these columns are never recognised as IDs by their content.
 HASH_HEADERS: Final = _keys(
     english=(
         "sha1 | sha1 hash | hash | file hash | InitiatingProcessSHA1 | thumbprint | certificate thumbprint"

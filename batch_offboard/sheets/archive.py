@@ -1,7 +1,7 @@
-"""The guard in front of every zipped workbook: sizes, entries and XML declarations, before a reader sees it.
+"""Checks of every zipped workbook before a reader opens it: sizes, entries and XML declarations.
 
-Everything is inflated once, in pieces, and nothing is written to disk. What is refused here could cost
-memory, time or a wrong answer in a reader that trusts the archive.
+Everything is inflated once, in pieces, and nothing is written to disk. What is refused here could exhaust memory or
+time, or cause a wrong result, in a reader that trusts the archive.
 """
 
 import io
@@ -20,7 +20,7 @@ MOST_ENTRIES: Final = 1000
 LARGEST_PART: Final = 1 << 30  # bytes; about 1,000,000 rows of 12 columns
 LARGEST_TOTAL: Final = 2 << 30  # bytes
 _RATIO = 100
-_RATIO_FROM = 32 << 20  # bytes; below, even an honest sheet of equal rows may exceed the ratio
+_RATIO_FROM = 32 << 20  # bytes; below, even a harmless sheet of equal rows may exceed the ratio
 _PIECE = 1 << 20
 _SLICE = 128 << 10
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
@@ -30,7 +30,7 @@ _OVERLAP = 32
 
 
 class Archive:
-    """A ZIP archive whose directory has been found sound; the parts still have to be verified.
+    """A ZIP archive with a valid directory; its parts still have to be verified.
 
     Construction and every method raise InputError with one sentence that names the file.
     """
@@ -59,12 +59,12 @@ class Archive:
 
     @property
     def names(self) -> list[str]:
-        """The names of all parts, folders left out, in the form of `plain_name`."""
+        """The names of all parts without folders, in the form of `plain_name`."""
         return [plain_name(entry.filename) for entry in self._entries if not entry.is_dir()]
 
     @property
     def has_plain_names(self) -> bool:
-        """True if every part's name is written as it is named here."""
+        """True if every part's name in the archive is already in the form of `plain_name`."""
         return all(entry.is_dir() or plain_name(entry.filename) == entry.orig_filename for entry in self._entries)
 
     def __contains__(self, part: str) -> bool:
@@ -81,14 +81,14 @@ class Archive:
         return b"".join(self._inflate(entry))
 
     def pieces(self, part: str) -> Iterator[bytes]:
-        """A part in pieces of at most 1 MiB, its size and checksum checked on the way."""
+        """A part in pieces of at most 1 MiB; its size and checksum are checked meanwhile."""
         return self._inflate(self._entry(part))
 
     def verify(self, watchers: Mapping[str, Callable[[bytes], None]]) -> None:
-        """Inflate every part once; `watchers` see the pieces of the parts they are named for.
+        """Inflate every part once; `watchers` get the pieces of the part that is their key.
 
-        Raises InputError for a part that lies about its size, is damaged, or declares a document type
-        (the way to entity bombs and to files outside).
+        Raises InputError for a part with a false size, a damaged part, or one that declares a document type (used for
+        entity bombs and external files).
         """
         by_name = {name.casefold(): watch for name, watch in watchers.items()}
         for entry in self._entries:
@@ -110,7 +110,7 @@ class Archive:
         return entry
 
     def _check_directory(self) -> None:
-        """What the directory itself says: number of entries, names, sizes, methods."""
+        """Check the directory: number of entries, names, sizes, methods."""
         if len(self._entries) > MOST_ENTRIES:
             raise InputError(
                 f"{self._name} is an archive of {len(self._entries)} parts, more than a workbook has; save the list "
@@ -139,7 +139,7 @@ class Archive:
             raise self._too_large()
 
     def _check_places(self, directory: int) -> None:
-        """Every part must lie alone between its neighbours: shared bytes are how small bombs become large."""
+        """Raise InputError for parts that overlap: small ZIP bombs share bytes between parts."""
         end_before = 0
         for entry in sorted(self._entries, key=lambda entry: entry.header_offset):
             start = self._data_start(entry)
@@ -148,7 +148,7 @@ class Archive:
             end_before = start + entry.compress_size
 
     def _data_start(self, entry: zipfile.ZipInfo) -> int:
-        """Where the part's data begins; the local header must name the same part as the directory."""
+        """The offset of the part's data; the local header must name the same part as the directory."""
         try:
             fields = _LOCAL_HEADER.unpack_from(self._content, entry.header_offset)
         except struct.error:
@@ -180,7 +180,7 @@ class Archive:
             yield bytes(data[start : start + _PIECE])
 
     def _deflated(self, data: memoryview) -> Iterator[bytes]:
-        """Inflate in pieces, taking the input in slices so that the rest of it is not copied each time."""
+        """Inflate in pieces; the input is taken in slices so that its rest is not copied each time."""
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
             for start in range(0, len(data), _SLICE):
@@ -205,9 +205,9 @@ def plain_name(part: str) -> str:
 
 
 class _DoctypeScan:
-    """Looks for a document type declaration in a part that arrives in pieces.
+    """Searches for a document type declaration in a part that arrives in pieces.
 
-    UTF-16 is looked for as well: an XML parser may accept it where a search for ASCII sees nothing.
+    UTF-16 is searched as well: an XML parser may accept it where a search for ASCII finds nothing.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """Reads the sheets of a workbook through calamine, each cell with its own type.
 
-No cell is turned into text before it is known whether it is an ID: a number that is printed can look
-like a valid ID of another device.
+No cell is converted to text before it is known whether it is an ID: the text of a number can look like a valid ID of
+another device.
 """
 
 import datetime as dt
@@ -41,7 +41,7 @@ _Result = TypeVar("_Result")
 
 
 class Book:
-    """An opened workbook; construction raises InputError unless the workbook is sound."""
+    """An opened workbook; the constructor raises InputError if it is damaged or unsafe."""
 
     def __init__(self, content: bytes, name: str) -> None:
         self._name = name
@@ -55,25 +55,25 @@ class Book:
         self.hidden = [sheet.name for sheet in sheets if sheet.visible != SheetVisibleEnum.Visible]
 
     def sheet(self, name: str) -> "Sheet":
-        """Lay the sheet out in memory; raises InputError if it is damaged or too wide."""
+        """Read the sheet into memory; raises InputError if it is damaged or too wide."""
         content = _guarded(self._name, lambda: self._workbook.get_sheet_by_name(name))
         return Sheet(name, content, self._companion)
 
 
 class Sheet:
-    """One sheet in memory: its first rows for deciding the columns, then all rows once."""
+    """One sheet in memory: its first rows to decide the columns, then all rows once."""
 
     def __init__(self, name: str, content: CalamineSheet, companion: Companion) -> None:
         self.name = name
         self._content = content
         self._companion = companion
-        self.notes: tuple[str, ...] = ()  # about its header, once the first rows were looked at
+        self.notes: tuple[str, ...] = ()  # about its header, set once the first rows were read
         # The reader's rows begin at the first column in use; letters count from A.
         self._left = ("",) * (content.start[1] if content.start else 0)
         refuse_too_wide(len(self._left) + content.width)
 
     def head(self) -> list[HeadRow]:
-        """The first non-blank rows; a header of several lines is one of them."""
+        """The first non-blank rows; a header of several lines counts as one row."""
         used = ((number, row) for number, row in self._numbered(1) if row.count("") < len(row))
         typed = ((number, [_typed(value) for value in row]) for number, row in used)
         filled = (HeadRow(number, cells) for number, cells in typed if any(map(_is_filled, cells)))
@@ -84,7 +84,7 @@ class Sheet:
         return folded
 
     def facts(self, id_index: int | None) -> SheetFacts:
-        """What is known beyond the values, merged cells over the ID column included."""
+        """The facts beyond the values, including merged cells over the ID column."""
         facts = self._companion.facts(self.name, id_index)
         for (top, left), (bottom, right) in self._content.merged_cell_ranges or facts.merged:
             if id_index is not None and left <= id_index <= right:
@@ -92,7 +92,7 @@ class Sheet:
         return facts
 
     def rows(self, layout: Layout, special: dict[int, CellKind], skip: frozenset[int]) -> Iterator[SourceRow]:
-        """All rows below the header that are not blank; the ones in `skip` are left out."""
+        """All rows below the header that are not blank, except those in `skip`."""
         first = (layout.header_number or 0) + 1
         numbered = self._numbered(first)
         errors = _WithErrors(special, lambda: self._companion.errors(self.name, layout.id_index))
@@ -101,7 +101,7 @@ class Sheet:
             yield from _one_by_one(block, layout, errors, skip) if quick is None else quick
 
     def _numbered(self, first: int) -> Iterator[tuple[int, Sequence[Value]]]:
-        """The sheet's rows from the given number on, each beginning at column A."""
+        """The sheet's rows from the given number on; each begins at column A."""
         rows = enumerate(islice(self._content.iter_rows(), first - 1, None), first)
         if not self._left:
             return rows
@@ -109,7 +109,7 @@ class Sheet:
 
 
 def _all_text(block: Sequence[tuple[int, Sequence[Value]]], layout: Layout) -> Iterator[SourceRow] | None:
-    """The rows of a block in which every cell is text and every ID cell filled; None for other blocks."""
+    """The rows of a block in which every cell is text and every ID cell is filled; None for other blocks."""
     if layout.id_index is None:
         return None
     numbers, rows = zip(*block, strict=True)
@@ -197,11 +197,11 @@ def _is_blank(cells: tuple[str, ...]) -> bool:
     return not any(cells) or not trimmed("".join(cells))
 
 
-_PANIC: Final = "PanicException"  # the reader's own name for a failed assertion; derives from BaseException
+_PANIC: Final = "PanicException"  # the reader raises it for a failed assertion; derives from BaseException
 
 
 def _guarded(name: str, call: Callable[[], _Result]) -> _Result:
-    """Whatever the reader fails with becomes one sentence."""
+    """Converts every error of the reader to an InputError of one sentence."""
     try:
         with _unheard():
             return call()
@@ -217,10 +217,10 @@ def _guarded(name: str, call: Callable[[], _Result]) -> _Result:
 
 @contextmanager
 def _unheard() -> Iterator[None]:
-    """A reader that gives up writes to the process's standard error by itself, past Python, before it tells us."""
+    """Discards standard error meanwhile: on a failure the reader writes to file descriptor 2 itself, past Python."""
     try:
         kept = os.dup(2)
-    except OSError:  # there is none to write to
+    except OSError:  # there is no standard error
         yield
         return
     try:

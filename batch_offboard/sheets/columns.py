@@ -1,7 +1,7 @@
-"""Which column holds the device IDs, which the names, and where the rows begin.
+"""Decides which column holds the device IDs, which the names, and where the rows begin.
 
-Pure: it sees the first rows of a table as text and decides once. Two candidates are a question to the
-operator, never a guess.
+Pure: takes the first rows of a table as text and decides once. If there are two candidates it asks the operator and
+never guesses.
 """
 
 import re
@@ -39,7 +39,7 @@ MOST_COLUMNS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where things are: column indexes from 0, and the number of the header row (None: no header)."""
+    """Column indexes from 0, and the number of the header row (None: no header)."""
 
     columns: tuple[str, ...]
     id_index: int | None
@@ -51,7 +51,7 @@ class Layout:
 def find_layout(head: Sequence[HeadRow], *, id_column: str | None = None, name_column: str | None = None) -> Layout:
     """Decide the layout from the table's first non-blank rows (at least one).
 
-    Raises InputError when nothing usable is found, or more than one column might be meant.
+    Raises InputError if no usable column is found, or more than one may be meant.
     """
     width = max(len(row.cells) for row in head)
     refuse_too_wide(width)
@@ -77,19 +77,19 @@ def find_layout(head: Sequence[HeadRow], *, id_column: str | None = None, name_c
 
 
 def refuse_too_wide(width: int) -> None:
-    """Raise InputError for a table of more columns than anybody fills on purpose."""
+    """Raise InputError for a table with more columns than any real list has."""
     if width > MOST_COLUMNS:
         raise InputError(f"The table has {width} columns in use; at most {MOST_COLUMNS} are read, so remove some.")
 
 
 def _column_names(header: HeadRow | None, width: int) -> tuple[str, ...]:
-    """Header texts as they are; a column without one is called by its letters."""
+    """The header texts; a column without one is named by its letters."""
     names = [header.text(index) if header else "" for index in range(width)]
     return tuple(name or f"Column {column_letters(index)}" for index, name in enumerate(names))
 
 
 def _long_enough_for_id(cell: str | NotText) -> bool:
-    """Tells IDs, damaged ones included, from running numbers in a column that is only called `id`."""
+    """Distinguishes IDs, including damaged ones, from running numbers in a column that is only called `id`."""
     text = cell.shown if isinstance(cell, NotText) else trimmed(cell)
     return len(text) >= 16 or re.search(r"[0-9]e\+?[0-9]", text, re.IGNORECASE) is not None
 
@@ -108,7 +108,7 @@ class _Search:
         self._unused: int | None = None  # a column of Entra or Intune IDs
 
     def named(self, option: NamedColumn) -> int:
-        """The column that the operator names by its header, its letters or its number."""
+        """The column that the operator named by its header, its letters or its number."""
         flag, typed = option.flag, option.typed or ""
         key = header_key(typed)
         found = [index for index, other in enumerate(self._keys) if key and other == key]
@@ -159,7 +159,7 @@ class _Search:
             )
 
     def refuse_names_above(self, name_index: int) -> None:
-        """Raise InputError for a line above the header that may be a device of a list of names."""
+        """Raise InputError for a line above the header that may be a device, in a list of names."""
         for row in lines_above(self._head, self._header.row.number if self._header else None):
             if may_be_name(row.text(name_index)):
                 raise InputError(
@@ -177,7 +177,7 @@ class _Search:
         )
 
     def notes(self, id_index: int | None, name_index: int | None) -> list[str]:
-        """What was decided, in words."""
+        """Notes on what was decided."""
         lines = []
         if id_index is not None:
             how = ", recognised by its content" if self._by_content else ""
@@ -196,7 +196,7 @@ class _Search:
         return [*lines, *self._header_notes()]
 
     def _unused_names(self, id_index: int) -> list[str]:
-        """Words about columns that look like names and are not used: a row's ID is then compared with nothing."""
+        """Notes on columns that look like names and are not used, so that IDs are not compared with names."""
         indexes = [index for index in range(len(self.columns)) if index != id_index and self._looks_like_names(index)]
         if not indexes:
             return []
@@ -215,7 +215,7 @@ class _Search:
         return len(named) * 10 >= len(texts) * 8 > 0
 
     def _header_notes(self) -> list[str]:
-        """What is no row of the plan although it holds something, unless its headers are known ones in row 1."""
+        """Notes on rows that are not blank and not in the plan; none for known headers in row 1."""
         if self._header is None:
             return []
         row = self._header.row
@@ -240,21 +240,21 @@ class _Search:
         return ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
 
     def _list_all(self) -> str:
-        """The columns by letter, with the first row's texts where no row is known as the header."""
+        """The columns by letter, with the first row's texts if no row is known to be the header."""
         first = self._header.row if self._header else self._head[0]
         width = len(self.columns)
         names = [f"{column_letters(index)} '{shown(text)}'" for index, text in enumerate(_column_names(first, width))]
         return ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
 
 
-# Headers of columns whose values look like computer names and are those of other things.
+# Headers of columns whose values look like computer names and are something else.
 _OTHER_NUMBERS = re.compile(
     "serial|serie|asset|inventa|tag|number|nummer|numero|番号|ticket|change|version|build|model|機種|macadd|^mac$|^ip|user"
 )
 
 
 def _looks_like_name(text: str) -> bool:
-    """True for a text of letters and digits such as computers are called, which neither people nor places are."""
+    """True for a text of letters and digits such as computer names; names of people and places have no digits."""
     return may_be_name(text) and shape(text) is not None and any(map(str.isalpha, text)) and not holds_id(text)
 
 
@@ -263,6 +263,6 @@ def _all_guids(cells: Sequence[str | NotText]) -> bool:
 
 
 def _cells(row: HeadRow) -> str:
-    """The row's filled cells in quotation marks, the first few of them."""
+    """The first few filled cells of the row, in quotation marks."""
     texts = [f"'{shown(text, 30)}'" for index in range(len(row.cells)) if (text := row.text(index))]
     return ", ".join(texts[:4]) + (", …" if len(texts) > 4 else "")

@@ -1,6 +1,6 @@
-"""One companion for each workbook format: it guards the reader and knows what the reader does not tell.
+"""One companion for each workbook format: it protects the reader and finds the facts that the reader does not return.
 
-A companion answers before the reader lays anything out in memory, and never reads a value itself.
+A companion runs before the reader loads anything into memory, and never reads a value itself.
 """
 
 from typing import Final, Protocol
@@ -16,7 +16,7 @@ from batch_offboard.sheets.sheet_facts import SheetFacts
 
 
 class Companion(Protocol):
-    """What the workbook reader asks beside the values."""
+    """What the workbook reader needs in addition to the values."""
 
     kind: str
     notes: tuple[str, ...]
@@ -26,7 +26,7 @@ class Companion(Protocol):
         """Raise InputError if a reader should not open the workbook."""
 
     def facts(self, sheet: str, id_index: int | None) -> SheetFacts:
-        """What is known about the sheet's rows and its ID column."""
+        """The facts about the sheet's rows and its ID column."""
 
     def errors(self, sheet: str, id_index: int | None) -> dict[int, CellKind]:
         """The rows whose ID cell is an error value, which the reader shows as empty."""
@@ -41,7 +41,7 @@ def companion_for(content: bytes, name: str) -> Companion:
     if plain is not content:
         content, archive = plain, Archive(plain, name)
     if sum(part in archive for part in ("xl/workbook.xml", "xl/workbook.bin", "content.xml")) > 1:
-        # The reader tries one format after another, so what was guarded might not be what is read.
+        # The reader tries one format after another, so what was checked might not be what is read.
         raise InputError(f"{name} is two kinds of workbook at once; save the list again as XLSX or CSV.")
     if "xl/workbook.xml" in archive:
         return XlsxCompanion(content, archive, name)
@@ -55,7 +55,7 @@ def companion_for(content: bytes, name: str) -> Companion:
 
 
 class XlsxCompanion:
-    """XLSX and XLSM: a quick search over each sheet decides whether a parse is worth its time."""
+    """XLSX and XLSM: a quick search over each sheet decides whether it has to be parsed."""
 
     kind = "XLSX"
 
@@ -98,7 +98,7 @@ class XlsxCompanion:
 
 
 class XlsbCompanion:
-    """XLSB: each sheet's binary records are walked over once before the reader opens it."""
+    """XLSB: each sheet's binary records are scanned once before the reader opens it."""
 
     kind = "XLSB"
     notes: tuple[str, ...] = ()
@@ -130,7 +130,7 @@ class XlsbCompanion:
 
 
 class OdsCompanion:
-    """ODS: the one content part is parsed, because repeated rows have to be counted anyway."""
+    """ODS: the only content part is parsed, because repeated rows have to be counted anyway."""
 
     kind = "ODS"
     notes: tuple[str, ...] = ()
@@ -154,7 +154,7 @@ class OdsCompanion:
 
 
 class XlsCompanion:
-    """XLS: the container's chains and the sheets' records are walked over before the reader opens it."""
+    """XLS: the container's sector chains and the sheets' records are scanned before the reader opens it."""
 
     kind = "XLS"
     notes: tuple[str, ...] = ()
@@ -182,7 +182,7 @@ def _mimetype(archive: Archive) -> bytes:
 
 
 def _other_archive(archive: Archive) -> tuple[str, str]:
-    """What an archive is that holds no spreadsheet of a kind that is read, and what to do about it."""
+    """What an archive without a supported spreadsheet is, and what to do about it."""
     names = archive.names
     for start, what, remedy in _ARCHIVES:
         if any(name.startswith(start) for name in names):

@@ -1,7 +1,7 @@
 """Reads the streams of an OLE compound file, the container of XLS and of encrypted XLSX, within bounds.
 
-The workbook reader follows sector chains without counting; a chain that runs in a circle would fill the
-memory, so every chain is walked here first. The layout is Microsoft's [MS-CFB].
+The workbook reader follows sector chains without a limit; a circular chain would exhaust memory, so every chain is
+checked here first. The layout is Microsoft's [MS-CFB].
 """
 
 import struct
@@ -19,7 +19,7 @@ _ROOT: Final = 5
 
 
 class CompoundFile:
-    """The streams of a compound file by name; construction raises InputError unless all chains are sound."""
+    """The streams of a compound file by name; the constructor raises InputError for an invalid chain."""
 
     def __init__(self, content: bytes, name: str) -> None:
         self._content = content
@@ -94,7 +94,7 @@ class CompoundFile:
         return b"".join(mini[at * 64 : at * 64 + 64] for at in self._chain(first, self._mini_fat))[:size]
 
     def _chain(self, first: int, table: list[int]) -> list[int]:
-        """The sectors of a chain; raises InputError for a circle or a step outside the table."""
+        """The sectors of a chain; raises InputError for a cycle or an index outside the table."""
         chain: list[int] = []
         place = first
         while place not in (_END, _FREE):

@@ -1,4 +1,4 @@
-"""Which character separates the columns of a text file, decided by structure on a sample."""
+"""Decides from the structure of a sample which character separates the columns of a text file."""
 
 import csv
 from collections import Counter
@@ -15,7 +15,7 @@ _RECORDS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """The delimiter, and whether the first line only says so (`sep=;`, as Excel writes and reads it)."""
+    """The delimiter, and whether the first line only declares it (`sep=;`, as Excel writes and reads it)."""
 
     delimiter: str
     has_sep_line: bool
@@ -27,7 +27,7 @@ class Dialect:
 
 
 def find_dialect(sample: str) -> Dialect:
-    """Decide the dialect; a sample in which nothing divides most rows alike is a plain list."""
+    """Decide the dialect; without a delimiter that gives most rows the same width, the sample is a plain list."""
     first = sample.splitlines()[0] if sample else ""
     said = trimmed(first).strip('"')
     if said[:4].lower() == "sep=" and said[4:] in (",", ";", "\t", "|", ""):
@@ -41,7 +41,7 @@ def find_dialect(sample: str) -> Dialect:
 
 
 def _score(listed: list[list[str]]) -> tuple[float, int]:
-    """How well a delimiter divides the records: the share of records that agree on a width, and the width."""
+    """How well a delimiter fits: the share of records with the most frequent width, and that width."""
     widths = Counter(map(len, listed))
     width, _ = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
     agreeing = sum(len(record) == width for record in listed)
@@ -53,7 +53,7 @@ def _score(listed: list[list[str]]) -> tuple[float, int]:
 
 
 def records(sample: str, delimiter: str, limit: int) -> Iterator[list[str]]:
-    """The first records of the text, as the table reader will see them."""
+    """The first records of the text, as the table reader will parse them."""
     reader = csv.reader(_lines(sample), delimiter=delimiter)
     for _ in range(limit):
         try:
@@ -63,6 +63,6 @@ def records(sample: str, delimiter: str, limit: int) -> Iterator[list[str]]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Lines that end in LF, CR or both; other separators such as U+2028 stay inside a line."""
+    """The lines, ended by LF, CR or CRLF; other separators such as U+2028 stay inside a line."""
     for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
         yield line + "\n"

@@ -1,4 +1,4 @@
-"""Which encoding a text file has: by its mark, by its NUL bytes or escapes, as UTF-8, or as a usual older one."""
+"""Detects a text file's encoding: by its byte order mark, NUL bytes or escapes, as UTF-8, or as a common older one."""
 
 import codecs
 import io
@@ -18,7 +18,7 @@ MARKS: Final = (
 )
 
 _UNMARKED = (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2))
-_END_OF_FILE = "\x1a\r\n"  # Ctrl-Z, which old programs put behind the text, and line ends around it
+_END_OF_FILE = "\x1a\r\n"  # Ctrl-Z, which old programs append to the text, and line ends around it
 _TAIL: Final = 256  # bytes
 
 _USUAL = ("cp932", "euc_jp", "gb18030", "big5", "euc_kr", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254")
@@ -26,7 +26,7 @@ _LATIN = ("cp1252", "cp1250", "cp1254")
 _SHIFTED = ("iso2022_jp", "iso2022_jp_ext", "iso2022_jp_2004", "iso2022_kr")  # 7 bits, tables changed by escapes
 _SHIFT = re.compile(rb"\x1b(?:\$[@AB]|\$[()][A-Z]|\([BIJ])")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-_EVIDENCE = 128 << 10  # bytes of lines with other than ASCII characters
+_EVIDENCE = 128 << 10  # bytes of lines with characters outside ASCII
 _SHOWN: Final = {
     "utf-8": "UTF-8",
     "utf-16-le": "UTF-16",
@@ -54,7 +54,7 @@ def mark_of(start: bytes) -> tuple[str | None, int]:
 
 
 def unmarked(start: bytes) -> str | None:
-    """UTF-16 or UTF-32 that has no mark, by the NUL bytes beside its ASCII characters; None for any other text."""
+    """UTF-16 or UTF-32 without a mark, by the NUL bytes of its ASCII characters; None for any other text."""
     if b"\0" not in start:
         return None
     for encoding, width in _UNMARKED:
@@ -68,9 +68,9 @@ def unmarked(start: bytes) -> str | None:
 
 
 def length_of_end(tail: bytes, encoding: str) -> int:
-    """How many bytes at the file's end are no text: an old end-of-file mark (Ctrl-Z) with the line ends around it.
+    """How many bytes at the file's end are not text: an old end-of-file mark (Ctrl-Z) with the line ends around it.
 
-    `tail` is the end of the file, cut between two characters.
+    `tail` is the end of the file and begins with a whole character.
     """
     width = next((width for name, width in _UNMARKED if name == encoding), 1)
     text = tail.decode(encoding if width > 1 else "latin-1", "replace")
@@ -79,7 +79,7 @@ def length_of_end(tail: bytes, encoding: str) -> int:
 
 
 def tail_of(path: Path) -> bytes:
-    """The last bytes of a file, an even number of characters whatever their width."""
+    """The last bytes of a file; they begin with a whole character, whatever its width."""
     with path.open("rb") as opened:
         size = opened.seek(0, io.SEEK_END)
         opened.seek(max(0, (size - _TAIL) // 4 * 4) if size > _TAIL else 0)
@@ -87,7 +87,7 @@ def tail_of(path: Path) -> bytes:
 
 
 def line_of_nul(path: Path, encoding: str | None) -> tuple[int, bool]:
-    """The line, from 1, of the first NUL character, and whether nothing else follows; there must be one."""
+    """The line, from 1, of the first NUL character (there must be one), and whether only NULs follow."""
     line = 1
     with path.open(encoding=encoding or "latin-1", errors="replace") as opened:
         while text := opened.read(1 << 20):
@@ -100,12 +100,12 @@ def line_of_nul(path: Path, encoding: str | None) -> tuple[int, bool]:
 
 
 def shown_encoding(encoding: str) -> str:
-    """The encoding's name as people write it."""
+    """The encoding's usual name."""
     return _SHOWN.get(encoding, encoding.replace("cp", "Windows-"))
 
 
 def shifted_encoding(path: Path, name: str) -> str | None:
-    """The encoding of a file of 7-bit characters and escapes, as Japanese mail programs and mainframes write it.
+    """The encoding of a file of 7-bit characters and escape sequences, as Japanese mail programs and mainframes use it.
 
     None if the escapes are not those of such an encoding; raises InputError if they are and none of them fits.
     """
@@ -120,7 +120,7 @@ def shifted_encoding(path: Path, name: str) -> str | None:
 
 
 def older_encoding(path: Path, name: str) -> str:
-    """The encoding of a file that is not UTF-8; raises InputError if none of the usual ones fits it wholly."""
+    """The encoding of a file that is not UTF-8; raises InputError if no common one fits the whole file."""
     evidence = _lines_beyond_ascii(path)
     if _CONTROL.search(evidence):
         raise InputError(f"{name} holds control bytes and is not text; save it again as CSV (UTF-8).")
@@ -146,7 +146,7 @@ def _lines_beyond_ascii(path: Path) -> bytes:
 
 
 def _ranked(evidence: bytes) -> Iterable[str]:
-    """The usual encodings that fit the evidence, the best first."""
+    """The common encodings that fit the evidence, the best first."""
     from charset_normalizer import from_bytes
 
     fits = [match.encoding for match in from_bytes(evidence, cp_isolation=list(_USUAL))]
@@ -158,7 +158,7 @@ def _ranked(evidence: bytes) -> Iterable[str]:
 
 
 def _looks_japanese(evidence: bytes, latin: str) -> bool:
-    """A few Japanese words are too little for statistics: Shift-JIS if it fits and Latin gives mostly signs."""
+    """Shift-JIS if it fits and Latin gives mostly symbols: a few Japanese words are not enough for statistics."""
     try:
         text = evidence.decode("cp932")
     except UnicodeDecodeError:
@@ -169,13 +169,13 @@ def _looks_japanese(evidence: bytes, latin: str) -> bool:
 
 
 def _strangeness(evidence: bytes, encoding: str) -> int:
-    """How many characters are no letters: a wrong Latin table turns letters into signs such as `¹` and `³`."""
+    """How many characters are not letters: a wrong Latin table turns letters into symbols such as `¹` and `³`."""
     text = evidence.decode(encoding, "replace")
     return sum(ord(char) > 0x7F and not char.isalpha() for char in text)
 
 
 def _is_mixed(evidence: bytes) -> bool:
-    """True if some lines are UTF-8 and others are not: two files were joined, one of them would be misread."""
+    """True if some lines are UTF-8 and others are not: two files were joined, and one of them would be misread."""
     verdicts = {_is_utf8(line) for line in evidence.splitlines() if not line.isascii()}
     return verdicts == {True, False}
 

@@ -1,7 +1,7 @@
-"""The rows on their way from the sheet to the plan: what is seen of them only when all have passed.
+"""Passes the rows from the sheet to the plan, and finds what is known only after the last of them.
 
-A row that sums up the list is no device and stands behind all of them; it is left out and named. Nothing else is left
-out here.
+A row of totals at the end of the list is not a device; it is left out and named in a note. Nothing else is left out
+here.
 """
 
 import re
@@ -21,7 +21,7 @@ _COUNT = re.compile(r"([0-9][0-9.,' \u00a0]*)\s*(?:[^\W\d_]{1,12})?")
 
 
 class Ending:
-    """The rows that are left when a total at the end is not counted; `notes` is complete when they have passed."""
+    """Yields the rows without a total at the end; `notes` is complete once all rows were taken."""
 
     def __init__(self, rows: Iterator[SourceRow]) -> None:
         self.notes: list[str] = []
@@ -43,9 +43,9 @@ class Ending:
         while last and _may_be_total(last[-1], passed + len(last) - 1):
             totals.insert(0, last.pop())
         yield from last
-        self._tell(totals)
+        self._add_notes(totals)
 
-    def _tell(self, totals: Sequence[SourceRow]) -> None:
+    def _add_notes(self, totals: Sequence[SourceRow]) -> None:
         if self._wide:
             examples = ", ".join(map(str, self._wide[:_EXAMPLES])) + (", …" if len(self._wide) > _EXAMPLES else "")
             one = len(self._wide) == 1
@@ -59,7 +59,7 @@ class Ending:
 
 
 def _may_be_total(row: SourceRow, rows_above: int) -> bool:
-    """True if the row is a word for a total with a number, and nothing in it can be a device."""
+    """True if the row has a word for a total with a number, and no cell that may be a device."""
     if isinstance(row.device_id, NotText) and row.device_id.kind not in (CellKind.NUMBER, CellKind.FORMULA):
         return False
     filled = [unicodedata.normalize("NFKC", cell) for cell in map(trimmed, row.cells) if cell]
@@ -69,18 +69,18 @@ def _may_be_total(row: SourceRow, rows_above: int) -> bool:
     if len(words) != 1 or not numbered or not all(map(_COUNT.fullmatch, counts)):
         return False
     name = trimmed(row.device_name)
-    # A computer may be called "total"; with the number of the rows above beside it, it is none.
+    # A computer may be called "total", but not if the number of the rows above is next to it.
     return not name or not name.isascii() or rows_above in map(_number, counts)
 
 
 def _is_total(cell: str) -> bool:
-    """True for a word of TOTALS, alone or with a number before or behind it."""
+    """True for a word of TOTALS, alone or with a number before or after it."""
     count = _COUNT.search(cell)
     rest = cell.replace(count[0], "", 1) if count else cell
     return header_key(cell) in TOTALS or header_key(rest) in TOTALS
 
 
 def _number(count: str) -> int:
-    """The number of things that are counted."""
+    """The number in a cell of a total."""
     found = _COUNT.fullmatch(count)
     return int(re.sub(r"[^0-9]", "", found[1]) or -1) if found else -1

@@ -17,7 +17,7 @@ from unittest.mock import patch
 import pytest
 
 from tests.simulation import disk
-from tests.simulation.crash_points import DEVICES, SCENARIO, StruckRun
+from tests.simulation.crash_points import DEVICES, StruckRun, scenario
 from tests.simulation.host import Blow, Process, Step, nothing_strikes
 from tests.simulation.office import Office
 from tests.simulation.power import ForgetfulDisk, Image, NoTableError, overheard
@@ -127,7 +127,7 @@ class PoweredRun(StruckRun):
 
 def run_with_power_cuts(draws: int) -> PoweredRun:
     try:
-        run = told_by(SCENARIO, partial(PoweredRun, draws=draws))
+        run = told_by(scenario(DEVICES), partial(PoweredRun, draws=draws))
     except NoTableError as error:
         pytest.skip(f"SQLite's files cannot be overheard: {error}")
     if not run.changes:

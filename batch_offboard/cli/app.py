@@ -37,20 +37,21 @@ app = typer.Typer(
 )
 
 
-def _show_version(value: bool) -> None:
-    if value:
+def _show_version(wanted: object) -> None:
+    if wanted:
         typer.echo(__version__)
         raise typer.Exit
 
 
 @app.callback()
 def _every_command(
+    *,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
     env_file: given.EnvFile = None,
 ) -> None:
-    if env_file is not None:
+    if env_file is not None and not version:
         from batch_offboard.config.env_file import read_env_file
 
         os.environ.update(read_env_file(env_file))

@@ -3,6 +3,7 @@
 What a command needs is imported inside it, so that `--help` and the quick commands stay quick.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
@@ -68,7 +69,7 @@ def track(
 
     chosen = options_of(where, rehearsal=rehearsal, batch=batch)
     end = deadline(until, duration, datetime.now().astimezone())
-    with working(chosen, report_paths(chosen, report), yes=True, quiet=output.quiet) as (desk, talk):
+    with working(chosen, report_paths(chosen, report), output) as (desk, talk):
         followed = tracking.track(desk, batch, report_paths(chosen, report), talk, end)
         view = awaited(followed, speed=chosen.speed)
     if output.json:
@@ -102,9 +103,9 @@ def cancel(
     from batch_offboard.core.actor import Consent
     from batch_offboard.notices import telling
 
-    chosen = options_of(where, rehearsal=rehearsal, comment=comment, batch=batch)
+    chosen = replace(options_of(where, rehearsal=rehearsal, batch=batch), comment=comment)
     reports = report_paths(chosen, report)
-    with working(chosen, reports, yes=output.yes, quiet=output.quiet) as (desk, talk):
+    with working(chosen, reports, output) as (desk, talk):
         found = cancelling.propose_cancel(desk, batch, frozenset(row or ()), talk)
         proposal = awaited(found, speed=chosen.speed)
         with refusals_recorded(desk, proposal.batch):

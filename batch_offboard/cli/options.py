@@ -262,3 +262,46 @@ class Output(Talk):
     """What is printed."""
 
     json: Json = False
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """What a plan keeps, so that it is said when the plan is made and not when it is run."""
+
+    comment: Comment = None
+    reading: Reading = field(default_factory=Reading)
+    offboard_again: OffboardAgain = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """The embedded tenant of `simulate`."""
+
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes any free one.")] = 0
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", metavar="FILE", help="The tenant has the devices of this sheet.")
+    ] = None
+    fleet: Annotated[
+        Path | None,
+        typer.Option(
+            "--fleet", metavar="FILE", help="The tenant has these machines: JSON as the API lists them, or CSV."
+        ),
+    ] = None
+    devices: Annotated[
+        int, typer.Option("--devices", metavar="N", min=0, help="The tenant has N invented devices.")
+    ] = 0
+    per_minute: Annotated[int, typer.Option("--per-minute", metavar="N", min=1, help="Calls a minute.")] = 100
+    per_hour: Annotated[int, typer.Option("--per-hour", metavar="N", min=1, help="Calls an hour.")] = 1500
+    quota_mode: Annotated[
+        str,
+        typer.Option("--quota-mode", metavar="MODE", help="How calls are counted: sliding, fixed, bucket or smooth."),
+    ] = "sliding"
+    latency: Annotated[
+        str, typer.Option("--latency", metavar="FROM-TO", help="Seconds that a call takes on the way.")
+    ] = "0.02-0.2"
+    token_env: Annotated[
+        str | None, typer.Option("--token-env", metavar="NAME", help="Let only the token in this variable in.")
+    ] = None
+    fault: TenantFaults = None
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another seed, another chance.")] = 0
+    speed: TenantSpeed = 1

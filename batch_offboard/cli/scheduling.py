@@ -4,6 +4,7 @@ import getpass
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ import typer
 from batch_offboard import __version__
 from batch_offboard.base.errors import ExitCode, UsageError
 from batch_offboard.cli import options as given
+from batch_offboard.cli.groups import grouped
 
 if TYPE_CHECKING:
     from batch_offboard.config import Config
@@ -47,42 +49,59 @@ Name = Annotated[str, typer.Option("--name", metavar="NAME", help="What the sche
 DEFAULT_NAME = "batch-offboard-nightly"
 
 
-@app.command(epilog="Example: batch-offboard schedule install --inbox inbox --at 22:00 --days mon-fri --print")
-def install(
-    inbox: Annotated[str, typer.Option("--inbox", metavar="DIR", help="The folder that the sheets are taken from.")],
-    kind: KindOption = None,
-    at: Annotated[str, typer.Option("--at", metavar="HH:MM", help="When to start, in local time.")] = "22:00",
-    days: Annotated[str, typer.Option("--days", metavar="DAYS", help="mon-fri, or sat,sun, or daily.")] = "daily",
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The run that a scheduler is to start."""
+
+    kind: KindOption = None
+    at: Annotated[str, typer.Option("--at", metavar="HH:MM", help="When to start, in local time.")] = "22:00"
+    days: Annotated[str, typer.Option("--days", metavar="DAYS", help="mon-fri, or sat,sun, or daily.")] = "daily"
     zone: Annotated[
         str | None, typer.Option("--zone", metavar="NAME", help="Time zone of --at [default: the machine's].")
-    ] = None,
+    ] = None
     config: Annotated[
         str | None,
         typer.Option(
             "--config", metavar="PATH", help="Configuration file [default: $BATCH_OFFBOARD_CONFIG, else config.yaml]."
         ),
-    ] = None,
+    ] = None
     journal: Annotated[
         str | None, typer.Option("--journal", metavar="PATH", help="Journal file [default: the configuration's].")
-    ] = None,
+    ] = None
     env_file: Annotated[
         str | None,
         typer.Option("--env-file", metavar="PATH", help="File with the variables that hold the secrets, NAME=value."),
-    ] = None,
+    ] = None
     user: Annotated[
         str | None, typer.Option("--user", metavar="NAME", help="The account of a system service or a Windows task.")
-    ] = None,
-    name: Name = DEFAULT_NAME,
+    ] = None
+    name: Name = DEFAULT_NAME
     catch_up: Annotated[
         bool | None,
         typer.Option(
             "--catch-up/--no-catch-up",
             help="Make up for a missed start once the machine is up [default: if the configuration has a window].",
         ),
-    ] = None,
+    ] = None
     image: Annotated[
         str, typer.Option("--image", metavar="IMAGE", help="With --kind kubernetes: the container image.")
-    ] = "",
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which scheduled run is meant."""
+
+    kind: KindOption = None
+    name: Name = DEFAULT_NAME
+
+
+@app.command(epilog="Example: batch-offboard schedule install --inbox inbox --at 22:00 --days mon-fri --print")
+@grouped
+def install(
+    inbox: Annotated[str, typer.Option("--inbox", metavar="DIR", help="The folder that the sheets are taken from.")],
+    *,
+    job: Job,
     print_only: Annotated[bool, typer.Option("--print", help="Show what would be written, and write nothing.")] = False,
     json: given.Json = False,
 ) -> int:
@@ -91,10 +110,21 @@ def install(
     from batch_offboard.unattended.schedule import planning
     from batch_offboard.unattended.schedule import screens as shown
 
-    chosen = _kind(kind, print_only=print_only)
+    chosen, name = _kind(job.kind, print_only=print_only), job.name
     machine = _machine()
     wish = planning.Wish(
-        chosen, name, inbox, at, days, zone, config, journal, env_file, user, image=image, catch_up=catch_up
+        chosen,
+        name,
+        inbox,
+        job.at,
+        job.days,
+        job.zone,
+        job.config,
+        job.journal,
+        job.env_file,
+        job.user,
+        image=job.image,
+        catch_up=job.catch_up,
     )
     rendered = _rendered(wish, machine, installing=not print_only)
     target = _scheduler(chosen)
@@ -113,23 +143,27 @@ def install(
 
 
 @app.command(epilog="Example: batch-offboard schedule show")
-def show(kind: KindOption = None, name: Name = DEFAULT_NAME, json: given.Json = False) -> int:
+@grouped
+def show(which: Which, *, json: given.Json = False) -> int:
     """Show what is scheduled, and when it starts next."""
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.unattended.schedule import screens as shown
 
-    found = [standing for _, standing in _standings(kind, name)]
+    name = which.name
+    found = [standing for _, standing in _standings(which.kind, name)]
     screens.show(shown.standings_json(name, found) if json else shown.standings_text(name, found), prose=not json)
     return ExitCode.OK
 
 
 @app.command(epilog="Example: batch-offboard schedule remove")
-def remove(kind: KindOption = None, name: Name = DEFAULT_NAME, json: given.Json = False) -> int:
+@grouped
+def remove(which: Which, *, json: given.Json = False) -> int:
     """Take away what `schedule install` wrote."""
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.unattended.schedule import screens as shown
 
-    found = _standings(kind, name)
+    name = which.name
+    found = _standings(which.kind, name)
     if not found:
         raise UsageError(
             f"Nothing is scheduled as {name} on this machine, so nothing was removed; --name says which one is meant."

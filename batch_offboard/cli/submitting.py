@@ -5,6 +5,7 @@ What a command needs is imported inside it, so that `--help` and the quick comma
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -51,8 +52,12 @@ def plan(
     from batch_offboard.commands import facts, proposing, views
     from batch_offboard.commands.desk import Desk
 
-    chosen = options_of(
-        where, comment=comment, max_devices=max_devices, lookup=not no_lookup, offboard_again=offboard_again
+    chosen = replace(
+        options_of(where),
+        comment=comment,
+        max_devices=max_devices,
+        lookup=not no_lookup,
+        offboard_again=offboard_again,
     )
     how = reading_of(reading)
     with Desk(chosen, create=True) as desk:
@@ -74,9 +79,7 @@ def run_(
         ),
     ],
     *,
-    comment: given.Comment = None,
-    reading: given.Reading,
-    offboard_again: given.OffboardAgain = False,
+    planned: given.Planning,
     part: given.Part,
     dry_run: given.DryRun = False,
     sending: given.Sending,
@@ -89,17 +92,21 @@ def run_(
     from batch_offboard.commands import facts, proposing, views
     from batch_offboard.commands.desk import Desk
 
-    chosen = options_of(where, sending=sending, comment=comment, batch=file_or_batch, offboard_again=offboard_again)
+    chosen = replace(
+        options_of(where, sending=sending, batch=file_or_batch),
+        comment=planned.comment,
+        offboard_again=planned.offboard_again,
+    )
     path = sheet_at(chosen.cwd, file_or_batch)
     if not path.exists() and any(sign in file_or_batch for sign in "./\\"):
         raise UsageError(f"{path} does not exist; check the path.")
-    if not path.exists() and (comment or offboard_again or reading != given.Reading()):
+    if not path.exists() and planned != given.Planning():
         raise UsageError(
             f"{path} does not exist, and a batch keeps the comment, the reading and --offboard-again that it was "
             "planned with; check the name, or leave these options out."
         )
     reports = report_paths(chosen, sending.report)
-    how, choice = reading_of(reading), choice_of(part)
+    how, choice = reading_of(planned.reading), choice_of(part)
     sheet = path if path.exists() else None
     if dry_run:
         with Desk(chosen, create=sheet is not None) as desk:
@@ -110,7 +117,7 @@ def run_(
         screens.show(text, quiet=output.quiet and not output.json, prose=not output.json)
         return views.exit_code_of_plan(seen)
     sends = ("run", file_or_batch)
-    with working(chosen, reports, output.yes, output.quiet, create=sheet is not None, sends=sends) as (desk, talk):
+    with working(chosen, reports, output, create=sheet is not None, sends=sends) as (desk, talk):
         proposed = proposing.propose(desk, sheet, file_or_batch, how, choice, talk.say)
         view = agreed_and_sent(desk, awaited(proposed, speed=chosen.speed), reports, talk, output)
         ending = tracked(desk, view, reports, talk) if sending.track else view
@@ -139,7 +146,7 @@ def resume(
     chosen = options_of(where, sending=sending, batch=batch)
     reports = report_paths(chosen, sending.report)
     sends = ("resume", *([batch] if batch else []))
-    with working(chosen, reports, output.yes, output.quiet, sends=sends) as (desk, talk):
+    with working(chosen, reports, output, sends=sends) as (desk, talk):
         found = desk.batch(batch, begun=True) if batch else None
         view = awaited(run.resume(desk, found, reports, talk), speed=chosen.speed)
         ending = tracked(desk, view, reports, talk) if sending.track else view
@@ -154,7 +161,7 @@ def retry(batch: given.BatchName, *, where: given.Where, sending: given.Sending,
 
     chosen = options_of(where, sending=sending, batch=batch)
     reports = report_paths(chosen, sending.report)
-    with working(chosen, reports, output.yes, output.quiet, sends=("retry", batch)) as (desk, talk):
+    with working(chosen, reports, output, sends=("retry", batch)) as (desk, talk):
         view = agreed_and_sent(desk, proposing.propose_retry(desk, batch), reports, talk, output)
         ending = tracked(desk, view, reports, talk) if sending.track else view
     return end_of_run(ending, chosen, output)
@@ -312,54 +319,25 @@ def quota(where: given.Where, output: given.Output) -> int:
 
 @app.command(epilog="Example: batch-offboard simulate --port 8765 --sheet devices.xlsx --fault 429=30@5")
 @grouped
-def simulate(
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes any free one.")] = 0,
-    sheet: Annotated[
-        Path | None, typer.Option("--sheet", metavar="FILE", help="The tenant has the devices of this sheet.")
-    ] = None,
-    fleet: Annotated[
-        Path | None,
-        typer.Option(
-            "--fleet", metavar="FILE", help="The tenant has these machines: JSON as the API lists them, or CSV."
-        ),
-    ] = None,
-    devices: Annotated[
-        int, typer.Option("--devices", metavar="N", min=0, help="The tenant has N invented devices.")
-    ] = 0,
-    per_minute: Annotated[int, typer.Option("--per-minute", metavar="N", min=1, help="Calls a minute.")] = 100,
-    per_hour: Annotated[int, typer.Option("--per-hour", metavar="N", min=1, help="Calls an hour.")] = 1500,
-    quota_mode: Annotated[
-        str,
-        typer.Option("--quota-mode", metavar="MODE", help="How calls are counted: sliding, fixed, bucket or smooth."),
-    ] = "sliding",
-    latency: Annotated[
-        str, typer.Option("--latency", metavar="FROM-TO", help="Seconds that a call takes on the way.")
-    ] = "0.02-0.2",
-    token_variable: Annotated[
-        str | None, typer.Option("--token-env", metavar="NAME", help="Let only the token in this variable in.")
-    ] = None,
-    fault: given.TenantFaults = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another seed, another chance.")] = 0,
-    speed: given.TenantSpeed = 1,
-) -> int:
+def simulate(tenant: given.Tenant) -> int:
     """Run an embedded Defender tenant on loopback to rehearse."""
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.cli.signals import SignalEnding
     from batch_offboard.commands import rehearsal
 
-    tenant = rehearsal.TenantOptions(
-        port=port,
-        sheet=sheet,
-        fleet=fleet,
-        devices=devices,
-        per_minute=per_minute,
-        per_hour=per_hour,
-        quota_mode=quota_mode,
-        latency=latency,
-        token=rehearsal.token_in(os.environ, token_variable),
-        faults=tuple(fault or ()),
-        seed=seed,
+    wanted = rehearsal.TenantOptions(
+        port=tenant.port,
+        sheet=tenant.sheet,
+        fleet=tenant.fleet,
+        devices=tenant.devices,
+        per_minute=tenant.per_minute,
+        per_hour=tenant.per_hour,
+        quota_mode=tenant.quota_mode,
+        latency=tenant.latency,
+        token=rehearsal.token_in(os.environ, tenant.token_env),
+        faults=tuple(tenant.fault or ()),
+        seed=tenant.seed,
     )
-    ready = lambda url, count: screens.tenant_is_up(url, count, speed)  # noqa: E731
-    awaited(rehearsal.serve(tenant, ready, SignalEnding()), speed=speed)
+    ready = lambda url, count: screens.tenant_is_up(url, count, tenant.speed)  # noqa: E731
+    awaited(rehearsal.serve(wanted, ready, SignalEnding()), speed=tenant.speed)
     return ExitCode.OK

@@ -4,6 +4,7 @@ What a command needs is imported inside it, so that `--help` and the quick comma
 """
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -39,10 +40,10 @@ def nightly(
     from batch_offboard.unattended.nightly.inbox import copy_of
     from batch_offboard.unattended.nightly.telling import notice_of_missed_night, notice_of_night
 
-    chosen = options_of(where, rehearsal=rehearsal, stop_file=stop_file, unattended=True)
+    chosen = replace(options_of(where, rehearsal=rehearsal, unattended=True), stop_file=stop_file)
     sends = ("nightly", "--inbox", str(inbox))
     with (
-        working(chosen, [], yes=True, quiet=output.quiet, create=True, sends=sends) as (desk, talk),
+        working(chosen, [], given.Talk(output.quiet, yes=True), create=True, sends=sends) as (desk, talk),
         copy_of(chosen.cwd / inbox) if chosen.simulate else nullcontext(inbox) as folder,
     ):
         if chosen.simulate:

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 def working(
     chosen: "Options",
     reports: list[Path],
-    yes: bool,
-    quiet: bool,
+    said: given.Talk,
     *,
     create: bool = False,
     sends: Sequence[str] = (),
@@ -48,16 +47,16 @@ def working(
 
     for path in reports:
         writer_for(path)
-    watching = views.logged(observer_for(sys.stderr, quiet=quiet))
-    talk = views.Talk(watching, logs.heard(screens.voice(quiet=quiet)), SignalEnding())
+    watching = views.logged(observer_for(sys.stderr, quiet=said.quiet))
+    talk = views.Talk(watching, logs.heard(screens.voice(quiet=said.quiet)), SignalEnding())
     try:
         with Desk(chosen, create=create) as desk:
             yield desk, talk
     except Exception as error:
         known = isinstance(error, BatchOffboardError)
         logs.warning("command stopped", error=type(error).__name__, reason=str(error) if known else "")
-        if sends and _is_unattended(chosen, yes=yes):
-            _tell_of_refusal(chosen, error, sends, quiet=quiet)
+        if sends and _is_unattended(chosen, yes=said.yes):
+            _tell_of_refusal(chosen, error, sends, quiet=said.quiet)
         raise
 
 
@@ -187,11 +186,6 @@ def options_of(
     batch: str | None = None,
     rehearsal: given.Rehearsal = given.Rehearsal(),  # noqa: B008  # frozen
     sending: given.Sending | None = None,
-    comment: str | None = None,
-    lookup: bool = True,
-    max_devices: int | None = None,
-    offboard_again: bool = False,
-    stop_file: Path | None = None,
     unattended: bool = False,
 ) -> "Options":
     """What a command was given, as the desk takes it; `sending` brings the options of its group."""
@@ -202,16 +196,13 @@ def options_of(
     from batch_offboard.core.batches import SIMULATED_PREFIX
 
     simulate = where.simulate or bool(batch and batch.startswith(SIMULATED_PREFIX) and not Path(batch).exists())
-    continues = False
-    if sending is not None:
-        rehearsal, lookup, max_devices = sending.rehearsal, not sending.no_lookup, sending.max_devices
-        stop_file, continues = sending.stop_file, sending.continue_after_failures
+    rehearsal = rehearsal if sending is None else sending.rehearsal
     if not simulate and (rehearsal.speed != 1 or rehearsal.fault):
         raise UsageError(
             "--speed and --fault go with --simulate only, since a real tenant has its own time and its own faults; add "
             "--simulate, or leave them out."
         )
-    return Options(
+    chosen = Options(
         environ=os.environ,
         cwd=Path.cwd(),
         actor=Actor(person(os.environ), socket.gethostname(), "nightly" if unattended else "cli"),
@@ -220,15 +211,18 @@ def options_of(
         simulate=simulate,
         speed=rehearsal.speed,
         faults=tuple(rehearsal.fault or ()),
-        comment=comment,
-        max_devices=max_devices,
-        lookup=lookup,
-        offboard_again=offboard_again,
-        stop_file=stop_file,
         unattended=unattended,
-        continue_after_failures=continues,
         tell=screens.voice(quiet=False),  # a person who has to sign in is told so by every command
         configured=lambda config: keep_log(config.log, screens.voice(quiet=False)),
+    )
+    if sending is None:
+        return chosen
+    return replace(
+        chosen,
+        max_devices=sending.max_devices,
+        lookup=not sending.no_lookup,
+        stop_file=sending.stop_file,
+        continue_after_failures=sending.continue_after_failures,
     )
 
 

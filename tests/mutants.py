@@ -26,14 +26,14 @@ MOST_CPU = 120
 
 # The modules whose rules keep the promises, and the tests that own them.
 MODULES: Mapping[str, Sequence[str]] = {
-    "core.quota": ["unit/test_quota.py", "unit/test_gate.py", "unit/protocol/test_wire.py"],
-    "core.jobs": ["unit/test_jobs.py", "unit/test_pool.py"],
-    "defender.protocol.offboard": ["unit/protocol"],
-    "core.guards": ["unit/test_guards.py"],
-    "core.protected": ["unit/test_protected.py", "unit/test_plan.py"],
-    "core.settling": ["unit/test_settling.py", "unit/test_differences.py"],
-    "core.consent": ["unit/test_consent.py"],
-    "core.brakes": ["unit/test_brakes.py", "unit/test_pool.py"],
+    "core.quota": ["unit/core/test_quota.py", "unit/calls/test_gate.py", "unit/defender/protocol/test_wire.py"],
+    "core.jobs": ["unit/core/test_jobs.py", "unit/calls/test_pool.py"],
+    "defender.protocol.offboard": ["unit/defender/protocol"],
+    "core.guards": ["unit/core/test_guards.py"],
+    "core.protected": ["unit/core/test_protected.py", "unit/core/test_plan.py"],
+    "core.settling": ["unit/core/test_settling.py", "unit/core/test_differences.py"],
+    "core.consent": ["unit/core/test_consent.py"],
+    "core.brakes": ["unit/core/test_brakes.py", "unit/calls/test_pool.py"],
 }
 
 FLIPPED: Mapping[type[ast.cmpop], type[ast.cmpop]] = {

@@ -143,17 +143,16 @@ def resolve(
     from batch_offboard.cli.screens import following as screens_following
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.commands import asking, facts, resolving
+    from batch_offboard.commands import facts, resolving
     from batch_offboard.commands.desk import Desk
 
     accepted = word is Word.ACCEPTED
     with Desk(options_of(where, batch=batch)) as desk:
         action_id = action_id.strip()
         settled = resolving.resolve(desk, batch, row, accepted=accepted, action_id=action_id, note=comment)
-        found = awaited(settled)
-        counts = asking.look_at(desk, found.batch_id).counts
+        view = awaited(settled)
     if output.json:
-        screens.show(screens_json.dump(facts.resolve_facts(found, row, counts, accepted=accepted)))
+        screens.show(screens_json.dump(facts.resolve_facts(view)))
     elif not output.quiet:
-        screens.show(screens_following.resolve_text(found, row, accepted=accepted), prose=True)
+        screens.show(screens_following.resolve_text(view), prose=True)
     return ExitCode.OK

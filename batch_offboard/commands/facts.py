@@ -10,7 +10,7 @@ from batch_offboard.commands.auditing import AuditView, time_of
 from batch_offboard.commands.cancelling import CancelView
 from batch_offboard.commands.checkup import CheckView
 from batch_offboard.commands.tracking import TrackView
-from batch_offboard.commands.views import BatchView, PlanView, QuotaView, RunView, all_skipped
+from batch_offboard.commands.views import BatchView, PlanView, QuotaView, ResolvedView, RunView, all_skipped
 from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.consent import Approval, Approvals
 from batch_offboard.core.jobs import JobState
@@ -223,9 +223,9 @@ def cancel_facts(view: CancelView) -> dict[str, Any]:
     }
 
 
-def resolve_facts(batch: Batch, row: int, counts: Counts, *, accepted: bool) -> dict[str, Any]:
-    facts: Mapping[str, Any] = batch_facts(batch, counts, {})
-    return {**facts, "row": row, "settled": "accepted" if accepted else "not-accepted"}
+def resolve_facts(view: ResolvedView) -> dict[str, Any]:
+    settled = "accepted" if view.accepted else "not-accepted"
+    return {**batch_facts(view.batch, view.counts, {}), "row": view.row, "settled": settled}
 
 
 def check_facts(view: CheckView) -> dict[str, Any]:

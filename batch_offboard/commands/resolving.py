@@ -4,13 +4,13 @@ from batch_offboard.base import logs
 from batch_offboard.base.errors import UsageError
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.locking import working_alone
-from batch_offboard.core.batches import Batch
+from batch_offboard.commands.views import ResolvedView
 from batch_offboard.core.jobs import JobState
 from batch_offboard.journal import settlements
 from batch_offboard.journal.reading import count
 
 
-async def resolve(desk: Desk, name: str, row: int, *, accepted: bool, action_id: str, note: str) -> Batch:
+async def resolve(desk: Desk, name: str, row: int, *, accepted: bool, action_id: str, note: str) -> ResolvedView:
     """A person settles a row in doubt: accepted, with the machine action if they know it, or not accepted, and then
     it is pending again."""
     batch = desk.batch(name, begun=True)
@@ -23,6 +23,7 @@ async def resolve(desk: Desk, name: str, row: int, *, accepted: bool, action_id:
         given = action_id if accepted else None
         settlements.settle_by_person(desk.journal, doubt, now.wall, person, action_id=given, note=note)
         logs.info("row resolved", batch=batch.batch_id, row=row, accepted=accepted, action=action_id, who=person)
-        left = count(desk.journal, batch.key).of(JobState.PENDING, JobState.IN_DOUBT)
+        counts = count(desk.journal, batch.key)
+        left = counts.of(JobState.PENDING, JobState.IN_DOUBT)
         desk.journal.end_batch(batch.key, now, batch.halted_because if left else "", held=batch.held)
-    return desk.batch(batch.batch_id)
+        return ResolvedView(desk.batch(batch.batch_id), counts, row, accepted)

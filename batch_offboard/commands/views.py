@@ -104,6 +104,16 @@ class BatchView:
 
 
 @dataclass(frozen=True, slots=True)
+class ResolvedView:
+    """A row that a person settled, and its batch with the counts right after that."""
+
+    batch: Batch
+    counts: Counts
+    row: int
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ListView:
     """The batches that were asked for, the newest first. `interrupted`: the keys of those whose process is gone;
     `hidden`: how many outdated plans were left out."""

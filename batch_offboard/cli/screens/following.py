@@ -7,6 +7,7 @@ from batch_offboard.cli.screens.texts import answer, devices_text, voice, what_n
 from batch_offboard.commands.cancelling import CancelView
 from batch_offboard.commands.checkup import CheckView
 from batch_offboard.commands.tracking import TrackView, statuses_text
+from batch_offboard.commands.views import ResolvedView
 from batch_offboard.core.batches import Batch
 from batch_offboard.core.devices import shown
 
@@ -61,10 +62,10 @@ def cancel_text(view: CancelView) -> str:
     return "\n".join(lines)
 
 
-def resolve_text(batch: Batch, row: int, *, accepted: bool) -> str:
-    word = "accepted" if accepted else "not accepted, and pending again"
-    next_step = "report" if accepted else "resume"
-    return f"Row {row} of batch {batch.batch_id} is settled: {word}. Next: batch-offboard {next_step} {batch.batch_id}"
+def resolve_text(view: ResolvedView) -> str:
+    word = "accepted" if view.accepted else "not accepted, and pending again"
+    name, next_step = view.batch.batch_id, "report" if view.accepted else "resume"
+    return f"Row {view.row} of batch {name} is settled: {word}. Next: batch-offboard {next_step} {name}"
 
 
 def check_text(view: CheckView) -> str:

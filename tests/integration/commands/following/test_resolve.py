@@ -9,6 +9,7 @@ import pytest
 from batch_offboard.base.errors import BusyError, ExitCode, UsageError
 from batch_offboard.commands import resolving, run, tracking
 from batch_offboard.commands.locking import working_alone
+from batch_offboard.core.jobs import JobState
 from batch_offboard.journal.lives import life_of
 from batch_offboard.reports.rows import Outcome
 from batch_offboard.simulator import Pace
@@ -41,7 +42,8 @@ async def say(
     desk: VirtualDesk, batch: "Batch", *, accepted: bool, row: int = ROW, action_id: str = "", note: str = ""
 ) -> "Batch":
     name = batch.batch_id
-    return await resolving.resolve(desk, name, row, accepted=accepted, action_id=action_id, note=note)
+    view = await resolving.resolve(desk, name, row, accepted=accepted, action_id=action_id, note=note)
+    return view.batch
 
 
 async def test_accepted_with_its_action_ends_the_row_and_the_batch(world: "World", desk_at: DeskAt) -> None:
@@ -159,3 +161,15 @@ async def test_nobody_settles_a_row_of_a_batch_at_work(world: "World", desk_at: 
         with working_alone(another, batch), pytest.raises(BusyError):
             await say(desk, batch, accepted=True)
     assert world.report(batch)[-1].outcome is Outcome.IN_DOUBT
+
+
+@pytest.mark.parametrize(("accepted", "state"), [(True, JobState.SUBMITTED), (False, JobState.PENDING)])
+async def test_the_answer_counts_the_row_as_it_was_settled(
+    world: "World", desk_at: DeskAt, *, accepted: bool, state: JobState
+) -> None:
+    async with world.tenant(DEVICES, f"500-after:{LAST}") as simulator:
+        batch = await in_doubt(world, simulator)
+        desk = desk_at(simulator.url)
+        view = await resolving.resolve(desk, batch.batch_id, ROW, accepted=accepted, action_id="", note="")
+    assert (view.row, view.accepted, view.counts.of(JobState.IN_DOUBT)) == (ROW, accepted, 0)
+    assert view.counts.of(state) == (DEVICES if accepted else 1)

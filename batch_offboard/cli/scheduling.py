@@ -106,8 +106,9 @@ def install(
     json: given.Json = False,
 ) -> int:
     """Let the scheduler start `nightly`."""
+    from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.unattended.schedule import planning
+    from batch_offboard.unattended.schedule import facts, planning
     from batch_offboard.unattended.schedule import screens as shown
 
     chosen, name = _kind(job.kind, print_only=print_only), job.name
@@ -133,7 +134,8 @@ def install(
         target.install(name, rendered)
     say = screens.voice(quiet=json)
     if json:
-        screens.show(shown.rendered_json(chosen, name, rendered, places, installed=not print_only))
+        written = facts.rendered_facts(chosen, name, rendered, places, installed=not print_only)
+        screens.show(screens_json.dump(written))
     elif print_only:
         screens.show(shown.files_text(rendered, places))
         say(shown.steps_text(chosen, rendered))
@@ -146,12 +148,15 @@ def install(
 @grouped
 def show(which: Which, *, json: given.Json = False) -> int:
     """Show what is scheduled, and when it starts next."""
+    from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
+    from batch_offboard.unattended.schedule import facts
     from batch_offboard.unattended.schedule import screens as shown
 
     name = which.name
     found = [standing for _, standing in _standings(which.kind, name)]
-    screens.show(shown.standings_json(name, found) if json else shown.standings_text(name, found), prose=not json)
+    text = screens_json.dump(facts.standings_facts(name, found)) if json else shown.standings_text(name, found)
+    screens.show(text, prose=not json)
     return ExitCode.OK
 
 
@@ -159,8 +164,9 @@ def show(which: Which, *, json: given.Json = False) -> int:
 @grouped
 def remove(which: Which, *, json: given.Json = False) -> int:
     """Take away what `schedule install` wrote."""
+    from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
-    from batch_offboard.unattended.schedule import screens as shown
+    from batch_offboard.unattended.schedule import facts
 
     name = which.name
     found = _standings(which.kind, name)
@@ -173,8 +179,10 @@ def remove(which: Which, *, json: given.Json = False) -> int:
         raise UsageError(f"{name} is scheduled more than once; say which with --kind: {kinds}.")
     target, standing = found[0]
     removed = target.remove(name)
-    text = "\n".join(f"Removed: {place}" for place in removed)
-    screens.show(shown.removed_json(standing.kind, name, removed) if json else text)
+    if json:
+        screens.show(screens_json.dump(facts.removed_facts(standing.kind, name, removed)))
+    else:
+        screens.show("\n".join(f"Removed: {place}" for place in removed))
     return ExitCode.OK
 
 

@@ -1,10 +1,8 @@
-"""What `schedule` prints: text for people, JSON for programs."""
+"""What `schedule` prints for people."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from batch_offboard.base.errors import ExitCode
-from batch_offboard.base.text import safe_json
 from batch_offboard.unattended.schedule.job import Command, Kind, Rendered
 from batch_offboard.unattended.schedule.schedulers import Standing
 from batch_offboard.unattended.schedule.windows import command_line
@@ -44,43 +42,6 @@ def typed(kind: Kind, command: Command) -> str:
     return command_line(command.words) if kind is Kind.WINDOWS else " ".join(command.words)
 
 
-def rendered_json(kind: Kind, name: str, rendered: Rendered, places: Sequence[str], *, installed: bool) -> str:
-    return _dump(
-        {
-            "kind": kind,
-            "name": name,
-            "installed": installed,
-            "files": [
-                {"place": place, "encoding": file.encoding, "text": file.text}
-                for place, file in zip(places, rendered.files, strict=True)
-            ],
-            "commands": [list(command.words) for command in rendered.commands],
-            "notes": list(rendered.notes),
-        }
-    )
-
-
-def standings_json(name: str, standings: Sequence[Standing]) -> str:
-    return _dump(
-        [
-            {
-                "kind": each.kind,
-                "name": name,
-                "places": list(each.places),
-                "state": each.state,
-                "next_start": each.next_start,
-                "last_start": each.last_start,
-                "last_exit_code": each.last_exit,
-            }
-            for each in standings
-        ]
-    )
-
-
-def removed_json(kind: Kind, name: str, removed: Sequence[str]) -> str:
-    return _dump({"kind": kind, "name": name, "removed": list(removed)})
-
-
 def _lines(standing: Standing) -> list[str]:
     facts = {
         "state": standing.state,
@@ -98,7 +59,3 @@ def _lines(standing: Standing) -> list[str]:
 def _exit(code: int) -> str:
     known = {each.value: each.meaning for each in ExitCode}
     return f"exit code {code}: {known.get(code, 'not one of this program; check its log')}"
-
-
-def _dump(value: Any) -> str:
-    return safe_json(value, indent=2)

@@ -73,7 +73,7 @@ source = path_of("core.jobs").read_text(encoding="utf-8")
 noticed = Mutant("core.jobs", 1, "noticed", source.replace("JobState.PENDING", "JobState.FAILED"))
 unnoticed = Mutant("core.jobs", 1, "unnoticed", source + "\\ndef nobody_calls_this(): ...")
 endless = Mutant("core.jobs", 1, "endless", "while True: ...")
-tests = ["unit/test_jobs.py"]
+tests = ["unit/core/test_jobs.py"]
 print([each.what for each in survivors([noticed, unnoticed], tests, 2) + survivors([endless], tests, most_cpu=3)])
 """
 

@@ -28,7 +28,7 @@ from batch_offboard.core.slots import Slot
 from batch_offboard.core.tenant import ApiName, comment_with_token, correlation_token
 from batch_offboard.defender.protocol import classify, offboard_request
 from batch_offboard.defender.target import Target
-from batch_offboard.journal.approvals import approvals_of
+from batch_offboard.journal.approving import approvals_of
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.audited import last_anchor
 from batch_offboard.journal.reading import call_history, count, first_calls, pending_devices

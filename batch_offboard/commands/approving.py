@@ -12,7 +12,7 @@ from batch_offboard.core.actor import Consent
 from batch_offboard.core.batches import Batch
 from batch_offboard.core.consent import APPROVAL_LIFE, Approval, Approvals, listed, same_person
 from batch_offboard.core.jobs import JobState
-from batch_offboard.journal.approvals import approvals_of, decide
+from batch_offboard.journal.approving import approvals_of, decide
 from batch_offboard.journal.reading import count
 
 

@@ -9,7 +9,7 @@ from batch_offboard.core.consent import Approval
 from batch_offboard.core.devices import shown
 from batch_offboard.core.quota import QuotaLimits
 from batch_offboard.core.tenant import ApiName
-from batch_offboard.journal.approvals import given_approvals
+from batch_offboard.journal.approving import given_approvals
 from batch_offboard.journal.lives import life_of, rows_of_device
 from batch_offboard.journal.locks import is_held
 from batch_offboard.journal.reading import (

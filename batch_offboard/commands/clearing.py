@@ -21,7 +21,7 @@ from batch_offboard.core.batches import Batch, tenant_of
 from batch_offboard.core.brakes import CONTINUE, FIRST_CALLS, Halt
 from batch_offboard.core.consent import Approvals, Conditions, Demand, SetAside, require_allowed
 from batch_offboard.core.guards import Clearance, Refusal, Situation, clear, cleared_before, refusal_text
-from batch_offboard.journal.approvals import approvals_of
+from batch_offboard.journal.approving import approvals_of
 from batch_offboard.journal.reading import count, sent_since
 from batch_offboard.sheets import HiddenRows
 

@@ -26,7 +26,7 @@ from batch_offboard.core.jobs import JobState
 from batch_offboard.core.quota import TYPICAL_LATENCY
 from batch_offboard.core.selection import Choice, Selection, without_rows
 from batch_offboard.defender.target import new_batch_id
-from batch_offboard.journal.approvals import given_approvals
+from batch_offboard.journal.approving import given_approvals
 from batch_offboard.journal.reading import (
     cautions,
     count,

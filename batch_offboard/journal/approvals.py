@@ -1,15 +1,11 @@
-"""The approvals and denials of plans: written in one transaction with their audit record, and checked in the
-transaction that begins a run."""
+"""The approvals and denials of plans within a transaction: that of their record, or that which begins a run."""
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
-from batch_offboard.base.errors import GuardError
-from batch_offboard.core.audit import Event, Kind
 from batch_offboard.core.consent import (
     Approval,
     Approvals,
@@ -17,15 +13,11 @@ from batch_offboard.core.consent import (
     Demand,
     PlanHead,
     assess,
-    denials,
     plan_digest,
     require_allowed,
 )
 from batch_offboard.journal import trail
 from batch_offboard.journal.schema import approvals, batches, rows, scopes
-
-if TYPE_CHECKING:
-    from batch_offboard.journal.store import Journal
 
 OFFBOARD = "offboard"  # the decision on a row that is not skipped
 
@@ -69,49 +61,12 @@ def require(connection: Connection, batch: int, demand: Demand, at: float) -> li
     now = found(connection, batch, demand, at)
     require_allowed(trail.batch_name(connection, batch), now)
     kept = [{"who": each.who, "at": each.at, "how": each.how} for each in now.counted]
-    _note(connection, batch, {"approved": kept})
+    note(connection, batch, {"approved": kept})
     return list(now.counted)
 
 
-def _note(connection: Connection, batch: int, kept: dict[str, Any]) -> None:
+def note(connection: Connection, batch: int, kept: dict[str, Any]) -> None:
     """Keep with the batch what its reports say of the approvals."""
     before = connection.execute(select(batches.c.findings).where(batches.c.id == batch)).scalar_one()
     findings = json.dumps(json.loads(before) | kept, ensure_ascii=False)
     connection.execute(update(batches).where(batches.c.id == batch).values(findings=findings))
-
-
-def approvals_of(journal: "Journal", batch: int, demand: Demand, at: float) -> Approvals:
-    """As `found`, in a transaction of its own."""
-    with journal.reading() as connection:
-        return found(connection, batch, demand, at)
-
-
-def given_approvals(journal: "Journal", batch: int) -> list[Approval]:
-    """As `given`, in a transaction of its own."""
-    with journal.reading() as connection:
-        return given(connection, batch)
-
-
-def decide(
-    journal: "Journal", batch: int, conditions: Conditions, approval: Approval, shown_sha256: str = ""
-) -> Approval:
-    """Record an approval or a denial of the plan as it stands now, whose digest it gets; returns it as recorded.
-    GuardError if a plan with another digest was shown to the person."""
-    with journal.writing() as connection:
-        digest = plan_sha256(connection, batch, conditions)
-        name = trail.batch_name(connection, batch)
-        if shown_sha256 not in {"", digest}:
-            raise GuardError(f"Batch {name} has changed since it was shown; nothing was approved. Look at it again.")
-        bound = {**asdict(approval), "plan_sha256": digest}
-        connection.execute(insert(approvals), {"batch": batch, **bound})
-        standing = [f"{each.who}: {each.reason}" for each in denials(given(connection, batch))]
-        _note(connection, batch, {"denied": standing})
-        content = {
-            "batch": name,
-            "plan_sha256": digest,
-            "how": approval.how,
-            **({} if approval.granted else {"reason": approval.reason}),
-        }
-        kind = Kind.APPROVED if approval.granted else Kind.DENIED
-        trail.append(connection, [Event(kind, approval.at, content)])
-    return Approval(**bound)

@@ -18,7 +18,7 @@ from batch_offboard.core.consent import APPROVAL_LIFE, Approval, Conditions, Dem
 from batch_offboard.core.plan import Amendment, PlannedRow, Reason
 from batch_offboard.core.rows import Source
 from batch_offboard.journal import audited, reading
-from batch_offboard.journal.approvals import approvals_of, decide
+from batch_offboard.journal.approving import approvals_of, decide
 from batch_offboard.journal.plans import NewBatch
 from batch_offboard.journal.schema import rows as rows_table
 from batch_offboard.journal.store import Journal

@@ -1,7 +1,7 @@
-"""The first rows of a table, and which of them is the header.
+"""Finds the header among the first rows of a table.
 
-Pure. A row that may be a device is never the header: one row too many ends with a reason in the report, one too few
-is a device that nobody sees again.
+Pure. A row that may be a device is never the header: a surplus row ends up in the report with a reason, a missing one
+is a device that is lost without a trace.
 """
 
 import re
@@ -21,9 +21,9 @@ from batch_offboard.sheets.aliases import (
     header_key,
 )
 
-HEAD_ROWS: Final = 1100  # rows that are looked at before the columns are decided
-_SAMPLE = 1000  # non-empty cells of a column that decide by content
-_SEARCHED = 20  # rows in which a header below title lines is looked for
+HEAD_ROWS: Final = 1100  # rows that are read before the columns are decided
+_SAMPLE = 1000  # non-empty cells of a column that are examined to recognise it by content
+_SEARCHED = 20  # rows in which a header below title lines is searched
 _ID_KEYS: Final = ID_HEADERS | WEAK_ID_HEADERS
 _NAME_KEYS: Final = NAME_HEADERS | WEAK_NAME_HEADERS
 _KNOWN: Final = _ID_KEYS | _NAME_KEYS | HASH_HEADERS
@@ -38,23 +38,23 @@ class HeadRow:
     cells: Sequence[str | NotText]
 
     def cell(self, index: int) -> str | NotText:
-        """The cell, empty beyond the row's end."""
+        """The cell; empty beyond the row's end."""
         return self.cells[index] if index < len(self.cells) else ""
 
     def text(self, index: int) -> str:
-        """The cell as people see it, without blanks around it."""
+        """The cell as displayed, without surrounding blanks."""
         cell = self.cell(index)
         return cell.shown if isinstance(cell, NotText) else trimmed(cell)
 
     def key(self, index: int) -> str:
-        """The cell as a header is compared; empty for a cell that is not text."""
+        """The cell's key as a header; empty for a cell that is not text."""
         cell = self.cell(index)
         return "" if isinstance(cell, NotText) else header_key(cell)
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The header row; `is_known` if it can be nothing else, otherwise the operator is told what was taken."""
+    """The header row; unless `is_known`, it may be something else, and a note says which row was taken."""
 
     row: HeadRow
     is_known: bool
@@ -62,16 +62,16 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class NamedColumn:
-    """What the operator typed for a column, with its option; a header's text, letters or a number from 1."""
+    """What the operator typed for a column: a header's text, letters or a number from 1; and the option's name."""
 
     flag: str  # --id-column or --name-column
     typed: str | None
-    usual: str  # the header that such a column is best given
+    usual: str  # the header to suggest for such a column
     known: frozenset[str]  # the headers that such a column usually has
 
     @property
     def place(self) -> int | None:
-        """The column from 0 that a letter or a number names; None for other words."""
+        """The column from 0 for letters or a number; None for other text."""
         option = trimmed(self.typed or "")
         if re.fullmatch(r"[A-Za-z]{1,3}", option):
             return column_index(option)
@@ -81,12 +81,12 @@ class NamedColumn:
 
 
 def id_option(typed: str | None) -> NamedColumn:
-    """The column of device IDs as the operator names it."""
+    """The column of device IDs as named by the operator."""
     return NamedColumn("--id-column", typed, "Device ID", _ID_KEYS)
 
 
 def name_option(typed: str | None) -> NamedColumn:
-    """The column of computer names as the operator names it."""
+    """The column of computer names as named by the operator."""
     return NamedColumn("--name-column", typed, "Device name", _NAME_KEYS)
 
 
@@ -101,7 +101,7 @@ def column_letters(index: int) -> str:
 
 
 def column_index(letters: str) -> int:
-    """The opposite of `column_letters`, in any case."""
+    """The inverse of `column_letters`, for upper and lower case."""
     index = 0
     for letter in letters.upper():
         index = index * 26 + ord(letter) - ord("A") + 1
@@ -115,7 +115,7 @@ def sample(rows: Sequence[HeadRow], index: int) -> list[str | NotText]:
 
 
 def columns_of_ids(rows: Sequence[HeadRow], width: int) -> list[int]:
-    """The columns in whose first non-empty cells most are device IDs."""
+    """The columns where most of the first non-empty cells are device IDs."""
     samples = (sample(rows, index) for index in range(width))
     return [index for index, cells in enumerate(samples) if sum(map(is_id, cells)) * 2 > len(cells)]
 
@@ -123,7 +123,7 @@ def columns_of_ids(rows: Sequence[HeadRow], width: int) -> list[int]:
 def find_header(head: Sequence[HeadRow], width: int, ids: NamedColumn, names: NamedColumn) -> Header | None:
     """The header among the table's first non-blank rows (at least one), or None if the first row is data already.
 
-    Raises InputError where a row may be the header or a device, or the header stands below other lines.
+    Raises InputError if a row may be the header or a device, or if the header is below other lines.
     """
     header = _header(head, width, ids, names)
     if header is not None:
@@ -158,7 +158,7 @@ def _header(head: Sequence[HeadRow], width: int, ids: NamedColumn, names: NamedC
 
 
 def _row_with_text(head: Sequence[HeadRow], option: NamedColumn, width: int) -> HeadRow | None:
-    """The row that has what the operator typed as a header.
+    """The row that has the text typed by the operator as a header.
 
     A letter or a number means a column, unless it is the text of a header that is known as one by other signs.
     """
@@ -184,9 +184,9 @@ def _row_with_text(head: Sequence[HeadRow], option: NamedColumn, width: int) -> 
 
 
 def _row_with_known_at(head: Sequence[HeadRow], option: NamedColumn) -> HeadRow | None:
-    """The first row with a usual header in the column that the operator names by letter or number.
+    """The first row with a usual header in the column that the operator named by letter or number.
 
-    Above it only titles may stand: a value that happens to be such a word does not make the rows above it titles.
+    Only titles may be above it: a value that happens to be such a word does not make the rows above it titles.
     """
     place = option.place
     for at, row in enumerate(head[:_SEARCHED] if place is not None else ()):
@@ -208,8 +208,8 @@ def _has_known(row: HeadRow, head: Sequence[HeadRow]) -> bool:
 
 
 def has_own_header(row: HeadRow) -> bool:
-    """True if the row has a listed header that nobody gives to a computer or writes into a cell: of several words, with
-    letters that computer names do not have, or one for device IDs. "Computer", "Host" and "Device" are values, too."""
+    """True if the row has a listed header that is neither a computer's name nor a usual value: of several words, with
+    letters that computer names do not have, or one for device IDs. "Computer", "Host" and "Device" are also values."""
     if _holds_device(row):
         return False
     return any(_is_own(row.text(index), row.key(index)) for index in range(len(row.cells)))
@@ -221,9 +221,9 @@ def _is_own(text: str, key: str) -> bool:
 
 
 def _is_data(row: HeadRow, head: Sequence[HeadRow]) -> bool:
-    """True if a cell of the row is like those in other rows: the same text, or letters and digits in the same order.
+    """True if a cell of the row resembles those in other rows: the same text, or letters and digits in the same order.
 
-    Rows that are wholly the same do not count: a list that was printed in pages repeats its header.
+    Identical rows do not count: a list that was printed in pages repeats its header.
     """
     rows = [other for other in head if other.cells != row.cells]
     for index in range(len(row.cells)):
@@ -236,8 +236,8 @@ def _is_data(row: HeadRow, head: Sequence[HeadRow]) -> bool:
 
 
 def shape(text: str) -> str | None:
-    """How letters and digits follow one another, `lt-0101.example` is a-0.a; None for a text without a digit, whose
-    shape says nothing."""
+    """The pattern of letters and digits: `lt-0101.example` is a-0.a; None for a text without digits, whose pattern is
+    not significant."""
     text = trimmed(text)[:100]
     if not any(char.isdigit() for char in text):
         return None
@@ -245,9 +245,9 @@ def shape(text: str) -> str | None:
 
 
 def _may_be_named(row: HeadRow, head: Sequence[HeadRow], place: int | None, *, strict: bool) -> bool:
-    """True if the cell in the column of names may be the name of a computer and is no usual header.
+    """True if the cell in the column of names may be the name of a computer and is not a usual header.
 
-    `strict`: so it is if it has no digit, as most below it have none.
+    `strict`: also if it has no digit, provided that most of the names below it have none either.
     """
     if place is None or row.key(place) in _KNOWN or not may_be_name(row.text(place)):
         return False
@@ -258,12 +258,12 @@ def _may_be_named(row: HeadRow, head: Sequence[HeadRow], place: int | None, *, s
 
 
 def shown_text(cell: str | NotText) -> str:
-    """The cell as people see it."""
+    """The cell as displayed."""
     return cell.shown if isinstance(cell, NotText) else trimmed(cell)
 
 
 def _heads_ids(first: HeadRow, head: Sequence[HeadRow], place: int, names: NamedColumn) -> bool:
-    """True if the first row is a header over a column of IDs, to judge by its wording alone."""
+    """True if the first row is a header above a column of IDs, judged only by its wording."""
     return (
         _is_wording(first.cell(place))
         and not _is_data(first, head)
@@ -272,8 +272,8 @@ def _heads_ids(first: HeadRow, head: Sequence[HeadRow], place: int, names: Named
 
 
 def _heads_names(first: HeadRow, head: Sequence[HeadRow], place: int | None) -> bool:
-    """True if the first row is a header over a column of names: it can be no name, and another column of numbers or
-    IDs has words there. A list of names alone shows nothing of that kind."""
+    """True if the first row is a header above a column of names: it cannot be a name, and another column of numbers or
+    IDs has words there. A list with only names gives no such evidence."""
     if place is None or not _is_wording(first.cell(place)) or may_be_name(first.text(place)) or _is_data(first, head):
         return False
     below = head[1:]
@@ -286,12 +286,12 @@ def _is_number_or_id(cell: str | NotText) -> bool:
 
 
 def _is_wording(cell: str | NotText) -> bool:
-    """True for a cell that cannot be a damaged ID or a name with a number: text without any digit."""
+    """True for text without any digit, which cannot be a damaged ID or a name with a number."""
     return isinstance(cell, str) and bool(trimmed(cell)) and not any(char.isdigit() for char in cell)
 
 
 def _holds_device(row: HeadRow) -> bool:
-    """True if a cell is or was a device ID, in whatever state."""
+    """True if a cell is a device ID, intact or damaged."""
     return any(holds_id(cell) for cell in row.cells)
 
 
@@ -303,7 +303,7 @@ def _refuse_lower_header(rows: Sequence[HeadRow], width: int) -> None:
 
 
 def _refuse_lower_names(head: Sequence[HeadRow]) -> None:
-    """Raise InputError for the header of a list of names below other lines, none of which is a device."""
+    """Raise InputError for the header of a list of names that is below other lines which are not devices."""
     for at, row in enumerate(head[:_SEARCHED]):
         if _holds_device(row):
             return

@@ -1,7 +1,7 @@
-"""What a file is, before any reader opens it: regular, readable, of a stated size, and of which kind.
+"""Checks a file before any reader opens it: regular, readable, not too large, and of which format.
 
-The kind comes from the content. A suffix that says something else is an error, because one of the two
-is a mistake and a reader that guesses would hide it.
+The format is determined from the content. A suffix that contradicts it is an error: one of the two is wrong, and a
+reader that guesses would hide it.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ LARGEST_WORKBOOK: Final = 256 << 20  # bytes; a workbook is held in memory while
 
 
 class FileKind(StrEnum):
-    """The kinds of content that are read; ZIP is looked into further."""
+    """The supported kinds of content; a ZIP is examined further."""
 
     TEXT = "text"
     ZIP = "ZIP"
@@ -29,7 +29,7 @@ class FileKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A regular file as it was found; `mtime_ns` and `size` tell later whether it has changed."""
+    """A regular file as it was found; `mtime_ns` and `size` show later whether it has changed."""
 
     path: Path
     size: int  # bytes
@@ -41,18 +41,18 @@ class InputFile:
         return shown(self.path.name)
 
     def refuse_changed(self) -> None:
-        """Raise InputError if the file is not as it was when it was found."""
+        """Raise InputError if the file has changed since it was found."""
         if find_input(self.path) != self:
             raise changed(self)
 
 
 def changed(file: InputFile) -> InputError:
-    """The error for a file that somebody writes to while it is read."""
+    """The error for a file that is written to while it is read."""
     return InputError(f"{file.name} was changed while it was being read; close it elsewhere and try again.")
 
 
 def find_input(path: Path) -> InputFile:
-    """Look at the file without opening it; raises InputError unless it can be a table."""
+    """Check the file without opening it; raises InputError unless it can be a table."""
     name = shown(path.name)
     try:
         status = path.stat()
@@ -72,7 +72,7 @@ def find_input(path: Path) -> InputFile:
 
 
 def first_bytes(file: InputFile) -> bytes:
-    """The beginning of the file, enough to tell its kind; raises InputError if it cannot be opened."""
+    """The beginning of the file, enough to determine its kind; raises InputError if it cannot be opened."""
     try:
         with file.path.open("rb") as opened:
             return opened.read(4096)
@@ -81,7 +81,7 @@ def first_bytes(file: InputFile) -> bytes:
 
 
 def unreadable(file: InputFile, error: OSError) -> InputError:
-    """The error for a file that the operating system does not let us read."""
+    """The error for a file that cannot be read."""
     if isinstance(error, PermissionError):
         return InputError(f"{file.name} may not be read; close it in other programs, or ask for permission to read it.")
     return InputError(f"{file.name} cannot be read ({shown(error.strerror or str(error))}); check its disk.")
@@ -103,7 +103,7 @@ def read_whole(file: InputFile) -> tuple[bytes, str]:
 
 
 def kind_of(head: bytes, name: str) -> FileKind:
-    """The kind of content that begins with `head`; raises InputError, with its name, for a known other one."""
+    """The kind of content that begins with `head`; raises InputError for an unsupported kind and names it if known."""
     for magic, what in _OTHERS:
         if head.startswith(magic):
             raise InputError(f"{name} is {what} by its content, not a spreadsheet; save the list as CSV or XLSX.")
@@ -118,7 +118,7 @@ def kind_of(head: bytes, name: str) -> FileKind:
 
 
 def refuse_other_suffix(path: Path, kind: str) -> None:
-    """Raise InputError if the suffix promises another kind than this one (CSV, XLSX, XLS, XLSB, ODS)."""
+    """Raise InputError if the suffix belongs to another kind than this one (CSV, XLSX, XLS, XLSB, ODS)."""
     promised = _SUFFIXES.get(path.suffix.lower())
     if promised is not None and promised != kind:
         what = "text, such as CSV," if kind == "CSV" else f"an {kind} workbook"

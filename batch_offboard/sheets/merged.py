@@ -1,7 +1,7 @@
-"""Headers of two lines or more, whose cells are merged: over their lines, or over the columns that they group.
+"""Headers of two or more lines with merged cells: merged over their lines, or over the columns that they group.
 
-Pure. The lines become one row, so that whatever looks for columns sees one header. A line that may be a device is
-never made part of a header.
+Pure. The lines become one row, so that the search for columns sees one header. A line that may be a device never
+becomes part of a header.
 """
 
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from batch_offboard.sheets.aliases import ID_HEADERS, NAME_HEADERS, WEAK_NAME_HE
 from batch_offboard.sheets.head import HeadRow, has_own_header
 
 Merged = tuple[tuple[int, int], tuple[int, int]]  # row and column, from 0, of the first and the last cell
-_SEARCHED = 20  # rows in which a header is looked for
+_SEARCHED = 20  # rows in which a header is searched
 _MOST_LINES = 4
 _KNOWN = ID_HEADERS | NAME_HEADERS | WEAK_NAME_HEADERS
 
 
 def folded_header(head: Sequence[HeadRow], merged: Sequence[Merged]) -> tuple[list[HeadRow], list[str]]:
-    """The first rows with a header of several lines as one row, and a note if more than one of these lines is filled.
+    """The first rows with a header of several lines joined to one row, and a note if more than one line is filled.
 
-    `head` are the table's first rows that are not blank; the row of the header gets the number of its last line.
+    `head` are the table's first non-blank rows; the header's row gets the number of its last line.
     """
     for at in range(len(head[:_SEARCHED])):
         last = _last_line(head, at, merged)
@@ -36,7 +36,7 @@ def folded_header(head: Sequence[HeadRow], merged: Sequence[Merged]) -> tuple[li
 
 
 def _last_line(head: Sequence[HeadRow], at: int, merged: Sequence[Merged]) -> int | None:
-    """The number of the last line of a header that begins in this row, or None if none of several lines does."""
+    """The number of the last line of a header of several lines that begins in this row, or None."""
     row = head[at]
     below = head[at + 1 : at + 1 + _MOST_LINES]
     last = _end_of_tall_cells(row, merged)
@@ -48,7 +48,7 @@ def _last_line(head: Sequence[HeadRow], at: int, merged: Sequence[Merged]) -> in
 
 
 def _end_of_tall_cells(row: HeadRow, merged: Sequence[Merged]) -> int | None:
-    """The last row of known headers in this row that are merged over several rows."""
+    """The last row of the known headers in this row that are merged over several rows."""
     ends = [
         bottom + 1
         for (top, left), (bottom, _) in merged
@@ -58,8 +58,8 @@ def _end_of_tall_cells(row: HeadRow, merged: Sequence[Merged]) -> int | None:
 
 
 def _may_be_device(header: HeadRow, line: HeadRow, merged: Sequence[Merged]) -> bool:
-    """True if a line below the first one of a header may be a row: it holds an ID or a number, or something that does
-    not stand below a cell that groups several columns."""
+    """True if a line below the first one of a header may be a data row: it has an ID, a number, or a cell that is not
+    below a cell that groups several columns."""
     if any(isinstance(cell, NotText) or holds_id(cell) for cell in line.cells):
         return True
     grouped = {

@@ -1,7 +1,6 @@
-"""What the reader of ODS does not tell: hidden rows and columns, filters, formulas, merged cells, repeated cells.
+"""Facts that the ODS reader does not return: hidden rows and columns, filters, formulas, merged and repeated cells.
 
-An ODS file says "this row a million times" in a few bytes, so its tables are measured before the reader
-lays them out.
+An ODS file encodes "this row a million times" in a few bytes, so its tables are measured before the reader loads them.
 """
 
 import re
@@ -18,7 +17,7 @@ from batch_offboard.sheets.xml_parts import parse
 CONTENT: Final = "content.xml"
 STYLES: Final = "styles.xml"
 MANIFEST: Final = "META-INF/manifest.xml"
-_LEAST = {"table-row": LEAST_HEIGHT, "table-column": LEAST_WIDTH * 5.5}  # points; a digit of 10 points is so wide
+_LEAST = {"table-row": LEAST_HEIGHT, "table-column": LEAST_WIDTH * 5.5}  # points; a digit of 10 points is 5.5 wide
 _SIZES = {"table-row-properties": "row-height", "table-column-properties": "column-width"}
 _GROUPS = frozenset({"table-row-group", "table-column-group"})
 _POINTS = {"pt": 1.0, "in": 72.0, "cm": 72 / 2.54, "mm": 72 / 25.4, "pc": 12.0, "px": 0.75}
@@ -26,7 +25,7 @@ _CELLS = frozenset({"table-cell", "covered-table-cell"})
 
 
 def table_facts(archive: Archive, *, table: str | None = None, id_index: int | None = None) -> dict[str, SheetFacts]:
-    """Measure every table; with a `table` and an `id_index`, its ID cells are described as well."""
+    """Measure every table; with a `table` and an `id_index`, also describe its ID cells."""
     styles = _Styles()
     if STYLES in archive:
         parse(archive, STYLES, styles.start)
@@ -48,7 +47,7 @@ def refuse_encrypted_document(archive: Archive, name: str) -> None:
 
 
 class _Styles:
-    """Which styles make a row or a column so small that it is hidden; a style has what its parent has."""
+    """Which styles make a row or a column so small that it is hidden; a style inherits from its parent."""
 
     def __init__(self) -> None:
         self._small: dict[tuple[str, str], bool] = {}
@@ -66,7 +65,7 @@ class _Styles:
                 self._small[self._style] = size < least
 
     def is_small(self, family: str, style: str | None) -> bool:
-        """`family` is `table-row` or `table-column`; what has no style has the default one of its family."""
+        """Whether a style hides; `family` is `table-row` or `table-column`, whose default applies without a style."""
         default = self._small.get((family, ""), False)
         return self._small.get((family, style or ""), default)
 
@@ -77,19 +76,19 @@ def _points(length: str) -> float | None:
 
 
 class _Walk:
-    """Follows the tables' rows and cells; a repeated row counts at its end, when its content is known."""
+    """Parses the tables' rows and cells; a repeated row is counted at its end, when its content is known."""
 
     def __init__(self, table: str | None, id_index: int | None, styles: _Styles) -> None:
         self.tables: dict[str, SheetFacts] = {}
         self._styles = styles
-        self._groups: list[bool] = []  # the groups around: is it shown?
-        self._columns = 0  # those that are described
+        self._groups: list[bool] = []  # for each enclosing group: is it shown?
+        self._columns = 0  # columns described so far
         self._filtered = ""  # the area of the filter that is being read
         self._table = table
         self._id_index = id_index
         self._facts = SheetFacts()
         self._wanted = False
-        self._row = 0  # rows that are complete
+        self._row = 0  # complete rows so far
         self._repeat = 1
         self._hidden = False
         self._column = 0

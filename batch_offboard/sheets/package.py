@@ -1,7 +1,7 @@
 """The parts of an Office package and the relations between them, as Excel finds them.
 
-Excel takes backslashes and `./` in names and looks for the workbook where the package says; the workbook reader does
-neither. A package that needs it is written anew, in memory, with the names that every reader understands.
+Excel accepts backslashes and `./` in names and finds the workbook by the package's relations; the workbook reader does
+neither. A package that needs it is rewritten in memory, with names that every reader understands.
 The rules are those of ECMA-376 part 2 (Open Packaging Conventions), 8 and 9.
 """
 
@@ -23,11 +23,11 @@ _NAMESPACE: Final = "http://schemas.openxmlformats.org/package/2006/relationship
 
 
 class Relation(NamedTuple):
-    """A relation to another part of the package, or to something outside of it."""
+    """A relation to another part of the package, or to an external target."""
 
     key: str
     kind: str
-    target: str  # a part's name, or an address as it is written
+    target: str  # a part's name, or an external address as written
     is_external: bool
     written: str
 
@@ -51,12 +51,12 @@ def relations(archive: Archive, part: str) -> list[Relation]:
 
 
 def relation_targets(archive: Archive, part: str) -> dict[str, str]:
-    """The parts that a part's relations name, by relation ID; what lies outside the archive is left out."""
+    """The targets of a part's relations, by relation ID; targets outside the archive are left out."""
     return {relation.key: relation.target for relation in relations(archive, part) if not relation.is_external}
 
 
 def understood(content: bytes, archive: Archive) -> bytes:
-    """The package as every reader understands it: as it is, or written anew."""
+    """The package in the form that every reader understands: unchanged, or rewritten."""
     main = _main_part(archive)
     usual = f"xl/workbook{posixpath.splitext(main)[1]}" if main else ""
     listed = relations(archive, main) if main else []
@@ -76,7 +76,7 @@ def _relations_part(part: str) -> str:
 
 
 def _resolved(archive: Archive, folder: str, target: str) -> str:
-    """A relation's target as a part's name; it counts from its source's folder unless it begins with a slash."""
+    """A relation's target as a part's name; relative to its source's folder unless it begins with a slash."""
     part = posixpath.normpath(posixpath.join("/", folder, target.replace("\\", "/"))).lstrip("/")
     return part if part in archive or unquote(part) not in archive else unquote(part)
 
@@ -89,7 +89,7 @@ def _main_part(archive: Archive) -> str:
 
 
 def _is_workbook(archive: Archive, part: str) -> bool:
-    """True for a part that begins like a workbook: documents of other programs name their main part in the same way."""
+    """True for a part that begins like a workbook: other kinds of documents name their main part in the same way."""
     if part not in archive:
         return False
     beginning = next(archive.pieces(part), b"")[:4096]
@@ -110,7 +110,7 @@ def _to_workbook(part: str) -> bytes:
 
 
 def _relations_xml(listed: list[Relation], folder: str) -> bytes:
-    """The relations of a part in this folder; one of the readers takes no target that begins with a slash."""
+    """The relations of a part in this folder as XML; one of the readers accepts no target that begins with a slash."""
     lines = []
     for relation in listed:
         target = relation.target if relation.is_external else posixpath.relpath(_below_xl(relation.target), folder)
@@ -121,7 +121,7 @@ def _relations_xml(listed: list[Relation], folder: str) -> bytes:
 
 
 def _written_anew(places: Mapping[str, str], archive: Archive, written: Mapping[str, bytes]) -> bytes:
-    """The archive with each part in its place and some written over; a part in another one's place is left out."""
+    """The archive with each part under its new name and some replaced; a part whose name is taken is left out."""
     taken = {name.casefold() for name in written}
     taken |= {place.casefold() for part, place in places.items() if place.casefold() != part.casefold()}
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The tool's own report as input: which rows are taken, and what the report writer did to the cells."""
+"""The program's own report as input: which rows are taken, and how to undo the report writer's changes to cells."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -30,7 +30,7 @@ def report_layout(head: Sequence[HeadRow]) -> Layout | None:
 
 
 def refuse_unknown_outcomes(only: frozenset[str]) -> None:
-    """Raise InputError for a word that is no outcome, or for none at all."""
+    """Raise InputError for a word that is not an outcome, or if there is none."""
     unknown = sorted(only.difference(OUTCOMES))
     if unknown or not only:
         words = ", ".join(map(shown, unknown)) or "nothing"
@@ -38,10 +38,10 @@ def refuse_unknown_outcomes(only: frozenset[str]) -> None:
 
 
 def input_rows(rows: Iterator[SourceRow], only: frozenset[str] | None, *, neutralised: bool) -> Iterator[SourceRow]:
-    """The report's rows as input: those with a wanted outcome, with the original columns alone.
+    """The report's rows as input: those with a wanted outcome, with only the original columns.
 
-    `neutralised`: the cells come from CSV, where the writer put an apostrophe before what a spreadsheet
-    program would take for a formula.
+    `neutralised`: the cells come from CSV, where the writer put an apostrophe before what a spreadsheet program would
+    take for a formula.
     """
     for row in rows:
         if only is not None and row.cells[_OUTCOME].strip() not in only:
@@ -56,12 +56,12 @@ def input_rows(rows: Iterator[SourceRow], only: frozenset[str] | None, *, neutra
 
 
 def repeats_others(sheet: str) -> bool:
-    """Whether the report's sheet of this name holds rows that another of its sheets holds, too."""
+    """Whether the report's sheet of this name repeats rows of another sheet."""
     return f"{sheet} ".startswith(f"{FAILED_SHEET} ")
 
 
 def failed_rows(rows: Iterable[SourceRow]) -> frozenset[tuple[str | NotText, str, tuple[str, ...]]]:
-    """The failed rows of a report, whatever their order, to be compared with those of another sheet."""
+    """The failed rows of a report without their order, to be compared with those of another sheet."""
     return frozenset(
         (row.device_id, row.device_name, row.cells) for row in rows if row.cells[_OUTCOME].strip() == Outcome.FAILED
     )

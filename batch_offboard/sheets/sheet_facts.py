@@ -1,4 +1,4 @@
-"""What is known about one sheet beyond its values, whatever the format it came from."""
+"""Facts about one sheet beyond its values, the same for all formats."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,10 +9,10 @@ from batch_offboard.sheets.columns import MOST_COLUMNS, refuse_too_wide
 from batch_offboard.sheets.merged import Merged
 
 LAST_ROW: Final = 1_048_576
-FEW_CELLS: Final = 28_000_000  # all rows of 26 columns; the reader fills the rectangle, 32 bytes a cell
+FEW_CELLS: Final = 28_000_000  # all rows of 26 columns; the reader allocates the whole rectangle, 32 bytes per cell
 MOST_CELLS: Final = 64_000_000
 
-# What is lower or narrower shows nobody a line of text: hidden, whether it is marked so or not.
+# A lower row or a narrower column shows no readable text, so it counts as hidden even without a mark.
 LEAST_HEIGHT: Final = 3.0  # points
 LEAST_WIDTH: Final = 1.0  # characters
 
@@ -22,9 +22,9 @@ class SheetFacts:
     """Facts of one sheet; rows are numbered from 1, columns from 0."""
 
     hidden_rows: set[int] = field(default_factory=set)  # only rows that hold something
-    struck_rows: set[int] = field(default_factory=set)  # with something in them that is struck through
+    struck_rows: set[int] = field(default_factory=set)  # with text that is struck through
     special: dict[int, CellKind] = field(default_factory=dict)  # the ID column's cells, by row
-    merged: list[Merged] = field(default_factory=list)  # where the reader does not tell them itself
+    merged: list[Merged] = field(default_factory=list)  # only if the reader does not return them
     hidden_columns: set[int] = field(default_factory=set)  # of the first MOST_COLUMNS
     filters: list[range] = field(default_factory=list)  # the rows under each filter that has conditions
     last_row: int = 0
@@ -33,12 +33,12 @@ class SheetFacts:
 
     @property
     def has_filter_without_marks(self) -> bool:
-        """True if a filter has conditions and hides no row: some programs apply it when they open the file, others do
-        not, so that two people see different rows."""
+        """True if a filter has conditions and hides no row: some programs apply it when they open the file and others
+        do not, so that two people see different rows."""
         return any(not any(row in under for row in self.hidden_rows) for under in self.filters)
 
     def refuse_scattered(self, name: str) -> None:
-        """Raise InputError if the used rectangle would cost memory out of all proportion."""
+        """Raise InputError if the used rectangle would need far too much memory."""
         refuse_too_wide(self.last_column + 1)
         if self.last_row > LAST_ROW:
             raise InputError(
@@ -57,7 +57,7 @@ class SheetFacts:
 
 
 class ColumnMarks:
-    """What a sheet says of its columns being hidden: for some of them, and by the usual width for all others."""
+    """Collects hidden columns: explicit ones, and all others if the default width hides them."""
 
     def __init__(self) -> None:
         self.usually_hidden = False
@@ -65,29 +65,29 @@ class ColumnMarks:
         self._described: set[int] = set()
 
     def add(self, first: int, last: int, *, hidden: bool) -> None:
-        """Note columns from 0, both counted in; those that are never read are left out."""
+        """Note columns from 0, both ends included; those that are never read are left out."""
         columns = range(max(first, 0), min(last + 1, MOST_COLUMNS))
         self._described.update(columns)
         if hidden:
             self._hidden.update(columns)
 
     def hidden(self) -> set[int]:
-        """The hidden columns, when all were noted."""
+        """The hidden columns, once all were noted."""
         return self._hidden | (set(range(MOST_COLUMNS)) - self._described if self.usually_hidden else set())
 
 
 class RowMarks:
-    """What a sheet says of its rows being hidden: row by row, and group by group."""
+    """Collects hidden rows, by row and by group."""
 
     def __init__(self) -> None:
-        self.summary_below = True  # where a group's sign stands: in the row below it, or in the one above
+        self.summary_below = True  # whether a group's collapse mark is in the row below it or in the one above
         self._hidden: set[int] = set()
         self._levels: dict[int, int] = {}  # of the grouped rows
         self._collapsed: list[int] = []
 
     def add(self, row: int, *, hidden: bool, level: int, collapsed: bool) -> bool:
-        """Note a row, with its outline level and whether it carries the sign of a collapsed group; True if it may turn
-        out to be hidden."""
+        """Note a row, with its outline level and whether it has the mark of a collapsed group; True if it may turn out
+        to be hidden."""
         if hidden:
             self._hidden.add(row)
         if level:
@@ -97,11 +97,11 @@ class RowMarks:
         return hidden or level > 0
 
     def hidden(self) -> set[int]:
-        """The hidden rows, when all were noted."""
+        """The hidden rows, once all were noted."""
         return self._hidden.union(*map(self._group, self._collapsed))
 
     def _group(self, summary: int) -> set[int]:
-        """The rows of a collapsed group; some programs hide them by the sign alone, without a mark of their own."""
+        """The rows of a collapsed group; some programs mark only the group as collapsed and not its rows as hidden."""
         step = -1 if self.summary_below else 1
         level, row = self._levels.get(summary, 0), summary + step
         found: set[int] = set()
@@ -112,7 +112,7 @@ class RowMarks:
 
 
 def decimal(text: str | None) -> float | None:
-    """An attribute that measures something, or None if it is absent or no number."""
+    """An attribute as a float, or None if it is absent or not a number."""
     try:
         return None if text is None else float(text)
     except ValueError:
@@ -120,10 +120,10 @@ def decimal(text: str | None) -> float | None:
 
 
 def number(text: str | None) -> int:
-    """An attribute that counts something, 0 if it is absent or no number."""
+    """An attribute as an integer, 0 if it is absent or not a number."""
     return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 11 else 0
 
 
 def true(text: str | None) -> bool:
-    """An attribute that is yes or no, no if it is absent."""
+    """An attribute as a bool, False if it is absent."""
     return text in ("1", "true")

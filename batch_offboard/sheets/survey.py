@@ -1,7 +1,6 @@
 """The first pass over a text file: its SHA-256, its encoding, and whether it is text at all.
 
-Nothing is kept but a sample; what cannot be decided from the whole file cheaply is only flagged for the
-second pass.
+Only a sample is kept; what cannot be decided cheaply in this pass is flagged for the second one.
 """
 
 import codecs
@@ -29,7 +28,7 @@ _BLOCK = LONGEST_FIELD // 2
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the first pass found out."""
+    """The result of the first pass."""
 
     file: InputFile
     sha256: str
@@ -75,13 +74,13 @@ def _surveyed(file: InputFile) -> Survey:
 
 
 def _encoding_at(start: bytes) -> tuple[str | None, int]:
-    """The encoding that the file's beginning shows, and the length of its mark; None if it shows none."""
+    """The encoding shown by the file's beginning, and the length of its mark; None if there is no sign of one."""
     encoding, length = mark_of(start)
     return encoding or unmarked(start), length
 
 
 class _Watch:
-    """Looks at every piece of the file once."""
+    """Examines every piece of the file once."""
 
     def __init__(self, file: InputFile, encoding: str | None, mark_length: int) -> None:
         self.mark_length = mark_length

@@ -1,8 +1,8 @@
-"""Whether a quotation mark has made rows of a text file into lines of one cell.
+"""Detects quotation marks that turned rows of a text file into lines of one cell.
 
-Grammar cannot tell that: a ditto mark in one row and another in the next are a rightly quoted cell. So each line of
-such a record is looked at by itself, as if there were no quotation mark above it: one that would be a row of this table
-may be a device, and only the operator can say that it is text.
+CSV grammar cannot detect that: a ditto mark in one row and another in the next form a valid quoted cell. So each line
+of such a record is checked as if there were no quotation mark above it: a line that would be a row of this table may be
+a device, and only the operator can confirm that it is text.
 """
 
 import csv
@@ -19,13 +19,13 @@ LINE_END = re.compile(r"\r\n|\r|\n")
 
 @dataclass(frozen=True, slots=True)
 class RowLook:
-    """What a row of this table looks like."""
+    """The properties of this table's rows."""
 
     delimiter: str
     width: int  # cells of the header
-    has_header: bool  # without one, every record shows by its own first line how wide a row may be
-    widths: frozenset[int]  # cells that the first rows really have
-    fewest_delimiters: int  # of any line that can be a row
+    has_header: bool  # without one, the first line of each record shows how wide a row may be
+    widths: frozenset[int]  # actual numbers of cells in the first rows
+    fewest_delimiters: int  # in any line that can be a row
     id_index: int | None
     name_index: int | None
     name_shapes: frozenset[str]  # of the names in the first rows, see `shape`
@@ -35,7 +35,7 @@ class RowLook:
     def swallowed(self, lines: Sequence[str], cells: Sequence[str]) -> bool:
         """True if one of the record's lines from the second on would be a row of its own.
 
-        `lines` are the file's lines, in which the record stands; `cells` the record's cells.
+        `lines` are the file's lines of the record; `cells` are its cells.
         """
         if any(self._holds_several(cells, index) for index in (self.id_index, self.name_index)):
             return True
@@ -52,14 +52,15 @@ class RowLook:
         return len(usable) > 1
 
     def _only_ends_a_cell(self, line: str) -> bool:
-        """True for the line on which a text ends, with no delimiter in it: the cells behind it are the record's own,
-        and their place is no evidence. A quotation mark alone ends no text; it may be the stray one."""
+        """True for the line on which a quoted text ends, without a delimiter in it: the cells after it belong to the
+        record, and their position is not evidence. A lone quotation mark does not end a text; it may be the stray
+        one."""
         part, mark, _ = line.partition('"')
         return bool(mark and trimmed(part)) and self.delimiter not in part
 
     def _is_row(self, line: str, widths: frozenset[int]) -> bool:
-        """True if the line is a row, whether its quotation marks mean anything or not."""
-        if line.count(self.delimiter) < self.fewest_delimiters:  # most lines of a text, and the quickest to see
+        """True if the line is a row, with its quotation marks as quoting or as plain characters."""
+        if line.count(self.delimiter) < self.fewest_delimiters:  # the fastest check, and true for most lines of text
             return False
         text = LINE_END.sub("", line)
         plain = text.split(self.delimiter)
@@ -82,7 +83,7 @@ class RowLook:
             return []
 
     def _field(self, fields: Sequence[str], index: int | None) -> str:
-        """The cell without the quotation mark that ends or begins it on this line alone."""
+        """The cell without an unpaired quotation mark at its beginning or end on this line."""
         return fields[index].replace('"', "") if index is not None and index < len(fields) else ""
 
     def _may_be_name(self, text: str) -> bool:
@@ -90,7 +91,7 @@ class RowLook:
 
 
 def row_look(delimiter: str, layout: Layout, widths: Iterable[int], head: Sequence[HeadRow]) -> RowLook:
-    """What the rows of a table look like, from its first rows; `widths` are the cells that these really have."""
+    """The properties of a table's rows, from its first rows; `widths` are their actual numbers of cells."""
     below = [row for row in head if row.number > (layout.header_number or 0)]
     ids, names = _one_line(below, layout.id_index), _one_line(below, layout.name_index)
     width = len(layout.columns)
@@ -111,6 +112,6 @@ def row_look(delimiter: str, layout: Layout, widths: Iterable[int], head: Sequen
 
 
 def _one_line(rows: Sequence[HeadRow], index: int | None) -> list[str]:
-    """The filled cells of a column that are one line."""
+    """The filled cells of a column that are a single line."""
     texts = [] if index is None else [row.text(index) for row in rows]
     return [text for text in texts if text and not LINE_END.search(text)]

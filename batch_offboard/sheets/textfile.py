@@ -1,6 +1,6 @@
 """Reads CSV and other separated text through pandas' C parser, in chunks, every cell as text.
 
-The parser fills short rows silently and lets a stray quotation mark swallow lines; both are checked here.
+The parser silently pads short rows and lets a stray quotation mark swallow lines; both are checked here.
 """
 
 import csv
@@ -39,11 +39,11 @@ class TextTable:
         self.dialect: Dialect = find_dialect(self.survey.sample)
         self.kind = f"CSV ({shown_encoding(self.survey.encoding)}, {self.dialect.name})"
         self._skipped = int(self.dialect.has_sep_line)
-        self._widths: list[int] = []  # of the first records that hold something and are one line each
+        self._widths: list[int] = []  # of the first non-blank records of one line each
         self._widest = 1
 
     def head(self) -> list[HeadRow]:
-        """The first non-blank rows, each as wide as it is in the file (empty cells at its end left out)."""
+        """The first non-blank rows, each as wide as in the file (without empty cells at its end)."""
         listed = list(records(self.survey.sample, self.dialect.delimiter, HEAD_ROWS + 200))
         numbered = list(enumerate(listed, 1))[self._skipped :]
         for number, cells in numbered:
@@ -52,15 +52,15 @@ class TextTable:
         filled = [HeadRow(number, cells) for number, cells in numbered if any(map(trimmed, cells))]
         texts = [(len(cells), "".join(cells)) for _, cells in numbered]
         self._widths = [width for width, text in texts if trimmed(text) and not _has_break(text)]
-        if not self._widths:  # every record is several lines; what they are by themselves is all there is
+        if not self._widths:  # every record has several lines, so the sample's lines are used
             lines = LINE_END.split(self.survey.sample)[self._skipped : HEAD_ROWS]
             self._widths = [len(line.split(self.dialect.delimiter)) for line in lines if trimmed(line)]
         return [*filled[:1], *map(_without_end, filled[1:HEAD_ROWS])]
 
     def rows(self, layout: Layout, head: Sequence[HeadRow], *, multiline_text: bool) -> Iterator[SourceRow]:
-        """All rows below the header that are not blank, streamed; raises InputError on the way.
+        """Yields all rows below the header that are not blank; may raise InputError at any row.
 
-        `multiline_text`: whatever a cell holds below a line break is text, even what looks like rows.
+        `multiline_text`: everything below a line break in a cell is text, even what looks like rows.
         """
         records = _Records(self.survey, self.dialect)
         look = row_look(self.dialect.delimiter, layout, self._widths, head)
@@ -80,7 +80,7 @@ class TextTable:
                 yield from _rows_of(max(number, first), columns, layout, records)
 
     def _blocks(self, width: int) -> Iterator[tuple[int, list[list[str]], list[list[str]]]]:
-        """The file in blocks: number of the first record, the columns, and the columns beyond."""
+        """The file in blocks: number of the first record, the columns, and the columns beyond the layout."""
         with _HashedFile(self.survey) as raw:
             number = 1 + self._skipped
             for chunk in self._chunks(raw, max(width, self._widest) + 1):
@@ -117,7 +117,7 @@ class TextTable:
             raise unreadable(self.survey.file, error) from None
 
     def _unparsed(self, message: str) -> InputError:
-        """The parser's own words in ours; it counts lines from 1, and rows of an open quotation from 0."""
+        """The parser's message as InputError; it counts lines from 1, and rows of an open quotation from 0."""
         wide = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
         if wide:
             return InputError(
@@ -155,7 +155,7 @@ class TextTable:
 
 
 class _LineCheck:
-    """Looks at every record that is more than one line, in rising order."""
+    """Checks every record of more than one line, in ascending order."""
 
     def __init__(self, name: str, look: RowLook, records: "_Records") -> None:
         self._name = name
@@ -194,7 +194,7 @@ def _filled(cells: Sequence[str]) -> list[str]:
 
 
 def _rows_of(number: int, columns: Sequence[list[str]], layout: Layout, records: "_Records") -> Iterator[SourceRow]:
-    """The rows of one block; the usual block, in which every ID cell is filled, takes the short way."""
+    """The rows of one block; there is a fast path for the usual block, in which every ID cell is filled."""
     count = len(columns[0])
     names = [""] * count if layout.name_index is None else columns[layout.name_index]
     ids = [""] * count if layout.id_index is None else columns[layout.id_index]
@@ -205,7 +205,7 @@ def _rows_of(number: int, columns: Sequence[list[str]], layout: Layout, records:
 
 
 def _less_usual(rows: Iterator[SourceRow], id_index: int | None, records: "_Records") -> Iterator[SourceRow]:
-    """The rows without the blank ones; a row that ends before its ID is told from one with an empty ID."""
+    """The rows without the blank ones; distinguishes a row that ends before its ID from one with an empty ID."""
     for row in rows:
         if not trimmed("".join(row.cells)):
             continue
@@ -217,16 +217,16 @@ def _less_usual(rows: Iterator[SourceRow], id_index: int | None, records: "_Reco
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """One record as it stands in the file: its lines with their ends, and the cells that it really has."""
+    """One record of the file: its lines with their ends, and its actual number of cells."""
 
     lines: Sequence[str]
     cells: Sequence[str]
 
 
 class _Records:
-    """The file's records one by one: asked only for some of them, in rising order.
+    """Access to single records of the file, in ascending order.
 
-    A second reader follows the file up to the record in question; most files never need it.
+    A second reader advances to the record in question; most files never need it.
     """
 
     def __init__(self, survey: Survey, dialect: Dialect) -> None:
@@ -251,7 +251,7 @@ class _Records:
             return None
 
     def width_of(self, number: int) -> int:
-        """How many cells the record really has."""
+        """The record's actual number of cells."""
         record = self.of(number)
         return 0 if record is None else len(record.cells)
 
@@ -287,7 +287,7 @@ class _HashedFile(io.RawIOBase):
 
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override] # narrower on purpose
         if self._left == 0:
-            self._digest.update(self._opened.read())  # the end-of-file mark, or what somebody has appended meanwhile
+            self._digest.update(self._opened.read())  # the end-of-file mark, or what was appended meanwhile
             return 0
         count = self._opened.readinto(memoryview(buffer)[: self._left])
         self._left -= count
@@ -310,7 +310,7 @@ class _HashedFile(io.RawIOBase):
 
 
 def within_header(layout: Layout, head: Sequence[HeadRow], name: str) -> Layout:
-    """The layout with no more columns than the header has; cells beyond it would have no name."""
+    """The layout with at most as many columns as the header; cells beyond it would have no name."""
     lengths = [len(row.cells) for row in head if row.number == layout.header_number]
     width = lengths[0] if lengths else len(layout.columns)
     if max(layout.id_index or 0, layout.name_index or 0) >= width:

@@ -1,5 +1,5 @@
-"""What the reader of XLS does not tell, from the BIFF8 records: hidden rows and columns, filters, formulas, errors, far
-cells.
+"""Facts that the XLS reader does not return, from the BIFF8 records: hidden rows and columns, filters, formulas,
+errors, and stray cells far from the others.
 
 The records are described in Microsoft's [MS-XLS]: BoundSheet8 2.4.28, Row 2.4.221, ColInfo 2.4.53, DefaultRowHeight
 2.4.90, WsBool 2.4.351, AutoFilter 2.4.6, Cell 2.5.13.
@@ -31,19 +31,19 @@ _DIMENSIONS = 0x0200
 _BOOLEAN_OR_ERROR = 0x0205
 _ROW = 0x0208
 _CELLS = frozenset({_FORMULA, 0x00D6, 0x00FD, 0x0203, 0x0204, _BOOLEAN_OR_ERROR, 0x027E})
-_NAME_AT = 7  # the flag in front of a sheet's name
+_NAME_AT = 7  # offset of the flag before a sheet's name
 _HIDDEN = 0x20  # fDyZero
 _COLLAPSED = 0x10
 _LEVEL = 0x07
-_USUAL_HEIGHT = 0x8000  # the row has the sheet's usual height
-_TWIPS = 20  # in a point
+_USUAL_HEIGHT = 0x8000  # the row has the sheet's default height
+_TWIPS = 20  # per point
 _USUAL_ROW = 0x0225
 _USUALLY_HIDDEN = 0x02  # fDyZero of rows without a record
 _COLUMNS = 0x007D
-_USUAL_WIDTHS = (0x0055, 0x0099)  # DefColWidth in characters, and DxGCol in 1/256 of one, which comes last and counts
+_USUAL_WIDTHS = (0x0055, 0x0099)  # DefColWidth in characters; DxGCol in 1/256 of one comes last and overrides it
 _PROPERTIES = 0x0081
 _SUMMARY_BELOW = 0x40  # fRowSumsBelow
-_CONDITIONS = (0x009E, 0x087E)  # AutoFilter and AutoFilter12: what a column of the filter demands
+_CONDITIONS = (0x009E, 0x087E)  # AutoFilter and AutoFilter12: the condition of a column
 
 
 def workbook_stream(content: bytes, name: str) -> bytes:
@@ -77,7 +77,7 @@ def sheet_facts(stream: bytes, id_index: int | None) -> list[SheetFacts]:
 
 
 def _name(data: bytes) -> str:
-    """A sheet's name: its length, a flag for two bytes a character, and the characters."""
+    """A sheet's name: its length, a flag for two bytes per character, and the characters."""
     length, wide = data[6], data[7] & 1
     return data[8 : 8 + length * (1 + wide)].decode("utf-16-le" if wide else "latin-1", "replace")
 
@@ -90,7 +90,7 @@ def _facts(stream: bytes, place: int, id_index: int | None) -> SheetFacts:
 
 
 class _Walk:
-    """Follows the records of one sheet."""
+    """Collects the facts from the records of one sheet."""
 
     def __init__(self, id_index: int | None) -> None:
         self._facts = SheetFacts()
@@ -102,7 +102,7 @@ class _Walk:
         self._usually_hidden = False
 
     def take(self, kind: int, data: bytes) -> None:
-        """Take the next record."""
+        """Process the next record."""
         if kind in _CELLS or kind in _MULTIPLE:
             self._cell(kind, data)
         elif kind == _ROW and len(data) >= 14:
@@ -119,10 +119,10 @@ class _Walk:
         elif kind == _PROPERTIES and data:
             self._marks.summary_below = bool(data[0] & _SUMMARY_BELOW)
         elif kind in _CONDITIONS:
-            self._facts.filters.append(range(1, LAST_ROW + 1))  # which rows are under it, only a formula says
+            self._facts.filters.append(range(1, LAST_ROW + 1))  # its rows are only given by a formula
 
     def told(self) -> SheetFacts:
-        """The facts, when the whole sheet was seen."""
+        """The facts, once the whole sheet was read."""
         self._facts.hidden_columns = self._columns.hidden()
         hidden = self._marks.hidden()
         if self._usually_hidden:
@@ -169,7 +169,7 @@ def _mark(facts: SheetFacts, row: int, kind: int, data: bytes) -> None:
 
 
 def _stretch(facts: SheetFacts, data: bytes) -> None:
-    """The stated dimensions count as well: the reader reserves memory for them."""
+    """Include the declared dimensions, since the reader reserves memory for them."""
     if len(data) not in (10, 14):
         raise InputError("The workbook's dimensions are damaged; save the list again as XLSX.")
     first_row, last_row, first_column, last_column = struct.unpack_from("<IIHH" if len(data) == 14 else "<4H", data)
@@ -180,7 +180,7 @@ def _stretch(facts: SheetFacts, data: bytes) -> None:
 
 
 def _records(stream: bytes, place: int) -> Iterator[tuple[int, bytes]]:
-    """The records from a place up to the end of the substream."""
+    """The records from an offset up to the end of the substream."""
     while place + 4 <= len(stream):
         kind, length = struct.unpack_from("<HH", stream, place)
         if kind == _EOF:

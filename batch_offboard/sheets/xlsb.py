@@ -1,5 +1,5 @@
-"""What the reader of XLSB does not tell, from the sheet's binary records: hidden rows and columns, filters, formulas,
-far cells.
+"""Facts that the XLSB reader does not return, from the sheet's binary records: hidden rows and columns, filters,
+formulas, and stray cells far from the others.
 
 The records are described in Microsoft's [MS-XLSB]: record 2.1.4, BrtRowHdr, BrtColInfo, BrtWsFmtInfo, BrtWsProp and
 BrtBeginAFilter in 2.4, cell 2.5.9.
@@ -29,16 +29,16 @@ _SHEET = 156
 _HIDDEN_ROW = 0x10  # fDyZero, in the twelfth byte of the row record
 _COLLAPSED_ROW = 0x08
 _LEVEL = 0x07
-_TWIPS = 20  # in a point
+_TWIPS = 20  # per point
 _COLUMNS = 60
 _HIDDEN_COLUMNS = 0x01
 _FORMAT = 485
-_NO_WIDTH = 0xFFFFFFFF  # in 1/256 of a character; the width in whole characters counts instead
+_NO_WIDTH = 0xFFFFFFFF  # in 1/256 of a character; then the width in whole characters applies
 _PROPERTIES = 147
 _SUMMARY_BELOW = 0x40  # fRowSumsBelow, in the first byte of the sheet's properties
 _FILTER = 161
 _MERGED = 176
-_CONDITIONS = range(165, 176)  # what a column of a filter demands
+_CONDITIONS = range(165, 176)  # the condition of a column of a filter
 
 
 def bound_sheets(archive: Archive) -> list[tuple[str, str]]:
@@ -52,7 +52,7 @@ def bound_sheets(archive: Archive) -> list[tuple[str, str]]:
 
 
 def sheet_facts(archive: Archive, part: str, id_index: int | None) -> SheetFacts:
-    """Walk over the sheet's records; `id_index` is the column whose formulas and errors are of interest."""
+    """Scan the sheet's records; `id_index` is the column whose formulas and errors are noted."""
     walk = _Walk(id_index)
     for kind, data in _records(archive, part):
         walk.take(kind, data)
@@ -60,7 +60,7 @@ def sheet_facts(archive: Archive, part: str, id_index: int | None) -> SheetFacts
 
 
 class _Walk:
-    """Follows the records of one sheet or table."""
+    """Collects the facts from the records of one sheet or table."""
 
     def __init__(self, id_index: int | None) -> None:
         self._facts = SheetFacts()
@@ -73,7 +73,7 @@ class _Walk:
         self._under = range(0)  # the rows under the filter that is being read
 
     def take(self, kind: int, data: bytes) -> None:
-        """Take the next record."""
+        """Process the next record."""
         if _BLANK < kind <= _LAST_FORMULA and len(data) >= 4:
             self._cell(kind, data)
         elif kind == _ROW and len(data) >= 12:
@@ -96,7 +96,7 @@ class _Walk:
             self._facts.filters.append(self._under)
 
     def told(self) -> SheetFacts:
-        """The facts, when everything was seen."""
+        """The facts, once everything was read."""
         self._facts.hidden_columns = self._columns.hidden()
         self._facts.hidden_rows = self._marks.hidden() & self._filled
         return self._facts
@@ -149,7 +149,7 @@ def _records(archive: Archive, part: str) -> Iterator[tuple[int, bytes]]:
 
 
 def _text(data: bytes) -> tuple[str, bytes]:
-    """A text with its length in front, and what follows it."""
+    """A length-prefixed text, and the data after it."""
     try:
         (length,) = struct.unpack_from("<I", data)
     except struct.error:

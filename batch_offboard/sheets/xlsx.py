@@ -1,8 +1,8 @@
-"""What the reader of XLSX does not tell: hidden rows and columns, filters, formulas, errors, and cells that lie far
-apart.
+"""Facts that the XLSX reader does not return: hidden rows and columns, filters, formulas, errors, and stray cells far
+from the others.
 
-A quick search over the raw XML looks for signs of these. Only a sheet that shows one is parsed a second
-time; nearly all sheets show none, and the search costs a fraction of the reading.
+A fast search over the raw XML looks for signs of these. Only a sheet with such a sign is parsed a second time; nearly
+all sheets have none, and the search takes a fraction of the time for reading.
 """
 
 import re
@@ -25,39 +25,39 @@ from batch_offboard.sheets.sheet_facts import (
 from batch_offboard.sheets.xml_parts import parse
 
 _LONGEST_TAG = 1 << 16
-# A cell whose place is not written the way all known programs write it: no `r`, other quotes, blanks.
+# A cell whose reference is not written the way all known programs write it: no `r`, other quotes, blanks.
 _IRREGULAR = re.compile(rb'<c[> /\t\r\n](?!r="[A-Z]+[0-9]+")')
 # Columns from AA on and rows from 100,000 on: a few such cells may span a rectangle that fills the memory.
 _NOTABLE = re.compile(rb'r="(?:[A-Z]{2}|[A-Z]?[0-9]{6})')
 _WIDE = re.compile(rb'r="([A-Z]{2,})[0-9]')
 _FAR = re.compile(rb'r="[A-Z]*([0-9]{6,})"')
 _HIDDEN = re.compile(rb"""(?:hidden|collapsed)\s*=\s*["'](?:1|t)""")
-# A height, also the sheet's usual one, that is not plainly written as 3 points or more; what stands behind `ht` rules
-# out other attributes and leaves the search its fast beginning. Likewise a width.
+# A height, or the sheet's default one, that is not plainly written as 3 points or more; the lookbehinds after `ht` rule
+# out other attributes and keep the literal prefix that makes the search fast. The same for a width.
 _LOW = re.compile(rb"""ht(?<!customHeight)(?<![rR]ight)\s*=\s*["'](?!(?:[3-9]|[1-9][0-9]+)(?:\.[0-9]+)?["'])""")
 _NARROW = re.compile(rb"""idth(?<!customWidth)\s*=\s*["'](?![1-9][0-9]*(?:\.[0-9]+)?["'])""")
 _PLACE = re.compile(r"([A-Za-z]+)([0-9]+)")
 
 
 class SheetScan:
-    """The quick search over one sheet's XML, fed in pieces."""
+    """The fast search over one sheet's XML, fed in pieces."""
 
     def __init__(self) -> None:
         self.formulas = False
         self.hidden = False
         self.irregular = False
-        # Good for a regular sheet: below the least that is looked for, its rectangle is small anyway.
+        # Correct for a regular sheet: below the smallest position that is searched, its rectangle is small anyway.
         self.extent = SheetFacts(last_row=99_999, last_column=25)
         self._tail = b""
         self._first = True
 
     @property
     def needs_parsing(self) -> bool:
-        """True if something in the sheet concerns which rows count, or what an ID cell is."""
+        """True if something in the sheet may affect which rows count, or what an ID cell is."""
         return self.formulas or self.hidden or self.irregular
 
     def feed(self, piece: bytes) -> None:
-        """Search one piece up to its last tag, which may go on in the next piece."""
+        """Search one piece up to its last tag, which may continue in the next piece."""
         text = self._tail + piece
         cut = max(text.rfind(b"<"), len(text) - _LONGEST_TAG)
         text, self._tail = text[:cut], text[cut:]
@@ -86,7 +86,7 @@ def _hides(text: bytes) -> bool:
 
 
 def holds_errors(archive: Archive, part: str) -> bool:
-    """True if some cell of the sheet is an error such as `#N/A`; the reader shows those as empty."""
+    """True if a cell of the sheet is an error such as `#N/A`; the reader returns those as empty."""
     tail = b""
     for piece in archive.pieces(part):
         if b't="e"' in tail + piece or b"t='e'" in tail + piece:
@@ -96,7 +96,7 @@ def holds_errors(archive: Archive, part: str) -> bool:
 
 
 def struck_styles(archive: Archive) -> frozenset[str]:
-    """The numbers of the cell styles whose font is struck through, as cells name them."""
+    """The numbers of the cell styles with a struck-through font, as cells refer to them."""
     walk = _StyleWalk()
     if "xl/styles.xml" in archive:
         parse(archive, "xl/styles.xml", walk.start, walk.end)
@@ -104,7 +104,7 @@ def struck_styles(archive: Archive) -> frozenset[str]:
 
 
 def holds_style(archive: Archive, part: str, styles: frozenset[str]) -> bool:
-    """True if some cell of the sheet seems to have one of these styles."""
+    """True if a cell of the sheet seems to have one of these styles."""
     if not styles:
         return False
     wanted = re.compile(rb"""\ss\s*=\s*["'](?:%b)["']""" % "|".join(sorted(styles)).encode())
@@ -133,7 +133,7 @@ def sheet_parts(archive: Archive) -> dict[str, str]:
 def sheet_facts(archive: Archive, part: str, id_index: int | None, struck: frozenset[str] = frozenset()) -> SheetFacts:
     """Parse one sheet's XML.
 
-    `id_index` is the column whose formulas and errors are of interest, `struck` the styles of struck_styles.
+    `id_index` is the column whose formulas and errors are noted, `struck` the result of `struck_styles`.
     """
     walk = _SheetWalk(id_index, struck)
     parse(archive, part, walk.start, walk.end)
@@ -141,7 +141,7 @@ def sheet_facts(archive: Archive, part: str, id_index: int | None, struck: froze
 
 
 def table_filters(archive: Archive, part: str) -> list[range]:
-    """The rows under the filters of the sheet's tables, as far as these have conditions."""
+    """The rows under those filters of the sheet's tables that have conditions."""
     found: list[range] = []
     for table in table_parts(archive, part):
         walk = _FilterWalk(found)
@@ -156,7 +156,7 @@ def table_parts(archive: Archive, part: str) -> list[str]:
 
 
 class _StyleWalk:
-    """Follows the fonts and the cells' styles of a workbook; there are fonts of other things beside them."""
+    """Parses the fonts and cell styles of a workbook; it also contains fonts for other uses."""
 
     def __init__(self) -> None:
         self.struck_fonts: set[int] = set()
@@ -180,7 +180,7 @@ class _StyleWalk:
 
 
 class _FilterWalk:
-    """Follows the filters of a sheet or a table; those of views that are not shown do not count."""
+    """Parses the filters of a sheet or a table; those of custom views do not count."""
 
     def __init__(self, found: list[range]) -> None:
         self._found = found
@@ -215,7 +215,7 @@ def _rows_under(reference: str) -> range:
 
 
 class _SheetWalk:
-    """Follows the cells of a sheet; a cell without a place comes after the one before."""
+    """Parses the cells of a sheet; a cell without a reference follows the one before it."""
 
     def __init__(self, id_index: int | None, struck: frozenset[str]) -> None:
         self.facts = SheetFacts()
@@ -259,7 +259,7 @@ class _SheetWalk:
             self._filters.end(tag)
 
     def told(self) -> SheetFacts:
-        """The facts, when the whole sheet was seen."""
+        """The facts, once the whole sheet was read."""
         facts = self.facts
         facts.hidden_rows = self._marks.hidden() & self._filled
         facts.hidden_columns = self._columns.hidden()
@@ -307,6 +307,6 @@ class _SheetWalk:
             self._mark(CellKind.ERROR)
 
     def _mark(self, kind: CellKind) -> None:
-        """Note what the ID cell of this row is; a formula is a formula whatever its result."""
+        """Note the kind of the row's ID cell; a formula is a formula whatever its result."""
         if self._column == self._id_index:
             self.facts.special.setdefault(self._row, kind)

@@ -1,4 +1,4 @@
-"""Parses one XML part of a workbook, flat in memory, with every kind of declaration refused."""
+"""Parses one XML part of a workbook with constant memory, and refuses document type and entity declarations."""
 
 from collections.abc import Callable
 from xml.parsers import expat
@@ -12,7 +12,7 @@ _DEEPEST = 200
 
 
 class _RefusedError(Exception):
-    """Raised inside the parser to leave it."""
+    """Raised inside the parser to stop it."""
 
 
 def parse(
@@ -62,7 +62,7 @@ def parse(
 
 
 class _LocalNames(dict[str, str]):
-    """Names without their namespace; a document has few of them and uses each often."""
+    """Names without their namespace, cached: a document has few different names and uses each often."""
 
     def __missing__(self, name: str) -> str:
         local = self[name] = name.rpartition("}")[2]

@@ -1,1 +1,1 @@
-"""Owns a batch written for people and programs: rows, files, the workbook, the page. Never reads the journal."""
+"""Owns the reports of a batch for people and programs: rows, files, workbook and page. Never reads the journal."""

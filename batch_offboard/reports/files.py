@@ -1,8 +1,7 @@
-"""Puts a report into a file: CSV and JSON here, XLSX and HTML next door.
+"""Writes a report to a file: CSV and JSON here, XLSX and HTML in their own modules.
 
-A report is written to a file of its own and takes its name only when it is whole, so whoever opens the name
-sees the old report or the new one. Rows pass through and are never collected. Nothing here decides what a
-report says.
+A report is written to a temporary file and renamed once it is complete, so that readers see either the old report or
+the new one. Rows are streamed and never collected. Nothing here decides the content of a report.
 """
 
 import csv
@@ -30,15 +29,15 @@ from batch_offboard.reports.rows import (
 
 Writer = Callable[[BinaryIO, ReportHead, Iterable[ReportRow]], None]
 
-_MOST_NAMES = 99  # report.csv, report.1.csv, … report.99.csv: whoever has more of them open has another trouble
+_MOST_NAMES = 99  # report.csv, report.1.csv, … report.99.csv; more of them open at once is another problem
 
 
 def write_report(path: Path, head: ReportHead, rows: Iterable[ReportRow]) -> Path:
-    """Writes the report in the format of the path's suffix and returns where it is.
+    """Writes the report in the format of the path's suffix and returns its actual path.
 
-    That is `path`, or the next free name beside it (`report.1.csv`) when the file cannot be replaced, since
-    it is open in Excel, say. A missing folder is made. Raises UsageError for a suffix that is no format and
-    ReportError when nothing could be written; what `rows` raises passes through. No half file stays behind.
+    That is `path`, or the next free name beside it (`report.1.csv`) if the file cannot be replaced, for example because
+    it is open in Excel. A missing folder is created. Raises UsageError for an unknown suffix and ReportError if nothing
+    could be written; exceptions of `rows` are passed on. No partial file is left behind.
     """
     write = writer_for(path)
     try:
@@ -48,7 +47,7 @@ def write_report(path: Path, head: ReportHead, rows: Iterable[ReportRow]) -> Pat
 
 
 def ensure_writable(path: Path) -> None:
-    """UsageError unless a report can be written there; ask before a run, not after it."""
+    """Raises UsageError unless a report can be written there; to be called before a run, not after it."""
     writer_for(path)
     probe = path.parent / f".report-{uuid4().hex}.tmp"
     try:
@@ -63,7 +62,7 @@ def ensure_writable(path: Path) -> None:
 
 
 def writer_for(path: Path) -> Writer:
-    """What writes the format of this suffix, or UsageError."""
+    """The writer for the format of this suffix; raises UsageError if there is none."""
     writer = _WRITERS.get(path.suffix.lower())
     if writer is None or "\0" in str(path):
         known = ", ".join(_WRITERS)
@@ -72,8 +71,10 @@ def writer_for(path: Path) -> Writer:
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> Path:
-    """Lets `write` fill a new file, for this user alone, that then takes the name `path`, or the next free one beside
-    it; returns where it is. Raises OSError, and what `write` raises; then no half file stays behind."""
+    """Lets `write` fill a new file that only this user can read, and renames it to `path` or the next free name.
+
+    Returns the actual path. Raises OSError and what `write` raises; then no partial file is left behind.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.parent / f".report-{uuid4().hex}.tmp"
     try:
@@ -88,7 +89,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> Path:
 
 
 def _claimed(path: Path) -> int:
-    """The descriptor of a new file for this user alone, whatever the umask; never one that was there."""
+    """The descriptor of a new file that only this user can read, whatever the umask; never of an existing file."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
 
 
@@ -96,7 +97,7 @@ def _renamed(temporary: Path, path: Path) -> Path:
     try:
         temporary.replace(path)
     except OSError as error:
-        # Windows: open in Excel. Elsewhere: a folder, or a protected file. Another name keeps the rows.
+        # Windows: open in Excel. Elsewhere: a folder, or a protected file. Under another name no row is lost.
         path = _renamed_to_free_name(temporary, path, error)
     _sync_folder(path.parent)
     return path
@@ -106,7 +107,7 @@ def _renamed_to_free_name(temporary: Path, path: Path, reason: OSError) -> Path:
     for number in range(1, _MOST_NAMES + 1):
         candidate = path.with_name(f"{path.stem}.{number}{path.suffix}")
         with suppress(FileExistsError):
-            # Taken first, replaced then: only Windows has a rename that spares an existing file.
+            # Created first and then replaced: only Windows has a rename that does not overwrite an existing file.
             os.close(_claimed(candidate))
             return _replacing(temporary, candidate)
     raise reason
@@ -121,9 +122,9 @@ def _replacing(temporary: Path, claimed: Path) -> Path:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes the new name as durable as the file, where a folder can be opened for that."""
+    """Syncs the new name like the file, on systems where a folder can be opened for that."""
     if os.name == "posix":
-        with suppress(OSError):  # not every file system can; the report itself is synced
+        with suppress(OSError):  # not every file system supports it; the report itself is synced
             descriptor = os.open(folder, os.O_RDONLY)
             try:
                 os.fsync(descriptor)
@@ -143,7 +144,7 @@ def _sentence(path: Path, head: ReportHead, error: OSError) -> str:
 
 
 def _write_csv(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
-    """As Excel writes and reads it: without a BOM it takes UTF-8 for the machine's old code page."""
+    """CSV as Excel writes and reads it: without a BOM it reads UTF-8 as the machine's legacy code page."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     table = csv.writer(text, lineterminator="\r\n")
     table.writerow([*REPORT_COLUMNS, *map(safe_cell, head.columns)])
@@ -161,7 +162,7 @@ def _csv_cells(row: ReportRow, head: ReportHead) -> list[str | int | None]:
 
 
 def _write_json(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
-    """One object; each row is a line of its own. The counts come last, since they are known last."""
+    """One JSON object with one row on each line. The counts are at the end, since they are known last."""
     tally = Tally(head)
     text = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
     text.write(f'{{"batch": {safe_json(_head_facts(head))},\n"rows": [')
@@ -182,7 +183,7 @@ def _json_lines(head: ReportHead, rows: Iterable[ReportRow]) -> Iterator[str]:
 
 
 def _facts_json(facts: DeviceFacts | None) -> dict[str, object] | None:
-    """What the look-up said of the device; None if it was not looked up or is not known."""
+    """What the look-up returned for the device; None if it was not looked up or is unknown."""
     if facts is None:
         return None
     return {
@@ -241,7 +242,7 @@ def _summary_facts(summary: Summary) -> dict[str, object]:
 
 
 def _write_xlsx(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
-    # Where lxml happens to be installed, openpyxl would write through it, and a full disk be an error of lxml's own.
+    # If lxml is installed, openpyxl would write with it, and a full disk would raise an exception of lxml's own.
     os.environ.setdefault("OPENPYXL_LXML", "False")
     from batch_offboard.reports.workbook import write_workbook  # openpyxl takes a third of a second to import
 
@@ -252,7 +253,7 @@ def _write_xlsx(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> 
 
 
 def _write_html(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
-    from batch_offboard.reports.page import write_page  # Jinja2 is imported by whoever wants a page
+    from batch_offboard.reports.page import write_page  # imports Jinja2, which only the page needs
 
     write_page(file, head, rows)
 

@@ -1,6 +1,6 @@
-"""What happened to a batch as a whole: how it was planned, its runs and calls, and what the tenant said afterwards.
+"""The history of a batch as a whole: how it was planned, its runs and calls, and what the tenant reported afterwards.
 
-Pure values, for reports that tell more than the rows. Times are seconds since the epoch.
+Pure values, for reports that show more than the rows. Times are seconds since the epoch.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,13 +9,13 @@ from typing import Any
 
 from batch_offboard.reports.timeline import Run, Timeline
 
-RUNS_KEPT = 100  # a batch that a scheduler resumes for ever must not grow for ever
+RUNS_KEPT = 100  # a batch that a scheduler resumes again and again must not grow without limit
 
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """What the plan's look at the tenant told, or why there was none. `cautions` are clauses, each with a number of
-    devices in front of it."""
+    """The result of the plan's look-up in the tenant, or why there was none. `cautions` are clauses that begin with a
+    number of devices."""
 
     at: float | None = None
     devices: int | None = None
@@ -27,9 +27,9 @@ class LookUp:
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """Where the machine actions stand, in the API's own words, and when the tenant last said so.
+    """The states of the machine actions, in the API's own words, and when they were last read from the tenant.
 
-    `differences` are sentences of the closing look; None if it was not taken.
+    `differences` are sentences of the final comparison with the tenant; None if it was not made.
     """
 
     statuses: Mapping[str, int] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Actions:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All of it. `options` are those that changed how the sheet was read and planned, as they are typed."""
+    """The whole history. `options`: the options, as typed, that changed how the sheet was read and planned."""
 
     source_kind: str = ""
     options: Sequence[str] = ()
@@ -52,7 +52,7 @@ class History:
 
 
 def options_typed(reading: Mapping[str, Any], *, lookup_wanted: bool) -> Sequence[str]:
-    """The options of a plan from how its sheet was read, as the journal keeps that."""
+    """The options of a plan, from the journal's record of how its sheet was read."""
     return tuple(_options(reading, lookup_wanted=lookup_wanted))
 
 

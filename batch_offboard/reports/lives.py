@@ -1,4 +1,4 @@
-"""One row's life, as values: what was decided about it, every call for it, how its doubts were settled."""
+"""The history of one row as values: what was decided about it, every call for it, how its doubts were settled."""
 
 from dataclasses import dataclass
 
@@ -35,8 +35,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One row of a batch, what was decided about it, and every call that was made for it. `note` is what the plan had
-    to say of a device that it took."""
+    """One row of a batch, what was decided about it, and every call that was made for it. `note` is the plan's remark
+    on a device that it accepted."""
 
     report_row: ReportRow
     reason: str

@@ -1,7 +1,7 @@
-"""What a report says: the rows, what to do about each, and the counts.
+"""The content of a report: the rows, what to do about each, and the counts.
 
-Pure: rows come in as the journal knows them, values for a file go out. Nothing here opens a file, knows a
-format, or looks at a clock.
+Pure: takes rows as the journal has them, and returns values for a file. Nothing here opens a file, knows a format, or
+reads a clock.
 """
 
 from collections import Counter
@@ -27,20 +27,20 @@ REPORT_COLUMNS = (
     "submitted_at",
     "finished_at",
     "advice",
-)  # a contract; a report is known again by them when it is read back
+)  # a contract; a report that is read back is recognised by them
 
 FORMATS = ("csv", "xlsx", "json", "html")
 USUAL_FORMATS = ("csv", "xlsx", "html")  # written at the end of every run
 
-# The workbook's sheets: all rows; those that failed once more, to be repaired and fed back; what the tenant said of
-# each device, without device IDs, so that nobody takes it for a list of devices; the counts.
+# The workbook's sheets: all rows; the failed rows again, to be repaired and fed back; what the tenant reported for
+# each device, without device IDs, so that it cannot be taken for a list of devices; the counts.
 DEVICES_SHEET, FAILED_SHEET, LOOKUP_SHEET, SUMMARY_SHEET = "Devices", "Failed", "Look-up", "Summary"
 
-SIMULATED = "SIMULATED: "  # begins the advice of every row of a rehearsal; the columns are a contract and stay
+SIMULATED = "SIMULATED: "  # prefix of the advice of every row of a rehearsal, since the columns are a contract
 
 
 class Outcome(StrEnum):
-    """How a row ended, or where it stands while the batch is not finished."""
+    """How a row ended, or its state while the batch is not finished."""
 
     SUBMITTED = "submitted"
     FAILED = "failed"
@@ -50,7 +50,7 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
-# Stands before the word wherever an outcome has a colour, for whoever sees no colours.
+# Shown before the word wherever an outcome has a colour, for people who cannot distinguish the colours.
 SIGNS: Mapping[Outcome, str] = {
     Outcome.SUBMITTED: "✓",
     Outcome.FAILED: "✕",
@@ -66,7 +66,7 @@ class ReportRow:
     """One input row as the report shows it.
 
     For a skipped row `error_code` is the reason and `error_message` its detail. Times are seconds since the
-    epoch. `cells` are the input's own, one for each of the batch's columns; `facts` are what the look-up said.
+    epoch. `cells` are the input's own, one for each of the batch's columns; `facts` are the look-up's result.
     """
 
     row: int
@@ -87,9 +87,9 @@ class ReportRow:
 
 @dataclass(frozen=True, slots=True)
 class ReportHead:
-    """Facts about the batch. Times are seconds since the epoch; `columns` are the input's own; `audit` names the end of
-    the audit record as NUMBER:HASH, empty if there is none. `beside` are the names of the other files that the same
-    report is written to; `history` is known where a format tells of it."""
+    """Facts about the batch. Times are seconds since the epoch; `columns` are the input's own; `audit` is the end of
+    the audit record as NUMBER:HASH, empty if there is none. `beside` are the names of the other files of the same
+    report; `history` is set for formats that show it."""
 
     batch_id: str
     source_name: str
@@ -112,25 +112,25 @@ class ReportHead:
     planned_by: str = ""
     approved_by: tuple[str, ...] = ()  # whose approvals a run of it needed and had
     denied: tuple[str, ...] = ()  # who denied the plan, and why
-    run_by: tuple[str, ...] = ()  # everybody who ran a part of it, such as ann@pc-7
+    run_by: tuple[str, ...] = ()  # everyone who ran a part of it, such as ann@pc-7
     expected: float | None = None  # seconds that a run of the plan takes
     refusals: tuple[str, ...] = ()  # why the guards refuse to run the plan
     table: str = ""  # the file that can be fed back, as it is typed
-    part_sent: bool = False  # only a part was to be sent, and all of it was
+    part_sent: bool = False  # only a part was to be sent, and that part was sent
 
     @property
     def is_plan(self) -> bool:
-        """Whether nothing of it was run yet."""
+        """Whether it was never run."""
         return self.state == "planned"
 
 
 def moment(seconds: float | None) -> str | None:
-    """A time as reports show it, or None while there is none."""
+    """A time as reports show it, or None if there is none."""
     return None if seconds is None else iso_utc(seconds)
 
 
 def record(row: ReportRow, head: ReportHead) -> list[str | int | None]:
-    """The row's values in the order of REPORT_COLUMNS, None for what is not known; not the input's cells."""
+    """The row's values in the order of REPORT_COLUMNS, None for unknown ones; without the input's cells."""
     mark = SIMULATED if head.simulated else ""
     return [
         row.row,
@@ -150,7 +150,7 @@ def record(row: ReportRow, head: ReportHead) -> list[str | int | None]:
 
 
 def unique_names(columns: Iterable[str]) -> list[str]:
-    """Names that differ, for formats that know a cell only by its column's name: "Name", "Name (2)", …"""
+    """Unique names, for formats that identify a cell by its column's name: "Name", "Name (2)", …"""
     names: dict[str, None] = {}
     for column in columns:
         name, count = column, 1
@@ -177,8 +177,8 @@ _UNKNOWN_DEVICE = (
 _NO_PLATFORM = "Offboard this device with the offboarding package or on the device itself: the API cannot do it."
 _AGAIN = "then send it with `batch-offboard run REPORT --only failed`."
 
-# What to do, by outcome and code. Codes are those of the API's common-errors page, those that it was seen to
-# answer besides, our own for answers that are none, and the reasons of skipped rows; in lower case here.
+# What to do, by outcome and code. Codes are those of the API's common-errors page, others that were observed, our own
+# for responses without a code, and the reasons of skipped rows; in lower case here.
 _ADVICE: Mapping[Outcome, Mapping[str, str]] = {
     Outcome.SUBMITTED: {},
     Outcome.FAILED: {
@@ -251,8 +251,8 @@ _ADVICE_BY_STATUS: Mapping[str, str] = {
 
 
 def advice(row: ReportRow, batch: str = "BATCH", number: str | None = None, *, is_plan: bool = False) -> str:
-    """One sentence that says what to do about the row; commands in it name the batch and the row, or `number` in the
-    row's place where several rows share the sentence. `is_plan`: the batch was never run."""
+    """One sentence that says what to do about the row; commands in it contain the batch and the row, or `number` in
+    place of the row if several rows share the sentence. `is_plan`: the batch was never run."""
     return _advised(row.outcome, row.error_code, row.action_status, batch, number or str(row.row), is_plan=is_plan)
 
 
@@ -265,7 +265,7 @@ def _advised(outcome: Outcome, code: str, status: str, batch: str, row: str, *, 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command to type next; `why` tells when or what for, where that is not plain."""
+    """A command to type next; `why` says when or what for, if that is not obvious."""
 
     command: str
     why: str = ""
@@ -283,10 +283,10 @@ def next_steps(
     at_work: bool = False,
     part_sent: bool = False,
 ) -> list[Step]:
-    """What to do about a batch whose rows are left in these outcomes; so many machine actions of it are not final.
+    """The next steps for a batch with these outcomes and this number of machine actions that are not final.
 
-    `at_work`: another process works on it; `part_sent`: what is pending was left out by a person. Whoever has
-    cancelled some rows may not want the pending ones sent either, which `resume` would do.
+    `at_work`: another process works on it; `part_sent`: a person left the pending rows out. After a cancellation the
+    pending rows may not be wanted either, and `resume` would send them.
     """
     outcomes = (Outcome.PENDING, Outcome.FAILED, Outcome.IN_DOUBT, Outcome.CANCELLED)
     pending, failed, in_doubt, cancelled = (left.get(outcome, 0) for outcome in outcomes)
@@ -315,7 +315,7 @@ def next_steps(
 
 @dataclass(frozen=True, slots=True)
 class ReasonCount:
-    """How many rows ended in this way for this reason, and what to do about them."""
+    """How many rows have this outcome for this reason, and what to do about them."""
 
     outcome: Outcome
     error_code: str
@@ -327,8 +327,8 @@ class ReasonCount:
 class Summary:
     """The counts of one report.
 
-    `outcomes` has every outcome; `reasons` has those that occur, by outcome and then the most frequent first.
-    `planned` counts the devices that a plan is going to offboard.
+    `outcomes` has every outcome; `reasons` has those that occur, by outcome and then by frequency.
+    `planned` counts the devices that a plan would offboard.
     """
 
     rows: int
@@ -339,10 +339,10 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class PlannedDevices:
-    """The devices that lose their protection if a plan is run, counted by what the look-up said of them.
+    """The devices that lose their protection if a plan is run, counted by the look-up's facts.
 
-    Each table has the most frequent first, that of times the latest; `known` devices are counted in
-    them, and `recent` of these were seen in the seven days before the look-up.
+    Tables are sorted by frequency, that of times by time, the latest first. They count the `known` devices, of which
+    `recent` were seen in the seven days before the look-up.
     """
 
     devices: int
@@ -352,14 +352,14 @@ class PlannedDevices:
 
 
 def planned_headline(planned: PlannedDevices) -> str:
-    """What a plan does, in a sentence."""
+    """The effect of a plan, in a sentence."""
     if not planned.devices:
         return "No device loses its protection."
     return f"{planned.devices:,} {'device loses its' if planned.devices == 1 else 'devices lose their'} protection."
 
 
 def recent_words(planned: PlannedDevices) -> str:
-    """How many of them may still be in use."""
+    """How many of them may still be in use, in a sentence."""
     recent = planned.recent
     if not recent:
         return "None of them was seen in the last 7 days."
@@ -367,7 +367,7 @@ def recent_words(planned: PlannedDevices) -> str:
 
 
 class Tally:
-    """Counts rows on their way into a file: a million of them are looked at once and never held."""
+    """Counts rows while they are written: each is processed once and never held in memory."""
 
     def __init__(self, head: ReportHead) -> None:
         self._head = head
@@ -382,13 +382,13 @@ class Tally:
             self._planned.add(row.facts)
 
     def counting(self, rows: Iterable[ReportRow]) -> Iterator[ReportRow]:
-        """The same rows, counted as they are taken."""
+        """Yields the same rows and counts them."""
         for row in rows:
             self.add(row)
             yield row
 
     def summary(self) -> Summary:
-        """What has been counted so far."""
+        """The counts so far."""
         outcomes = dict.fromkeys(Outcome, 0)
         for (outcome, _code, _status), rows in self._counts.items():
             outcomes[outcome] += rows
@@ -409,7 +409,7 @@ _AGES = ((DAY, "in the last 24 hours"), (7 * DAY, "2 to 7 days ago"), (30 * DAY,
 _OLDER, _NEVER = "more than 30 days ago", "not known"
 _AGES_IN_ORDER = (*(words for _, words in _AGES), _OLDER, _NEVER)
 LAST_SEEN = "Last seen"
-ENTRIES_COUNTED = 500  # of a table: a tag for each device must not be held a million times
+ENTRIES_COUNTED = 500  # per table: with a different tag on each device, memory must stay limited
 ENTRIES_SHOWN = 12
 OTHERS = "others"
 

@@ -1,7 +1,7 @@
-"""When the calls of a batch went out: how full each minute and each rolling hour was, run by run.
+"""When the calls of a batch were made: the number of calls in each minute and each rolling hour, and each run.
 
-Pure: calls come in one by one, in the order in which they began, and are not kept; what stays is one entry for each
-minute of work. Times are seconds since the epoch, as the journal has them.
+Pure: calls are added one by one, in the order in which they began, and are not kept; only one entry for each minute of
+work is kept. Times are seconds since the epoch, as in the journal.
 """
 
 from bisect import bisect_right
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 
 MINUTE, HOUR = 60.0, 3600.0  # seconds
 
-# Waiting for the quota takes an hour at most; after a longer silence the work was interrupted.
+# Waiting for the quota takes an hour at most; a longer gap means that the work was interrupted.
 IDLE = 90 * MINUTE
-STRETCHES = 12  # shown apart; of more, the shorter silences between them are drawn as they are
+STRETCHES = 12  # shown with breaks between them; if there are more, the shorter gaps are drawn to scale
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the quota. `own`: of the batch that is told about; others use the same quota."""
+    """One call that used the quota. `own`: of the reported batch; other batches use the same quota."""
 
     began: float
     ended: float | None
@@ -28,7 +28,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """When a run began, for how many calls, and the seconds that these were expected to take."""
+    """When a run began, with how many calls, and the seconds that these were expected to take."""
 
     at: float
     calls: int
@@ -37,7 +37,7 @@ class Start:
 
 @dataclass(slots=True)
 class Run:
-    """What became of a run: its own calls, and the end of the last of them."""
+    """The result of a run: its own calls, and the end of the last of them."""
 
     start: Start
     calls: int = 0
@@ -52,7 +52,7 @@ class Run:
 @dataclass(slots=True)
 class Minutes:
     """One minute of the clock, or several together. `calls` and `others` are those of the busiest minute, `hour` the
-    most calls in any 3,600 seconds that ended here, `throttled` all answers that were 429."""
+    most calls in any 3,600 seconds that ended here, `throttled` the number of 429 responses."""
 
     at: float
     calls: int = 0
@@ -69,7 +69,7 @@ class Minutes:
 
 @dataclass(slots=True)
 class Stretch:
-    """Work without a long silence: every minute from its first call to its last."""
+    """Work without a long gap: every minute from its first call to its last."""
 
     minutes: list[Minutes] = field(default_factory=list)
 
@@ -82,7 +82,7 @@ class Stretch:
         return self.minutes[-1].at + MINUTE
 
     def columns(self, width: int) -> Iterator[Minutes]:
-        """Its minutes, `width` of them together."""
+        """Its minutes, grouped by `width`."""
         for at in range(0, len(self.minutes), width):
             column = Minutes(self.minutes[at].at)
             for minute in self.minutes[at : at + width]:
@@ -92,7 +92,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The whole of it. `fullest_minute` and `fullest_hour` are the most calls, anybody's, in 60 and 3,600 seconds."""
+    """The whole timeline. `fullest_minute` and `fullest_hour` are the most calls of all batches in 60 and 3,600 s."""
 
     stretches: Sequence[Stretch] = ()
     calls: int = 0
@@ -107,7 +107,7 @@ class Timeline:
 
 
 class Chronicle:
-    """Takes the calls and tells the timeline and the runs. A calendar that was set back begins a new stretch."""
+    """Builds the timeline and the runs from the calls. A clock that was set back begins a new stretch."""
 
     def __init__(self, starts: Sequence[Start] = ()) -> None:
         self._runs = [Run(start) for start in sorted(starts, key=lambda start: start.at)]
@@ -154,7 +154,7 @@ class Chronicle:
         self._stretches.append(Stretch([Minutes(_floor(at))]))
 
     def _fill(self, until: float) -> None:
-        """Minutes without a call, in which the hour runs empty."""
+        """Adds minutes without a call, in which the rolling hour decreases."""
         minutes = self._stretches[-1].minutes
         while minutes[-1].at + MINUTE <= until:
             at = minutes[-1].at + MINUTE
@@ -169,7 +169,7 @@ class Chronicle:
 
 
 class _Rolling:
-    """How many calls began in the last seconds, and the most that ever did."""
+    """How many calls began in the last `period` seconds, and the maximum so far."""
 
     def __init__(self, period: float) -> None:
         self._period = period
@@ -195,7 +195,7 @@ def _floor(at: float) -> float:
 
 
 def _joined(stretches: Sequence[Stretch]) -> Sequence[Stretch]:
-    """So few stretches that they can be shown: those with the shortest silences between them become one."""
+    """At most STRETCHES stretches: those with the shortest gaps between them are joined."""
     joined = list(stretches)
     while len(joined) > STRETCHES:
         at = min(range(1, len(joined)), key=lambda at: abs(joined[at].began - joined[at - 1].ended))

@@ -1,8 +1,8 @@
 """The report as a workbook: a summary to print, a sheet for people to filter, the failed rows to feed back, and what
-the tenant said of each device.
+the tenant reported for each device.
 
-Every text is typed as text, so no cell is ever a formula, whatever it begins with. Rows are written as they
-come and never held. Nothing here names a file.
+Every text has the cell type text, so no cell is ever a formula, whatever it begins with. Rows are streamed and never
+held. Nothing here knows the file's name.
 """
 
 import re
@@ -45,12 +45,12 @@ from batch_offboard.reports.rows import (
 
 FIRST_YEAR = 1900  # of spreadsheet programs
 
-_Sheet = Any  # openpyxl's write-only sheet: its stubs lack nearly everything that is used here
+_Sheet = Any  # openpyxl's write-only sheet: its stubs lack almost everything used here
 
-ROWS_OF_A_SHEET = 1_048_576  # the header among them
+ROWS_OF_A_SHEET = 1_048_576  # including the header
 
 _LONGEST_TEXT = 32_767  # UTF-16 units; Excel calls a file with a longer text damaged
-_CERTAINLY_FITTING = _LONGEST_TEXT // 2  # characters: none takes more than two units
+_CERTAINLY_FITTING = _LONGEST_TEXT // 2  # characters, of at most two units each
 _LIKE_AN_ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 _CUT = " … (cut; the journal has it whole)"
 
@@ -71,7 +71,7 @@ _WIDTHS = {
 }
 _OUTCOME_AT = REPORT_COLUMNS.index("outcome")
 _TIMES_AT = (REPORT_COLUMNS.index("submitted_at"), REPORT_COLUMNS.index("finished_at"))
-_COUNTS_AT = (REPORT_COLUMNS.index("row"), REPORT_COLUMNS.index("attempts"))  # a text follows closely
+_COUNTS_AT = (REPORT_COLUMNS.index("row"), REPORT_COLUMNS.index("attempts"))  # followed by a column of text
 
 _INK = "1F2937"
 _QUIET_INK = "6B7280"
@@ -79,12 +79,12 @@ _WHITE = "FFFFFF"
 
 
 def _font(*, bold: bool = False, size: int = 11, ink: str = _INK) -> Font:
-    """A font with its name: without one, each program takes another, and a serif one at that."""
+    """A font with a name: without one, programs choose different fonts, even serif ones."""
     return Font(name="Calibri", bold=bold, size=size, color=ink)
 
 
 _OWN_HEADER = PatternFill("solid", fgColor="1F3A5F")
-_INPUT_HEADER = PatternFill("solid", fgColor="64748B")  # the input's own columns, told apart at a glance
+_INPUT_HEADER = PatternFill("solid", fgColor="64748B")  # distinguishes the input's own columns
 _BANNER = PatternFill("solid", fgColor="7C3AED")
 _LINE = Border(bottom=Side(style="thin", color="D1D5DB"))
 _MIDDLE = Alignment(vertical="center")
@@ -92,7 +92,7 @@ _TOP = Alignment(vertical="top")
 _WRAPPED = Alignment(vertical="top", wrap_text=True)
 _RIGHT = Alignment(vertical="top", horizontal="right", indent=1)
 
-# Fill and ink are far enough apart to be read in grey as well; the word is always there.
+# Fill and font colour have enough contrast for greyscale as well; the word is always shown.
 _COLOURS = {
     Outcome.SUBMITTED: ("D1FAE5", "065F46"),
     Outcome.FAILED: ("FEE2E2", "991B1B"),
@@ -107,7 +107,7 @@ _FONTS = {outcome: _font(bold=True, ink=ink) for outcome, (_, ink) in _COLOURS.i
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """How a cell looks; what is None stays as the workbook has it."""
+    """A cell's style; None keeps the workbook's default."""
 
     font: Font | None = None
     fill: PatternFill | None = None
@@ -122,11 +122,11 @@ _HEADER_OF_COUNT = _Style(
     _font(bold=True, ink=_WHITE), _OWN_HEADER, Alignment(vertical="center", horizontal="right", indent=1)
 )
 _NUMBER = _Style(alignment=_RIGHT)
-# A real date, to be filtered and counted with. Spreadsheet programs know no zones: the Z says that it is UTC.
+# A real date, for filters and calculations. Spreadsheet programs have no time zones: the Z says that it is UTC.
 _TIME_FORMAT = 'yyyy-mm-dd hh:mm:ss"Z"'
 _TIME = _Style(alignment=Alignment(vertical="top", horizontal="left"), number_format=_TIME_FORMAT)
 _FACT_TIME = _Style(_font(), None, Alignment(vertical="top", horizontal="left"), _LINE, _TIME_FORMAT)
-# The format shows the sign; the cell holds the word alone, by which it is filtered and read back.
+# The sign is part of the number format; the cell holds only the word, for filters and for reading it back.
 _BY_OUTCOME = {
     outcome: _Style(_FONTS[outcome], _FILLS[outcome], _TOP, number_format=f'"{SIGNS[outcome]} "@')
     for outcome in Outcome
@@ -171,15 +171,15 @@ def write_workbook(
 
 
 def _bring_together(book: Workbook, titles: Sequence[str]) -> None:
-    """Sheets are made as they are needed, and stand in the order in which they are read."""
+    """Puts the sheets, which are created when needed, into reading order."""
     for at, title in enumerate(titles):
         book.move_sheet(title, at - book.sheetnames.index(title))
 
 
 def _discard(book: Workbook) -> None:
-    """Takes away the temporary files of sheets that will not be saved; openpyxl leaves that to its exit."""
+    """Deletes the temporary files of sheets that will not be saved; openpyxl does that only at exit."""
     for sheet in _sheets(book):
-        writer = sheet._writer  # noqa: SLF001  # the file's name is nowhere else
+        writer = sheet._writer  # noqa: SLF001  # only the writer has the file's name
         if writer is not None:
             for step in (sheet.close, writer.close, writer.cleanup):
                 with suppress(OSError, ValueError, WorkbookAlreadySaved):  # done already, or the disk is full
@@ -191,7 +191,7 @@ def _sheets(book: Workbook) -> list[_Sheet]:
 
 
 class _RowSheets:
-    """Fills sheet after sheet of one title with rows: a sheet holds only so many."""
+    """Writes rows to as many sheets of one title as needed, since a sheet has a maximum of rows."""
 
     def __init__(self, book: Workbook, head: ReportHead, title: str, rows_of_a_sheet: int) -> None:
         self._book = book
@@ -208,7 +208,7 @@ class _RowSheets:
         self._used += 1
 
     def begin(self) -> None:
-        """The next sheet with its header; until rows come, there is none."""
+        """Starts the next sheet, with its header."""
         self._close()
         count = len(self._sheets)
         sheet = _new_sheet(self._book, f"{self._title} {count + 1}" if count else self._title, pages_wide=2)
@@ -220,7 +220,7 @@ class _RowSheets:
         _set_widths(sheet, [*_WIDTHS.values(), *map(_width_of_input, self._head.columns)])
         own = [_cell(sheet, name, _HEADER) for name in REPORT_COLUMNS]
         sheet.append([*own, *(_cell(sheet, name, _HEADER_OF_INPUT) for name in self._head.columns)])
-        # A write-only sheet is done with a cell once its row is appended: styled cells serve again.
+        # A write-only sheet does not keep a cell after its row was appended, so styled cells are reused.
         self._outcomes = {outcome: _cell(sheet, outcome.value, _BY_OUTCOME[outcome]) for outcome in Outcome}
         self._numbers = {at: _cell(sheet, None, _NUMBER) for at in _COUNTS_AT}
         self._times = {at: _cell(sheet, None, _TIME) for at in _TIMES_AT}
@@ -253,7 +253,7 @@ class _RowSheets:
 
 
 class _LookupSheets:
-    """Fills sheets with what the tenant said of each device, while there is something."""
+    """Writes what the tenant reported for each device to sheets, for devices that were looked up."""
 
     _COLUMNS: Mapping[str, int] = {
         "row": 8, "device": 34, "outcome": 14, "platform": 16, "device group": 26, "tags": 34, "last seen": 22,
@@ -307,7 +307,7 @@ class _LookupSheets:
 
 
 def _date(wall: float | None) -> datetime | None:
-    """A time as a cell holds it; nothing of a time that no calendar has."""
+    """A time as a cell's value; None for a time outside the calendar."""
     if wall is None:
         return None
     try:
@@ -337,7 +337,7 @@ def _width_of_input(name: str) -> int:
 
 
 def _text(sheet: _Sheet, text: str) -> Any:
-    """A value for a text cell of no style. Most go as they are: a cell object costs ten times as much."""
+    """A value for a text cell without a style. Most are passed as str: a cell object costs ten times as much."""
     if len(text) <= _CERTAINLY_FITTING and text.isalnum():
         return text
     shown = _cell_text(text)
@@ -345,9 +345,9 @@ def _text(sheet: _Sheet, text: str) -> Any:
 
 
 def _guarded(sheet: _Sheet, text: str) -> Any:
-    """A text that openpyxl would write as a formula or an error.
+    """A cell for a text that openpyxl would write as a formula or an error.
 
-    As after typing an apostrophe in front of it in Excel: it is itself, and stays so when edited.
+    It is like one typed with an apostrophe in front in Excel: text, and still text after editing.
     """
     cell = WriteOnlyCell(sheet, text)
     cell.data_type = "s"
@@ -359,7 +359,7 @@ def _cell(sheet: _Sheet, value: str | int | datetime | None, style: _Style) -> A
     cell = WriteOnlyCell(sheet)
     if isinstance(value, int | datetime):
         cell.value = value
-    elif value:  # a text cell without a text would not be valid
+    elif value:  # an empty text cell would not be valid
         cell.value = _cell_text(value)
         cell.data_type = "s"
         cell.quotePrefix = is_like_formula(cell.value)
@@ -371,16 +371,16 @@ def _cell(sheet: _Sheet, value: str | int | datetime | None, style: _Style) -> A
 
 
 def _cell_text(text: str) -> str:
-    """The text as a cell holds it.
+    """The text as stored in a cell.
 
-    Programs read `_x001B_` as the character of that number (ECMA-376, ST_Xstring), so a text that happens to
-    look so is written with its underscore spelled out.
+    Programs read `_x001B_` as the character of that number (ECMA-376, ST_Xstring), so a text that happens to look like
+    that is written with its underscore escaped.
     """
     return _fitting(_LIKE_AN_ESCAPE.sub("_x005F_", visible(text)))
 
 
 def _fitting(text: str) -> str:
-    """The text, cut where a cell would take no more."""
+    """The text, cut to the maximum length of a cell."""
     if len(text) <= _CERTAINLY_FITTING or len(text.encode("utf-16-le")) <= 2 * _LONGEST_TEXT:
         return text
     units = text.encode("utf-16-le")[: 2 * (_LONGEST_TEXT - len(_CUT))]
@@ -403,7 +403,7 @@ def _write_summary(book: Workbook, head: ReportHead, summary: Summary) -> None:
     asked = [*_title_lines(sheet, head), *_planned_lines(sheet, head, summary), *_fact_lines(sheet, head)]
     lines = [*asked, *_outcome_lines(sheet, summary), *_reason_lines(sheet, summary)]
     for number, (height, cells) in enumerate(lines, 1):
-        sheet.row_dimensions[number].height = height  # not every program fits it to wrapped text by itself
+        sheet.row_dimensions[number].height = height  # not every program adjusts it to wrapped text
         sheet.append(cells)
     sheet.add_chart(_chart(sheet, header=len(asked) + 3), f"D{len(asked) + 2}")
     sheet.close()
@@ -418,7 +418,7 @@ def _chart(sheet: _Sheet, header: int) -> BarChart:
     chart.add_data(Reference(sheet, min_col=2, min_row=header + 1, max_row=last))
     chart.set_categories(Reference(sheet, min_col=1, min_row=header + 1, max_row=last))
     chart.x_axis.delete = chart.y_axis.delete = False
-    chart.x_axis.scaling.orientation = "maxMin"  # from the top down, as in the table
+    chart.x_axis.scaling.orientation = "maxMin"  # from top to bottom, as in the table
     chart.y_axis.delete, chart.y_axis.majorGridlines = True, None
     bars = chart.series[0]
     bars.dLbls = DataLabelList(showVal=True, showSerName=False, showCatName=False, showLegendKey=False)
@@ -453,7 +453,7 @@ def _fact_lines(sheet: _Sheet, head: ReportHead) -> Iterator[_Line]:
 
 
 def _planned_lines(sheet: _Sheet, head: ReportHead, summary: Summary) -> Iterator[_Line]:
-    """Of a plan: what is going to lose its protection, and how long that takes."""
+    """For a plan: which devices will lose their protection, and how long that takes."""
     planned = summary.planned
     if planned is None:
         return
@@ -498,7 +498,7 @@ def _reason_lines(sheet: _Sheet, summary: Summary) -> Iterator[_Line]:
 
 
 def _lines_of(text: str) -> int:
-    """About how many lines the text takes in the column of advice."""
+    """The approximate number of lines that the text takes in the column of advice."""
     return 1 + len(text) // _SUMMARY_WIDTHS[-1]
 
 

@@ -1,7 +1,7 @@
-"""The report as one page that opens anywhere: no network, no file beside it, nothing from outside that acts.
+"""The report as one self-contained HTML page: no network, no other files, no active content from outside.
 
-Every text from a sheet or the API is written as text, the page's own style and script are allowed by their hashes and
-nothing else is. Rows pass through and are never held. Nothing here names a file.
+Every text from a sheet or the API is escaped; the page's own style and script are allowed by their hashes, and nothing
+else is. Rows are streamed and never held. Nothing here knows the file's name.
 """
 
 from batch_offboard.reports.page.page import write_page

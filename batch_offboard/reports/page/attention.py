@@ -1,6 +1,6 @@
-"""The rows that somebody has to look at, gathered by what is wrong with them: the advice once, then the rows.
+"""The rows that need attention, grouped by problem: the advice once, then the rows.
 
-Only so many rows are kept of each group; the page's table has them all.
+A limited number of rows is kept for each group; the page's table has all rows.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,8 +10,8 @@ from batch_offboard.core.plan import Reason
 from batch_offboard.core.tenant import UNSUCCESSFUL
 from batch_offboard.reports.rows import Outcome, ReportRow, advice
 
-ROWS_LISTED = 25  # of a group on a screen
-ROWS_PRINTED = 1000  # of a group on paper, where there is no table to search
+ROWS_LISTED = 25  # per group on a screen
+ROWS_PRINTED = 1000  # per group on paper, where there is no table to search
 GROUPS = 40
 LONGEST_TEXT = 600  # characters of a message; the table has it whole
 
@@ -33,7 +33,7 @@ class Listed:
 
 @dataclass(slots=True)
 class Group:
-    """Rows with one trouble. `trouble` is the error code, or the status of the machine action."""
+    """Rows with the same problem. `trouble` is the error code, or the status of the machine action."""
 
     outcome: Outcome
     trouble: str
@@ -47,7 +47,7 @@ class Group:
 
     @property
     def on_paper(self) -> list[Listed]:
-        """What a screen leaves to the table of all rows."""
+        """How many rows a screen shows only in the table of all rows."""
         return self.rows[ROWS_LISTED:]
 
     @property
@@ -60,14 +60,14 @@ class Group:
 
 
 class Attention:
-    """Looks at rows on their way into a file."""
+    """Collects the groups while rows are written."""
 
     def __init__(self, batch_id: str) -> None:
         self._batch = batch_id
         self._groups: dict[tuple[Outcome, str], Group] = {}
 
     def watching(self, rows: Iterable[ReportRow]) -> Iterator[ReportRow]:
-        """The same rows, looked at as they are taken."""
+        """Yields the same rows and collects those that need attention."""
         for row in rows:
             trouble = trouble_of(row)
             if trouble is not None:
@@ -75,7 +75,7 @@ class Attention:
             yield row
 
     def groups(self) -> list[Group]:
-        """Failures first, then doubts, actions that came to nothing, rows to be repaired; the largest first in each."""
+        """Failures first, then doubts, actions without effect, rows to be repaired; in each the largest group first."""
         groups = self._groups.values()
         return sorted(groups, key=lambda group: (_ORDER.index(group.outcome), -group.count, group.trouble))
 
@@ -92,7 +92,7 @@ class Attention:
 
 
 def trouble_of(row: ReportRow) -> str | None:
-    """What is wrong with the row, or None if it needs nobody."""
+    """The row's problem, or None if it needs no attention."""
     if row.outcome in (Outcome.FAILED, Outcome.IN_DOUBT):
         return row.error_code
     if row.outcome is Outcome.SUBMITTED and row.action_status.lower() in UNSUCCESSFUL:

@@ -1,8 +1,8 @@
 """The rows as data for the page's own script: blocks of JSON that no text can break out of.
 
-A row is an array in the order of FIELDS; what the look-up said is left out where it said nothing. Texts that occur
-again and again (codes, advice) are written once, in a list of words, and a row names its place there; so a number
-stands for a word, and a string for itself.
+A row is an array in the order of FIELDS, without the look-up's fields if there was no result. Frequent texts (codes,
+advice) are written once, in a list of words, and a row has the index there; so a number is the index of a word, and a
+string is the text itself.
 """
 
 import json
@@ -23,7 +23,7 @@ FIELDS = (
 WORDED = ("status", "code", "message", "advice", "platform", "group", "tags", "remark")
 
 ROWS_OF_A_BLOCK = 2000
-MOST_WORDS = 2000  # they are held until the page is whole
+MOST_WORDS = 2000  # held in memory until the page is complete
 LONGEST_WORD = 500  # characters
 
 _OUTCOMES = {outcome: at for at, outcome in enumerate(Outcome)}
@@ -31,7 +31,7 @@ _ACTING = re.compile("[<>&]")
 
 
 class Words:
-    """Texts and their places; a text that finds no place stays itself."""
+    """Texts and their indexes; a text without an index is written in full."""
 
     def __init__(self) -> None:
         self._places: dict[str, int] = {}
@@ -49,14 +49,14 @@ class Words:
 
 
 def row_blocks(rows: Iterable[ReportRow], head: ReportHead, words: Words) -> Iterator[str]:
-    """The rows as JSON arrays of arrays, so many at a time."""
+    """The rows as JSON arrays of arrays, one for each block."""
     lines = (_line(row, head, words) for row in rows)
     while block := list(islice(lines, ROWS_OF_A_BLOCK)):
         yield script_json(block)
 
 
 def script_json(value: object) -> str:
-    """JSON on one line for a script element: it holds no `<`, so that nothing in it ends the element."""
+    """JSON on one line for a script element, without any `<`, so that nothing in it ends the element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
@@ -82,7 +82,7 @@ def _line(row: ReportRow, head: ReportHead, words: Words) -> Sequence[Any]:
 
 
 def _facts(facts: DeviceFacts | None, words: Words) -> Sequence[Any]:
-    """Platform, group, tags, last seen, and what else is worth knowing; nothing for a device that was not looked up."""
+    """Platform, group, tags, last seen and remarks; empty for a device that was not looked up."""
     if facts is None:
         return ()
     texts = [facts.platform, facts.group, ", ".join(facts.tags), remarks(facts)]

@@ -1,7 +1,7 @@
 """The page's pictures as SVG: the outcomes as one bar, and the calls against both windows of the quota.
 
-Pure. Every picture has a sentence for whoever does not see it. Sizes and colours are attributes and classes, since the
-page's policy allows no style attribute. However long a run, a picture has no more columns than COLUMNS.
+Pure. Every picture has a text alternative. Sizes and colours are attributes and classes, since the page's policy allows
+no style attributes. A picture has at most COLUMNS columns, however long the run was.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,19 +18,19 @@ from batch_offboard.reports.rows import Outcome
 from batch_offboard.reports.timeline import MINUTE, Minutes, Timeline
 
 COLUMNS = 360
-LEAST_COLUMNS = 15  # so that a run of a minute is no wall
-BREAK = 6  # columns' worth of space between two stretches
-SMALLEST_SHARE = 0.6  # percent: three of 50,000 rows can still be seen
+LEAST_COLUMNS = 15  # so that the column of a run of one minute is not as wide as the picture
+BREAK = 6  # space between two stretches, in columns
+SMALLEST_SHARE = 0.6  # percent, so that three of 50,000 rows are still visible
 
-LIMITS = QuotaLimits()  # the API's own, whatever share of it was configured
+LIMITS = QuotaLimits()  # the API's own, independent of the configured share
 
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10_080, 43_200)  # minutes between two times
 _LEFT, _RIGHT, _TOP, _HIGH, _BETWEEN, _BELOW = 44, 10, 22, 110, 34, 34
-_LABEL_WIDTH = 64  # of a time on the axis, with its surroundings
+_LABEL_WIDTH = 64  # of a time on the axis, with its margins
 
 
 def shares(counts: Sequence[int]) -> list[float]:
-    """Percentages that add up to 100; whatever is not nothing is wide enough to be seen."""
+    """Percentages that add up to 100; every share above zero is wide enough to be visible."""
     total = sum(counts)
     if not total:
         return [0.0] * len(counts)
@@ -86,7 +86,7 @@ def spoken_timeline(timeline: Timeline) -> str:
     return f"{said}; {timeline.throttled or 'no'} {answers} asked to wait (429)."
 
 
-# ── where things are ──────────────────────────────────────────────────────────────────────────────────────
+# ── the layout ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class _Panel:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Which column is where: `columns` with their left edges, `breaks` with the silence that each stands for."""
+    """The positions: `columns` with their left edges, `breaks` with the duration of the gap that each represents."""
 
     right: float
     column: float
@@ -123,7 +123,7 @@ class _Plan:
 
 
 def minutes_together(timeline: Timeline, columns: int = COLUMNS) -> int:
-    """How many minutes share a column, for no more columns than these."""
+    """How many minutes share a column, for at most this number of columns."""
     room = max(1, columns - BREAK * (len(timeline.stretches) - 1))
     together = max(1, ceil(timeline.minutes / room))
     while sum(ceil(len(stretch.minutes) / together) for stretch in timeline.stretches) > room:
@@ -148,7 +148,7 @@ def _layout(timeline: Timeline, width: int) -> _Plan:
     return _Plan(width - _RIGHT, column, columns, gaps, together)
 
 
-# ── what is drawn ─────────────────────────────────────────────────────────────────────────────────────────
+# ── the drawing ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _bar(plan: _Plan, panel: _Panel, at: float, value: int, below: int) -> str:
@@ -165,7 +165,7 @@ def _area(plan: _Plan, panel: _Panel, columns: Sequence[tuple[float, Minutes]]) 
 
 
 def _scale(panel: _Panel, width: int, title: str, limit: str) -> Iterator[Markup]:
-    """The panel's title, its base line with figures, and the line that no call may cross."""
+    """The panel's title, its axis with values, and the line of the quota's limit."""
     right, y = width - _RIGHT, panel.y(panel.limit)
     yield Markup('<text class="title" x="{}" y="{}">{}</text>').format(_LEFT, panel.top - 8, title)
     for value in (0, panel.limit // 2, panel.limit):
@@ -180,7 +180,7 @@ def _scale(panel: _Panel, width: int, title: str, limit: str) -> Iterator[Markup
 
 
 def _times(plan: _Plan, bottom: int) -> Iterator[Markup]:
-    """Times below the axis, as many as find room; a new day says its date."""
+    """Times below the axis, as many as there is room for; the first of a new day has the date."""
     step = _step(plan)
     free, day = 0.0, ""
     for left, each in plan.columns:
@@ -200,14 +200,14 @@ def _times(plan: _Plan, bottom: int) -> Iterator[Markup]:
 
 
 def _step(plan: _Plan) -> int:
-    """Minutes between two times, so that they do not run into one another."""
+    """Minutes between two times on the axis, so that they do not overlap."""
     wanted = _LABEL_WIDTH / plan.column * plan.minutes
     return next((step for step in _STEPS if step >= wanted), _STEPS[-1])
 
 
 def _breaks(plan: _Plan, panels: Sequence[_Panel]) -> Iterator[Markup]:
-    """A line in each panel where time is left out, and in the first how long it was, upright and short enough for its
-    height: neither crosses the words above a panel."""
+    """A line in each panel where time is left out, and in the first one its duration, as vertical text that fits the
+    panel's height, so that neither overlaps the titles."""
     first = panels[0]
     for at, silence in plan.breaks:
         middle = at + BREAK * plan.column / 2
@@ -220,7 +220,7 @@ def _breaks(plan: _Plan, panels: Sequence[_Panel]) -> Iterator[Markup]:
 
 
 def _refusals(plan: _Plan) -> Iterator[Markup]:
-    """A mark at each column in which an answer was 429."""
+    """A mark at each column with a 429 response."""
     marks = "".join(
         f"M{at + plan.column / 2 - 5:.1f} {_TOP - 4}h10l-5 9z" for at, each in plan.columns if each.throttled
     )

@@ -1,4 +1,4 @@
-"""Writes the page: rows first into a temporary file, since their counts stand above them, then all in order."""
+"""Writes the page: first the rows into a temporary file, since the counts precede them, then everything in order."""
 
 import io
 from base64 import b64encode
@@ -18,11 +18,11 @@ from batch_offboard.reports.page.blocks import Words, row_blocks, script_json
 from batch_offboard.reports.page.view import outcome_word, page_of, said_moment, times_title, trouble_word
 from batch_offboard.reports.rows import SIGNS, Outcome, ReportHead, ReportRow, Summary, Tally
 
-ROWS_IN_MEMORY = 4 << 20  # bytes; a larger report goes through the disk
+ROWS_IN_MEMORY = 4 << 20  # bytes; a larger report is buffered on disk
 
 
 def write_page(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
-    """Writes the whole page as UTF-8; `rows` are taken once."""
+    """Writes the whole page as UTF-8; `rows` are iterated once."""
     words, tally, attention = Words(), Tally(head), Attention(head.batch_id)
     with SpooledTemporaryFile(ROWS_IN_MEMORY, mode="w+", encoding="utf-8", newline="\n") as spool:
         seen = attention.watching(tally.counting(rows))
@@ -50,12 +50,12 @@ def _write(file: BinaryIO, pieces: Iterator[str]) -> None:
 
 @cache
 def asset(name: str) -> str:
-    """A file of the page's own, with line feeds alone: the hashes are those of what a browser reads."""
+    """One of the page's own files, with LF line ends only: the hashes must match what a browser reads."""
     return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
 
 
 def content_policy() -> str:
-    """Nothing is fetched, sent, framed or run but the page's own style and script, by their hashes."""
+    """The content security policy: it allows only the page's own style and script, by their hashes."""
     return "; ".join(
         (
             "default-src 'none'",
@@ -74,12 +74,12 @@ def _hash(text: str) -> str:
 
 
 def _as_it_is(text: str) -> Markup:
-    """For the page's own files, and for JSON in which nothing can act; nothing else is spared from being escaped."""
+    """Marks text as safe: only the page's own files, and JSON without active content. All other text is escaped."""
     return Markup(text)  # noqa: S704
 
 
 def _for_script(head: ReportHead, summary: Summary, words: Words) -> dict[str, Any]:
-    """What the script has to know beside the rows."""
+    """What the script needs in addition to the rows."""
     return {
         "batch": head.batch_id,
         "rows": summary.rows,
@@ -112,5 +112,5 @@ def _template() -> Template:
 
 
 def _shown(value: object) -> object:
-    """Texts with their control characters and direction overrides spelled out, before they are escaped."""
+    """Texts with control characters and direction overrides made visible, before they are escaped."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else visible(value)

@@ -1,4 +1,4 @@
-"""What the page shows, worked out: sentences, numbers and tables from the batch's facts and counts. Pure."""
+"""The page's content: sentences, numbers and tables from the batch's facts and counts. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class OutcomeCount:
-    """How many rows ended so. `share` is a percentage in words."""
+    """How many rows have this outcome. `share` is a percentage as text."""
 
     outcome: str
     word: str
@@ -58,7 +58,7 @@ class OutcomeCount:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """All that the template fills in. Facts are pairs of a name and a text."""
+    """All values for the template. Facts are pairs of a name and a text."""
 
     head: ReportHead
     history: History
@@ -82,7 +82,7 @@ class Page:
 
 
 def page_of(head: ReportHead, summary: Summary, groups: Sequence[Group]) -> Page:
-    """The whole page from what is known."""
+    """The values for the whole page."""
     history, timeline = head.history, head.history.timeline
     statuses = sorted(history.actions.statuses.items(), key=lambda item: (-item[1], item[0]))
     return Page(
@@ -109,7 +109,7 @@ def page_of(head: ReportHead, summary: Summary, groups: Sequence[Group]) -> Page
 
 
 def headline(head: ReportHead, summary: Summary, groups: Sequence[Group]) -> str:
-    """How the rows ended, or what a plan is going to do, in a few sentences."""
+    """How the rows ended, or what a plan would do, in a few sentences."""
     submitted, rows = summary.outcomes[Outcome.SUBMITTED], summary.rows
     troubled = sum(group.count for group in groups)
     if not rows:
@@ -141,7 +141,7 @@ def _needs(number: int) -> str:
 
 
 def elsewhere(head: ReportHead) -> str:
-    """Where all rows are for whoever cannot use the page's table."""
+    """Where all rows are, for people who cannot use the page's table."""
     if head.beside:
         *others, last = head.beside
         before = f"{', '.join(others)} and " if others else ""
@@ -164,14 +164,14 @@ def _counted(outcome: Outcome, rows: int, total: int) -> OutcomeCount:
 
 
 def share_words(share: float) -> str:
-    """A percentage that is only called nothing or all if it is."""
+    """A percentage that is rounded to 0 or 100 only if it is exact."""
     if 0 < share < 1:
         return "under 1 %"
     return "over 99 %" if 99.5 <= share < 100 else f"{share:.0f} %"
 
 
 def _steps(head: ReportHead, summary: Summary) -> Iterator[Step]:
-    """What to type next; failed rows can also be repaired in a workbook and fed back."""
+    """The commands to type next; failed rows can also be repaired in a workbook and fed back."""
     count = summary.outcomes
     if head.refusals:
         return
@@ -219,7 +219,7 @@ def _facts(head: ReportHead) -> Iterator[tuple[str, str]]:
 
 
 def said_moment(at: float | None) -> str:
-    """A time as a file's reader sees it."""
+    """A time as shown to readers of a file."""
     return "" if at is None else readable_utc(at)
 
 
@@ -234,7 +234,7 @@ def _lookup_words(head: ReportHead) -> str:
 
 
 def _run_lines(head: ReportHead) -> Iterator[tuple[str, ...]]:
-    """Of each run: when it began, its calls, how long it took, how long it was expected to take, and in a word."""
+    """For each run: when it began, its calls, its duration, the expected duration, and the difference in words."""
     runs = head.history.runs[-RUNS_LISTED:]
     for number, run in enumerate(runs, 1):
         devices = "device" if run.start.calls == 1 else "devices"
@@ -259,7 +259,7 @@ def _punctuality(run: Run, *, stopped: bool) -> str:
 
 
 def _times(timeline: Timeline) -> Iterator[tuple[str, ...]]:
-    """The timeline as a table: from when, the busiest minute, the fullest hour, 429 answers."""
+    """The timeline as a table: start, busiest minute, fullest hour, 429 responses."""
     together = max(minutes_together(timeline, TIMES_LISTED), 1)
     for stretch in timeline.stretches:
         for each in stretch.columns(together):
@@ -272,7 +272,7 @@ def _busiest(minutes: Minutes) -> str:
 
 
 def times_title(timeline: Timeline) -> str:
-    """What a line of that table stands for."""
+    """What a line of that table means."""
     together = max(minutes_together(timeline, TIMES_LISTED), 1)
     line, minute, hour = spoken_duration(together * MINUTE), LIMITS.minute.calls, LIMITS.hour.calls
     return f"Each line is {line}; allowed are {minute} calls a minute and {hour:,} an hour."

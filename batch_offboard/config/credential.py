@@ -43,7 +43,7 @@ class Certificate(_Way):
     @model_validator(mode="after")
     def _has_at_most_one_password(self) -> Self:
         if len(_named(self, "password_env", "password_file")) > 1:
-            raise KeyProblemError("password_file", "cannot stand beside password_env; keep one of the two")
+            raise KeyProblemError("password_file", "cannot be set together with password_env; keep one of the two")
         return self
 
     @property
@@ -122,4 +122,5 @@ def _require_one(way: _Way, *keys: str) -> None:
     if not given:
         raise KeyProblemError(keys[0], f"is missing; name the place of the secret with one of {choice}")
     if len(given) > 1:
-        raise KeyProblemError(given[1].key.rpartition(".")[2], f"is one place too many; keep one of {choice}")
+        name = given[1].key.rpartition(".")[2]
+        raise KeyProblemError(name, f"is set in addition to another place; keep one of {choice}")

@@ -131,4 +131,4 @@ def _but_is(setting: Setting | None, kind: str) -> str:
         return ""
     if isinstance(setting.value, str) and kind == "is_instance_of":  # a path is wanted, and paths are text
         return ""
-    return f", not {_KINDS.get(type(setting.value), 'what its tag says')}"
+    return f", not {_KINDS.get(type(setting.value), 'a value with this tag')}"

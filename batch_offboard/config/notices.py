@@ -57,9 +57,13 @@ class Notices(Part):
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
         if self.webhook_url_env and self.webhook_url_file:
-            raise KeyProblemError("webhook_url_file", "cannot stand beside webhook_url_env; keep one of the two")
+            raise KeyProblemError(
+                "webhook_url_file", "cannot be set together with webhook_url_env; keep one of the two"
+            )
         if self.mail_password_env and self.mail_password_file:
-            raise KeyProblemError("mail_password_file", "cannot stand beside mail_password_env; keep one of the two")
+            raise KeyProblemError(
+                "mail_password_file", "cannot be set together with mail_password_env; keep one of the two"
+            )
         if self._mails() and (missing := self._missing_for_mail()):
             raise KeyProblemError(missing, "is missing; mail needs mail_to, mail_from and mail_server")
         if self.mail_password is not None and self.mail_user is None:

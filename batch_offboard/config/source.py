@@ -87,7 +87,7 @@ def read_file(path: Path) -> str | None:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{path} cannot be read ({reason}); check its permissions and its name.") from error
     if len(data) > MAX_BYTES:
-        raise ConfigError(f"{path} is larger than 1 MiB and so hardly a configuration; name another file.")
+        raise ConfigError(f"{path} is larger than 1 MiB, too large for a configuration; name another file.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -155,13 +155,13 @@ def _compose(text: str, path: Path) -> yaml.Node | None:
         line = mark.line + 1 if mark else 1
         raise ConfigError(f"{path}, line {line}: {_yaml_problem(error)}.") from None
     except (ValueError, OverflowError):  # PyYAML does not catch chr()'s error for "\UFFFFFFFF"
-        raise ConfigError(f"{path}: a \\U escape in it names no character; write the character.") from None
+        raise ConfigError(f"{path}: a \\U escape in it is not a valid character; write the character itself.") from None
 
 
 def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
     problem = error.problem or ""
     if "'\\t'" in problem:
-        return "a tab stands where only blanks can indent; replace it by blanks"
+        return "a tab is used where only spaces can indent; replace it with spaces"
     if "another document" in problem:
         return "a second document begins; keep one document in the file"
     if isinstance(error, _RefusedError):

@@ -106,7 +106,7 @@ class Inbox(Part):
     @model_validator(mode="after")
     def _means_one_thing(self) -> Self:
         if self.visible_only and self.include_hidden:
-            raise KeyProblemError("include_hidden", "cannot be true beside visible_only; keep one of the two")
+            raise KeyProblemError("include_hidden", "cannot be true together with visible_only; keep one of the two")
         return self
 
 

@@ -33,9 +33,9 @@ _HELD_BACK = {".html"}
 # The order matters: the first is a subclass of the second.
 _FOR_GOOD: Mapping[type[Exception], str] = {
     ssl.SSLCertVerificationError: "the server's certificate is not trusted; see network.ca_file",
-    ssl.SSLError: "the server does not speak TLS as notices.mail_tls says",
+    ssl.SSLError: "TLS with the server failed; check notices.mail_tls",
     smtplib.SMTPNotSupportedError: "the server offers no STARTTLS, no login, or no such address; nothing was sent",
-    smtplib.SMTPHeloError: "the server does not answer the greeting as SMTP says",
+    smtplib.SMTPHeloError: "the server's answer to the greeting is not valid SMTP",
 }
 
 
@@ -146,7 +146,7 @@ def _hand_over(letter: Letter, server: Server, context: Callable[[], ssl.SSLCont
     finally:
         smtp.close()
     if refused:
-        raise NotDelivered(f"the server took it for some and refused it for {', '.join(refused)}")
+        raise NotDelivered(f"the server accepted it for some recipients and refused it for {', '.join(refused)}")
 
 
 def _log_in(smtp: smtplib.SMTP, user: str, password: str) -> None:
@@ -175,7 +175,7 @@ def _verdict(error: Exception) -> NotDelivered | Temporary:
         case smtplib.SMTPResponseException(smtp_code=code):
             return _by_code("the mail", code)
         case smtplib.SMTPServerDisconnected():
-            return Temporary("the server broke off")
+            return Temporary("the server closed the connection")
         case _:
             words = getattr(error, "strerror", None) or type(error).__name__
             return Temporary(f"the server cannot be reached ({words})")

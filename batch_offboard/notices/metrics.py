@@ -21,7 +21,7 @@ def as_metrics(notice: Notice) -> str:
         ),
         _family(
             "last_event",
-            "What was last told of: 1 for that, 0 for the others.",
+            "The event of the last notice: 1 for this one, 0 for the others.",
             [({"event": each}, str(int(each is notice.happening))) for each in Happening],
         ),
         _family("last_exit_code", "The exit code of the last run.", [({}, str(notice.exit_code.value))]),

@@ -21,7 +21,7 @@ MOST_NAMED = 8
 FIELDS_IN_SECTION = 10
 
 _ENDINGS = {
-    ExitCode.OK: "finished well",
+    ExitCode.OK: "finished successfully",
     ExitCode.ROWS_FAILED: "finished, with rows that failed",
     ExitCode.UNFINISHED: "ended with rows that are not settled",
 }

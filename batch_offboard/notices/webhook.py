@@ -40,7 +40,7 @@ def _address(text: str) -> URL:
             return URL(text, encoded=True)
     except ValueError:
         pass
-    raise NotDelivered("the secret is no https URL (plain http only to this computer)")
+    raise NotDelivered("the secret is not an https URL (plain http only to this computer)")
 
 
 def _session(connection: Connection) -> aiohttp.ClientSession:

@@ -168,7 +168,7 @@ _SETTLE = (
     "`batch-offboard resume {batch}` looks for its action in the tenant; where that is not possible, look at the "
     "device's action centre and record it with `batch-offboard resolve {batch} {row} accepted` or `not-accepted`"
 )
-_OUR_MISTAKE = "The API does not understand the request, which is a mistake of this tool: report it with the message."
+_OUR_MISTAKE = "The API does not understand the request, which is a bug in this tool: report it with the message."
 _LOOK = f"then {_SETTLE}; {_NO_SECOND_CALL}."
 _UNKNOWN_DEVICE = (
     "Compare the ID with the device's page in the portal: the device may be gone, in another tenant, or in a "

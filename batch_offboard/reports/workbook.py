@@ -162,7 +162,7 @@ def write_workbook(
                 failed.add(row)
         titles = [*devices.end(), *failed.end(), *lookup.end()]
         _write_summary(book, head, tally.summary())
-        _bring_together(book, [SUMMARY_SHEET, *titles])
+        _order_sheets(book, [SUMMARY_SHEET, *titles])
         book.active = 0
         book.save(file)
     except BaseException:
@@ -170,7 +170,7 @@ def write_workbook(
         raise
 
 
-def _bring_together(book: Workbook, titles: Sequence[str]) -> None:
+def _order_sheets(book: Workbook, titles: Sequence[str]) -> None:
     """Puts the sheets, which are created when needed, into reading order."""
     for at, title in enumerate(titles):
         book.move_sheet(title, at - book.sheetnames.index(title))

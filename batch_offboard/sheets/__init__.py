@@ -229,7 +229,7 @@ def _hidden_notes(hidden: frozenset[int], wish: HiddenRows, sheet: str) -> list[
         raise InputError(
             f"Sheet '{shown(sheet)}' has {count}; add --visible-only to skip them, or --include-hidden to take them."
         )
-    return [f"{count} left out." if wish is HiddenRows.VISIBLE_ONLY else f"{count} taken with the others."]
+    return [f"{count} left out." if wish is HiddenRows.VISIBLE_ONLY else f"{count} included with the others."]
 
 
 def _filter_notes(facts: SheetFacts, request: _Request, sheet: Sheet) -> list[str]:
@@ -258,7 +258,7 @@ def _table(source: Source, layout: Layout, rows: Iterator[SourceRow], *, is_repo
     rows = rows if is_report else iter(ending)
     first = next(rows, None)
     if first is None:
-        raise InputError(f"{shown(source.name)} holds no devices; there is no row to take.")
+        raise InputError(f"{shown(source.name)} holds no devices; it has no data rows.")
     return Table(
         source=source,
         columns=layout.columns[len(REPORT_COLUMNS) :] if is_report else layout.columns,

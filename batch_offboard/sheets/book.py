@@ -203,7 +203,7 @@ _PANIC: Final = "PanicException"  # the reader raises it for a failed assertion;
 def _guarded(name: str, call: Callable[[], _Result]) -> _Result:
     """Converts every error of the reader to an InputError of one sentence."""
     try:
-        with _unheard():
+        with _stderr_discarded():
             return call()
     except PasswordError:
         raise encrypted(name) from None
@@ -216,7 +216,7 @@ def _guarded(name: str, call: Callable[[], _Result]) -> _Result:
 
 
 @contextmanager
-def _unheard() -> Iterator[None]:
+def _stderr_discarded() -> Iterator[None]:
     """Discards standard error meanwhile: on a failure the reader writes to file descriptor 2 itself, past Python."""
     try:
         kept = os.dup(2)

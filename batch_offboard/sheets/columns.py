@@ -163,7 +163,7 @@ class _Search:
         for row in lines_above(self._head, self._header.row.number if self._header else None):
             if may_be_name(row.text(name_index)):
                 raise InputError(
-                    f"Row {row.number} ('{shown(row.text(name_index))}') stands above the header and may be a device; "
+                    f"Row {row.number} ('{shown(row.text(name_index))}') is above the header and may be a device; "
                     "move it below the header, or remove it."
                 )
 
@@ -200,10 +200,10 @@ class _Search:
         indexes = [index for index in range(len(self.columns)) if index != id_index and self._looks_like_names(index)]
         if not indexes:
             return []
-        columns, are = ("Column", "is") if len(indexes) == 1 else ("Columns", "are")
+        columns, are, do = ("Column", "is", "it does") if len(indexes) == 1 else ("Columns", "are", "they do")
         note = (
             f"{columns} {self._list(indexes)} may hold device names and {are} not used, so no ID is compared with its "
-            "device's name; if names stand there, add --name-column."
+            f"device's name; if {do}, add --name-column."
         )
         return [note]
 

@@ -99,7 +99,7 @@ class CompoundFile:
         place = first
         while place not in (_END, _FREE):
             if place >= len(table) or len(chain) > len(table):
-                raise self._broken("its sectors run in a circle or leave the file")
+                raise self._broken("its sectors form a loop or lie outside the file")
             chain.append(place)
             place = table[place]
         return chain

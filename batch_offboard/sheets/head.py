@@ -317,7 +317,7 @@ def _refuse_lower_names(head: Sequence[HeadRow]) -> None:
 def _lower_header(row: HeadRow, index: int, flag: str) -> InputError:
     name = shown(row.text(index))
     return InputError(
-        f"The header '{name}' stands in row {row.number}, below other lines; "
+        f"The header '{name}' is in row {row.number}, below other lines; "
         f"remove the lines above it, or confirm it with {flag} '{name}'."
     )
 
@@ -326,7 +326,7 @@ def _refuse_ids_above(head: Sequence[HeadRow], header: HeadRow) -> None:
     for row in lines_above(head, header.number):
         if _holds_device(row):
             raise InputError(
-                f"Row {row.number} holds a device ID and stands above the header in row {header.number}; move it "
+                f"Row {row.number} holds a device ID and is above the header in row {header.number}; move it "
                 "below the header, or remove it."
             )
 

@@ -83,7 +83,9 @@ def first_bytes(file: InputFile) -> bytes:
 def unreadable(file: InputFile, error: OSError) -> InputError:
     """The error for a file that cannot be read."""
     if isinstance(error, PermissionError):
-        return InputError(f"{file.name} may not be read; close it in other programs, or ask for permission to read it.")
+        return InputError(
+            f"{file.name} cannot be opened; close it in other programs, or ask for permission to read it."
+        )
     return InputError(f"{file.name} cannot be read ({shown(error.strerror or str(error))}); check its disk.")
 
 

@@ -42,7 +42,7 @@ class SheetFacts:
         refuse_too_wide(self.last_column + 1)
         if self.last_row > LAST_ROW:
             raise InputError(
-                f"{name}: a cell lies in row {self.last_row}, but sheets end at row {LAST_ROW}; save the "
+                f"{name}: a cell is in row {self.last_row}, but sheets end at row {LAST_ROW}; save the "
                 "list again as CSV."
             )
         rectangle = self.last_row * (self.last_column + 1)

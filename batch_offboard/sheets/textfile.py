@@ -149,8 +149,8 @@ class TextTable:
             longest = max(lengths, default=0)
             if longest > LONGEST_FIELD:
                 raise InputError(
-                    f"{self._name}, row {first + lengths.index(longest)}: a cell holds {longest} characters, which no "
-                    "sheet can; shorten it."
+                    f"{self._name}, row {first + lengths.index(longest)}: a cell has {longest} characters, more than a "
+                    "spreadsheet cell can hold; shorten it."
                 )
 
 

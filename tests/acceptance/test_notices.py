@@ -106,7 +106,7 @@ def test_what_was_mistyped_or_sends_nothing_is_told_to_nobody_and_a_cancellation
     ("environ", "words"),
     [
         ({"HOOK_URL": "http://127.0.0.1:9/canary-path"}, "the server cannot be reached"),
-        ({"HOOK_URL": "http://hooks.example/canary-path"}, "no https URL"),
+        ({"HOOK_URL": "http://hooks.example/canary-path"}, "not an https URL"),
         ({}, "The variable HOOK_URL (notices.webhook_url_env) is missing"),
     ],
 )

@@ -181,11 +181,11 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("workers: 8.0\n", "line 4: 'workers' must be a whole number from 1 to 64, not a fraction."),
         (
             "workers: !!int many\n",
-            "line 4: 'workers' must be a whole number from 1 to 64, not what its tag says.",
+            "line 4: 'workers' must be a whole number from 1 to 64, not a value with this tag.",
         ),
         (
             "workers: !thing 8\n",
-            "line 4: 'workers' must be a whole number from 1 to 64, not what its tag says.",
+            "line 4: 'workers' must be a whole number from 1 to 64, not a value with this tag.",
         ),
         (
             "comment: {a: b}\n",
@@ -204,7 +204,7 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             "quota:\n",
             ("line 4: 'quota' must hold keys of its own, such as quota.burst; leave the section out for its defaults."),
         ),
-        ("quota:\n\tburst: 1\n", "line 5: a tab stands where only blanks can indent; replace it by blanks."),
+        ("quota:\n\tburst: 1\n", "line 5: a tab is used where only spaces can indent; replace it with spaces."),
         ("---\nworkers: 8\n", "line 4: a second document begins; keep one document in the file."),
         ("workers: &eight 8\n", "line 4: anchors (&) and aliases (*) are not used here."),
         ("workers: *eight\n", "line 4: anchors (&) and aliases (*) are not used here."),
@@ -212,7 +212,7 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("8: 8\n", "line 4: '8' is not a key; config.example.yaml shows all keys."),
         ("? [a]\n: 8\n", "line 4: a key must be one of the names in the example file."),
         ("comment: " + "[" * 5000 + "\n", "line 4: the nesting is too deep for a configuration."),
-        ('comment: "\\UFFFFFFFF"\n', "a \\U escape in it names no character; write the character."),
+        ('comment: "\\UFFFFFFFF"\n', "a \\U escape in it is not a valid character; write the character itself."),
         ("comment: \a\n", "line 4: the text contains a control character; delete it."),
         (
             "quota: {burst: 5, per_minute: 4}\n",

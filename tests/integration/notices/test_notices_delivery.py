@@ -47,7 +47,7 @@ async def test_every_way_is_told_and_says_so(
     assert all(each.delivered for each in told)
     assert json.loads(hook.bodies[0])["event"] == "finished"
     assert post.envelopes == [("bo@example.com", ["a@example.com", "b@example.com"])]
-    assert post.mails[0]["Subject"] == "batch-offboard finished well on ops-1"
+    assert post.mails[0]["Subject"] == "batch-offboard finished successfully on ops-1"
     assert [part.get_filename() for part in post.mails[0].iter_attachments()] == ["b-1.csv"]
     assert "batch_offboard_last_exit_code 0" in (tmp_path / "bo.prom").read_text(encoding="utf-8")
 

@@ -101,7 +101,7 @@ async def test_a_server_that_speaks_no_tls_where_it_should_is_named_as_such(
 ) -> None:
     async with open_post() as post:
         said = await mailed(Server(post.address, "implicit"), letter(), authority.ca_file)
-    assert said == "the server does not speak TLS as notices.mail_tls says"
+    assert said == "TLS with the server failed; check notices.mail_tls"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ async def test_one_refused_recipient_is_named_and_the_others_get_the_mail(open_p
     post = Post(offers=(), refuse={"RCPT": ["550 nobody"]})
     async with open_post(post):
         said = await mailed(Server(post.address), letter())
-    assert said == "the server took it for some and refused it for a@example.com"
+    assert said == "the server accepted it for some recipients and refused it for a@example.com"
     assert post.envelopes == [("bo@example.com", ["b@example.com"])]
 
 

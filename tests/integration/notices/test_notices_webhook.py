@@ -158,7 +158,7 @@ async def test_a_url_that_is_not_safe_is_not_called_and_not_shown(
 ) -> None:
     async with open_hook(answer(200)) as hook:
         said = await posted(hook, clock, url)
-    assert said == "the secret is no https URL (plain http only to this computer)"
+    assert said == "the secret is not an https URL (plain http only to this computer)"
     assert hook.bodies == []
 
 

@@ -251,7 +251,7 @@ async def test_a_row_in_full_has_the_sheets_own_columns_and_its_neighbours(
     told = await page.value(facts)
 
     assert (told["Outcome"], told["Reason"], told["Sheet: Owner"]) == ("failed", "NotFound", "Owner 3")
-    assert told["Its whole life"] == "batch-offboard explain 20261124-081531-7f3a 10"
+    assert told["Full history"] == "batch-offboard explain 20261124-081531-7f3a 10"
     await page.value("document.getElementById('later').click()")
     assert (await page.value(facts))["Device ID"] == f"{11:040x}"
 

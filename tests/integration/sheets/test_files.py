@@ -67,7 +67,7 @@ def test_a_workbook_with_a_header_alone_holds_no_devices(refusal: Refusal, workb
 def test_a_file_without_permission_is_refused(refusal: Refusal, written: Written) -> None:
     path = written("Device ID\n")
     path.chmod(0)
-    assert "may not be read" in refusal(path)
+    assert "cannot be opened" in refusal(path)
 
 
 @pytest.mark.fault(115, "One sentence with what to do.")

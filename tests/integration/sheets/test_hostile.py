@@ -299,10 +299,12 @@ def test_an_old_office_file_that_is_no_workbook_is_refused(
 
 
 @pytest.mark.parametrize("step", [0, 2, 0xFFFF])
-def test_sectors_that_run_in_a_circle_or_leave_the_file_are_refused(compound: Callable[..., bytes], step: int) -> None:
+def test_sectors_that_form_a_loop_or_lie_outside_the_file_are_refused(
+    compound: Callable[..., bytes], step: int
+) -> None:
     content = bytearray(compound("Workbook", b"x" * 5000))
     struct.pack_into("<I", content, 512 + 4 * 3, step)
-    with pytest.raises(InputError, match="circle"):
+    with pytest.raises(InputError, match="form a loop"):
         CompoundFile(bytes(content), "list.xls")
 
 

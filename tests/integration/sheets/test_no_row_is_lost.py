@@ -152,9 +152,9 @@ def test_lines_above_the_header_are_named(opened: Opened, written: Written, an_i
 
 def test_a_device_above_the_header_is_refused(refusal: Refusal, written: Written, an_id: AnId) -> None:
     path = written(f"{an_id(1)},Ann\nKennung,Owner\n{an_id(2)},Bob\n")
-    assert "Row 1 holds a device ID and stands above the header in row 2" in refusal(path, id_column="Kennung")
+    assert "Row 1 holds a device ID and is above the header in row 2" in refusal(path, id_column="Kennung")
     path = written("lt-1,Ann\nDevice name,Owner\nlt-2,Bob\n")
-    assert "Row 1 ('lt-1') stands above the header" in refusal(path, name_column="Device name")
+    assert "Row 1 ('lt-1') is above the header" in refusal(path, name_column="Device name")
 
 
 def test_a_first_row_without_a_usable_id_is_a_row(taken: Taken, written: Written, an_id: AnId) -> None:

@@ -288,7 +288,7 @@ def test_a_cell_longer_than_a_sheet_can_hold_is_refused(
 ) -> None:
     lines = "".join(f"{an_id(number)},x\n" for number in range(3000))
     path = written(f"Device ID,Note\n{lines}{an_id(1)},{quote}{'y' * 33_000}{quote}\n")
-    assert "row 3002: a cell holds 33000 characters" in refusal(path)
+    assert "row 3002: a cell has 33000 characters" in refusal(path)
 
 
 def test_a_cell_of_the_largest_size_is_read(taken: Taken, written: Written, an_id: AnId) -> None:
@@ -322,7 +322,7 @@ def test_a_header_below_title_lines_is_read_once_it_is_named(
     taken: Taken, refusal: Refusal, written: Written, an_id: AnId
 ) -> None:
     path = written(f"Leavers\n\nDevice ID,Owner\n{an_id(1)},x\n{an_id(2)},y\n")
-    assert "stands in row 3" in refusal(path)
+    assert "is in row 3" in refusal(path)
     assert [row.number for row in taken(path, id_column="Device ID")] == [4, 5]
 
 

@@ -137,7 +137,7 @@ def test_the_operator_decides_about_hidden_rows(opened: Opened, workbook: Workbo
     assert "2 hidden or filtered-out rows left out." in visible.notes
     included = opened(path, hidden=HiddenRows.INCLUDE)
     assert [row.number for row in included.rows] == [2, 3, 4, 5]
-    assert "2 hidden or filtered-out rows taken with the others." in included.notes
+    assert "2 hidden or filtered-out rows included with the others." in included.notes
 
 
 def test_a_hidden_row_that_is_blank_or_the_header_does_not_count(taken: Taken, workbook: Workbook, an_id: AnId) -> None:

@@ -173,7 +173,7 @@ def test_ids_are_kept_in_lower_case() -> None:
             "credential__secret_file",
             "s",
             (
-                "'credential.secret_file' is one place too many; "
+                "'credential.secret_file' is set in addition to another place; "
                 "keep one of secret_env or secret_file or secret_keyring."
             ),
         ),
@@ -240,14 +240,14 @@ def test_the_zero_id_of_the_example_is_taken_with_a_token_only() -> None:
     [
         ({"type": "client_secret"}, "'credential.secret_env' is missing"),
         ({"type": "client_secret", "secret_env": "null"}, "'credential.secret_env' is missing"),
-        ({"type": "client_secret", "secret_env": "A", "secret_keyring": "a/b"}, "one place too many"),
+        ({"type": "client_secret", "secret_env": "A", "secret_keyring": "a/b"}, "in addition to another place"),
         ({"type": "client_secret", "secret_keyring": "only-a-service"}, "as service/user"),
         ({"type": "access_token"}, "'credential.token_env' is missing"),
-        ({"type": "access_token", "token_env": "A", "token_file": "b"}, "one place too many"),
+        ({"type": "access_token", "token_env": "A", "token_file": "b"}, "in addition to another place"),
         ({"type": "certificate"}, "'credential.certificate_file' is missing"),
         (
             {"type": "certificate", "certificate_file": "c", "password_env": "A", "password_file": "b"},
-            "'credential.password_file' cannot stand beside password_env",
+            "'credential.password_file' cannot be set together with password_env",
         ),
         ({"type": "federated"}, "'credential.assertion_file' is missing"),
         ({"type": "managed_identity", "token_env": "A"}, "does not go with this type"),

@@ -59,7 +59,7 @@ def test_secrets_are_named_by_variable_or_file() -> None:
 @pytest.mark.parametrize("key", ["webhook_url", "mail_password"])
 def test_one_place_of_a_secret_is_enough(key: str) -> None:
     said = refusal(**{f"{key}_env": "A", f"{key}_file": "/b"}, **MAIL, mail_user="u")
-    assert f"'notices.{key}_file' cannot stand beside {key}_env" in said
+    assert f"'notices.{key}_file' cannot be set together with {key}_env" in said
 
 
 @pytest.mark.parametrize("missing", sorted(MAIL))

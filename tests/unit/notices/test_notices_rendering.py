@@ -59,7 +59,7 @@ def test_the_configuration_and_the_notices_know_the_same_happenings() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"exit_code": ExitCode.OK}, "batch-offboard finished well on ops-1"),
+        ({"exit_code": ExitCode.OK}, "batch-offboard finished successfully on ops-1"),
         ({}, "batch-offboard finished, with rows that failed on ops-1"),
         ({"exit_code": ExitCode.UNFINISHED}, "batch-offboard ended with rows that are not settled on ops-1"),
         ({"happening": Happening.STOPPED, "exit_code": ExitCode.REFUSED}, "batch-offboard stopped on ops-1"),

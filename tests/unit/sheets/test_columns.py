@@ -228,7 +228,7 @@ def test_some_guids_among_ids_are_rows() -> None:
 
 def test_a_header_below_title_lines_is_refused_until_it_is_named() -> None:
     head = table(["Leavers in November"], [""], ["Device ID", "Owner"], [an_id(1), "x"], [an_id(2), "y"])
-    assert "stands in row 3" in refused(head)
+    assert "is in row 3" in refused(head)
     assert places(find_layout(head, id_column="Device ID")) == (0, None, 3)
     assert places(find_layout(head, id_column="A")) == (0, None, 3)
 

@@ -1,11 +1,11 @@
 "use strict";
-// The table of all rows: searched, filtered, sorted, and drawn only where it is looked at. Values are set as text alone.
+// The table of all rows: search, filters, sorting; only visible rows are drawn. Values are set only as text.
 (() => {
   const ROW = 0, ID = 1, NAME = 2, OUTCOME = 3, ACTION = 4, STATUS = 5, CODE = 6, MESSAGE = 7, HTTP = 8, ATTEMPTS = 9,
     SUBMITTED = 10, FINISHED = 11, ADVICE = 12, CELLS = 13, PLATFORM = 14, GROUP = 15, TAGS = 16, SEEN = 17, REMARK = 18;
-  const TALLEST = 15e6; // pixels; browsers lay out little more
-  const SLICE = 30; // milliseconds of work before the page may breathe
-  const OVERSCAN = 8; // rows drawn beyond the edges
+  const TALLEST = 15e6; // pixels, close to the maximum that browsers support
+  const SLICE = 30; // milliseconds of work before yielding to the browser
+  const OVERSCAN = 8; // rows drawn beyond the visible edges
   const byId = (id) => document.getElementById(id);
   const known = JSON.parse(byId("words").textContent);
   const view = byId("view"), table = byId("table"), body = table.tBodies[0], found = byId("found"), detail = byId("detail");
@@ -13,7 +13,7 @@
   const chips = [...document.querySelectorAll("#controls [data-outcome]")];
   const rows = [];
 
-  // A number in place of a text is the text's place in the list of words.
+  // A number in place of a text is the index of the text in the list of words.
   const word = (value) => (typeof value === "number" ? known.words[value] : value ?? "");
   const why = (row) => word(row[CODE]) || word(row[STATUS]);
   const outcomeOf = (row) => known.outcomes[row[OUTCOME]];
@@ -34,14 +34,14 @@
     ["row", "Row", (row) => row[ROW]],
     ["device", "Device", (row) => lower(row[NAME] || row[ID])],
     ["outcome", "Outcome", (row) => row[OUTCOME]],
-    // A plan has no actions yet: there it says which devices these are.
+    // A plan has no actions yet, so the column describes the devices.
     ...(known.is_plan
       ? [["status", "Platform", (row) => lower(word(row[PLATFORM]))], ["submitted", "Last seen", (row) => row[SEEN] ?? Infinity]]
       : [["status", "Action status", (row) => lower(word(row[STATUS]))], ["submitted", "Submitted", (row) => row[SUBMITTED] ?? Infinity]]),
     ["said", "Message, or advice", (row) => lower(word(row[MESSAGE]) || word(row[ADVICE]))],
   ];
   const ORDERS = [...COLUMNS, ["code", "Reason", (row) => lower(word(row[CODE]))], ["id", "Device ID", (row) => lower(row[ID])], ["attempts", "Calls", (row) => row[ATTEMPTS]]];
-  const ranks = new Map(); // the place of each row in an order, worked out when it is first wanted
+  const ranks = new Map(); // the position of each row in an order, computed on first use
 
   function rankOf(name) {
     if (!ranks.has(name)) {
@@ -109,7 +109,7 @@
 
   // ── drawing ──
   let height = 52;
-  let active = 0; // the place of the row that the keyboard is at
+  let active = 0; // the position of the row with keyboard focus
   const drawn = new Map();
   const above = space(), below = space();
 
@@ -122,7 +122,7 @@
     return line;
   }
 
-  // Whole pixels, as browsers lay out the rows of a table.
+  // Whole pixels, like the rows of a table in browsers.
   function measure() {
     const styles = getComputedStyle(document.documentElement);
     height = Math.round(parseFloat(styles.fontSize) * parseFloat(styles.getPropertyValue("--row")));
@@ -140,7 +140,7 @@
     const last = Math.min(count, Math.ceil((view.scrollTop + innerHeight) / height) + OVERSCAN); // never taller than the screen
     const focused = document.activeElement.closest("tr.line");
     if (focused && (focused.dataset.place < first || focused.dataset.place >= last)) view.focus({ preventScroll: true });
-    // Before any row goes: a table that is too short for a moment loses the place that it was scrolled to.
+    // Before any row is removed: a table that is briefly too short loses its scroll position.
     above.firstChild.style.height = `${first * height}px`;
     below.firstChild.style.height = `${(count - last) * height}px`;
     for (const [place, line] of drawn) {
@@ -245,8 +245,8 @@
     byId("detail-title").textContent = `Row ${row[ROW]}${row[NAME] ? `: ${row[NAME]}` : ""}`;
     const facts = [["Outcome", outcomeOf(row)[1]], ["Device ID", row[ID]], ["Device name", row[NAME]], ["Advice", word(row[ADVICE])],
       ["Reason", word(row[CODE])], ["Message", word(row[MESSAGE])], ["HTTP status", row[HTTP] ?? ""], ["Calls", row[ATTEMPTS]],
-      ["Machine action", row[ACTION]], ["Its status", word(row[STATUS])], ["Submitted", moment(row[SUBMITTED])],
-      ["Finished", moment(row[FINISHED])], ["Its whole life", `batch-offboard explain ${known.batch} ${row[ROW]}`],
+      ["Machine action", row[ACTION]], ["Action status", word(row[STATUS])], ["Submitted", moment(row[SUBMITTED])],
+      ["Finished", moment(row[FINISHED])], ["Full history", `batch-offboard explain ${known.batch} ${row[ROW]}`],
       ["Platform", word(row[PLATFORM])], ["Device group", word(row[GROUP])], ["Tags", word(row[TAGS])],
       ["Last seen before the run", moment(row[SEEN])], ["Remark", word(row[REMARK])],
       ...known.columns.map((column, at) => [`Sheet: ${column || `column ${at + 1}`}`, row[CELLS][at] ?? ""])];
@@ -351,7 +351,7 @@
     detail.addEventListener("close", () => goTo(active));
   }
 
-  // ── the beginning: the blocks are read in slices, so that the page above can be read meanwhile ──
+  // ── start: the blocks are parsed in slices, so that the page stays responsive ──
   async function load() {
     let since = performance.now();
     for (const block of document.querySelectorAll("script.rows")) {

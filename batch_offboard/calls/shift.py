@@ -45,7 +45,7 @@ RECHECK = 5.0  # seconds between two checks while nothing is begun: a wait for t
 REFORECAST = 5.0  # seconds between two forecasts of the end
 
 # For how long the tenant is asked what became of an unclear call among the first. One that was accepted is listed after
-# seconds; one that was not may only be taken for that much later, which is no time to wait for.
+# seconds; one that was not may only be taken for that much later, too long to wait for.
 SETTLING = 120.0  # seconds
 FIRST_LOOK, LONGEST_LOOK = 1.0, 30.0  # seconds from one look to the next
 
@@ -108,7 +108,7 @@ async def work_off(
 
 
 class _Shift:
-    """One run of one batch: a look at the tenant, the pool, another look, and whoever wants it to end meanwhile."""
+    """One run of one batch: a look at the tenant, the pool, another look, and requests to end meanwhile."""
 
     def __init__(self, tenancy: Tenancy, batch: Batch, clearance: Clearance, observer: Observer, terms: Terms) -> None:
         self._tenancy, self._batch, self._clearance, self._terms = tenancy, batch, clearance, terms
@@ -220,7 +220,8 @@ class _Shift:
         return halt
 
     async def _look_after(self) -> bool:
-        """The closing look, unless somebody is in a hurry or nobody can be asked; true if there is more to send."""
+        """The closing look, unless the run was asked to end or the tenant cannot be read. True if there is more to
+        send."""
         if self._halt is not None and self._halt.exit_code is not ExitCode.REFUSED:
             return False
         back = await self._interruptible(look_after_sending(self._tenancy, self._batch, self._clearance))
@@ -228,7 +229,7 @@ class _Shift:
         return back is not None and back.to_send_again > 0
 
     async def _interruptible(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """What `work` comes to, or nothing if somebody asked us to end before."""
+        """The result of `work`, or None if the run was asked to end before it had one."""
         looking: asyncio.Task[T] = asyncio.create_task(work)
         self._looking = looking
         try:
@@ -277,7 +278,7 @@ class _Shift:
 
 
 async def _close(tenancy: Tenancy, batch: Batch, halt: Halt | None, command: str) -> None:
-    """Leave nothing in `sending`: what nobody knows the answer of is in doubt from now on.
+    """Leave no job in `sending`: calls without a known answer are in doubt from now on.
 
     Behind everything that the writer was given, so that no answer that has come is taken for one that has not. A
     journal that cannot be written any more is settled by the next process; the first error is the one to tell.

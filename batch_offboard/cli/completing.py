@@ -1,4 +1,4 @@
-"""What a shell offers for a batch when a person presses the Tab key. It says no error: nobody is there to hear it."""
+"""What a shell offers for a batch when a person presses Tab. Errors are not shown: they would end up in the prompt."""
 
 import os
 from collections.abc import Iterator

@@ -46,7 +46,7 @@ def _is_terminal(stream: TextIO) -> bool:
 class UnbreakableStream:
     """A stream that can be written to for ever, whatever becomes of the one behind it.
 
-    A pipe that nobody reads any more, or a terminal that was closed, must not stop a run. What the stream's
+    A closed pipe or terminal must not stop a run. What the stream's
     encoding lacks is spelled out.
     """
 

@@ -22,7 +22,7 @@ app.add_typer(scheduling.app)
 app.add_typer(audit.app)
 
 DEBUG_VARIABLE = "BATCH_OFFBOARD_DEBUG"
-LOG_NAME = "batch-offboard.log"  # of errors that nobody foresaw, in the state folder
+LOG_NAME = "batch-offboard.log"  # of unexpected errors, in the state folder
 
 # What typer makes of a Ctrl-C, as a shell would; ours is one of the contract's codes.
 TYPERS_CTRL_C = 130
@@ -87,7 +87,7 @@ def _say(text: str) -> None:
 
 
 def _finish_talking() -> None:
-    """Whoever read our output may have gone, as `head` does; Python must not complain about it once more at exit."""
+    """The reader of our output may have exited, as `head` does; Python must not report that again at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:

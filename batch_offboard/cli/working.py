@@ -35,8 +35,8 @@ def working(
     create: bool = False,
     sends: Sequence[str] = (),
 ) -> Iterator[tuple["Desk", "Talk"]]:
-    """A desk to work at, and a voice. A report that nobody can write is refused before anything is sent. `sends`: the
-    command and its argument, if it sends devices; if nobody watches it, people are told that it did not come to it."""
+    """An open desk, and how the command talks. A report that cannot be written is refused before anything is sent.
+    `sends`: the command and its argument, if it sends devices; if it runs unattended and fails, a notice is sent."""
     from batch_offboard.base import logs
     from batch_offboard.cli.display import observer_for
     from batch_offboard.cli.screens import texts as screens
@@ -175,9 +175,9 @@ def _show_told(deliveries: "list[Delivery]", *, quiet: bool) -> None:
     for each in deliveries:
         (logs.info if each.delivered else logs.warning)("people told", way=each.way, problem=each.problem)
         if each.delivered:
-            screens.voice(quiet=quiet)(f"Told by {each.way}.")
+            screens.voice(quiet=quiet)(f"Sent a notice by {each.way}.")
         else:
-            screens.voice(quiet=False)(f"Not told by {each.way}: {each.problem}.")
+            screens.voice(quiet=False)(f"No notice was sent by {each.way}: {each.problem}.")
 
 
 def options_of(

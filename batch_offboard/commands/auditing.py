@@ -25,7 +25,7 @@ EXPORT_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class AuditView:
-    """What a verification came to; `last` is the last record that is in order, if there is one."""
+    """The result of a verification; `last` is the last record that is in order, if there is one."""
 
     finding: Finding
     anchors: Sequence[Anchor]

@@ -37,7 +37,7 @@ NOT_OPEN = "no machine action of this batch is open for it"  # of a row that was
 
 @dataclass(frozen=True, slots=True)
 class CancelView:
-    """What a cancellation came to. `refused` are rows whose action was not cancelled, with the API's words;
+    """The result of a cancellation. `refused` are rows whose action was not cancelled, with the API's words;
     `still_open` is how many of the batch's own actions are not final."""
 
     batch: Batch
@@ -109,7 +109,8 @@ async def cancel(
 
 
 def _refuse_unknown(desk: Desk, batch: Batch, rows: Collection[int]) -> None:
-    """UsageError if one of these rows is not the batch's: whoever mistypes a row means another, which would stand."""
+    """UsageError if one of these rows is not in the batch: with a mistyped row, the one that was meant would not be
+    cancelled."""
     unknown = [str(row) for row in sorted(rows) if not rows_between(desk.journal, batch.key, row, row)]
     if unknown:
         named = f"{'row' if len(unknown) == 1 else 'rows'} {', '.join(unknown)}"

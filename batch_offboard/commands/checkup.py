@@ -1,6 +1,6 @@
 """Checks before the first run: configuration, journal, reports, sign-in, permissions, the way to the API, the clock.
 
-Each check comes to one finding, and one that fails says what to do. Nothing is sent but one reading call.
+Each check gives one finding, and one that fails says what to do. Nothing is sent except two reading calls.
 """
 
 import os
@@ -314,7 +314,7 @@ async def _reach(host: str, reader: Reader) -> Finding:
 
 
 def _tenant(host: str, no_actions: str, *, has_devices: bool) -> Finding:
-    """A wrong host answers like a tenant without devices; nothing can be offboarded there, whoever is right.
+    """A wrong host answers like a tenant without devices; in both cases nothing can be offboarded there.
     `no_actions` says why the machine actions may not be read, if they may not."""
     if not has_devices:
         return _bad(
@@ -343,7 +343,7 @@ def _clock(server: float, ours: float) -> Finding:
 
 
 def _nobody(_text: str) -> None:
-    """Hears what is said and keeps it to itself."""
+    """Discards what is said."""
 
 
 def _bad(check: str, text: str, remedy: str) -> Finding:

@@ -65,9 +65,9 @@ class Desk:
         return self._config
 
     def guard_limits(self) -> GuardLimits:
-        """What the guards allow; a rehearsal without a configuration has no limits, since it endangers nobody.
+        """What the guards allow; a rehearsal without a configuration has no limits, since nothing real is sent.
 
-        Whoever says --max-devices means these devices, whatever else was sent today.
+        --max-devices is about these devices, so it replaces the limit of a day as well.
         """
         guards = self.config.guards if self.config else None
         if guards is None:
@@ -160,7 +160,7 @@ class Desk:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether the file exists; one that nobody can look for may well."""
+    """Whether the file exists; true if that cannot be found out."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -173,7 +173,7 @@ def _is_there(path: Path) -> bool:
 def read_list(path: Path) -> str:
     """A text file that people keep; OSError or ValueError if it is none."""
     if path.stat().st_size > LARGEST_LIST:
-        raise ValueError("is larger than 4 MB, which is no list")
+        raise ValueError("is larger than 4 MB, too large for a list")
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:

@@ -69,7 +69,7 @@ class Purpose:
     comment: str | None
     simulated: bool
     lookup: bool = True  # ask the tenant before anything is sent
-    offboard_again: bool = False  # devices that were offboarded before, where nobody can tell whether they came back
+    offboard_again: bool = False  # devices that were offboarded before, if it is unknown whether they came back
     conditions: Conditions = Conditions()  # noqa: RUF009  # frozen; approved with the plan
     sheet_owner: str = ""  # who put the sheet there, if nobody who plans it did; they submit it as well
 
@@ -144,7 +144,7 @@ def _refuse_device_as_header(table: Table, fleet: Fleet | None) -> None:
 
 
 def comment_without_reason(source_name: str) -> str:
-    """What stands in the machine actions of a sheet for which nobody said why."""
+    """The comment of the machine actions of a sheet that was planned without one."""
     return f"Offboarded with {source_name}"
 
 

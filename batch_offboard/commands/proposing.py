@@ -92,7 +92,7 @@ def _tenant_of_plan(
 
 
 def _nobody(_text: str) -> None:
-    """Hears what is said and keeps it to itself."""
+    """Discards what is said."""
 
 
 def view_plan(

@@ -103,7 +103,7 @@ async def _work(
     choose: Callable[[], Selection | None] = lambda: None,
 ) -> RunView:
     """Hold the locks, submit, and report whatever happened. `command` is recorded as what began it; `choose` says which
-    rows are sent, if not every pending one, once nobody else can change them."""
+    rows are sent, if not every pending one, once the locks are held."""
     target = desk.tenants.target_of(batch)
     asked = reports or usual_reports(desk, batch)
     _spare_the_sheet(batch, asked)

@@ -129,7 +129,7 @@ def logged(observer: Observer) -> Observer:
 
 
 def exit_code(counts: Counts, skipped: Mapping[Reason, int], halt: Halt | None) -> ExitCode:
-    """What a run's end means for whoever started it."""
+    """The exit code of a run that ended like this."""
     if halt is not None and (counts.of(JobState.PENDING) or halt.exit_code is ExitCode.SIGN_IN):
         return halt.exit_code
     if counts.of(JobState.PENDING, JobState.SENDING, JobState.IN_DOUBT):

@@ -33,7 +33,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What the call came to; `slower` is set for a 429 and says whether it takes the pace down."""
+    """The outcome of a call; `slower` is set for a 429 and says whether it takes the pace down."""
 
     batch: int
     scope: int
@@ -47,7 +47,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class ReadEnd:
-    """What a reading call came to; `call` is the key that `begin_read` gave."""
+    """The outcome of a reading call; `call` is the key that `begin_read` gave."""
 
     call: int
     scope: int
@@ -104,7 +104,7 @@ _START_CANCEL = Repeated(
     .values(cancels=bindparam("number"))
 )
 
-# Whoever follows the actions may have seen the cancellation come true before its own answer was here.
+# `track` may have seen the action cancelled before the answer to the cancellation arrived.
 _END_CANCEL = Repeated(
     update(jobs)
     .where(

@@ -1,4 +1,4 @@
-"""Reads the audit record: in pieces, each in a transaction of its own, so that nobody who writes has to wait."""
+"""Reads the audit record: in pieces, each in a transaction of its own, so that writers do not have to wait."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -58,7 +58,7 @@ def _numbers(journal: Journal, statement: Select[Any]) -> Sequence[int]:
 
 
 def _readable(journal: Journal, number: int) -> Record:
-    """One record; what was made unreadable, since it is no text any more, is one that says nothing."""
+    """One record; empty fields in place of one that is not text any more."""
     try:
         with journal.reading() as connection:
             return Record(*connection.execute(_RECORDS.where(audit.c.number == number)).one())

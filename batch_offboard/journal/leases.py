@@ -17,7 +17,7 @@ TTL = 20.0  # seconds after its last renewal in which a lease that was not given
 
 
 class FencedError(JournalError):
-    """Another process has taken the lease; whoever gets this has no right to write, and so none to send."""
+    """Another process has taken the lease: this one must not write, and so must not send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def take(connection: Connection, scope: int, holder: str, at: float, *, last_is_
 
 
 def renew(connection: Connection, lease: Lease, at: float) -> None:
-    """Check and renew a lease, which also makes whoever would take it wait. FencedError if it was lost."""
+    """Check and renew a lease; the updated row makes others that take it wait. FencedError if it was lost."""
     line = {"s": lease.scope, "e": lease.epoch, "h": lease.holder, "at": at}
     if _RENEW.many(connection, [line]) != 1:
         raise FencedError(

@@ -55,7 +55,7 @@ def run_locks(folder: Path, journal: Path, scope: str, *, simulated: bool = Fals
 
 
 def reading_lock(folder: Path, scope: str) -> Path:
-    """The lock of whoever reads the tenant just now, beside those of the runs and apart from them."""
+    """The lock of the process that reads the tenant, separate from those of the runs."""
     return folder / f"reading-{_digest(scope)}.lock"
 
 

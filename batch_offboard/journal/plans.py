@@ -62,7 +62,7 @@ def forget_broken_plans(connection: Connection, now: float) -> None:
 
 
 def old_plans(connection: Connection, now: float) -> list[tuple[int, str]]:
-    """Key and ID of every plan that was never run and is so old that nobody will; `now` in seconds since the epoch."""
+    """Key and ID of every plan that was never run and is too old to be run; `now` in seconds since the epoch."""
     statement = select(batches.c.id, batches.c.name).where(
         batches.c.state == BatchState.PLANNED, batches.c.planned_at < now - PLANS_KEPT
     )

@@ -183,7 +183,7 @@ def batches_of_content(journal: Journal, tenant: str, sha256: str) -> list[Batch
 
 
 def was_called(journal: Journal, batch: int) -> bool:
-    """Whether the batch has made a call for any of its rows, whatever that came to."""
+    """Whether the batch has made a call for any of its rows, whatever its outcome."""
     called = select(jobs.c.row).where(jobs.c.batch == batch, jobs.c.attempts > 0).limit(1)
     with journal.reading() as connection:
         return connection.execute(called).first() is not None
@@ -391,7 +391,7 @@ def first_calls(journal: Journal, batch: int, enough: int) -> list[JobState]:
 
 
 def _judged(verdict: Verdict, state: JobState | None) -> JobState | None:
-    """What one call came to; `state` is the job's if this was its last call."""
+    """The outcome of one call; `state` is the job's if this was its last call."""
     if verdict is Verdict.ALREADY_OPEN:
         return JobState.SUBMITTED
     if verdict is not Verdict.IN_DOUBT:

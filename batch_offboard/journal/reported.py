@@ -45,7 +45,7 @@ def report_head(batch: Batch, written_at: float, anchor: Anchor = START) -> Repo
 def report_rows(journal: Journal, batch: int) -> Iterator[ReportRow]:
     """Every row of the batch in the sheet's order.
 
-    Read in pieces, each in a transaction of its own: whoever takes the rows may be slow, and a run at work cannot
+    Read in pieces, each in a transaction of its own: the reader of the rows may be slow, and a run at work cannot
     write while somebody reads.
     """
     statement = report_statement(batch).limit(ROWS_AT_A_TIME)
@@ -89,7 +89,7 @@ def report_statement(batch: int) -> Select[Any]:
     )
 
 
-# A job that is being sent just now is, for whoever reads a report, in doubt.
+# In a report, a job that is being sent is in doubt.
 _OUTCOMES: Mapping[JobState, Outcome] = {
     JobState.PENDING: Outcome.PENDING,
     JobState.SENDING: Outcome.IN_DOUBT,

@@ -109,8 +109,8 @@ class Journal:
         return self._lease is not None
 
     def give_back(self) -> None:
-        """Give the lease back, if this journal has one. What keeps it from being written keeps nobody from taking it:
-        it expires."""
+        """Give the lease back, if this journal has one. If that cannot be written, others can still take it:
+        once it has expired."""
         lease, self._lease = self._lease, None
         if lease is not None:
             with suppress(JournalError), self.writing() as connection:
@@ -198,7 +198,7 @@ class Journal:
             trail.append(connection, [Event(Kind.STARTED, now.wall, started)])
 
     def rescue_reads(self, scope: int, now: Moment) -> None:
-        """Reading calls that nobody waits for any more have ended by now. The caller holds the lock for reading."""
+        """End the reading calls that a dead process left open. The caller holds the lock for reading."""
         with self.writing() as connection:
             connection.execute(
                 update(calls)
@@ -221,7 +221,7 @@ class Journal:
             return begin_read(connection, scope, at)
 
     def end_read(self, end: ReadEnd) -> None:
-        """Write what a reading call came to."""
+        """Write the outcome of a reading call."""
         with self.writing() as connection:
             end_read(connection, end)
 

@@ -28,7 +28,7 @@ _JOB = Repeated(
 
 
 def last_of(connection: Connection) -> Anchor:
-    """The end of the chain; inside a writing transaction, nobody else can go on from it."""
+    """The end of the chain; inside a writing transaction, no other process can append to it."""
     line = _LAST.first(connection, {})
     return START if line is None else Anchor(*line)
 
@@ -74,7 +74,7 @@ def called(connection: Connection, starts: Sequence[Start], ends: Sequence[End])
 
 
 def interrupted(connection: Connection, which: Iterable[ColumnElement[bool]], now: Moment, code: str) -> list[Event]:
-    """The outcomes of open calls that nobody waits for any more."""
+    """The outcomes of open calls whose process is gone."""
     statement = (
         select(calls.c.api, calls.c.attempt, calls.c.row, batches.c.name, jobs.c.device_id)
         .join(jobs, (jobs.c.batch == calls.c.batch) & (jobs.c.row == calls.c.row))

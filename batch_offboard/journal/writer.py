@@ -74,7 +74,7 @@ class JournalWriter:
         ends = [line for line, _ in group if isinstance(line, End)]
         try:
             await self.run(self._journal.commit, starts, ends)
-        except Exception as error:  # noqa: BLE001  # whatever it was, nobody may be left waiting
+        except Exception as error:  # noqa: BLE001  # whatever it was, no waiter may be left waiting
             _settle([each for each in group if isinstance(each[0], Start)], error)
             await self._commit_at_last([each for each in group if isinstance(each[0], End)])
         else:

@@ -54,7 +54,7 @@ def test_the_end_of_a_run_is_told_with_its_facts(office: Office, tenant: Tenant,
     sheet = office.sheet([*tenant.take(3), *tenant.take_special("refused once", 1)])
     ended = office.run("run", sheet, "--yes", "--report", "out.csv", HOOK_URL=hook.url)
     assert ended.code == 1, ended.err
-    assert "Told by json webhook." in ended.err
+    assert "Sent a notice by json webhook." in ended.err
     (message,) = hook.messages
     assert (message["event"], message["exit_code"], message["simulated"]) == ("finished", 1, False)
     assert (message["counts"]["submitted"], message["counts"]["failed"]) == (3, 1)
@@ -117,7 +117,7 @@ def test_a_failure_to_tell_is_shown_and_changes_nothing(
     devices = tenant.take(2)
     ended = office.run("run", office.sheet(devices), "--yes", "--quiet", "--report", "out.csv", **environ)
     assert ended.code == 0
-    assert ended.err.startswith("Not told by json webhook: ")
+    assert ended.err.startswith("No notice was sent by json webhook: ")
     assert words in ended.err
     assert [row["outcome"] for row in office.report("out.csv")] == ["submitted", "submitted"]
 

@@ -56,7 +56,7 @@ def cancel_text(view: CancelView) -> str:
     if view.refused and view.still_open:
         again = f"batch-offboard cancel {view.batch.batch_id}"
         lines.append(f"Next: {again} (asks for the {_actions(view.still_open)} still open)")
-    # What an unfinished run is told to do would send the rows that nobody has sent yet.
+    # The advice for an unfinished run would send the rows that are still pending.
     meaning = "not finished" if view.exit_code is ExitCode.UNFINISHED else view.exit_code.meaning
     lines.append(f"Exit code {view.exit_code.value}: {meaning}.")
     return "\n".join(lines)

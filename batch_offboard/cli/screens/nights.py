@@ -1,4 +1,4 @@
-"""What `nightly` prints: a line for each sheet, and what the night came to."""
+"""What `nightly` prints: a line for each sheet, and the result of the night."""
 
 from collections.abc import Mapping
 

@@ -37,7 +37,7 @@ WORDS = {
 
 
 def show(text: str, *, quiet: bool = False, prose: bool = False) -> None:
-    """Print data; whoever stopped reading it does not change what has happened. `prose` is for people and is folded on
+    """Print data; a reader that stops reading does not change the result. `prose` is for people and is folded on
     a terminal; a path or JSON is for programs and stays as it is."""
     if not quiet and sys.stdout is not None:
         with suppress(OSError):
@@ -330,7 +330,7 @@ def _counted(counts: Counts) -> str:
 def quotas_text(views: Sequence[QuotaView]) -> str:
     """What is left of both windows, and when the next call may go."""
     if not views:
-        return "No call was made in the last hour: the whole quota is left, and the next call may go at once."
+        return "No call was made in the last hour: the whole quota is left, and the next call can start now."
     return "\n\n".join(_quota_text(view) for view in views)
 
 
@@ -342,7 +342,7 @@ def _quota_text(view: QuotaView) -> str:
     standing = view.standing
     lines = [f"Quota of {view.scope}", *_window_lines(standing)]
     if standing.waiting_for is None:
-        lines.append("  the next call may go at once")
+        lines.append("  the next call can start now")
     elif view.next_call is None:
         lines.append(f"  the next call waits for {standing.waiting_for}: one of those under way must end first")
     else:

@@ -3,7 +3,7 @@
 A sheet that is taken moves to `working`, and from there to `done` or `failed`, or to `waiting` until other people have
 approved it; all of them lie in the inbox itself, so that a move is a rename and nothing is ever there twice or half.
 Nothing here reads a sheet or decides what becomes of it. What is not taken stays where it is, and each run names it
-with what to do: whoever put it there waits for it.
+with what to do: the person who put it there waits for it.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ HALF_SUFFIXES: Final = (".tmp", ".part", ".filepart", ".crdownload")  # of what 
 EXPLANATION: Final = ".why.txt"
 STALE = 86_400.0  # seconds after which what a browser has not finished will not be finished
 
-# Whoever writes to a file for so long without a pause is not copying a sheet; a file's time may be a file server's.
+# A program that writes to a file for so long without a pause is not copying a sheet. The time may be a file server's.
 SETTLED = 60.0  # seconds
 CLOCKS_DIFFER = 3600.0  # seconds
 

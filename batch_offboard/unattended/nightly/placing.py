@@ -33,7 +33,11 @@ class Placing:
         return self._view(batch, Fate.LEFT, ExitCode.UNFINISHED, reason, sheet, reports)
 
     def stopped(self, batch: Batch, sheet: Path | None) -> SheetView:
-        reason = batch.why_it_waits if batch.needs_person else "It was begun too long ago to go on without a person."
+        reason = (
+            batch.why_it_waits
+            if batch.needs_person
+            else "It was started too long ago to be continued without a person."
+        )
         path, reports = self._settle(batch, sheet, self._inbox.failed, _words_of_stop(batch, reason))
         reason = f"{reason} No nightly run continues it; run `batch-offboard resume {batch.batch_id}` to do so."
         return self._view(batch, Fate.STOPPED, ExitCode.REFUSED, reason, path, reports)
@@ -175,6 +179,6 @@ def _words_of_repetition(batch: Batch, path: Path) -> str:
     return (
         f"The content of this sheet was worked before, so it was not worked again: batch {batch.batch_id}, begun at "
         f"{started} from {batch.source_name}, is {batch.state.word}.\n\n"
-        f"`batch-offboard show {batch.batch_id}` tells what came of it. If the sheet is to be sent once more all the "
+        f"`batch-offboard show {batch.batch_id}` shows its result. If the sheet is to be sent once more all the "
         f"same, run it by hand: batch-offboard run {one_line(str(path))}\n"
     )

@@ -81,7 +81,7 @@ class Worker:
             self._ran(view, sheet)
 
     async def work(self, sheet: Path) -> None:
-        """Plan and run a sheet that was taken. The same content is never worked twice, whoever has begun it; but rows
+        """Plan and run a sheet that was taken. The same content is never worked twice, by nightly or by hand; but rows
         that were all skipped, as by a setting that was wrong, were not worked at all."""
         try:
             known = self._batches_of(sheet)
@@ -139,8 +139,8 @@ class Worker:
     async def _planned(self, sheet: Path) -> Batch | None:
         """The sheet's batch; None if it cannot be read, whatever a strange file does to a reader.
 
-        A person may go on with a plan that the tenant was not asked about. With nobody there it waits for a better
-        moment: rows that only the tenant can resolve would be skipped for good.
+        A person may run a plan that the tenant was not asked about. An unattended run waits until the tenant can be
+        read: rows that only the tenant can resolve would be skipped for good.
         """
         try:
             batch = (await self.interruptible(proposing.plan(self._desk, sheet, self._reading))).batch
@@ -198,7 +198,7 @@ class Worker:
         if not is_of(batch, sheet):
             self.worked.append(self._placing.repeated(batch, sheet))
             return
-        renew(self._desk, batch, self._talk.say)  # whoever died over this sheet may have died before its reports
+        renew(self._desk, batch, self._talk.say)  # a process that died over this sheet may not have written its reports
         if batch.state == "finished":
             code = nights.exit_code_of(self._desk, batch)
             self.worked.append(self._placing.finished(batch, sheet, code))

@@ -406,9 +406,9 @@ def test_what_is_said_to_the_operator_is_logged_and_said(opened: Opened) -> None
     logged.started("b", moment(0))
     logged.said("Row 5: not sent")
     logged.finished(moment(1))
-    logs.heard(spoken.append)("Told by mail.")
-    assert [each["text"] for each in events(path)] == ["Row 5: not sent", "Told by mail."]
-    assert (observer.asked, spoken) == (["started", "Row 5: not sent", "finished"], ["Told by mail."])
+    logs.heard(spoken.append)("Sent a notice by mail.")
+    assert [each["text"] for each in events(path)] == ["Row 5: not sent", "Sent a notice by mail."]
+    assert (observer.asked, spoken) == (["started", "Row 5: not sent", "finished"], ["Sent a notice by mail."])
 
 
 def test_the_log_is_not_read_as_the_operators_code_page(opened: Opened) -> None:

@@ -184,10 +184,10 @@ async def test_ctrl_c_ends_it_in_the_middle_of_a_look(
     world.check([batch], simulator.tenant)
 
 
-async def test_twenty_thousand_actions_cost_a_handful_of_calls_a_round(world: "World", desk_at: DeskAt) -> None:
-    number = 20_000
+async def test_a_round_over_many_actions_costs_a_call_a_page(world: "World", desk_at: DeskAt) -> None:
+    number = 1000
     batch = world.add(range(number))
-    async with world.tenant(number, pace=Pace(pick_up=(0, 0), work=(15, 25))) as simulator:
+    async with world.tenant(number, page_size=500, pace=Pace(pick_up=(0, 0), work=(15, 25))) as simulator:
         at = MovedClock().now()
         starts, ends = [], []
         for row in range(2, number + 2):

@@ -100,17 +100,18 @@ def points(steps: Sequence[Step], devices: int = DEVICES) -> Iterator[Point]:
 
 
 def checked(steps: Sequence[Step], devices: int) -> Iterator[Point]:
-    """The points that the checks play: each that can cost a second call, and the others once for each place.
+    """The points that the checks play: `EVERYWHERE` at each step, every other blow once for each place.
 
-    A place is a step's kind together with the two steps before it; the first step of each place stands for the others.
+    A place is a step's kind together with the kinds of the two steps before it.
     """
-    places, first = set(), set()
-    for step in steps:
-        place = tuple((near.kind, near.what) for near in steps[max(0, step.number - 3) : step.number])
-        if place not in places:
-            places.add(place)
-            first.add(step.number)
-    return (point for point in points(steps, devices) if point.blow in EVERYWHERE or point.step.number in first)
+    kinds = [(step.kind, step.what) for step in steps]
+    played = set()
+    for point in points(steps, devices):
+        number = point.step.number
+        place = (point.blow, *kinds[max(0, number - 3) : number])
+        if point.blow in EVERYWHERE or place not in played:
+            played.add(place)
+            yield point
 
 
 def strike(point: Point) -> Told:

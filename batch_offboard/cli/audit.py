@@ -46,7 +46,7 @@ def verify(
     where: given.Where,
     output: given.Output,
 ) -> int:
-    """Tell whether the record is whole: exit code 0 if it is, 4 if it was changed or cut."""
+    """Verify that the record is complete: exit code 0 if it is, 4 if it was changed or cut."""
     from batch_offboard.cli.screens import audit as screens_audit
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens

@@ -75,7 +75,7 @@ Comment = Annotated[
         "--comment",
         metavar="TEXT",
         callback=_comment,
-        help="Why the devices are offboarded; stands in every machine action.",
+        help="Why the devices are offboarded; it is written into every machine action.",
     ),
 ]
 Sheet = Annotated[str | None, typer.Option("--sheet", metavar="NAME", help="Sheet of the workbook, by name or number.")]
@@ -154,7 +154,7 @@ Until = Annotated[
 For = Annotated[str | None, typer.Option("--for", metavar="DURATION", help="Stop looking after 45m, 2h, 3d.")]
 CancelComment = Annotated[
     str | None,
-    typer.Option("--comment", metavar="TEXT", callback=_comment, help="Why; stands in the cancelled machine action."),
+    typer.Option("--comment", metavar="TEXT", callback=_comment, help="Why; it is written into the cancelled action."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only print errors.")]

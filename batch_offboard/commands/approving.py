@@ -59,7 +59,7 @@ async def deny(desk: Desk, name: str, reason: str, consent: Consent) -> Approval
     """Record that a person denies the plan, and why: no run of it begins. UsageError if there is nothing to deny."""
     batch = _waiting(desk, name)
     if not one_line(reason).strip():
-        raise UsageError("A denial needs a reason; type it behind the batch.")
+        raise UsageError("A denial needs a reason; type it after the batch.")
     denial = _word(desk, consent, one_line(reason).strip())
     return _view(desk, batch, decide(desk.journal, batch.key, conditions(desk, batch.set_aside), denial))
 

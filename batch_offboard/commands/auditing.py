@@ -43,8 +43,8 @@ def verify(desk: Desk, anchors: Sequence[Anchor] = ()) -> AuditView:
     finding = follow(seen.passing(records(desk.journal)), anchors)
     if finding.intact and seen.intents != made:
         problem = (
-            f"The journal holds {made} calls to offboard or to cancel, and the record tells of {seen.intents}; one of "
-            "the two was cut."
+            f"The journal holds {made} calls to offboard or to cancel, and the record lists {seen.intents}; one of the "
+            "two was cut."
         )
         finding = replace(finding, broken=finding.records + 1, problem=problem)
     return AuditView(finding, anchors, seen.last if finding.intact else None)

@@ -219,4 +219,4 @@ class _Cancelling:
 
 
 def _received(name: str) -> Halt:
-    return Halt(f"{name} was received; what was not cancelled stands.", ExitCode.UNFINISHED)
+    return Halt(f"{name} was received; no further actions were cancelled.", ExitCode.UNFINISHED)

@@ -73,7 +73,7 @@ class CheckView:
         unsure = [each.check for each in self.findings if each.unsure]
         if unsure:
             return f"Not everything could be checked ({', '.join(unsure)}); a run may still be refused."
-        return "Nothing stands in the way of a run."
+        return "Nothing prevents a run."
 
 
 async def check(options: Options) -> CheckView:
@@ -159,9 +159,7 @@ def _journal(path: Path) -> Iterator[Finding]:
     elif path.exists() and _open_to_others(path):
         yield _odd("journal", f"{path} is open to other users of this computer", f"type: chmod 600 {path}")
     elif (system := network_file_system(folder)) is not None:
-        yield _odd(
-            "journal", f"{path} lies on a network drive ({system})", "keep the journal on a disk of this computer"
-        )
+        yield _odd("journal", f"{path} is on a network drive ({system})", "keep the journal on a disk of this computer")
     else:
         yield Finding("journal", Grade.OK, f"{path}{'' if path.exists() else ' (made by the first plan)'}")
 

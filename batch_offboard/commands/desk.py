@@ -135,9 +135,7 @@ class Desk:
         if found:
             named = ", ".join(batch.batch_id for batch in found[:CANDIDATES_NAMED])
             more = " and more" if len(found) > CANDIDATES_NAMED else ""
-            raise UsageError(
-                f"{one_line(name)} stands in several batch IDs ({named}{more}); type more of the one meant."
-            )
+            raise UsageError(f"{one_line(name)} matches several batch IDs ({named}{more}); type more of the one meant.")
         raise UsageError(
             f"There is no batch {one_line(name)} in {self.journal.path}; `batch-offboard list` shows them."
         )

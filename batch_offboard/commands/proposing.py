@@ -195,8 +195,8 @@ def propose_retry(desk: Desk, name: str) -> Proposal:
     counts = count(desk.journal, batch.key)
     if not counts.of(JobState.FAILED):
         raise UsageError(
-            f"Batch {batch.batch_id} has no failed rows to retry; `batch-offboard show {batch.batch_id}` tells "
-            "where its rows stand."
+            f"Batch {batch.batch_id} has no failed rows to retry; `batch-offboard show {batch.batch_id}` shows "
+            "the state of its rows."
         )
     pending = counts.of(JobState.PENDING)
     command = f"run {batch.batch_id}" if batch.chosen else "resume"

@@ -110,7 +110,7 @@ def test_outside_its_hours_it_says_when_they_begin_and_sends_nothing(office: Off
     drop(office, devices, "leavers.csv")
     ended = office.run("nightly", "--inbox", "inbox")
     assert ended.code == 3
-    assert f"Nothing was begun: The window is closed; it opens next at {tomorrow} 00:00+00:00." in ended.out
+    assert f"Nothing was started: The window is closed; it opens next at {tomorrow} 00:00+00:00." in ended.out
     assert tenant.called(devices) == []
 
 

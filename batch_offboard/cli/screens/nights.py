@@ -16,10 +16,10 @@ def night_text(view: NightView) -> str:
     """Every sheet, the totals, and why the night ended early if it did."""
     lines = [_sheet_line(sheet) for sheet in view.sheets]
     if view.renewed:
-        lines.append(f"{'renewed':<10}  reports of {', '.join(view.renewed)}: the tenant had something new to tell")
+        lines.append(f"{'renewed':<10}  reports of {', '.join(view.renewed)}: the tenant had new results")
     lines.append(_totals(view))
     if view.halt is not None and (view.sheets or view.closed or view.exit_code is not ExitCode.OK):
-        lines.append(f"{'Nothing was begun' if view.closed else 'Stopped'}: {view.halt.reason}")
+        lines.append(f"{'Nothing was started' if view.closed else 'Stopped'}: {view.halt.reason}")
     return "\n".join([*lines, f"Exit code {view.exit_code.value}: {meaning_at_night(view.exit_code)}."])
 
 

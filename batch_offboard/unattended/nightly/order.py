@@ -33,7 +33,7 @@ PAUSE = 20.0  # seconds until sheets that are being written are looked at again
 PATIENCE = 600.0  # seconds for which such sheets together keep a run waiting that has nothing else to do
 STALE = 86_400.0  # seconds: a lock file as old as this will not go away in the next ten minutes
 
-_WAITS = "The next run takes it up."
+_WAITS = "The next run processes it."
 _LOOKS_AGAIN = "The next run looks at it again."
 
 PLAINLY = Reading()
@@ -73,7 +73,7 @@ async def nightly(
 def _missed(desk: Desk, last: Night | None, now: float, say: Callable[[str], None]) -> str:
     """The nights since the last run in which the window was open and no run began."""
     if last is not None and last.ended_at is None:
-        say(f"The last nightly run, begun at {local_time(last.began_at)}, did not come to its end.")
+        say(f"The last nightly run, started at {local_time(last.began_at)}, did not finish.")
     window = desk.window()
     if window is None or last is None:
         return ""

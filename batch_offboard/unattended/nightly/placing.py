@@ -66,7 +66,7 @@ class Placing:
     def repeated(self, batch: Batch, sheet: Path) -> SheetView:
         place = _place(self._inbox.done, batch, sheet)
         path = self._inbox.move(sheet, place, _words_of_repetition(batch, place))
-        reason = f"Batch {batch.batch_id} has the same content and was begun before; it was not worked again."
+        reason = f"Batch {batch.batch_id} has the same content and was started before; the sheet was skipped."
         return SheetView(sheet.name, Fate.REPEATED, ExitCode.OK, reason, batch.batch_id, path=path)
 
     def unreadable(self, sheet: Path, reason: str) -> SheetView:

@@ -69,8 +69,8 @@ class SheetView:
 
 @dataclass(frozen=True, slots=True)
 class NightView:
-    """How a night went. `missed` names the nights in which none began, `renewed` the batches of which the tenant had
-    something new to tell. `closed`: it was not the hour."""
+    """How a night went. `missed` names the nights in which none began, `renewed` the batches for which the tenant had
+    new results. `closed`: the window was closed."""
 
     inbox: Path
     tenant: str

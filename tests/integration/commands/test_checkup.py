@@ -104,7 +104,7 @@ def test_what_is_in_order_is_said_line_by_line(bench: Bench) -> None:
         ("clock", Grade.OK),
     ]
     assert [request.method for request in bench.api.served.requests] == ["GET", "GET"]
-    assert view.verdict == "Nothing stands in the way of a run."
+    assert view.verdict == "Nothing prevents a run."
 
 
 def test_it_leaves_no_file_behind(bench: Bench) -> None:

@@ -38,7 +38,7 @@ def test_a_part_of_several_ids_names_the_candidates(make_office: MakeOffice) -> 
     known = [planned(office, number) for number in range(3)]
     with office.desk() as desk, pytest.raises(UsageError) as refused:
         desk.batch(known[0][:8])
-    assert "stands in several batch IDs" in str(refused.value)
+    assert "matches several batch IDs" in str(refused.value)
     assert all(each in str(refused.value) for each in known)
 
 

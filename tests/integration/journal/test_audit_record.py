@@ -447,7 +447,7 @@ def test_calls_that_were_added_beside_the_record_are_found(worked: Journal) -> N
         "INSERT INTO calls (scope, api, batch, row, attempt, started_at, boot) "
         "SELECT scope, api, batch, row, 2, started_at, boot FROM calls WHERE id = 1",
     )
-    assert "4 calls to offboard or to cancel, and the record tells of 3" in look(worked).finding.problem
+    assert "4 calls to offboard or to cancel, and the record lists 3" in look(worked).finding.problem
 
 
 def test_what_others_write_during_the_verification_does_not_disturb_it(

@@ -73,7 +73,7 @@ def test_a_night_is_a_line_for_each_sheet_and_its_totals() -> None:
         "left        leavers.csv: batch b-1, 38 submitted, 2 in doubt. Rows are in doubt.",
         "unreadable  broken.xlsx: broken.xlsx is empty.",
         "not taken   leavers.zip: a ZIP archive; unpack it.",
-        "renewed     reports of b-0: the tenant had something new to tell",
+        "renewed     reports of b-0: the tenant had new results",
         "3 files: 1 left, 1 unreadable, 1 not taken. Rows: 38 submitted, 2 in doubt.",
         "Stopped: The window is closed.",
         "Exit code 3: not finished; the next nightly run continues.",

@@ -237,7 +237,7 @@ async def test_ctrl_c_leaves_what_was_not_cancelled_as_it_was(
     done = len(cancelled(simulator))
     assert 0 < done < 20
     assert (view.exit_code, view.cancelled) == (ExitCode.UNFINISHED, done)
-    assert view.halt.reason == "SIGINT was received; what was not cancelled stands."
+    assert view.halt.reason == "SIGINT was received; no further actions were cancelled."
     assert world.outcomes(batch) == {Outcome.CANCELLED: done, Outcome.SUBMITTED: 20 - done}
     assert view.reports[0].exists()
 

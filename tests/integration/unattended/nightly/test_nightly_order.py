@@ -81,7 +81,7 @@ def test_a_killed_run_is_gone_on_with_and_its_sheet_finds_its_place(make_office:
     assert [(sheet.name, sheet.fate) for sheet in view.sheets] == [("leavers.csv", Fate.DONE), ("more.csv", Fate.DONE)]
     assert sorted(office.called()) == list(range(10))
     assert office.lying("working") == []
-    assert any("did not come to its end" in line for line in office.ears.said_so_far)
+    assert any("did not finish" in line for line in office.ears.said_so_far)
     assert outcomes(office, office.batches()[0]) == ["submitted"] * 8
 
 

@@ -327,7 +327,7 @@ def test_the_same_content_is_not_worked_twice_whatever_it_is_called(make_office:
         "BATCH.xlsx",
     ]
     said = office.why("done/*-again.csv.why.txt")
-    assert f"batch {batch.batch_id}, begun at 2026-11-24 21:0" in said
+    assert f"batch {batch.batch_id}, started at 2026-11-24 21:0" in said
     assert "from leavers.csv, is finished" in said
 
 

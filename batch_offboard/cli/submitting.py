@@ -302,7 +302,7 @@ def explain(
 @app.command(epilog="Example: batch-offboard quota")
 @grouped
 def quota(where: given.Where, output: given.Output) -> int:
-    """Show what is left of the quota, and when a call can be sent."""
+    """Show what is left of the quota, and when a call can start."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import asking, facts

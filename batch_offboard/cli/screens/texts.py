@@ -328,7 +328,7 @@ def _counted(counts: Counts) -> str:
 
 
 def quotas_text(views: Sequence[QuotaView]) -> str:
-    """What is left of both windows, and when the next call can be sent."""
+    """What is left of both windows, and when the next call can start."""
     if not views:
         return "No call was made in the last hour: the whole quota is left, and the next call can start now."
     return "\n\n".join(_quota_text(view) for view in views)

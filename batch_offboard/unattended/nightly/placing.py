@@ -177,8 +177,8 @@ def _words_of_stop(batch: Batch, reason: str) -> str:
 def _words_of_repetition(batch: Batch, path: Path) -> str:
     started = local_time(batch.started_at) if batch.started_at is not None else "an unknown time"
     return (
-        f"The content of this sheet was worked before, so it was not worked again: batch {batch.batch_id}, begun at "
-        f"{started} from {batch.source_name}, is {batch.state.word}.\n\n"
-        f"`batch-offboard show {batch.batch_id}` shows its result. If the sheet is to be sent once more all the "
-        f"same, run it by hand: batch-offboard run {one_line(str(path))}\n"
+        f"The content of this sheet was processed before, so it was not processed again: batch {batch.batch_id}, "
+        f"started at {started} from {batch.source_name}, is {batch.state.word}.\n\n"
+        f"`batch-offboard show {batch.batch_id}` shows its result. To send the sheet again anyway, run it by "
+        f"hand: batch-offboard run {one_line(str(path))}\n"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,10 +87,11 @@ def test_a_rehearsal_is_taken_back_by_another_process_and_a_third_knows_it(
     batch = rehearsed(office, invented_devices(6, 601), "--report", "out.csv")
     cancelled = office.run("cancel", batch, "--json")
     assert cancelled.code == 0, cancelled.err
-    assert cancelled.json["cancelled"] == 6
-    assert {row["outcome"] for row in office.report("out.csv")} == {"cancelled"}
+    taken_back = cancelled.json["cancelled"]  # on a busy machine some actions may have ended before
+    assert cancelled.json["asked"] == taken_back > 0
+    assert Counter(row["outcome"] for row in office.report("out.csv"))["cancelled"] == taken_back
     tracked = office.run("track", batch, *QUICKLY, "--json")
-    assert tracked.json["action_statuses"] == {"Cancelled": 6}
+    assert tracked.json["action_statuses"]["Cancelled"] == taken_back
     assert tracked.code == 1
 
 

@@ -195,7 +195,7 @@ calls = Table(
     Column("row", Integer),
     Column("attempt", Integer),
     Column("epoch", Key, nullable=False, server_default=text("0")),  # of the lease that the intent was written under
-    Column("owner", Text, nullable=False, server_default=text("''")),  # who held it: machine/process/number
+    Column("owner", Text, nullable=False, server_default=text("''")),  # who held it: machine/number
     Column("started_at", Float, nullable=False),
     Column("ended_at", Float),
     Column("ended_ticks", Float),

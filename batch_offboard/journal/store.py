@@ -5,7 +5,6 @@ that it expects, and finding another is an error that changes nothing.
 """
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -59,7 +58,7 @@ class Journal:
         self.database: Database = SQLite(path, create=create)
         self._lease: Lease | None = None
         self._renewed_at = 0.0
-        self._holder = f"{actor.machine}/{os.getpid()}/{uuid4().hex[:8]}"
+        self._holder = f"{actor.machine}/{uuid4().hex}"
 
     def close(self) -> None:
         self.database.close()

@@ -15,7 +15,7 @@ from tests.simulation.scenario import Scenario
 from tests.simulation.story import Story, Told, tell, told_by
 
 DEVICES = 20  # of the long run
-FEW_DEVICES = 8  # of the checks: every kind of step and every special device, and a quarter of the time
+FEW_DEVICES = 8  # of the checks: every kind of step and every special device
 # By number. The first five must all be accepted, so that an unclear one among them has to be found in the tenant's list
 # before anything else is sent.
 DOUBTFUL_AT_FIRST, THROTTLED, FAILING, DOUBTFUL = 3, 5, 6, 7

@@ -2,14 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batch_offboard.base.clock import iso_utc
-from batch_offboard.commands.approving import ApprovalView
-from batch_offboard.commands.auditing import AuditView, time_of
-from batch_offboard.commands.cancelling import CancelView
-from batch_offboard.commands.checkup import CheckView
-from batch_offboard.commands.tracking import TrackView
 from batch_offboard.commands.views import BatchView, PlanView, QuotaView, ResolvedView, RunView, all_skipped
 from batch_offboard.core.batches import Batch, Counts
 from batch_offboard.core.consent import Approval, Approvals
@@ -18,6 +13,13 @@ from batch_offboard.core.plan import Reason
 from batch_offboard.core.slots import Standing
 from batch_offboard.reports.lives import Life
 from batch_offboard.reports.rows import advice, moment
+
+if TYPE_CHECKING:  # a command that only reads the journal need not load the others
+    from batch_offboard.commands.approving import ApprovalView
+    from batch_offboard.commands.auditing import AuditView
+    from batch_offboard.commands.cancelling import CancelView
+    from batch_offboard.commands.checkup import CheckView
+    from batch_offboard.commands.tracking import TrackView
 
 
 def plan_facts(view: PlanView) -> dict[str, Any]:
@@ -198,7 +200,7 @@ def _window_facts(window: tuple[int, int]) -> dict[str, int]:
     return {"used": used, "limit": limit, "left": max(0, limit - used)}
 
 
-def track_facts(view: TrackView) -> dict[str, Any]:
+def track_facts(view: "TrackView") -> dict[str, Any]:
     return {
         **batch_facts(view.batch, view.counts, view.skipped),
         "action_statuses": dict(view.statuses),
@@ -210,7 +212,7 @@ def track_facts(view: TrackView) -> dict[str, Any]:
     }
 
 
-def cancel_facts(view: CancelView) -> dict[str, Any]:
+def cancel_facts(view: "CancelView") -> dict[str, Any]:
     return {
         "batch": view.batch.batch_id,
         "simulated": view.batch.simulated,
@@ -228,7 +230,7 @@ def resolve_facts(view: ResolvedView) -> dict[str, Any]:
     return {**batch_facts(view.batch, view.counts, {}), "row": view.row, "settled": settled}
 
 
-def check_facts(view: CheckView) -> dict[str, Any]:
+def check_facts(view: "CheckView") -> dict[str, Any]:
     return {
         "checks": [
             {"check": each.check, "grade": each.grade, "text": each.text, "remedy": each.remedy or None}
@@ -238,7 +240,9 @@ def check_facts(view: CheckView) -> dict[str, Any]:
     }
 
 
-def audit_facts(view: AuditView) -> dict[str, Any]:
+def audit_facts(view: "AuditView") -> dict[str, Any]:
+    from batch_offboard.commands.auditing import time_of
+
     finding = view.finding
     return {
         "intact": finding.intact,
@@ -252,7 +256,7 @@ def audit_facts(view: AuditView) -> dict[str, Any]:
     }
 
 
-def decision_facts(view: ApprovalView) -> dict[str, Any]:
+def decision_facts(view: "ApprovalView") -> dict[str, Any]:
     return {
         "batch": view.batch.batch_id,
         "granted": view.recorded.granted,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from batch_offboard.base.errors import GuardError, UsageError
 from batch_offboard.base.text import one_line
-from batch_offboard.commands.clearing import approvals_needed, conditions, demand, refusals_recorded
+from batch_offboard.commands.clearing import approvals_needed, conditions_now, demand, refusals_recorded
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.proposing import view_plan, why_stale
 from batch_offboard.commands.views import PlanView
@@ -51,7 +51,7 @@ async def approve(desk: Desk, view: PlanView, consent: Consent) -> ApprovalView:
     view_sha256 = view.approvals.plan_sha256 if view.approvals is not None else ""
     approval = _word(desk, consent)
     with refusals_recorded(desk, batch):
-        recorded = decide(desk.journal, batch.key, conditions(desk, batch.set_aside), approval, view_sha256)
+        recorded = decide(desk.journal, batch.key, conditions_now(desk, batch), approval, view_sha256)
     return _view(desk, batch, recorded)
 
 
@@ -61,7 +61,7 @@ async def deny(desk: Desk, name: str, reason: str, consent: Consent) -> Approval
     if not one_line(reason).strip():
         raise UsageError("A denial needs a reason; type it after the batch.")
     denial = _word(desk, consent, one_line(reason).strip())
-    return _view(desk, batch, decide(desk.journal, batch.key, conditions(desk, batch.set_aside), denial))
+    return _view(desk, batch, decide(desk.journal, batch.key, conditions_now(desk, batch), denial))
 
 
 def _waiting(desk: Desk, name: str) -> Batch:

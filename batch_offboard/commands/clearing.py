@@ -21,6 +21,7 @@ from batch_offboard.core.batches import Batch, tenant_of
 from batch_offboard.core.brakes import CONTINUE, FIRST_CALLS, Halt
 from batch_offboard.core.consent import Approvals, Conditions, Demand, SetAside, require_allowed
 from batch_offboard.core.guards import Clearance, Refusal, Situation, clear, cleared_before, refusal_text
+from batch_offboard.core.protected import Protected
 from batch_offboard.journal.approving import approvals_of
 from batch_offboard.journal.reading import count, sent_since
 from batch_offboard.sheets import HiddenRows
@@ -96,11 +97,16 @@ def refusals_recorded(desk: Desk, batch: Batch) -> Iterator[None]:
         raise
 
 
-def conditions(desk: Desk, set_aside: SetAside) -> Conditions:
-    """What is approved with a plan, besides the plan itself."""
+def conditions(desk: Desk, set_aside: SetAside, protected: Protected) -> Conditions:
+    """What is approved with a plan besides its rows; `protected` is the list that these were checked with."""
     guards = desk.config.guards if desk.config else None
     limits = guards.model_dump(include=_APPROVED_GUARDS) | {"max_devices_per_day": guards.per_day} if guards else {}
-    return Conditions(limits, set_aside, desk.protected().sha256)
+    return Conditions(limits, set_aside, protected.sha256)
+
+
+def conditions_now(desk: Desk, batch: Batch) -> Conditions:
+    """Those of a saved plan as its guards and the protected list stand now."""
+    return conditions(desk, batch.set_aside, desk.protected())
 
 
 def set_aside_by(options: Options) -> SetAside:
@@ -118,7 +124,7 @@ def approvals_needed(desk: Desk, batch: Batch) -> int:
 def demand(desk: Desk, batch: Batch, command: str = "run", runner: str = "") -> Demand:
     """The approvals that a run of the batch needs; those of its submitters and of `runner` do not count."""
     submitters = tuple(each for each in (*batch.submitters, runner) if each)
-    return Demand(approvals_needed(desk, batch), conditions(desk, batch.set_aside), submitters, command)
+    return Demand(approvals_needed(desk, batch), conditions_now(desk, batch), submitters, command)
 
 
 def approvals(desk: Desk, batch: Batch, runner: str = "") -> Approvals | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 
 from batch_offboard.base import logs
@@ -47,6 +48,7 @@ async def plan(desk: Desk, sheet: Path, reading: Reading, replaced: Batch | None
     batch_id = new_batch_id(stamp(now.wall), simulated=desk.options.simulate)
     purpose = _purpose(desk, desk.options.cwd / sheet, batch_id, replaced)
     protected = desk.protected()
+    purpose = replace(purpose, conditions=conditions(desk, set_aside_by(desk.options), protected))
     table = read_sheet(desk.options.cwd / sheet, reading)
     fleet, why_not = await _fleet(desk, purpose, desk.options.cwd / sheet, reading)
     batch = save_plan(desk.journal, table, reading, purpose, now, fleet, why_not, protected)
@@ -171,7 +173,6 @@ def _purpose(desk: Desk, sheet: Path, batch_id: str, replaced: Batch | None) -> 
         simulated=options.simulate,
         lookup=options.lookup,
         offboard_again=again,
-        conditions=conditions(desk, set_aside_by(options)),
         sheet_owner=owner_of(sheet) if options.unattended else "",
     )
 

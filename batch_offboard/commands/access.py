@@ -23,6 +23,10 @@ Devices = Iterable[tuple[str | None, str | None]]  # ID and name, either of whic
 Say = Callable[[str], None]
 
 
+def unheard(_text: str) -> None:
+    """Discards what is said."""
+
+
 class TenantAccess:
     """Opens tenants for one command."""
 
@@ -88,12 +92,11 @@ class TenantAccess:
             yield tenancy
 
     @asynccontextmanager
-    async def at(self, target: Target, say: Say, journal: Journal | None = None) -> AsyncIterator[Tenancy]:
-        """A real tenant, open for the length of the block; a person who has to sign in does so before. `journal` keeps
-        the calls if the command's own is not to."""
+    async def at(self, target: Target, say: Say = unheard) -> AsyncIterator[Tenancy]:
+        """A real tenant, open for the length of the block; a person who has to sign in does so before."""
         target.token.sign_in()
         opened = open_tenancy(
-            journal or self._journal,
+            self._journal,
             target,
             self._clock,
             lock_folder=lock_folder(),
@@ -108,7 +111,7 @@ class TenantAccess:
 
     @asynccontextmanager
     async def embedded(
-        self, devices: Devices, scope: str, say: Say, earlier: Iterable[Mapping[str, Any]] = ()
+        self, devices: Devices, scope: str, say: Say = unheard, earlier: Iterable[Mapping[str, Any]] = ()
     ) -> AsyncIterator[Tenancy]:
         """An embedded tenant of these devices that has accepted the `earlier` actions, on the event loop's own time."""
         from batch_offboard.commands.rehearsal import embedded_tenant

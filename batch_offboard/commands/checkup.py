@@ -101,7 +101,7 @@ async def _of_rehearsals(desk: Desk, options: Options) -> AsyncIterator[Finding]
         yield each
     yield _reports(options.cwd / "reports")
     try:
-        async with desk.tenants.embedded([(None, "lt-0001")], "simulated check/rehearsal", _nobody) as tenancy:
+        async with desk.tenants.embedded([(None, "lt-0001")], "simulated check/rehearsal") as tenancy:
             fleet = await look_up(tenancy)
     except (BatchOffboardError, CannotReadError, OSError) as error:
         remedy = "allow programs of yours to listen on loopback"
@@ -283,7 +283,7 @@ async def _api(options: Options, spare: Desk, journal: Path | None) -> AsyncIter
     try:
         with nullcontext(spare) if journal is None else Desk(replace(options, journal=journal)) as desk:
             async with (
-                desk.tenants.at(spare.tenants.target(), _nobody) as tenancy,
+                desk.tenants.at(spare.tenants.target()) as tenancy,
                 tenancy.reader(HURRIED) as reader,
             ):
                 try:
@@ -338,10 +338,6 @@ def _clock(server: float, ours: float) -> Finding:
     if abs(apart) >= CLOCK_NOTICED:
         return _odd("clock", words, "set it right")
     return Finding("clock", Grade.OK, "agrees with the server's")
-
-
-def _nobody(_text: str) -> None:
-    """Discards what is said."""
 
 
 def _bad(check: str, text: str, remedy: str) -> Finding:

@@ -87,14 +87,10 @@ def _tenant_of_plan(
 ) -> AbstractAsyncContextManager[Tenancy]:
     """The configured tenant, or one that is embedded for a rehearsal with the devices of the sheet."""
     if not purpose.simulated:
-        return desk.tenants.at(desk.tenants.target(), _nobody)
+        return desk.tenants.at(desk.tenants.target())
     from batch_offboard.commands.rehearsal import devices_in
 
-    return desk.tenants.embedded(devices_in(read_sheet(sheet, reading)), purpose.scope, _nobody)
-
-
-def _nobody(_text: str) -> None:
-    """Discards what is said."""
+    return desk.tenants.embedded(devices_in(read_sheet(sheet, reading)), purpose.scope)
 
 
 def view_plan(

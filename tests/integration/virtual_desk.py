@@ -7,13 +7,12 @@ from typing import Any
 
 from batch_offboard.calls.tenancy import Tenancy
 from batch_offboard.cli.signals import SignalEnding
-from batch_offboard.commands.access import TenantAccess
+from batch_offboard.commands.access import Say, TenantAccess, unheard
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.options import Options
 from batch_offboard.commands.views import Talk
 from batch_offboard.config.places import lock_folder
 from batch_offboard.defender.target import Target
-from batch_offboard.journal.store import Journal
 from tests.commands import ANN
 from tests.integration.world import SPEED, MovedClock, World
 
@@ -26,8 +25,7 @@ class _Access(TenantAccess):
         self._world, self._target = world, target
 
     @asynccontextmanager
-    async def at(self, target: Target, say: Any, journal: Journal | None = None) -> AsyncIterator[Tenancy]:
-        assert journal is None
+    async def at(self, target: Target, say: Say = unheard) -> AsyncIterator[Tenancy]:
         opened = self._world.opened(
             target, clock=self._clock, lock_folder=lock_folder(), unreadable=self.unreadable, say=say
         )

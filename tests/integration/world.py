@@ -27,16 +27,15 @@ from batch_offboard.core.platforms import Platforms
 from batch_offboard.core.progress import Progress
 from batch_offboard.core.protected import Protected
 from batch_offboard.core.quota import QuotaLimits
-from batch_offboard.core.rows import Source
 from batch_offboard.core.settling import HORIZON
 from batch_offboard.defender.connection import Connection
 from batch_offboard.defender.signin import Claims
 from batch_offboard.defender.target import Target
 from batch_offboard.journal import reading, reported
-from batch_offboard.journal.plans import NewBatch
 from batch_offboard.journal.store import Journal
 from batch_offboard.reports.rows import Outcome, ReportRow
 from batch_offboard.simulator import RunningSimulator, SimulatorOptions, Tenant, fleet_of, running_simulator
+from tests.examples import add_batch
 from tests.integration.inspection import Attempt, Inspection, attempts_of
 
 T = TypeVar("T")
@@ -123,22 +122,10 @@ class World:
     def add(self, devices: Iterable[int | str], name: str = "batch-1", **facts: Any) -> Batch:
         """A batch with one row for each device, by number or ID; its rows begin at 2, as in a sheet with a header.
         `facts` are those of the plan that are not the usual ones."""
-        new = NewBatch(
-            batch_id=name,
-            scope=SCOPE,
-            planned_at=ORIGIN,
-            source=Source("/sheets/devices.csv", "devices.csv", "0" * 64, 10, "CSV"),
-            columns=("Owner",),
-            reading={},
-            api_url="http://127.0.0.1",
-            comment="CHG0042",
-            simulated=False,
-            tool_version="0",
-        )
         ids = [each if isinstance(each, str) else device(each) for each in devices]
         rows = [PlannedRow(row, each, "", None, "", None, (f"c{row}",)) for row, each in enumerate(ids, 2)]
-        self.journal.add_batch(replace(new, **facts), rows, lambda: ())
-        return self.batch(name)
+        usual = {"batch_id": name, "scope": SCOPE, "planned_at": ORIGIN, "api_url": "http://127.0.0.1"}
+        return add_batch(self.journal, rows, **{**usual, **facts})
 
     def batch(self, name: str) -> Batch:
         """The batch as the journal has it now."""

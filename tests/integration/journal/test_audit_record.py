@@ -19,15 +19,14 @@ from batch_offboard.core.audit import Anchor, Kind, Record, canonical, digest, v
 from batch_offboard.core.batches import Batch
 from batch_offboard.core.jobs import CallOutcome, Verdict
 from batch_offboard.core.plan import Decision, PlannedRow, Reason
-from batch_offboard.core.rows import Source
 from batch_offboard.core.settling import Found
 from batch_offboard.core.tenant import ApiName, MachineAction
-from batch_offboard.journal import audited, reading, settlements
+from batch_offboard.journal import audited, settlements
 from batch_offboard.journal.attempts import End, Start
-from batch_offboard.journal.plans import NewBatch
 from batch_offboard.journal.store import Journal
 from batch_offboard.journal.writer import JournalWriter
 from tests.commands import ANN
+from tests.examples import add_batch
 
 T0 = 1_795_500_000.0
 NAME = "20261124-0815-abcd"
@@ -55,22 +54,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def add(journal: Journal, rows: Sequence[PlannedRow], name: str = NAME, scope: str = "tenant/app") -> Batch:
-    new = NewBatch(
-        batch_id=name,
-        scope=scope,
-        planned_at=T0,
-        source=Source("/sheets/devices.csv", "devices.csv", "0" * 64, 10, "CSV"),
-        columns=("Owner",),
-        reading={},
-        api_url="https://api.example",
-        comment="CHG0042",
-        simulated=False,
-        tool_version="0",
-    )
-    journal.add_batch(new, rows, lambda: ())
-    found = reading.find_batch(journal, name)
-    assert found is not None
-    return found
+    return add_batch(journal, rows, batch_id=name, scope=scope)
 
 
 def call(

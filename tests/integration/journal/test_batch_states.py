@@ -13,13 +13,12 @@ from batch_offboard.base.clock import Moment
 from batch_offboard.base.errors import JournalError
 from batch_offboard.core.batches import BATCH_MOVES, Batch, BatchState
 from batch_offboard.core.plan import PlannedRow
-from batch_offboard.core.rows import Source
 from batch_offboard.journal import settlements
-from batch_offboard.journal.plans import NewBatch
 from batch_offboard.journal.reading import find_batch
 from batch_offboard.journal.schema import batches
 from batch_offboard.journal.store import Journal
 from tests.commands import ANN
+from tests.examples import add_batch
 
 S = BatchState
 AT = Moment(1_795_500_000.0, 10.0, "boot")
@@ -43,21 +42,8 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def batch_in(journal: Journal, state: BatchState, *, rows: int = 0) -> int:
     """A batch in this state, with as many pending rows."""
-    source = Source("/sheets/devices.csv", "devices.csv", "0" * 64, 10, "CSV")
-    new = NewBatch(
-        batch_id="batch-1",
-        scope="tenant/application",
-        planned_at=AT.wall,
-        source=source,
-        columns=(),
-        reading={},
-        api_url="https://api.example",
-        comment="",
-        simulated=False,
-        tool_version="0",
-    )
     planned = [PlannedRow(row, f"{row:040d}", "", None, "", None, ()) for row in range(2, 2 + rows)]
-    key = journal.add_batch(new, planned, lambda: ())
+    key = add_batch(journal, planned).key
     with journal.writing() as connection:
         connection.execute(update(batches).where(batches.c.id == key).values(state=state, **FACTS[state]))
     return key

@@ -21,16 +21,15 @@ from batch_offboard.base.errors import JournalError, UsageError
 from batch_offboard.core.batches import Batch
 from batch_offboard.core.jobs import CallOutcome, Job, JobState, Verdict
 from batch_offboard.core.plan import Amendment, PlannedRow, Reason
-from batch_offboard.core.rows import Source
 from batch_offboard.core.tenant import ApiName
 from batch_offboard.journal import lives, migrations, reading, reported
 from batch_offboard.journal import sqlite as opening
 from batch_offboard.journal.attempts import End, Start
-from batch_offboard.journal.plans import NewBatch
 from batch_offboard.journal.schema import jobs
 from batch_offboard.journal.store import Journal
 from batch_offboard.journal.writer import JournalWriter
 from batch_offboard.reports.rows import Outcome
+from tests.examples import add_batch
 from tests.integration.inspection import transactions
 
 T0 = 1_795_500_000.0
@@ -67,22 +66,7 @@ def add(
     amendments: Sequence[Amendment] = (),
     scope: str = "tenant/app",
 ) -> Batch:
-    new = NewBatch(
-        batch_id=name,
-        scope=scope,
-        planned_at=T0,
-        source=Source("/sheets/devices.csv", "devices.csv", "0" * 64, 10, "CSV"),
-        columns=("Owner",),
-        reading={},
-        api_url="https://api.example",
-        comment="CHG0042",
-        simulated=False,
-        tool_version="0",
-    )
-    journal.add_batch(new, rows, lambda: amendments)
-    found = reading.find_batch(journal, name)
-    assert found is not None
-    return found
+    return add_batch(journal, rows, amendments, batch_id=name, scope=scope)
 
 
 def start(journal: Journal, batch: Batch, number: int, attempt: int = 1, seconds: float = 0) -> None:

@@ -16,12 +16,11 @@ from batch_offboard.core.audit import Kind
 from batch_offboard.core.batches import Batch
 from batch_offboard.core.consent import APPROVAL_LIFE, Approval, Conditions, Demand, SetAside
 from batch_offboard.core.plan import Amendment, PlannedRow, Reason
-from batch_offboard.core.rows import Source
 from batch_offboard.journal import audited, reading
 from batch_offboard.journal.approving import approvals_of, decide
-from batch_offboard.journal.plans import NewBatch
 from batch_offboard.journal.schema import rows as rows_table
 from batch_offboard.journal.store import Journal
+from tests.examples import add_batch
 
 T0 = 1_795_500_000.0
 NAME = "20261124-0815-abcd"
@@ -42,23 +41,16 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def add(journal: Journal, rows: Sequence[PlannedRow], name: str = NAME, amended: Sequence[Amendment] = ()) -> Batch:
-    new = NewBatch(
+    return add_batch(
+        journal,
+        rows,
+        amended,
         batch_id=name,
         scope="tenant/app",
-        planned_at=T0,
-        source=Source("/sheets/devices.csv", "devices.csv", "0" * 64, 10, "CSV"),
         columns=(),
         reading={"sheet": None},
-        api_url="https://api.example",
-        comment="CHG0042",
-        simulated=False,
-        tool_version="0",
         conditions=CONDITIONS,
     )
-    journal.add_batch(new, rows, lambda: amended)
-    found = reading.find_batch(journal, name)
-    assert found is not None
-    return found
 
 
 @pytest.fixture

@@ -15,16 +15,15 @@ from batch_offboard.base.errors import BusyError, JournalError
 from batch_offboard.core.batches import Batch
 from batch_offboard.core.jobs import CallOutcome, JobState, Verdict
 from batch_offboard.core.plan import Decision, PlannedRow, Reason
-from batch_offboard.core.rows import Source
 from batch_offboard.journal import leases as lease_table
 from batch_offboard.journal.attempts import End, Start
 from batch_offboard.journal.leases import TTL, FencedError
-from batch_offboard.journal.plans import NewBatch
-from batch_offboard.journal.reading import count, find_batch
+from batch_offboard.journal.reading import count
 from batch_offboard.journal.schema import calls, jobs, leases
 from batch_offboard.journal.store import Journal
 from batch_offboard.journal.writer import JournalWriter
 from tests.commands import ANN
+from tests.examples import add_batch
 
 T0 = 1_795_500_000.0
 ACCEPTED = CallOutcome(Verdict.SUBMITTED, 201, "action-1", "Pending")
@@ -54,16 +53,8 @@ def other(journal: Journal, path: Path) -> Iterator[Journal]:
 
 def add(journal: Journal, rows: int = 3, name: str = "batch-1", scope: str = "tenant/application") -> Batch:
     """A planned batch with devices of its own, in rows from 2 on."""
-    source = Source("/sheets/devices.csv", "devices.csv", "0" * 64, 10, "CSV")
-    new = NewBatch(
-        batch_id=name, scope=scope, planned_at=T0, source=source, columns=(), reading={},
-        api_url="https://api.example", comment="", simulated=False, tool_version="0",
-    )  # fmt: skip
     planned = [PlannedRow(row, f"{name}{row:0{40 - len(name)}d}", "", None, "", None, ()) for row in range(2, 2 + rows)]
-    journal.add_batch(new, planned, lambda: ())
-    batch = find_batch(journal, name)
-    assert batch is not None
-    return batch
+    return add_batch(journal, planned, batch_id=name, scope=scope)
 
 
 def start(journal: Journal, batch: Batch, row: int, seconds: float = 1) -> None:
@@ -136,14 +127,11 @@ def test_a_device_that_another_application_has_under_way_is_not_sent(journal: Jo
     start(journal, batch, 2)
     with journal.reading() as connection:
         device = connection.execute(select(jobs.c.device_id).where(jobs.c.batch == batch.key)).scalar_one()
-    new = NewBatch(
-        batch_id="batch-2", scope="tenant/another", planned_at=T0, columns=(), reading={}, simulated=False,
-        source=Source("/sheets/other.csv", "other.csv", "1" * 64, 10, "CSV"), api_url="https://api.example",
-        comment="", tool_version="0",
-    )  # fmt: skip
-    key = other.add_batch(new, [PlannedRow(2, device, "", None, "", None, ())], lambda: ())
-    other.prepare(key, other.scope_key("tenant/another"), at(1))
-    assert dict(count(other, key).jobs) == {JobState.SKIPPED: 1}
+    apart = add_batch(
+        other, [PlannedRow(2, device, "", None, "", None, ())], batch_id="batch-2", scope="tenant/another"
+    )
+    other.prepare(apart.key, apart.scope_key, at(1))
+    assert dict(count(other, apart.key).jobs) == {JobState.SKIPPED: 1}
 
 
 def test_an_intent_names_the_epoch_and_the_owner_of_its_lease(journal: Journal) -> None:

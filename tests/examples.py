@@ -1,4 +1,4 @@
-"""The usual batch of the tests: each says only what is special about its own."""
+"""The usual batch, report head and report row of the tests: each test says only what is special about its own."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -10,6 +10,7 @@ from batch_offboard.core.rows import Source
 from batch_offboard.journal.plans import NewBatch
 from batch_offboard.journal.reading import find_batch
 from batch_offboard.journal.store import Journal
+from batch_offboard.reports.rows import Outcome, ReportHead, ReportRow
 
 PLANNED_AT = 1_795_500_000.0  # seconds since the epoch
 
@@ -37,3 +38,35 @@ def add_batch(
     found = find_batch(journal, new.batch_id)
     assert found is not None
     return found
+
+
+REPORT_HEAD = ReportHead(
+    batch_id="20261124-081531-7f3a",
+    source_name="leavers.xlsx",
+    source_sha256="ab" * 32,
+    columns=("Owner",),
+    tenant="contoso",
+    api_url="https://api.security.microsoft.com",
+    comment="CHG0042",
+    simulated=False,
+    planned_at=1795508131.0,
+    written_at=1795511731.0,
+    state="finished",
+    tool_version="0.1.0",
+)
+
+SUBMITTED_ROW = ReportRow(
+    row=2,
+    device_id="a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0",
+    device_name="lt-0417",
+    outcome=Outcome.SUBMITTED,
+    machine_action_id="0b0f6f0e-52a1-4f0c-9a63-3a5d6a1c7e90",
+    action_status="Pending",
+    error_code="",
+    error_message="",
+    http_status=201,
+    attempts=1,
+    submitted_at=1795508131.0,
+    finished_at=1795508132.0,
+    cells=("Ann",),
+)

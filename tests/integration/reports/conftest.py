@@ -8,6 +8,7 @@ import pytest
 
 from batch_offboard.core.facts import Caution, DeviceFacts
 from batch_offboard.reports.rows import Outcome, ReportHead, ReportRow
+from tests.examples import REPORT_HEAD, SUBMITTED_ROW
 
 # Everything that has ever become a formula, a command or a broken file somewhere.
 NASTY = [
@@ -17,19 +18,10 @@ NASTY = [
     "1E5", "TRUE", "2026-11-24",
 ]  # fmt: skip
 
-HEAD = ReportHead(
-    batch_id="20261124-081531-7f3a",
-    source_name="leavers.xlsx",
-    source_sha256="ab" * 32,
+HEAD = replace(
+    REPORT_HEAD,
     columns=("Owner", "Owner", "=note"),
-    tenant="contoso",
-    api_url="https://api.security.microsoft.com",
     comment="=CHG0042",
-    simulated=False,
-    planned_at=1795508131.0,
-    written_at=1795511731.0,
-    state="finished",
-    tool_version="0.1.0",
     overrides=("--no-lookup: the tenant was not asked",),
     started_at=1795508131.0,
     ended_at=1795508191.0,
@@ -37,19 +29,8 @@ HEAD = ReportHead(
     run_by=("ann@pc-7", "svc@srv-4"),
 )
 
-ROW = ReportRow(
-    row=2,
-    device_id="a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0",
-    device_name="lt-0417",
-    outcome=Outcome.SUBMITTED,
-    machine_action_id="0b0f6f0e-52a1-4f0c-9a63-3a5d6a1c7e90",
-    action_status="Pending",
-    error_code="",
-    error_message="",
-    http_status=201,
-    attempts=1,
-    submitted_at=1795508131.0,
-    finished_at=1795508132.0,
+ROW = replace(
+    SUBMITTED_ROW,
     cells=("Ann", "IT", ""),
     facts=DeviceFacts("Windows11", "", ("leaver",), 1795504531.0, (Caution.SEEN_RECENTLY,)),
 )

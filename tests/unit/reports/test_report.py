@@ -11,7 +11,6 @@ from batch_offboard.reports.rows import (
     REPORT_COLUMNS,
     Outcome,
     ReasonCount,
-    ReportHead,
     ReportRow,
     Tally,
     advice,
@@ -19,35 +18,12 @@ from batch_offboard.reports.rows import (
     record,
     unique_names,
 )
+from tests.examples import REPORT_HEAD, SUBMITTED_ROW
 
-HEAD = ReportHead(
-    batch_id="20261124-081531-7f3a",
-    source_name="leavers.xlsx",
-    source_sha256="ab" * 32,
-    columns=("Owner",),
-    tenant="contoso",
-    api_url="https://api.security.microsoft.com",
-    comment="CHG0042",
-    simulated=False,
-    planned_at=1795508131.0,
-    written_at=1795511731.0,
-    state="finished",
-    tool_version="0.1.0",
-)
-ACCEPTED = ReportRow(
-    row=2,
-    device_id="a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0",
-    device_name="lt-0417",
-    outcome=Outcome.SUBMITTED,
-    machine_action_id="0b0f6f0e-52a1-4f0c-9a63-3a5d6a1c7e90",
-    action_status="Pending",
-    error_code="",
-    error_message="",
-    http_status=201,
-    attempts=1,
-    submitted_at=1795508131.0,
+HEAD = REPORT_HEAD
+ACCEPTED = replace(
+    SUBMITTED_ROW,
     finished_at=1795508132.5,
-    cells=("Ann",),
 )
 NEVER_SENT = ReportRow(3, "lt-99", "", Outcome.SKIPPED, "", "", "invalid_id", "No ID.", None, 0, None, None, ("Bob",))
 

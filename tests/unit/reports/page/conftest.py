@@ -13,6 +13,7 @@ from batch_offboard.reports.history import Actions, History, LookUp
 from batch_offboard.reports.page import write_page
 from batch_offboard.reports.rows import Outcome, ReportHead, ReportRow
 from batch_offboard.reports.timeline import Call, Chronicle, Start
+from tests.examples import REPORT_HEAD, SUBMITTED_ROW
 
 BEGAN = 1_795_508_131.0  # 2026-11-24T08:15:31Z
 
@@ -106,19 +107,12 @@ def a_history() -> History:
     )
 
 
-HEAD = ReportHead(
-    batch_id="20261124-081531-7f3a",
-    source_name="leavers.xlsx",
-    source_sha256="ab" * 32,
+HEAD = replace(
+    REPORT_HEAD,
     columns=("Owner", "Ticket"),
     tenant="contoso/app",
-    api_url="https://api.security.microsoft.com",
-    comment="CHG0042",
-    simulated=False,
     planned_at=BEGAN - 60,
     written_at=BEGAN + 120,
-    state="finished",
-    tool_version="0.1.0",
     history=a_history(),
     beside=("b.csv", "b.xlsx"),
     started_at=BEGAN,
@@ -128,17 +122,8 @@ HEAD = ReportHead(
     table="reports/b.xlsx",
 )
 
-ROW = ReportRow(
-    row=2,
-    device_id="a3c1f5e29b7d4086c2e1a9b8d7f60514e3c2b1a0",
-    device_name="lt-0417",
-    outcome=Outcome.SUBMITTED,
-    machine_action_id="0b0f6f0e-52a1-4f0c-9a63-3a5d6a1c7e90",
-    action_status="Pending",
-    error_code="",
-    error_message="",
-    http_status=201,
-    attempts=1,
+ROW = replace(
+    SUBMITTED_ROW,
     submitted_at=BEGAN + 0.9,
     finished_at=BEGAN + 1.2,
     cells=("Ann", "T1"),

@@ -11,8 +11,9 @@ from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.plans import Reading
 from batch_offboard.commands.proposing import EVERYTHING
 from batch_offboard.commands.views import PlanView, Proposal, RunView, Talk
-from batch_offboard.core.actor import Actor, Consent
+from batch_offboard.core.actor import Actor
 from batch_offboard.core.batches import Batch
+from batch_offboard.core.consent import Consent
 from batch_offboard.core.selection import Choice
 
 ANN = Actor("ann", "pc-7", "tests")

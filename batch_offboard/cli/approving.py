@@ -24,7 +24,7 @@ def approve(batch: given.BatchName, *, where: given.Where, output: given.Output)
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import approving, facts
     from batch_offboard.commands.desk import Desk
-    from batch_offboard.core.actor import Consent
+    from batch_offboard.core.consent import Consent
 
     chosen = options_of(where, batch=batch)
     with Desk(chosen) as desk:
@@ -51,7 +51,7 @@ def deny(
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import approving, facts
     from batch_offboard.commands.desk import Desk
-    from batch_offboard.core.actor import Consent
+    from batch_offboard.core.consent import Consent
 
     chosen = options_of(where, batch=batch)
     with Desk(chosen) as desk:

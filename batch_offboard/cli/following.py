@@ -100,7 +100,7 @@ def cancel(
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import cancelling, facts
     from batch_offboard.commands.clearing import refusals_recorded
-    from batch_offboard.core.actor import Consent
+    from batch_offboard.core.consent import Consent
     from batch_offboard.notices import telling
 
     chosen = replace(options_of(where, rehearsal=rehearsal, batch=batch), comment=comment)

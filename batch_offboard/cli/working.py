@@ -68,7 +68,7 @@ def agreed_and_sent(
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import run
     from batch_offboard.commands.clearing import check_guards, refusals_recorded
-    from batch_offboard.core.actor import Consent
+    from batch_offboard.core.consent import Consent
 
     try:
         check_guards(desk, proposal)

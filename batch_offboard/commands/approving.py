@@ -8,9 +8,8 @@ from batch_offboard.commands.clearing import approvals_needed, conditions_now, d
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.proposing import view_plan, why_stale
 from batch_offboard.commands.views import PlanView
-from batch_offboard.core.actor import Consent
 from batch_offboard.core.batches import Batch
-from batch_offboard.core.consent import APPROVAL_LIFE, Approval, Approvals, listed, same_person
+from batch_offboard.core.consent import APPROVAL_LIFE, Approval, Approvals, Consent, listed, same_person
 from batch_offboard.core.jobs import JobState
 from batch_offboard.journal.approving import approvals_of, decide
 from batch_offboard.journal.reading import count

@@ -17,10 +17,10 @@ from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.locking import working_alone
 from batch_offboard.commands.reporting import usual_reports, write_reports
 from batch_offboard.commands.views import Talk
-from batch_offboard.core.actor import Consent
 from batch_offboard.core.audit import Kind
 from batch_offboard.core.batches import Batch
 from batch_offboard.core.brakes import CancelBrakes, Halt
+from batch_offboard.core.consent import Consent
 from batch_offboard.core.jobs import CallOutcome, Job, Verdict
 from batch_offboard.core.slots import Slot
 from batch_offboard.core.tenant import ApiName

@@ -15,11 +15,10 @@ from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.options import Options
 from batch_offboard.commands.plans import comment_without_reason
 from batch_offboard.commands.views import Proposal
-from batch_offboard.core.actor import Consent
 from batch_offboard.core.audit import Kind
 from batch_offboard.core.batches import Batch, tenant_of
 from batch_offboard.core.brakes import CONTINUE, FIRST_CALLS, Halt
-from batch_offboard.core.consent import Approvals, Conditions, Demand, SetAside, require_allowed
+from batch_offboard.core.consent import Approvals, Conditions, Consent, Demand, SetAside, require_allowed
 from batch_offboard.core.guards import Clearance, Refusal, Situation, clear, cleared_before, refusal_text
 from batch_offboard.core.protected import Protected
 from batch_offboard.journal.approving import approvals_of

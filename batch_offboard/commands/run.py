@@ -17,8 +17,8 @@ from batch_offboard.commands.locking import working_alone
 from batch_offboard.commands.proposing import rows_text
 from batch_offboard.commands.reporting import _spare_the_sheet, usual_reports, write_reports
 from batch_offboard.commands.views import Proposal, RunView, Talk, exit_code
-from batch_offboard.core.actor import Consent
 from batch_offboard.core.batches import Batch
+from batch_offboard.core.consent import Consent
 from batch_offboard.core.guards import Clearance
 from batch_offboard.core.jobs import JobState
 from batch_offboard.core.selection import Selection

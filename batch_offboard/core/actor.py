@@ -20,12 +20,3 @@ class Actor:
 
 # For a journal that is opened read-only.
 NOBODY = Actor("", "", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """A person's agreement to a proposal. `how` says for the audit record how it was given: `typed` (the number of
-    devices), `--yes`, `nightly`, or `rehearsal`, in which nothing real is sent."""
-
-    actor: Actor
-    how: str

@@ -89,7 +89,7 @@ START = Anchor(0, GENESIS)
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
-def canonical(content: Mapping[str, Any]) -> str:
+def canonical(content: Mapping[str, Any] | Sequence[Any]) -> str:
     """The canonical JSON of a content: sorted keys, no whitespace, ASCII only, one line."""
     return _canonical(content)
 

@@ -4,16 +4,15 @@ Pure. An approval holds the digest of what was approved, so any later change of 
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from batch_offboard.base.errors import ApprovalError
+from batch_offboard.core.actor import Actor
+from batch_offboard.core.audit import canonical
 
 APPROVAL_LIFE = 24 * 3600.0  # seconds
-
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +89,19 @@ def plan_digest(head: PlanHead, conditions: Conditions, rows: Iterable[tuple[int
         "set_aside": conditions.set_aside.as_json(),
         "protected_sha256": conditions.protected_sha256,
     }
-    whole = hashlib.sha256(_canonical(first).encode("ascii"))
+    whole = hashlib.sha256(canonical(first).encode("ascii"))
     for row in rows:
-        whole.update(f"\n{_canonical(row)}".encode("ascii"))
+        whole.update(f"\n{canonical(row)}".encode("ascii"))
     return whole.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A person's agreement to a proposal. `how` says for the audit record how it was given: `typed` (the number of
+    devices), `--yes`, `nightly`, or `rehearsal`, in which nothing real is sent."""
+
+    actor: Actor
+    how: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +122,7 @@ class Approval:
     @property
     def who(self) -> str:
         """The person at the machine, such as ann@pc-7."""
-        return f"{self.person}@{self.machine}"
+        return Actor(self.person, self.machine, self.face).who
 
 
 @dataclass(frozen=True, slots=True)

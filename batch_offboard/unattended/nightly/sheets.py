@@ -11,10 +11,9 @@ from batch_offboard.commands.clearing import approvals, check_guards
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.plans import Reading
 from batch_offboard.commands.views import PlanView, RunView, Talk
-from batch_offboard.core.actor import Consent
 from batch_offboard.core.batches import Batch
 from batch_offboard.core.brakes import Halt
-from batch_offboard.core.consent import waiting_text
+from batch_offboard.core.consent import Consent, waiting_text
 from batch_offboard.unattended.nightly.inbox import Inbox, sha256_of
 from batch_offboard.unattended.nightly.placing import Placing, is_of, renew
 from batch_offboard.unattended.nightly.views import SheetView, by_itself, for_nights

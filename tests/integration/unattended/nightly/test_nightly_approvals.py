@@ -12,7 +12,8 @@ from batch_offboard.base.errors import ExitCode
 from batch_offboard.commands import approving, proposing, run
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.plans import Reading
-from batch_offboard.core.actor import Actor, Consent
+from batch_offboard.core.actor import Actor
+from batch_offboard.core.consent import Consent
 from batch_offboard.unattended.nightly.telling import notice_of_night
 from batch_offboard.unattended.nightly.views import Fate
 

@@ -42,12 +42,8 @@ class Placing:
         reason = f"{reason} No nightly run continues it; run `batch-offboard resume {batch.batch_id}` to do so."
         return self._view(batch, Fate.STOPPED, ExitCode.REFUSED, reason, path, reports)
 
-    def refused(self, batch: Batch, sheet: Path, error: GuardError) -> SheetView:
-        written = reporting.write_reports(self._desk, batch, self.reports_of(batch))
-        nights.reports_moved(self._desk, batch, written)
-        batch = self._desk.batch(batch.batch_id)
-        path, reports = self._settle(batch, sheet, self._inbox.failed, _words_of_refusal(batch, str(error)))
-        return self._view(batch, Fate.REFUSED, ExitCode.REFUSED, str(error), path, reports)
+    def refused(self, batch: Batch, sheet: Path | None, error: GuardError) -> SheetView:
+        return self._failed(batch, sheet, Fate.REFUSED, str(error), _words_of_refusal(batch, str(error)))
 
     def waiting(self, batch: Batch, sheet: Path, error: ApprovalError) -> SheetView:
         """The sheet waits for other people; once they have approved it, a night sends it."""
@@ -57,11 +53,15 @@ class Placing:
         return self._view(batch, Fate.WAITING, ExitCode.REFUSED, reason, path, ())
 
     def denied(self, batch: Batch, sheet: Path, reason: str) -> SheetView:
+        return self._failed(batch, sheet, Fate.DENIED, reason, _words_of_denial(batch, reason))
+
+    def _failed(self, batch: Batch, sheet: Path | None, fate: Fate, sentence: str, why: str) -> SheetView:
+        """Nothing of the sheet was sent: its report shows every row, and `why` lies beside it."""
         written = reporting.write_reports(self._desk, batch, self.reports_of(batch))
         nights.reports_moved(self._desk, batch, written)
         batch = self._desk.batch(batch.batch_id)
-        path, reports = self._settle(batch, sheet, self._inbox.failed, _words_of_denial(batch, reason))
-        return self._view(batch, Fate.DENIED, ExitCode.REFUSED, reason, path, reports)
+        path, reports = self._settle(batch, sheet, self._inbox.failed, why)
+        return self._view(batch, fate, ExitCode.REFUSED, sentence, path, reports)
 
     def repeated(self, batch: Batch, sheet: Path) -> SheetView:
         place = _place(self._inbox.done, batch, sheet)

@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 from unittest.mock import patch
+from uuid import UUID
 from zipfile import ZipFile
 
 from openpyxl.writer import excel
@@ -26,6 +27,7 @@ from batch_offboard.commands import access, desk, locking
 from batch_offboard.config import Config, load_config
 from batch_offboard.journal import locks as lock
 from batch_offboard.journal import sqlite as opening
+from batch_offboard.journal import store
 from tests.simulation.host import Blow, OsLock, OsMachineLock, Process, current_process
 from tests.simulation.loop import OWNER
 
@@ -215,6 +217,12 @@ def machine(draw: Random) -> Iterator[None]:
     # A stream of its own: libraries ask for random bytes once in the life of a Python process.
     bytes_ = Random(draw.random())  # noqa: S311  # the same each time is the point
 
+    # And one for the names that the journal keeps, so that no library's asking moves them.
+    names = Random(bytes_.random())  # noqa: S311
+
+    def drawn_name() -> UUID:
+        return UUID(int=names.getrandbits(128))
+
     def urandom(size: int) -> bytes:
         return bytes_.randbytes(min(size, 4096)).ljust(size, b"\1")
 
@@ -232,6 +240,7 @@ def machine(draw: Random) -> Iterator[None]:
                 (Path, "open", _path_opening(Path.open)),
                 (os, "urandom", urandom),
                 (random, "_urandom", urandom),
+                (store, "uuid4", drawn_name),
                 (secrets, "choice", draw.choice),
                 (excel, "ZipFile", _Archive),
                 (lock, "FileLock", OsLock),

@@ -7,13 +7,10 @@ a call that the server saw, the end of a process.
 """
 
 import csv
-import functools
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -28,14 +25,12 @@ from typing import Any, Self
 
 import pytest
 
-import batch_offboard
+from tests.acceptance.starting import program_environment, started
 
 PATIENCE = 300.0  # seconds until a process that should have done something is given up, also on a busy machine
 TOKEN_VARIABLE = "OFFBOARD_TOKEN"
 TENANT_ID = "11111111-1111-4111-8111-111111111111"
 CLIENT_ID = "22222222-2222-4222-8222-222222222222"
-
-LEASH = Path(__file__).parent / "leash"
 
 WIDE_QUOTA = {"per_minute": 10_000, "per_hour": 10_000, "burst": 100}
 
@@ -92,35 +87,11 @@ class Ended:
         return said[0]
 
 
-@functools.cache
-def _parent_pipe() -> int:
-    """The reading end of a pipe that ends with this process, for `leash/sitecustomize.py`; inherited on demand only."""
-    reading, _writing = os.pipe()
-    return reading
-
-
-def leashed(environ: Mapping[str, str]) -> dict[str, Any]:
-    """What `subprocess` needs to start a program that ends with this process; Windows starts it without."""
-    if os.name != "posix":
-        return {"env": environ}
-    parent = _parent_pipe()
-    return {"env": {**environ, "BATCH_OFFBOARD_TESTS_PARENT": str(parent)}, "pass_fds": (parent,)}
-
-
 class Program:
     """The program at work; what it writes is read all the time, so that it never waits for us."""
 
     def __init__(self, arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "batch_offboard", *arguments],
-            cwd=folder,
-            **leashed(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
+        self._process = started(arguments, folder, environ)
         self._written: dict[str, list[str]] = {"out": [], "err": []}
         self._readers = [
             threading.Thread(target=self._read, args=(name, stream), daemon=True)
@@ -261,14 +232,9 @@ class Office:
             "XDG_STATE_HOME": str(state),
             "LOCALAPPDATA": str(state),
             "WIN_PD_OVERRIDE_LOCAL_APPDATA": str(state),  # platformdirs asks Windows itself unless this is set
-            "PYTHONPATH": os.pathsep.join([str(LEASH), str(Path(batch_offboard.__file__).parent.parent)]),
-            "PYTHONIOENCODING": "utf-8",
             TOKEN_VARIABLE: "canary-token-of-the-office",
         }
-        # An installed program is compiled; one that every start compiles anew takes half as long again.
-        dropped = ("BATCH_OFFBOARD_", "PYTHONDONTWRITEBYTECODE")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-        return cls(folder, kept | ours)
+        return cls(folder, program_environment() | ours)
 
     def start(self, *arguments: str, **environ: str) -> Program:
         return Program(arguments, self.folder, self.environ | environ)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHILD = "import threading; print('started', flush=True); threading.Event().wait()"
 PARENT = f"""
 import os, subprocess, sys
-from tests.acceptance.conftest import LEASH, leashed
+from tests.acceptance.starting import LEASH, leashed
 environ = os.environ | {{"PYTHONPATH": str(LEASH)}}
 subprocess.Popen([sys.executable, "-c", {CHILD!r}], **leashed(environ)).wait()
 """

@@ -13,6 +13,11 @@ def _end_with(parent: int) -> None:
     os._exit(70)
 
 
-_PARENT = os.environ.get("BATCH_OFFBOARD_TESTS_PARENT")
-if _PARENT is not None:
-    threading.Thread(target=_end_with, args=(int(_PARENT),), daemon=True).start()
+def hold() -> None:
+    """Watch the pipe that the environment names, if it names one."""
+    parent = os.environ.get("BATCH_OFFBOARD_TESTS_PARENT")
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
+
+
+hold()

@@ -22,7 +22,7 @@ REPORT = ("--report", "out.csv")
 def await_kill(program: Program, tenant: Tenant, draw: Random) -> None:
     """Wait for the moment: so many calls later, or at any time after the start, before the first call too."""
     if draw.random() < 0.4:
-        program.ends_within(draw.uniform(0.1, 2.5))
+        program.ends_within(draw.uniform(0.05, 0.8))
         return
     enough = len(tenant.calls()) + draw.randrange(12)
     program.until(lambda: len(tenant.calls()) >= enough or not program.running, f"call {enough}")

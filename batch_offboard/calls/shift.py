@@ -96,7 +96,7 @@ async def work_off(
         tenancy.journal.prepare(batch.key, batch.scope_key, tenancy.clock.now(), terms.command, terms.chosen, wanted)
         begun = {"batch": batch.batch_id, "command": terms.command, "tenant": batch.scope}
         logs.info("run begun", **begun, simulated=batch.simulated)
-        halt: Halt | None = Halt("The program met an unforeseen error.", ExitCode.UNFINISHED)
+        halt: Halt | None = Halt("The program met an unexpected error.", ExitCode.UNFINISHED)
         try:
             halt = await _Shift(tenancy, batch, clearance, observer, terms).work()
         except BatchOffboardError as error:
@@ -344,7 +344,7 @@ class _ApiSender:
 
     def __init__(self, tenancy: Tenancy, batch: Batch, clearance: Clearance) -> None:
         if clearance.batch_id != batch.batch_id:
-            raise BatchOffboardError("The guards have cleared another batch; this is a mistake in the program.")
+            raise BatchOffboardError("The guards have cleared another batch; this is a bug in the program.")
         self._client, self._target, self._clock = tenancy.client, tenancy.target, tenancy.clock
         self._batch = batch
 

@@ -1,4 +1,4 @@
-"""The entry: runs a command and turns whatever happens into one sentence and an exit code."""
+"""The entry point: runs a command and turns any error into one sentence and an exit code."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from batch_offboard.cli import submitting as commands
 from batch_offboard.cli.app import app
 from batch_offboard.cli.terminal import fitted, take_every_character
 
-# Importing them has registered their commands; `--help` lists them in this order.
+# Importing these modules registers their commands.
 COMMANDS = (commands, approving, following, unattended)
 app.add_typer(scheduling.app)
 app.add_typer(audit.app)
@@ -24,12 +24,12 @@ app.add_typer(audit.app)
 DEBUG_VARIABLE = "BATCH_OFFBOARD_DEBUG"
 LOG_NAME = "batch-offboard.log"  # of unexpected errors, in the state folder
 
-# What typer makes of a Ctrl-C, as a shell would; ours is one of the contract's codes.
+# typer's exit code for Ctrl-C, the same as a shell's; ours is one of the documented codes.
 TYPERS_CTRL_C = 130
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
-    """The exit code of the command that the arguments name; nothing is raised."""
+    """Run the command that the arguments name; returns its exit code and never raises."""
     take_every_character()
     command = typer.main.get_command(app)
     _plain(command)
@@ -44,7 +44,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
 
 
 def _exit_code(error: BaseException) -> int:
-    """Says what happened, in one sentence."""
+    """Print what happened in one sentence; returns the exit code."""
     match error:
         case TyperException():
             _say(f"batch-offboard: {_usage(error)}")
@@ -58,13 +58,13 @@ def _exit_code(error: BaseException) -> int:
         case SystemExit(code=None | 0):
             return ExitCode.OK  # what typer does by itself, such as showing its completion script
         case SystemExit() | BrokenPipeError():
-            return ExitCode.UNFINISHED  # the reader of our output has gone before the work was done
+            return ExitCode.UNFINISHED  # the reader of our output exited before the work was done
         case _:
-            return _unforeseen(error)
+            return _unexpected(error)
 
 
 def _usage(error: TyperException) -> str:
-    """What is wrong with the arguments, and which help has the right ones."""
+    """What is wrong with the arguments, and which --help lists the right ones."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "batch-offboard"
     sentence = error.format_message().replace("Value error, ", "").rstrip(".")
@@ -73,7 +73,7 @@ def _usage(error: TyperException) -> str:
 
 
 def _plain(command: Any) -> None:
-    """Arguments are shown by their names alone: typer adds the Python type of each."""
+    """Show arguments by name only: typer adds the Python type of each."""
     for parameter in command.params:
         if parameter.param_type_name == "argument":
             parameter.display_type_rich = lambda **_given: ""
@@ -87,7 +87,7 @@ def _say(text: str) -> None:
 
 
 def _finish_talking() -> None:
-    """The reader of our output may have exited, as `head` does; Python must not report that again at exit."""
+    """Flush the output; its reader may have exited, as `head` does, and Python must not report that again at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
@@ -97,20 +97,20 @@ def _finish_talking() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _unforeseen(error: BaseException) -> int:
+def _unexpected(error: BaseException) -> int:
     if os.environ.get(DEBUG_VARIABLE):
         _say(_traced(error))
-    where = _kept(error)
+    where = _logged(error)
     see = f"{where} shows where it happened" if where else f"Set {DEBUG_VARIABLE}=1 to see where it happened"
     _say(
-        f"batch-offboard: unforeseen {type(error).__name__}, a mistake in the program; the journal has every row. "
+        f"batch-offboard: unexpected {type(error).__name__}, a bug in the program; the journal has every row. "
         f"{see}; please report it."
     )
     return ExitCode.UNFINISHED
 
 
 def _traced(error: BaseException) -> str:
-    """The traceback without secrets; of a broken installation only where it happened, since values cannot be masked."""
+    """The traceback with secrets masked; in a broken installation, where they cannot be, only its code locations."""
     try:
         from batch_offboard.base import logs
 
@@ -119,12 +119,12 @@ def _traced(error: BaseException) -> str:
         return "".join(traceback.format_tb(error.__traceback__))
 
 
-def _kept(error: BaseException) -> str:
-    """The log in which the error stands with its traceback; empty if it could not be kept."""
+def _logged(error: BaseException) -> str:
+    """Write the error with its traceback to a log; returns the log's path, empty if that failed."""
     try:
         from batch_offboard.base import logs
         from batch_offboard.config.places import state_folder
 
         return str(logs.keep_error(error, state_folder() / LOG_NAME) or "")
-    except Exception:  # noqa: BLE001  # a broken installation, perhaps, and then there is nothing to lose
+    except Exception:  # noqa: BLE001  # perhaps a broken installation; the sentence must still be printed
         return ""

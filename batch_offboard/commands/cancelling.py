@@ -123,7 +123,7 @@ def _refuse_unknown(desk: Desk, batch: Batch, rows: Collection[int]) -> None:
 @contextmanager
 def _recorded(desk: Desk, batch: Batch, actions: int, consent: Consent) -> Iterator[Callable[[str], None]]:
     """The block is recorded with its beginning and its end, whatever ends it; it tells the reason."""
-    reason = ["The program met an unforeseen error."]
+    reason = ["The program met an unexpected error."]
 
     def ends(because: str) -> None:
         reason[0] = because
@@ -214,7 +214,7 @@ class _Cancelling:
     @property
     def _open(self) -> Tenancy:
         if self._tenancy is None:
-            raise UsageError("Nothing can be cancelled before the tenant is open; this is a mistake in the program.")
+            raise UsageError("Nothing can be cancelled before the tenant is open; this is a bug in the program.")
         return self._tenancy
 
 

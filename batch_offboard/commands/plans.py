@@ -128,7 +128,7 @@ def save_plan(
     journal.add_batch(new, _decisions(planner, table), planner.amendments, found)
     batch = find_batch(journal, purpose.batch_id)
     if batch is None:
-        raise InputError(f"The batch {purpose.batch_id} was not saved; this is a mistake in the program.")
+        raise InputError(f"The batch {purpose.batch_id} was not saved; this is a bug in the program.")
     return batch
 
 

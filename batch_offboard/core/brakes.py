@@ -47,7 +47,7 @@ def _hold(reason: str) -> Halt:
 # {said} is the API's own code and message, {again} the command to continue with.
 _ALARMS: Mapping[Alarm, Halt] = {
     Alarm.OUR_MISTAKE: _hold(
-        "The API does not understand the request ({said}); please report this, it is a mistake in the program."
+        "The API does not understand the request ({said}); please report this, it is a bug in the program."
     ),
     Alarm.PERMISSION: Halt(
         "The API refuses with 403 ({said}); check the application's permission Machine.Offboard and its consent.",

@@ -75,7 +75,7 @@ class Clearance:
 
     def __init__(self, batch_id: str, protected: Protected, *, seal: object) -> None:
         if seal is not _SEAL:
-            raise BatchOffboardError("Only the guards can create a clearance; this is a mistake in the program.")
+            raise BatchOffboardError("Only the guards can create a clearance; this is a bug in the program.")
         self.batch_id, self._protected = batch_id, protected
 
     @property

@@ -36,7 +36,7 @@ class Slot:
 
     def use(self) -> None:
         if self._used:
-            raise BatchOffboardError("A slot of the quota cannot be used twice; this is a mistake in the program.")
+            raise BatchOffboardError("A slot of the quota cannot be used twice; this is a bug in the program.")
         self._used = True
 
 

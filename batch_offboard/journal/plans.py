@@ -78,7 +78,7 @@ def forget(connection: Connection, batch: int) -> None:
 def inserted_key(result: CursorResult[Any]) -> int:
     key = result.inserted_primary_key
     if key is None:
-        raise JournalError("The journal gave no key for a new line; this is a mistake in the program.")
+        raise JournalError("The journal gave no key for a new line; this is a bug in the program.")
     return int(key[0])
 
 

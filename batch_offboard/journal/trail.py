@@ -134,7 +134,7 @@ def batch_name(connection: Connection, batch: int) -> str:
 def _call(connection: Connection, call: Start | End) -> dict[str, Any]:
     found = _JOB.first(connection, {"b": call.batch, "r": call.row})
     if found is None:
-        raise JournalError(f"The journal has no job for row {call.row} of a call; this is a mistake in the program.")
+        raise JournalError(f"The journal has no job for row {call.row} of a call; this is a bug in the program.")
     return _call_facts(call.api, call.attempt, found[0], found[1], call.row)
 
 

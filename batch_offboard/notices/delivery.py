@@ -75,7 +75,7 @@ async def _delivered(name: str, way: Way, notice: Notice, means: Means) -> Deliv
     except BatchOffboardError as error:
         return Delivery(name, str(error).rstrip("."))
     except Exception as error:  # noqa: BLE001  # a failed notice must not end the command
-        return Delivery(name, f"unforeseen {type(error).__name__}, a mistake in the program")
+        return Delivery(name, f"unexpected {type(error).__name__}, a bug in the program")
     return Delivery(name)
 
 

@@ -88,7 +88,7 @@ def notice_of_refusal(
     known = isinstance(error, BatchOffboardError)
     return Notice(
         happening=Happening.STOPPED,
-        headline=str(error) if known else f"Unforeseen {type(error).__name__}, a mistake in the program.",
+        headline=str(error) if known else f"Unexpected {type(error).__name__}, a bug in the program.",
         exit_code=error.exit_code if isinstance(error, BatchOffboardError) else ExitCode.UNFINISHED,
         at=time.time(),
         machine=socket.gethostname(),

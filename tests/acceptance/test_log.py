@@ -137,11 +137,11 @@ def test_an_unforeseen_error_is_one_sentence_that_names_the_file_with_the_rest(o
     assert (ended.returncode, ended.stdout) == (3, "")
     (path,) = state_of(office).rglob("batch-offboard.log")
     assert ended.stderr == (
-        "batch-offboard: unforeseen ZeroDivisionError, a mistake in the program; the journal has every row. "
+        "batch-offboard: unexpected ZeroDivisionError, a bug in the program; the journal has every row. "
         f"{path} shows where it happened; please report it.\n"
     )
     text = path.read_text(encoding="utf-8")
-    assert "error   unforeseen error  error=ZeroDivisionError\n    | Traceback" in text
+    assert "error   unexpected error  error=ZeroDivisionError\n    | Traceback" in text
     assert "at the very bottom" in text
     assert CANARY not in text + ended.stderr
     if os.name == "posix":

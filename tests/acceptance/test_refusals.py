@@ -176,6 +176,6 @@ def test_a_variable_that_names_no_usable_proxy_is_named_without_its_value(
     ended = office.run(*command, HTTPS_PROXY=address, no_proxy="", BATCH_OFFBOARD_DEBUG="1")
     assert ended.code == 2
     assert f"The proxy of the variable HTTPS_PROXY {words}" in ended.out + ended.err
-    assert "unforeseen" not in ended.out + ended.err
+    assert "unexpected" not in ended.out + ended.err
     assert "canary" not in ended.out + ended.err
     assert office.leaks() == []

@@ -148,7 +148,7 @@ class Worker:
         except BatchOffboardError:
             raise
         except Exception as error:  # noqa: BLE001  # nothing is sent yet, and the other sheets can still be worked
-            reason = f"Unforeseen {type(error).__name__}, a mistake in the program; please report it."
+            reason = f"Unexpected {type(error).__name__}, a bug in the program; please report it."
             self.worked.append(self._placing.unreadable(sheet, reason))
         else:
             if self._was_looked_up(batch):

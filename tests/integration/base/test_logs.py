@@ -194,12 +194,12 @@ def test_a_short_secret_does_not_eat_the_words_it_stands_in(opened: Opened) -> N
 # -- errors --
 
 
-def test_an_unforeseen_error_is_kept_with_its_traceback_and_no_line_can_be_taken_for_another(opened: Opened) -> None:
+def test_an_unexpected_error_is_kept_with_its_traceback_and_no_line_can_be_taken_for_another(opened: Opened) -> None:
     path = opened()
     error = raised("a cell\n2026-11-24T08:15:31.250Z info    forged \x1b[2J")
     assert logs.keep_error(error, path.with_name("never")) == path
     first, *rest = lines(path)
-    assert first[25:] == "error   unforeseen error  error=RuntimeError"
+    assert first[25:] == "error   unexpected error  error=RuntimeError"
     assert rest[0] == "    | Traceback (most recent call last):"
     assert all(line.startswith("    | ") for line in rest)
     assert "\\x1b[2J" in rest[-1]
@@ -212,7 +212,7 @@ def test_in_json_the_traceback_is_a_key(opened: Opened) -> None:
     assert json.loads(lines(path)[0])["traceback"] == "RuntimeError: why\n"
 
 
-def test_without_a_log_an_unforeseen_error_is_kept_in_a_file_of_its_own(tmp_path: Path) -> None:
+def test_without_a_log_an_unexpected_error_is_kept_in_a_file_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "state" / "batch-offboard.log"
     assert logs.keep_error(RuntimeError("why"), path) == path
     assert lines(path)[1] == "    | RuntimeError: why"

@@ -103,7 +103,7 @@ async def test_a_mistake_of_ours_is_a_failed_delivery_and_shows_no_secret(
 
     monkeypatch.setattr(webhook, "post", broken)
     (told,) = await tell(notice(), configured(webhook_url_env="HOOK"), {"HOOK": CANARY}, clock)
-    assert told.problem == "unforeseen RuntimeError, a mistake in the program"
+    assert told.problem == "unexpected RuntimeError, a bug in the program"
 
 
 @pytest.mark.looptime

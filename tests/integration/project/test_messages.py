@@ -14,7 +14,7 @@ COMMAND_AT_THE_END = re.compile(r"(: |type: )\{?[a-z][^.]*$")
 # Sentences that end or begin with others, which have the step.
 ENDS_WITH_ANOTHER = re.compile(r"\{[^{}]*\}\.?$|^\{halt.reason\} ")
 
-SAID_OF_US = "mistake in the program"
+SAID_OF_US = "bug in the program"
 
 
 def named(message: Message) -> str:

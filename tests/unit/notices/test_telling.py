@@ -87,7 +87,7 @@ def test_the_next_command_is_the_one_that_goes_on(jobs: dict[JobState, int], com
         (GuardError("Too many."), True, True),
         (InputError("It cannot be read."), True, True),
         (SignInError("No token."), True, True),
-        (RuntimeError("unforeseen"), True, True),
+        (RuntimeError("unexpected"), True, True),
         (UsageError("There is no batch."), False, True),
         (BusyError("Already at work."), False, False),
     ],
@@ -151,11 +151,11 @@ def test_a_refusal_is_told_in_its_own_sentence_with_its_exit_code() -> None:
     )
 
 
-def test_an_unforeseen_error_is_told_without_its_text() -> None:
+def test_an_unexpected_error_is_told_without_its_text() -> None:
     notice = notice_of_refusal(RuntimeError("canary"))
     assert "canary" not in notice.headline
     assert (notice.headline, notice.exit_code) == (
-        "Unforeseen RuntimeError, a mistake in the program.",
+        "Unexpected RuntimeError, a bug in the program.",
         ExitCode.UNFINISHED,
     )
 

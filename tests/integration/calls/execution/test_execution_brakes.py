@@ -32,7 +32,7 @@ HEALTHY = {Verdict.SUBMITTED, Verdict.THROTTLED}
         ("other-machine@6-", 1, ExitCode.REFUSED, "another device"),
         ("redirect=http://127.0.0.1:1/@6-", 2, ExitCode.REFUSED, "other than the API"),
         ("html@6-", 2, ExitCode.REFUSED, "other than the API"),
-        ("400=InvalidRequestBody@6-", 1, ExitCode.REFUSED, "mistake in the program"),
+        ("400=InvalidRequestBody@6-", 1, ExitCode.REFUSED, "bug in the program"),
         ("404@6-", 15, ExitCode.REFUSED, "guards.abort_failure_percent"),
     ],
 )

@@ -273,7 +273,7 @@ def test_a_reader_that_meets_what_nobody_foresaw_fails_that_sheet_alone(
 
     monkeypatch.setattr(proposing, "read_sheet", reading)
     assert [sheet.fate for sheet in office.night().sheets] == [Fate.UNREADABLE, Fate.DONE]
-    assert "Unforeseen ZeroDivisionError" in office.why("failed/strange.csv.why.txt")
+    assert "Unexpected ZeroDivisionError" in office.why("failed/strange.csv.why.txt")
     assert office.called() == [3, 4, 5]
 
 

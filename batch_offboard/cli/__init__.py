@@ -1,1 +1,1 @@
-"""Owns the command line: arguments in, one of the exit codes out; `screens` prints. Decides nothing about a device."""
+"""Owns the command line: arguments in, an exit code out; `screens` prints. Decides nothing about a device."""

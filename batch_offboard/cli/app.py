@@ -12,7 +12,7 @@ from batch_offboard.cli import options as given
 
 EXIT_CODES = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
 
-# As `--help` and a completing shell list them: the main job first, whatever order the modules are imported in.
+# The order in `--help` and in shell completion: the main job first, independent of the order of imports.
 ORDER = (
     "plan", "run", "approve", "deny", "resume", "retry", "report", "list", "forget", "show", "explain", "quota",
     "simulate", "check", "track", "cancel", "resolve", "nightly", "schedule", "audit",
@@ -20,9 +20,9 @@ ORDER = (
 
 
 class _Commands(TyperGroup):
-    """The commands in `ORDER`; one that is missing there is a mistake that every start shows."""
+    """Lists the commands in `ORDER`; a command that is missing there fails every start."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # typer's own kind of context
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # typer's own Context
         return sorted(super().list_commands(ctx), key=ORDER.index)
 
 

@@ -45,7 +45,7 @@ def deny(
     where: given.Where,
     output: given.Output,
 ) -> int:
-    """Deny a plan, with a reason: no run of it begins."""
+    """Deny a plan, with a reason, so that it cannot be run."""
     from batch_offboard.cli.screens import approvals as screens_approvals
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens

@@ -25,7 +25,7 @@ app = typer.Typer(
 
 
 class ExportFormat(StrEnum):
-    """What `--format` takes."""
+    """Values of `--format`."""
 
     JSONL = "jsonl"
     CSV = "csv"
@@ -39,7 +39,7 @@ def verify(
         typer.Option(
             "--anchor",
             metavar="N:HASH",
-            help="The record must contain this one, from a report or a log; repeatable.",
+            help="Anchor from a report or a log that the record must contain; repeatable.",
         ),
     ] = None,
     *,
@@ -66,14 +66,14 @@ def verify(
 
 
 def _form_of(output: Path | None) -> ExportFormat:
-    """What an output's name promises; UsageError if it is nothing that an export can be."""
+    """The format that the output's suffix stands for. Raises UsageError if it is not one of an export."""
     suffix = output.suffix.lower() if output is not None else ""
     if suffix in ("", ".jsonl", ".ndjson", ".json", ".txt"):
         return ExportFormat.JSONL
     if suffix == ".csv":
         return ExportFormat.CSV
     raise UsageError(
-        f"--output {output} ends with {suffix}, and an export is .jsonl or .csv; name it so, or give --format."
+        f"--output {output} ends with {suffix}, but an export is .jsonl or .csv; rename it, or give --format."
     )
 
 
@@ -82,18 +82,16 @@ def _form_of(output: Path | None) -> ExportFormat:
 def export(
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="From then on: 2026-11-24, or 2026-11-24T22:00."),
+        typer.Option("--since", metavar="TIME", help="From this time on: 2026-11-24, or 2026-11-24T22:00."),
     ] = None,
-    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before then.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time.")] = None,
     batch: Annotated[
         str | None,
-        typer.Option(
-            "--batch", metavar="BATCH", help="Only what is about this batch.", autocompletion=completing.batches
-        ),
+        typer.Option("--batch", metavar="BATCH", help="Only records of this batch.", autocompletion=completing.batches),
     ] = None,
     form: Annotated[
         ExportFormat | None,
-        typer.Option("--format", metavar="FORMAT", help="jsonl or csv [default: what the output's name ends with]."),
+        typer.Option("--format", metavar="FORMAT", help="jsonl or csv [default: by the output's suffix]."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", metavar="PATH", help="File to write [default: standard output].")
@@ -102,7 +100,7 @@ def export(
     where: given.Where,
     talk: given.Talk,
 ) -> int:
-    """Write the records out, one JSON object or one CSV row each; it takes nothing from the journal."""
+    """Export the records, one JSON object or one CSV row each; the journal keeps them."""
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import auditing
     from batch_offboard.commands.desk import Desk

@@ -1,4 +1,4 @@
-"""What a shell offers for a batch when a person presses Tab. Errors are not shown: they would end up in the prompt."""
+"""Shell completion of batch IDs. Errors are not shown: they would end up in the prompt."""
 
 import os
 from collections.abc import Iterator
@@ -9,11 +9,12 @@ import typer
 
 from batch_offboard.base.errors import BatchOffboardError
 
-OFFERED = 50  # more do not help to choose
+OFFERED = 50  # a longer list does not help to choose
 
 
 def batches(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """The newest batches that begin so, each with its state and sheet: real ones and rehearsals, as is meant."""
+    """The newest batches whose ID begins with `incomplete`, each with its state and sheet, as the options select
+    them."""
     from batch_offboard.commands.naming import newest_names
 
     found = [name for journal in _journals(ctx.params) for name in newest_names(journal, incomplete, OFFERED)]
@@ -21,7 +22,8 @@ def batches(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 
 
 def batches_or_files(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Likewise, where a file is meant as well: nothing before the first sign, so that the shell offers the files."""
+    """Like `batches`, for an argument that may be a file: nothing before the first character, so the shell offers
+    files."""
     return batches(ctx, incomplete) if incomplete else []
 
 

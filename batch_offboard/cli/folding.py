@@ -1,27 +1,27 @@
-"""Text folded for a terminal: between words, and with what follows under what it continues.
+"""Wraps text for a terminal: between words, with a hanging indent.
 
-Pure. A word is never cut, nor is a command in backticks, so that a path, an ID or a command can be copied; what is
-longer than a line is left to the terminal.
+Pure. Words and commands in backticks are never split, so that a path, an ID or a command can be copied; the terminal
+wraps whatever is longer than a line.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterator
 
-NARROWEST = 40  # columns; below that nothing would be gained
+NARROWEST = 40  # columns; wrapping at fewer helps nobody
 
-# What stands before the text of a line: its indent, and the cells of a table, which two blanks set apart.
+# The prefix of a line's text: its indent, and the cells of a table, which two spaces separate.
 _BEFORE = re.compile(r" *(?:\S+(?: \S+)* {2,})*")
-_OF_A_SENTENCE = 2  # columns that a sentence without cells before it is indented by from its second line on
+_OF_A_SENTENCE = 2  # columns; the hanging indent of a sentence without cells before it
 
 
 def folded(text: str, width: int) -> str:
-    """The text with no line wider than `width` columns, as far as its words allow."""
+    """The text with no line wider than `width` columns, except for longer words."""
     return text if width < NARROWEST else "\n".join(_line(line, width) for line in text.split("\n"))
 
 
 def display_width(text: str) -> int:
-    """The columns that a text takes on a terminal; East Asian characters take two."""
+    """The width of a text on a terminal in columns; East Asian characters take two."""
     if text.isascii():
         return len(text)
     return sum(_columns_of(character) for character in text)
@@ -48,18 +48,18 @@ def _line(line: str, width: int) -> str:
 
 
 def _words(text: str) -> Iterator[str]:
-    """What stands between single blanks; a command in backticks is one word with its blanks."""
+    """The words between single spaces; a command in backticks is one word, spaces included."""
     parts: list[str] = []
     for part in text.split(" "):
         parts.append(part)
         if sum(each.count("`") for each in parts) % 2 == 0:
             yield " ".join(parts)
             parts = []
-    yield from parts  # those after a backtick that is never closed
+    yield from parts  # after an unclosed backtick
 
 
 def _before(line: str, width: int) -> str:
-    """What the folded lines are indented by; a line of many cells is a sentence where they leave it no room."""
+    """The hanging indent; if its cells leave no room for text, a line counts as a sentence without cells."""
     match = _BEFORE.match(line)
     before = match[0] if match else ""
     if display_width(before) <= width // 2:

@@ -1,4 +1,4 @@
-"""The commands that come before and after the calls: check, track, cancel, resolve.
+"""The commands used before and after the calls: check, track, cancel, resolve.
 
 What a command needs is imported inside it, so that `--help` and the quick commands stay quick.
 """

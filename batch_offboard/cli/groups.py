@@ -1,4 +1,4 @@
-"""Groups of options that several commands take: a dataclass each, spelled out for typer when a command registers."""
+"""Groups of options that several commands share: one dataclass each, expanded for typer when a command registers."""
 
 import dataclasses
 import functools
@@ -10,8 +10,8 @@ Command = Callable[..., int]
 
 
 def grouped(command: Command) -> Command:
-    """The command as typer wants it: each parameter that is a dataclass is replaced by that class's own fields, in
-    their place. Every field needs a default and a name that no other parameter has."""
+    """The command as typer needs it: each dataclass parameter is replaced in place by the fields of the class. Every
+    field needs a default and a name that no other parameter has."""
     hints = get_type_hints(command, include_extras=True)
     groups = {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
     parameters: list[inspect.Parameter] = []
@@ -34,7 +34,7 @@ def grouped(command: Command) -> Command:
 
 
 def _fields(group: Any) -> Iterator[inspect.Parameter]:
-    """What the fields of a group are as parameters; a field may itself be a group."""
+    """The fields of a group as parameters; a field may itself be a group."""
     hints = get_type_hints(group, include_extras=True)
     for field in dataclasses.fields(group):
         hint = hints[field.name]
@@ -45,7 +45,7 @@ def _fields(group: Any) -> Iterator[inspect.Parameter]:
 
 
 def _built(group: Any, given: dict[str, Any]) -> Any:
-    """The group of what was given, which it takes out of `given`."""
+    """Build the group from its fields' values, removing them from `given`."""
     hints = get_type_hints(group, include_extras=True)
     nested = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
     return group(**{name: _built(nested[name], given) if name in nested else given.pop(name) for name in hints})

@@ -32,9 +32,9 @@ class BatchState(StrEnum):
 
 
 def _comment(text: str | None) -> str | None:
-    """As long as the configuration allows, so that what is taken here is taken there."""
+    """Check the length against the configuration's limit, so that both accept the same comments."""
     if text is not None and len(text) > LONGEST_COMMENT:
-        raise typer.BadParameter(f"has {len(text)} characters; at most {LONGEST_COMMENT} are taken.")
+        raise typer.BadParameter(f"has {len(text)} characters; at most {LONGEST_COMMENT} are allowed.")
     return text
 
 
@@ -75,7 +75,7 @@ Comment = Annotated[
         "--comment",
         metavar="TEXT",
         callback=_comment,
-        help="Why the devices are offboarded; it is written into every machine action.",
+        help="Why the devices are offboarded; written into every machine action.",
     ),
 ]
 Sheet = Annotated[str | None, typer.Option("--sheet", metavar="NAME", help="Sheet of the workbook, by name or number.")]
@@ -89,7 +89,7 @@ NameColumn = Annotated[
         "--name-column", metavar="COLUMN", help="Column with the computer names, by header, letter or number."
     ),
 ]
-VisibleOnly = Annotated[bool, typer.Option("--visible-only", help="Leave hidden and filtered-out rows out.")]
+VisibleOnly = Annotated[bool, typer.Option("--visible-only", help="Skip hidden and filtered-out rows.")]
 IncludeHidden = Annotated[bool, typer.Option("--include-hidden", help="Take hidden and filtered-out rows as well.")]
 MultilineText = Annotated[
     bool,
@@ -101,7 +101,7 @@ Only = Annotated[
         "--only",
         metavar="OUTCOME",
         case_sensitive=False,
-        help=f"Of a report, take the rows with this outcome: {', '.join(ReportOutcome)}; repeatable.",
+        help=f"From a report, take only rows with this outcome: {', '.join(ReportOutcome)}; repeatable.",
     ),
 ]
 Limit = Annotated[
@@ -130,7 +130,7 @@ StopFile = Annotated[
     typer.Option(
         "--stop-file",
         metavar="PATH",
-        help="Begin nothing as long as this file exists, and stop when it appears [default: guards.stop_file].",
+        help="Start nothing while this file exists, and stop when it appears [default: guards.stop_file].",
     ),
 ]
 NoLookup = Annotated[
@@ -141,20 +141,20 @@ OffboardAgain = Annotated[
     bool,
     typer.Option(
         "--offboard-again",
-        help="Where the tenant cannot be asked, send devices that were offboarded before once more.",
+        help="If the tenant cannot be asked, send devices again that were offboarded before.",
     ),
 ]
 Track = Annotated[
-    bool, typer.Option("--track", help="Afterwards follow the machine actions, as `track` does, until each is final.")
+    bool, typer.Option("--track", help="Then follow the machine actions, as `track` does, until each is final.")
 ]
 Until = Annotated[
     str | None,
-    typer.Option("--until", metavar="TIME", help="Stop looking then: 06:30, or 2026-11-25T06:30."),
+    typer.Option("--until", metavar="TIME", help="Stop looking at this time: 06:30, or 2026-11-25T06:30."),
 ]
 For = Annotated[str | None, typer.Option("--for", metavar="DURATION", help="Stop looking after 45m, 2h, 3d.")]
 CancelComment = Annotated[
     str | None,
-    typer.Option("--comment", metavar="TEXT", callback=_comment, help="Why; it is written into the cancelled action."),
+    typer.Option("--comment", metavar="TEXT", callback=_comment, help="Why; written into the cancelled action."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only print errors.")]
@@ -163,7 +163,7 @@ Simulate = Annotated[
 ]
 Speed = Annotated[
     float,
-    typer.Option("--speed", metavar="N", callback=_positive, help="With --simulate: let time pass N times faster."),
+    typer.Option("--speed", metavar="N", callback=_positive, help="With --simulate: make time pass N times faster."),
 ]
 Faults = Annotated[
     list[str] | None,
@@ -179,23 +179,23 @@ TenantFaults = Annotated[
 ]
 TenantSpeed = Annotated[
     float,
-    typer.Option("--speed", metavar="N", callback=_positive, help="Let the tenant's time pass N times faster."),
+    typer.Option("--speed", metavar="N", callback=_positive, help="Make the tenant's time pass N times faster."),
 ]
 BatchName = Annotated[
     str,
     typer.Argument(
         metavar="BATCH",
-        help="Batch ID, any part of it that no other has, or latest.",
+        help="Batch ID, a unique part of it, or latest.",
         autocompletion=completing.batches,
     ),
 ]
 EnvFile = Annotated[
     Path | None,
-    typer.Option("--env-file", metavar="PATH", help="Set the variables in this file first, one NAME=value a line."),
+    typer.Option("--env-file", metavar="PATH", help="Set the variables in this file first, one NAME=value per line."),
 ]
 
 
-# ── groups: what several commands take together, spelled out by `groups.grouped` ────────────────────────────
+# ── groups: options that several commands share, expanded by `groups.grouped` ───────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """How a batch is worked by `run`, `resume` and `retry`."""
+    """How `run`, `resume` and `retry` process a batch."""
 
     report: ReportPaths = None
     max_devices: MaxDevices = None
@@ -251,7 +251,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """What is said and asked. A script may say --yes to every command, also where nothing would be asked."""
+    """What is printed and asked. A script may pass --yes to every command, even to one that would ask nothing."""
 
     quiet: Quiet = False
     yes: Yes = False
@@ -266,7 +266,7 @@ class Output(Talk):
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """What a plan keeps, so that it is said when the plan is made and not when it is run."""
+    """Options stored with a plan: given when the plan is made, not when it is run."""
 
     comment: Comment = None
     reading: Reading = field(default_factory=Reading)
@@ -297,11 +297,11 @@ class Tenant:
         typer.Option("--quota-mode", metavar="MODE", help="How calls are counted: sliding, fixed, bucket or smooth."),
     ] = "sliding"
     latency: Annotated[
-        str, typer.Option("--latency", metavar="FROM-TO", help="Seconds that a call takes on the way.")
+        str, typer.Option("--latency", metavar="FROM-TO", help="Network latency of a call in seconds.")
     ] = "0.02-0.2"
     token_env: Annotated[
-        str | None, typer.Option("--token-env", metavar="NAME", help="Let only the token in this variable in.")
+        str | None, typer.Option("--token-env", metavar="NAME", help="Accept only the token in this variable.")
     ] = None
     fault: TenantFaults = None
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another seed, another chance.")] = 0
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of what happens at random.")] = 0
     speed: TenantSpeed = 1

@@ -1,6 +1,6 @@
-"""The one event loop of a command line: runs what the commands await.
+"""The event loop of the command line, which runs the commands' coroutines.
 
-asyncio is imported where a loop is made, so that `--help` does not load it.
+asyncio is imported where a loop is created, so that `--help` does not load it.
 """
 
 import signal
@@ -17,8 +17,8 @@ T = TypeVar("T")
 
 
 def awaited(work: Coroutine[Any, Any, T], *, speed: float = 1) -> T:
-    """Run a command's coroutine to its end; returns its result. `speed` lets the loop's time pass faster, for
-    rehearsals. Ctrl-C raises KeyboardInterrupt, unless the command hears it as a request to end."""
+    """Run a command's coroutine; returns its result. `speed` makes the loop's time pass faster, for rehearsals. Ctrl-C
+    raises KeyboardInterrupt unless the command handles it as a request to end."""
     import asyncio
 
     from batch_offboard.base.fasttime import loop_factory
@@ -32,14 +32,14 @@ def awaited(work: Coroutine[Any, Any, T], *, speed: float = 1) -> T:
                 raise KeyboardInterrupt from None
             except KeyboardInterrupt:
                 if main.done() and not main.cancelled():
-                    main.exception()  # it is raised here, and asyncio is not to report it as unseen
+                    main.exception()  # retrieved, so that asyncio does not log it as never retrieved
                 raise
 
 
 @contextmanager
 def _interrupts(loop: "asyncio.AbstractEventLoop", main: "asyncio.Task[Any]") -> Iterator[None]:
-    """A command that awaits something is cancelled by Ctrl-C. One that computes or reads a file would hear of that only
-    at its next await, which for a large sheet is a minute later: there the interrupt is raised at once."""
+    """Make Ctrl-C cancel a command that is awaiting. One that computes or reads a file would be cancelled only at its
+    next await, for a large sheet a minute later: there KeyboardInterrupt is raised at once."""
     from asyncio import current_task
 
     if threading.current_thread() is not threading.main_thread():
@@ -53,7 +53,7 @@ def _interrupts(loop: "asyncio.AbstractEventLoop", main: "asyncio.Task[Any]") ->
         loop.call_soon_threadsafe(lambda: None)  # wakes the loop, which may be waiting for the network
 
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield  # somebody else hears of it, or a parent has decided that it is ignored
+        yield  # another handler is installed, or the parent process had SIGINT ignored
         return
     signal.signal(signal.SIGINT, handle)
     try:

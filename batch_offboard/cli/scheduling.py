@@ -1,4 +1,4 @@
-"""`schedule`: the nightly run in the hands of the platform's own scheduler."""
+"""`schedule`: the nightly run as a job of the platform's scheduler."""
 
 import getpass
 import os
@@ -32,7 +32,7 @@ app = typer.Typer(
 
 
 class SchedulerKind(StrEnum):
-    """The kinds that `--kind` takes."""
+    """Values of `--kind`."""
 
     SYSTEMD_USER = "systemd-user"
     SYSTEMD_SYSTEM = "systemd-system"
@@ -43,15 +43,15 @@ class SchedulerKind(StrEnum):
 
 KindOption = Annotated[
     SchedulerKind | None,
-    typer.Option("--kind", metavar="KIND", help=f"{', '.join(SchedulerKind)} [default: what is here]."),
+    typer.Option("--kind", metavar="KIND", help=f"{', '.join(SchedulerKind)} [default: the one found here]."),
 ]
-Name = Annotated[str, typer.Option("--name", metavar="NAME", help="What the scheduler calls it.")]
+Name = Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the job in the scheduler.")]
 DEFAULT_NAME = "batch-offboard-nightly"
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The run that a scheduler is to start."""
+    """The run that a scheduler starts."""
 
     kind: KindOption = None
     at: Annotated[str, typer.Option("--at", metavar="HH:MM", help="When to start, in local time.")] = "22:00"
@@ -80,7 +80,7 @@ class Job:
         bool | None,
         typer.Option(
             "--catch-up/--no-catch-up",
-            help="Make up for a missed start once the machine is up [default: if the configuration has a window].",
+            help="Run a missed start once the machine is up [default: if the configuration has a window].",
         ),
     ] = None
     image: Annotated[
@@ -105,7 +105,7 @@ def install(
     print_only: Annotated[bool, typer.Option("--print", help="Show what would be written, and write nothing.")] = False,
     json: given.Json = False,
 ) -> int:
-    """Let the scheduler start `nightly`."""
+    """Make the scheduler start `nightly`."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.unattended.schedule import facts, planning
@@ -163,7 +163,7 @@ def show(which: Which, *, json: given.Json = False) -> int:
 @app.command(epilog="Example: batch-offboard schedule remove")
 @grouped
 def remove(which: Which, *, json: given.Json = False) -> int:
-    """Take away what `schedule install` wrote."""
+    """Remove what `schedule install` wrote."""
     from batch_offboard.cli.screens import json as screens_json
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.unattended.schedule import facts
@@ -176,7 +176,7 @@ def remove(which: Which, *, json: given.Json = False) -> int:
         )
     if len(found) > 1:
         kinds = ", ".join(standing.kind for _, standing in found)
-        raise UsageError(f"{name} is scheduled more than once; say which with --kind: {kinds}.")
+        raise UsageError(f"{name} is scheduled more than once; choose one with --kind: {kinds}.")
     target, standing = found[0]
     removed = target.remove(name)
     if json:
@@ -197,7 +197,7 @@ def _kind(kind: SchedulerKind | None, *, print_only: bool) -> "Kind":
         return here[0]
     if print_only:
         return Kind.SYSTEMD_USER
-    raise UsageError("No scheduler was found on this machine; --print --kind KIND shows what one elsewhere needs.")
+    raise UsageError("No scheduler was found on this machine; --print --kind KIND shows the files for another machine.")
 
 
 def _scheduler(kind: "Kind") -> "Scheduler":
@@ -208,7 +208,7 @@ def _scheduler(kind: "Kind") -> "Scheduler":
 
 
 def _standings(kind: SchedulerKind | None, name: str) -> "list[tuple[Scheduler, Standing]]":
-    """Every scheduler that has the job: the one named, or all of this machine."""
+    """Every scheduler that has the job: the one of this kind, or all on this machine."""
     from batch_offboard.unattended.schedule.job import Kind, check_name
     from batch_offboard.unattended.schedule.planning import kinds_here
 
@@ -235,7 +235,7 @@ def _machine() -> "Machine":
 
 
 def _rendered(wish: "Wish", machine: "Machine", *, installing: bool) -> "Rendered":
-    """The text for the scheduler, with a note for each variable that nobody would set at night."""
+    """The files for the scheduler, with a note for each variable that would not be set at night."""
     from dataclasses import replace
 
     from batch_offboard.unattended.schedule.job import Kind
@@ -244,7 +244,7 @@ def _rendered(wish: "Wish", machine: "Machine", *, installing: bool) -> "Rendere
     if wish.kind is Kind.KUBERNETES:
         return rendered(wish, machine, None)
     if installing and not (Path(machine.folder) / wish.inbox).is_dir():
-        raise UsageError(f"There is no folder {Path(machine.folder) / wish.inbox} (--inbox); make it first.")
+        raise UsageError(f"There is no folder {Path(machine.folder) / wish.inbox} (--inbox); create it first.")
     variables = _variables(wish, installing=installing)
     config = _config(wish, machine, variables, installing=installing)
     text = rendered(wish, machine, config)
@@ -263,7 +263,8 @@ def _variables(wish: "Wish", *, installing: bool) -> Mapping[str, str]:
 
 
 def _config(wish: "Wish", machine: "Machine", variables: Mapping[str, str], *, installing: bool) -> "Config | None":
-    """The configuration as the scheduled run will see it: with the file's variables, and none of this terminal's."""
+    """The configuration as the scheduled run will see it: with the variables of the file, not those of this
+    terminal."""
     from batch_offboard.config import load_config
     from batch_offboard.unattended.schedule.planning import config_path
 

@@ -1,4 +1,4 @@
-"""`-` in a sheet's place: what comes on standard input, as a file that can be looked at more than once."""
+"""`-` as a sheet: standard input, copied to a file that can be read more than once."""
 
 import atexit
 import shutil

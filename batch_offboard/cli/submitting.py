@@ -1,4 +1,4 @@
-"""One function for each command: it gathers its options, has the work done, and shows what came of it.
+"""One function for each command: it collects the options, runs the command, and shows the result.
 
 What a command needs is imported inside it, so that `--help` and the quick commands stay quick.
 """

@@ -11,7 +11,7 @@ _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 def deadline(until: str | None, duration: str | None, now: datetime) -> float | None:
     """The moment that `--until` or `--for` names, in seconds since the epoch; None if neither is given.
 
-    `now` carries the zone in which a time without one is meant. Raises UsageError.
+    A time without a zone is in the zone of `now`. Raises UsageError.
     """
     if until is not None and duration is not None:
         raise UsageError("--until and --for both name an end; leave one out.")
@@ -29,7 +29,7 @@ def seconds_of(text: str) -> float:
 
 
 def moment_of(text: str, now: datetime) -> datetime:
-    """The next time of day HH:MM, or a date and time in ISO 8601; a time without a zone is one of `now`'s zone."""
+    """The next time of day HH:MM, or a date and time in ISO 8601; a time without a zone is in `now`'s."""
     if re.fullmatch(r"[0-9]{1,2}:[0-9]{2}", text.strip()):
         hour, minute = (int(word) for word in text.strip().split(":"))
         if hour > 23 or minute > 59:
@@ -40,7 +40,7 @@ def moment_of(text: str, now: datetime) -> datetime:
 
 
 def moment_in_iso(text: str, now: datetime, example: str = "2026-11-25 or 2026-11-25T06:30") -> datetime:
-    """A date, at whose beginning it is, or a date and time in ISO 8601; without a zone it is one of `now`'s zone."""
+    """The start of a date, or a date and time in ISO 8601; a time without a zone is in `now`'s."""
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:

@@ -47,7 +47,9 @@ def nightly(
         copy_of(chosen.cwd / inbox) if chosen.simulate else nullcontext(inbox) as folder,
     ):
         if chosen.simulate:
-            talk.say(f"SIMULATED: a night over a copy of {inbox}; no sheet is moved and no real device is touched.")
+            talk.say(
+                f"SIMULATED: a nightly run over a copy of {inbox}; no sheet is moved and no real device is touched."
+            )
         say = screens.voice(quiet=output.quiet)
         show = lambda plan: say(screens.plan_text(plan, and_then=False))  # noqa: E731
         night = order.nightly(desk, folder, talk, reading_of_inbox(reading, desk.inbox_keys()), show)

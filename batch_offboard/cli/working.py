@@ -1,4 +1,4 @@
-"""What the commands have in common: options gathered, a desk to work at, the end of a run shown."""
+"""Shared by the commands: collect the options, open a desk, show the end of a run."""
 
 import os
 import shlex
@@ -35,8 +35,8 @@ def working(
     create: bool = False,
     sends: Sequence[str] = (),
 ) -> Iterator[tuple["Desk", "Talk"]]:
-    """An open desk, and how the command talks. A report that cannot be written is refused before anything is sent.
-    `sends`: the command and its argument, if it sends devices; if it runs unattended and fails, a notice is sent."""
+    """Open a desk and the command's output. A report that cannot be written is refused before anything is sent.
+    `sends`: the command and its argument, if it sends devices; a notice is sent if it fails unattended."""
     from batch_offboard.base import logs
     from batch_offboard.cli.display import observer_for
     from batch_offboard.cli.screens import texts as screens
@@ -63,7 +63,7 @@ def working(
 def agreed_and_sent(
     desk: "Desk", proposal: "Proposal", reports: list[Path], talk: "Talk", output: given.Output
 ) -> "RunView":
-    """Send what is proposed once the guards and the operator have agreed to it; GuardError if they do not."""
+    """Send what is proposed once the guards and the operator have agreed. Raises GuardError if they do not."""
     from batch_offboard.base.errors import ApprovalError
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import run
@@ -96,7 +96,7 @@ def _show_waiting(desk: "Desk", proposal: "Proposal", output: given.Output) -> N
 
 
 def tracked(desk: "Desk", view: "RunView", reports: list[Path], talk: "Talk") -> "RunView | TrackView":
-    """The run's actions followed to their end, unless the run was stopped before its own."""
+    """Follow the run's machine actions until each is final, unless the run was stopped early."""
     from batch_offboard.base.errors import ExitCode
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands import tracking
@@ -129,7 +129,7 @@ def end_of_run(view: "RunView | TrackView", chosen: "Options", output: given.Out
 
 
 def _is_unattended(chosen: "Options", *, yes: bool) -> bool:
-    """Whether a scheduler or a script has started the command, with leave to send: no person reads what it says."""
+    """Whether a scheduler or a script started the command with consent to send: nobody reads its output."""
     at_terminal = sys.stdin is not None and sys.stdin.isatty()
     return chosen.unattended or (yes and not at_terminal)
 
@@ -149,14 +149,14 @@ def _tell_of_refusal(chosen: "Options", error: Exception, sends: Sequence[str], 
 
 
 def _to_approve(error: Exception) -> list[str]:
-    """What another person has to type before the run; nothing if no approval is missing."""
+    """The command that another person must type before the run; empty if no approval is missing."""
     from batch_offboard.base.errors import ApprovalError
 
     return ["approve", error.waits] if isinstance(error, ApprovalError) and error.waits else []
 
 
 def send_notice(chosen: "Options", notice: "Notice", *, quiet: bool) -> None:
-    """Send a notice on every configured way, and show which ways failed."""
+    """Send a notice over every configured channel, and show which channels failed."""
     from batch_offboard.notices.delivery import Delivery
     from batch_offboard.notices.telling import tell_people
 
@@ -164,11 +164,11 @@ def send_notice(chosen: "Options", notice: "Notice", *, quiet: bool) -> None:
         deliveries = awaited(tell_people(chosen, notice))
     except KeyboardInterrupt:
         deliveries = [Delivery("any way", "interrupted")]
-    _show_told(deliveries, quiet=quiet)
+    _show_deliveries(deliveries, quiet=quiet)
 
 
-def _show_told(deliveries: "list[Delivery]", *, quiet: bool) -> None:
-    """Having told is talk; not having told is an error, which --quiet leaves."""
+def _show_deliveries(deliveries: "list[Delivery]", *, quiet: bool) -> None:
+    """A delivery is a message; a failed one is an error, which --quiet does not hide."""
     from batch_offboard.base import logs
     from batch_offboard.cli.screens import texts as screens
 
@@ -188,7 +188,7 @@ def options_of(
     sending: given.Sending | None = None,
     unattended: bool = False,
 ) -> "Options":
-    """What a command was given, as the desk takes it; `sending` brings the options of its group."""
+    """A command's options, as the desk takes them; `sending` adds those of its group."""
     from batch_offboard.base.whoami import person
     from batch_offboard.cli.screens import texts as screens
     from batch_offboard.commands.options import Options
@@ -212,7 +212,7 @@ def options_of(
         speed=rehearsal.speed,
         faults=tuple(rehearsal.fault or ()),
         unattended=unattended,
-        tell=screens.voice(quiet=False),  # a person who has to sign in is told so by every command
+        tell=screens.voice(quiet=False),  # every command shows a person how to sign in
         configured=lambda config: keep_log(config.log, screens.voice(quiet=False)),
     )
     if sending is None:
@@ -227,7 +227,7 @@ def options_of(
 
 
 def keep_log(settings: "Log", tell: Callable[[str], None]) -> None:
-    """From now on, for as long as the program runs, events are logged as the configuration wants it, if it does."""
+    """Log events from now until the program ends, if the configuration says so."""
     from batch_offboard.base import logs
 
     if settings.file is not None:
@@ -240,7 +240,7 @@ def reading_of(chosen: given.Reading) -> "Reading":
     from batch_offboard.sheets import HiddenRows
 
     if chosen.visible_only and chosen.include_hidden:
-        raise UsageError("--visible-only and --include-hidden say opposite things; leave one out.")
+        raise UsageError("--visible-only and --include-hidden contradict each other; leave one out.")
     hidden = (
         HiddenRows.VISIBLE_ONLY
         if chosen.visible_only
@@ -253,7 +253,7 @@ def reading_of(chosen: given.Reading) -> "Reading":
 
 
 def reading_of_inbox(chosen: given.Reading, keys: "Inbox") -> "Reading":
-    """How `nightly` reads: as its options say, and where they say nothing as the configuration does."""
+    """How `nightly` reads sheets: by its options, else by the configuration."""
     hidden_given = chosen.visible_only or chosen.include_hidden
     return reading_of(
         replace(

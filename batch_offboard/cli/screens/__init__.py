@@ -1,1 +1,1 @@
-"""Owns what the commands print: text for people, JSON for programs. Asks nothing of journal or tenant."""
+"""Owns what the commands print: text for people, JSON for programs. Never reads the journal or the tenant."""

@@ -1,4 +1,4 @@
-"""What is shown of approvals, for people and programs, and the question that an approver answers."""
+"""What is shown about approvals, and the question that an approver answers."""
 
 import sys
 
@@ -10,8 +10,8 @@ from batch_offboard.core.devices import shown
 
 
 def confirm_approval(view: PlanView, *, yes: bool, quiet: bool) -> str:
-    """Show the plan and let the approver type the number of devices; returns how they agreed, for the record. Raises
-    GuardError unless they do."""
+    """Show the plan and ask the approver for the number of devices; returns how they confirmed, for the audit record.
+    Raises GuardError if they do not."""
     voice(quiet=quiet)(plan_text(view, and_then=False))
     batch, devices = view.batch, view.to_send
     if yes:
@@ -28,10 +28,10 @@ def confirm_approval(view: PlanView, *, yes: bool, quiet: bool) -> str:
 
 
 def approval_text(view: ApprovalView) -> str:
-    """What was recorded, and what comes next."""
+    """What was recorded, and the next step."""
     batch, said, now = view.batch.batch_id, view.recorded, view.approvals
     if not said.granted:
-        return f"Batch {batch} is denied by {said.who}: {said.reason}\nNo run of it begins. Plan the corrected sheet."
+        return f"Batch {batch} is denied by {said.who}: {said.reason}\nIt cannot be run. Plan the corrected sheet."
     lines = [f"Batch {batch} is {approved_line(said)}."]
     counted = f"{len(now.counted)} of {now.needed} {'approval' if now.needed == 1 else 'approvals'}"
     if now.denied:

@@ -5,12 +5,12 @@ from batch_offboard.commands.auditing import AuditView, time_of
 
 
 def audit_text(view: AuditView) -> str:
-    """Whether the record is whole, and the anchor to keep elsewhere."""
+    """Whether the record is intact, and the anchor to store elsewhere."""
     finding = view.finding
     if not finding.intact:
         return (
             f"The audit record is broken: {finding.problem}\n"
-            f"{finding.records} records before that are in order; what comes after proves nothing."
+            f"{finding.records} records before that are intact; those after it prove nothing."
         )
     if view.last is None:
         return "The audit record is empty: nothing was planned or sent yet."

@@ -1,4 +1,4 @@
-"""What the commands print that come before and after the calls: check, track, cancel, resolve."""
+"""What the commands before and after the calls print: check, track, cancel, resolve."""
 
 import sys
 
@@ -15,8 +15,8 @@ REFUSALS_SHOWN = 10
 
 
 def confirm_cancel(batch: Batch, actions: int, *, yes: bool, quiet: bool) -> str:
-    """Let the operator type the number of actions; returns how they agreed, for the record. GuardError unless they
-    do."""
+    """Ask the operator for the number of actions; returns how they confirmed, for the audit record. Raises GuardError
+    if they do not."""
     voice(quiet=quiet)(f"{_actions(actions)} of batch {batch.batch_id} can still be cancelled.")
     if yes:
         return "--yes"
@@ -33,7 +33,7 @@ def confirm_cancel(batch: Batch, actions: int, *, yes: bool, quiet: bool) -> str
 
 
 def track_text(view: TrackView) -> str:
-    """Where the machine actions stand, and what to type next."""
+    """The statuses of the machine actions, and the next command."""
     lines = [f"Batch {view.batch.batch_id}: {statuses_text(view.statuses)}."]
     if view.halt is not None:
         lines.append(f"Stopped: {view.halt.reason}")
@@ -45,7 +45,7 @@ def track_text(view: TrackView) -> str:
 
 
 def cancel_text(view: CancelView) -> str:
-    """What was taken back and what was not."""
+    """Which actions were cancelled and which were not."""
     lines = [f"Batch {view.batch.batch_id}: {view.cancelled} of {_actions(view.asked)} cancelled."]
     for row, words in list(view.refused.items())[:REFUSALS_SHOWN]:
         lines.append(f"  row {row}: {words or 'not reached'}")

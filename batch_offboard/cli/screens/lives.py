@@ -1,4 +1,4 @@
-"""What `explain` prints: the life of one device, told in sentences with their times."""
+"""What `explain` prints: the history of one device, one sentence with its time for each event."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,7 +14,7 @@ from batch_offboard.reports.rows import Outcome, ReportRow, advice
 _ENDS: Mapping[str, str] = {
     Verdict.SUBMITTED: "Defender accepted it",
     Verdict.FAILED: "Defender refused it",
-    Verdict.THROTTLED: "Defender asked everybody to wait, and did not take it",
+    Verdict.THROTTLED: "Defender throttled the call and did not accept it",
     Verdict.UNAUTHORIZED: "The token was not accepted, so nothing was done",
     Verdict.NOT_SENT: "The call did not leave this computer",
     Verdict.IN_DOUBT: "No clear answer came, so Defender may have accepted it",
@@ -22,7 +22,7 @@ _ENDS: Mapping[str, str] = {
 }
 _ENDS_OF_CANCELLING: Mapping[str, str] = {
     Verdict.CANCELLED: "Defender cancelled the action",
-    Verdict.ANSWERED: "Defender took the cancellation",
+    Verdict.ANSWERED: "Defender accepted the cancellation",
     Verdict.FAILED: "Defender did not cancel the action",
 }
 _NOW: Mapping[Outcome, str] = {
@@ -75,7 +75,7 @@ def _standing(row: ReportRow) -> str:
 
 
 def _call_events(calls: Sequence[Call]) -> Iterator[_Event]:
-    """Each call's beginning and end, with the times and the order in which they came."""
+    """The start and end of each call, with the time and the call's place in the order."""
     for number, call in enumerate(calls):
         yield call.started_at, number, [_begun(call)]
         if call.ended_at is not None:

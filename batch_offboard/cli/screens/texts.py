@@ -1,6 +1,6 @@
 """What the commands print: tables and sentences for people, JSON for programs, and the one question.
 
-Data goes to stdout, talk to stderr. Nothing from a sheet reaches a terminal with control characters in it.
+Data goes to stdout, messages to stderr. No control character from a sheet reaches a terminal.
 """
 
 import sys
@@ -37,8 +37,8 @@ WORDS = {
 
 
 def show(text: str, *, quiet: bool = False, prose: bool = False) -> None:
-    """Print data; a reader that stops reading does not change the result. `prose` is for people and is folded on
-    a terminal; a path or JSON is for programs and stays as it is."""
+    """Print data; a reader that exits does not change the result. `prose` is for people and is wrapped on a terminal; a
+    path or JSON is for programs and stays unchanged."""
     if not quiet and sys.stdout is not None:
         with suppress(OSError):
             sys.stdout.write(f"{fitted(text, sys.stdout) if prose else text}\n")
@@ -46,7 +46,7 @@ def show(text: str, *, quiet: bool = False, prose: bool = False) -> None:
 
 
 def voice(*, quiet: bool) -> Callable[[str], None]:
-    """How to talk to the operator."""
+    """A function that prints messages to the operator."""
 
     def say(text: str) -> None:
         if not quiet and sys.stderr is not None:
@@ -58,8 +58,8 @@ def voice(*, quiet: bool) -> Callable[[str], None]:
 
 
 def confirm(view: PlanView, *, yes: bool, quiet: bool) -> str:
-    """Show the plan and let the operator type the number of devices; returns how they agreed, for the record. Raises
-    GuardError unless they do."""
+    """Show the plan and ask the operator for the number of devices; returns how they confirmed, for the audit record.
+    Raises GuardError if they do not."""
     say = voice(quiet=quiet)
     say(plan_text(view, and_then=False))
     devices = view.to_send
@@ -81,7 +81,7 @@ def confirm(view: PlanView, *, yes: bool, quiet: bool) -> str:
 
 
 def answer(question: str) -> str:
-    """What the operator typed; nothing if they pressed Ctrl-C or ended the input instead."""
+    """Ask and return what the operator typed; empty on Ctrl-C or end of input."""
     try:
         sys.stderr.write(question)
         sys.stderr.flush()
@@ -94,7 +94,7 @@ def answer(question: str) -> str:
 
 
 def tenant_is_up(url: str, machines: int, speed: float) -> None:
-    """Where the embedded tenant listens, on stdout for programs, and how to use it."""
+    """Print where the embedded tenant listens, on stdout for programs, and how to use it."""
     show(url)
     faster = f" Its time passes {speed:g} times faster than yours." if speed != 1 else ""
     voice(quiet=False)(
@@ -145,7 +145,7 @@ def _after_waiting(found: Approvals, batch_id: str) -> str:
 
 
 def _approval_lines(found: Approvals) -> list[str]:
-    """Who approved or denied a plan, and who is waited for."""
+    """Who approved or denied a plan, and which approvals are missing."""
     lines = [f"  {approved_line(each)}" for each in found.counted]
     lines += [f"  void: the approval of {each.who}; {why}" for each, why in found.void]
     lines += [f"  {denied_line(each)}" for each in found.denied]
@@ -164,13 +164,14 @@ def denied_line(said: Approval) -> str:
 
 
 def _after_refusal(view: PlanView) -> str:
-    """What to do about a plan that the guards refuse. It names no way around them: `run` does, behind its reasons."""
+    """The next step for a plan that the guards refuse. It does not say how to lift them: `run` does, after its
+    reasons."""
     whole = next((each.remedy for each in view.refusals if each.guard == WHOLE_TENANT_GUARD), None)
     return whole or "compare the sheet with what was ordered; `run` says what each guard would need."
 
 
 def _tenant_lines(batch: Batch) -> list[str]:
-    """Which tenant it is, and what the look-up knows of it, or that there was none."""
+    """The tenant, and the result of the look-up or that there was none."""
     why_not, tenant = batch.findings.get("not_looked_up"), batch.findings.get("tenant")
     named = f"  tenant    {shown(batch.tenant)}"
     if why_not:
@@ -186,7 +187,7 @@ def _tenant_lines(batch: Batch) -> list[str]:
 
 
 def _caution_lines(view: PlanView) -> list[str]:
-    """What to know of the devices to be offboarded; no reason to refuse them."""
+    """The cautions about the devices to be offboarded."""
     lines = []
     for caution, found in view.cautions.items():
         rows = f"{'row' if found.devices == 1 else 'rows'} {', '.join(map(str, found.rows))}"
@@ -198,7 +199,7 @@ def _caution_lines(view: PlanView) -> list[str]:
 
 
 def run_text(view: RunView) -> str:
-    """How a run ended, and what to type next."""
+    """How a run ended, and the next command."""
     lines = [f"Batch {view.batch.batch_id}: {', '.join(_parts(view.counts))}."]
     if view.halt is not None:
         lines.append(f"Stopped: {view.halt.reason}")
@@ -219,7 +220,7 @@ def batch_text(
     *,
     at_work: bool = False,
 ) -> str:
-    """One batch: what was asked, what happened, what to do next."""
+    """One batch: request, result, next step."""
     facts = {
         "state": batch.state.word,
         "source": f"{shown(batch.source_name)} ({batch.source_kind})",
@@ -252,8 +253,8 @@ def list_text(
     chosen: bool = False,
     interrupted: Collection[int] = (),
 ) -> str:
-    """The batches as a table, all or those that were `chosen`; as two lines each where a terminal of this width
-    (columns) has no room for it. `interrupted`: the keys of batches whose process is gone."""
+    """The batches as a table, or as two lines each if the table is wider than `width` columns. `chosen`: only some
+    batches were asked for; `interrupted`: the keys of batches whose process has died."""
     if not batches:
         if chosen:
             return "No such batch."
@@ -364,7 +365,7 @@ _OTHER_QUOTAS = {ApiName.READ: "reading the tenant", ApiName.CANCEL: "cancelling
 
 
 def what_next(batch: Batch, counts: Counts, open_actions: int, *, at_work: bool = False) -> list[str]:
-    """The commands to type next, each with its reason; `at_work`: another process works on the batch now."""
+    """The next commands, each with its reason; `at_work`: another process works on the batch now."""
     left = {Outcome(state): counts.of(state) for state in WORDS if state is not JobState.SENDING}
     steps = next_steps(
         batch.batch_id,
@@ -391,7 +392,7 @@ def label(device_id: str, device_name: str) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """In large units for people, and from a minute on in seconds too, since that is exact."""
+    """In large units for people; from a minute on also in seconds, which is exact."""
     return spoken_duration(seconds) + (f" ({seconds:.0f} s)" if seconds >= 60 else "")
 
 
@@ -401,7 +402,7 @@ def devices_text(number: int) -> str:
 
 
 def _columns(lines: Sequence[Sequence[str]], right: Iterable[int]) -> str:
-    """Lines of cells under one another, two spaces apart."""
+    """Lines of cells as aligned columns, two spaces apart."""
     widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
     flush = set(right)
     return "\n".join(

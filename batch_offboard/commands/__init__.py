@@ -1,1 +1,1 @@
-"""Owns one module for each thing a person can ask for: values in, views out. Never prints, never asks a person."""
+"""Owns one module for each command: values in, views out. Never prints, never asks a person."""

@@ -1,4 +1,4 @@
-"""The way to a tenant: the configured one, or one that is embedded for a rehearsal."""
+"""Opens tenants: the configured one, or one that is embedded for a rehearsal."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -17,14 +17,14 @@ from batch_offboard.defender.target import Target, limits_of, real_target, rehea
 from batch_offboard.journal.reading import Owner, accepted_actions, devices_of, latest_time
 from batch_offboard.journal.store import Journal
 
-REHEARSALS = "simulated/rehearsal"  # stands for the tenants of rehearsals, of which each batch has its own
+REHEARSALS = "simulated/rehearsal"  # stands for the tenants of all rehearsals; each batch has its own
 
 Devices = Iterable[tuple[str | None, str | None]]  # ID and name, either of which may be missing
 Say = Callable[[str], None]
 
 
 def unheard(_text: str) -> None:
-    """Discards what is said."""
+    """Discard a message."""
 
 
 class TenantAccess:
@@ -33,20 +33,20 @@ class TenantAccess:
     def __init__(self, options: Options, journal: Journal, clock: Clock, config: Callable[[], Config | None]) -> None:
         self._options, self._journal, self._clock, self._config = options, journal, clock, config
         self._target: Target | None = None
-        self.unreadable = Unreadable.NOTHING  # what the tenant does not let us read is not asked for again
+        self.unreadable = Unreadable.NOTHING  # what the tenant refuses to let us read is not requested again
 
     def limits(self) -> QuotaLimits:
-        """The quota of the configuration, or the API's documented one."""
+        """The configured quota, or the API's documented one."""
         config = self._config()
         return limits_of(config.quota) if config else QuotaLimits()
 
     def config(self) -> Config:
-        """The configuration of the real tenant; ConfigError if there is none."""
+        """The configuration of the real tenant. Raises ConfigError if there is none."""
         options = self._options
         return self._config() or load_config(options.config, options.environ, options.cwd)
 
     def target(self) -> Target:
-        """The real tenant, once for all that a command does there; ConfigError without a configuration."""
+        """The real tenant, created once per command. Raises ConfigError without a configuration."""
         options = self._options
         if options.simulate:
             return rehearsal_target("", REHEARSALS, self._config())
@@ -71,17 +71,18 @@ class TenantAccess:
         return target
 
     def owner(self) -> Owner:
-        """Whose batches a command means that names none: the configured tenant and application's, or all rehearsals."""
+        """Whose batches a command without a batch ID means: those of the configured tenant and application, or
+        rehearsals."""
         return Owner(simulated=True) if self._options.simulate else Owner(scope=self.target().scope)
 
     @property
     def is_unreadable(self) -> bool:
-        """Whether the tenant has said that its devices may not be read."""
+        """Whether the tenant has refused to let its devices be read."""
         return Unreadable.MACHINES in self.unreadable
 
     @asynccontextmanager
     async def of(self, batch: Batch, say: Say) -> AsyncIterator[Tenancy]:
-        """The batch's tenant, open for the length of the block; a rehearsal's knows what it accepted earlier."""
+        """Open the batch's tenant for the block; a rehearsal's knows the calls that it accepted earlier."""
         target = self.target_of(batch)
         if target is not None:
             async with self.at(target, say) as tenancy:
@@ -93,7 +94,7 @@ class TenantAccess:
 
     @asynccontextmanager
     async def at(self, target: Target, say: Say = unheard) -> AsyncIterator[Tenancy]:
-        """A real tenant, open for the length of the block; a person who has to sign in does so before."""
+        """Open a real tenant for the block; a person who has to sign in does so first."""
         target.token.sign_in()
         opened = open_tenancy(
             self._journal,
@@ -113,10 +114,10 @@ class TenantAccess:
     async def embedded(
         self, devices: Devices, scope: str, say: Say = unheard, earlier: Iterable[Mapping[str, Any]] = ()
     ) -> AsyncIterator[Tenancy]:
-        """An embedded tenant of these devices that has accepted the `earlier` actions, on the event loop's own time."""
+        """An embedded tenant with these devices that has accepted the `earlier` actions, on the event loop's time."""
         from batch_offboard.commands.rehearsal import embedded_tenant
 
-        # An accelerated run leaves the journal ahead of the machine's time; the next goes on from there.
+        # An accelerated run leaves the journal ahead of the machine's time; the next run continues from there.
         clock = LoopClock(max(time.time(), latest_time(self._journal)))
         async with embedded_tenant(devices, self.limits(), self._options.faults, clock, earlier) as url:
             target = rehearsal_target(url, scope, self._config())

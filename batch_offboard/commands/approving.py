@@ -1,4 +1,4 @@
-"""A person approves or denies a plan that somebody else has submitted."""
+"""Approves or denies a plan that somebody else submitted."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from batch_offboard.journal.reading import count
 
 @dataclass(frozen=True, slots=True)
 class ApprovalView:
-    """What was recorded, and how the approvals of the batch stand with it."""
+    """What was recorded, and the approvals of the batch including it."""
 
     batch: Batch
     recorded: Approval
@@ -25,8 +25,8 @@ class ApprovalView:
 
 
 def to_approve(desk: Desk, name: str) -> PlanView:
-    """The plan that is to be approved, as a run of it would be. UsageError if there is nothing to approve, GuardError
-    if the person who acts has submitted it, which is recorded."""
+    """The plan to approve, as a run would send it. Raises UsageError if there is nothing to approve, and GuardError,
+    which is recorded, if the actor submitted it."""
     batch = _waiting(desk, name)
     stale = why_stale(desk, batch)
     if stale is not None:
@@ -45,7 +45,7 @@ def to_approve(desk: Desk, name: str) -> PlanView:
 
 
 async def approve(desk: Desk, view: PlanView, consent: Consent) -> ApprovalView:
-    """Record that a person approves the plan as it stands now. GuardError if it has changed since it was shown."""
+    """Record an approval of the plan as it is now. Raises GuardError if it has changed since it was shown."""
     batch = view.batch
     view_sha256 = view.approvals.plan_sha256 if view.approvals is not None else ""
     approval = _word(desk, consent)
@@ -55,7 +55,7 @@ async def approve(desk: Desk, view: PlanView, consent: Consent) -> ApprovalView:
 
 
 async def deny(desk: Desk, name: str, reason: str, consent: Consent) -> ApprovalView:
-    """Record that a person denies the plan, and why: no run of it begins. UsageError if there is nothing to deny."""
+    """Record a denial of the plan with its reason: it cannot be run. Raises UsageError if there is nothing to deny."""
     batch = _waiting(desk, name)
     if not one_line(reason).strip():
         raise UsageError("A denial needs a reason; type it after the batch.")
@@ -64,7 +64,7 @@ async def deny(desk: Desk, name: str, reason: str, consent: Consent) -> Approval
 
 
 def _waiting(desk: Desk, name: str) -> Batch:
-    """A batch that may need an approval. UsageError if it needs none."""
+    """A batch that may need an approval. Raises UsageError if it needs none."""
     batch = desk.batch(name)
     if not approvals_needed(desk, batch):
         raise UsageError(

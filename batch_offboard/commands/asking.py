@@ -1,4 +1,4 @@
-"""Answers that change nothing: one device's history, what is left of the quota, whether a batch is at work."""
+"""Read-only queries: one device's history, what is left of the quota, whether a process works on a batch."""
 
 from batch_offboard.base.errors import UsageError
 from batch_offboard.calls.gate import Gate
@@ -26,24 +26,25 @@ from batch_offboard.reports.lives import Life
 
 
 def gate_of(desk: Desk, scope: str, limits: QuotaLimits, api: ApiName = ApiName.OFFBOARD) -> Gate:
-    """The quota as the journal remembers it, to look at."""
+    """The quota as the journal has it, for display only."""
     now = desk.clock.now()
     return Gate(limits, desk.clock, call_history(desk.journal, scope, api, limits.hour.calls, now))
 
 
 def is_at_work(desk: Desk, batch: Batch) -> bool:
-    """Whether another process works on this batch now, as far as it says so."""
+    """Whether another process works on this batch now, by the note beside its lock."""
     lock = desk.journal.path.with_name(f"{desk.journal.path.name}.lock")
     return batch.state == "running" and is_held(lock, f"batch {batch.batch_id}")
 
 
 def approvals_given(desk: Desk, batch: Batch) -> list[Approval]:
-    """The approvals and denials of a batch, in the order in which they were given, whether they still count or not."""
+    """The approvals and denials of a batch in the order in which they were given, including those that no longer
+    count."""
     return given_approvals(desk.journal, batch.key)
 
 
 def lives_of(desk: Desk, batch: Batch, row_or_device: str) -> list[Life]:
-    """The lives of the row with this number, or of every row that names this device."""
+    """The history of the row with this number, or of every row that names this device."""
     numbers = rows_of_device(desk.journal, batch.key, row_or_device)
     if not numbers and row_or_device.isascii() and row_or_device.isdigit():
         numbers = [int(row_or_device)] if len(row_or_device) < 9 else []
@@ -57,7 +58,7 @@ def lives_of(desk: Desk, batch: Batch, row_or_device: str) -> list[Life]:
 
 
 def quotas(desk: Desk) -> list[QuotaView]:
-    """Every quota that the journal has used; of rehearsals, which have one each, those used in the last hour."""
+    """Every quota that has calls in the journal; each rehearsal has its own, shown if used in the last hour."""
     views, limits = [], desk.tenants.limits()
     for scope in scopes_used(desk.journal):
         standing = gate_of(desk, scope, limits).standing()
@@ -74,8 +75,8 @@ def quotas(desk: Desk) -> list[QuotaView]:
 
 
 def listed(desk: Desk, states: frozenset[BatchState], tenant: str, limit: int | None) -> ListView:
-    """The batches in these states, or in all if there are none, of tenants and applications whose ID has this part.
-    Outdated plans are left out unless plans are asked for."""
+    """The batches in these states (all if empty) of tenants and applications whose ID contains this part. Outdated
+    plans are left out unless plans are requested."""
     wanted = Wanted(states, tenant, limit)
     now = None if BatchState.PLANNED in states else desk.clock.now().wall
     batches = [(batch, count(desk.journal, batch.key)) for batch in list_batches(desk.journal, wanted, now)]
@@ -85,7 +86,7 @@ def listed(desk: Desk, states: frozenset[BatchState], tenant: str, limit: int | 
 
 
 def look_at(desk: Desk, name: str) -> BatchView:
-    """One batch as the journal has it."""
+    """One batch as it is in the journal."""
     batch = desk.batch(name)
     return BatchView(
         batch,

@@ -1,4 +1,4 @@
-"""Verifies the audit record of a journal, and puts it into the words of other programs."""
+"""Verifies the audit record of a journal, and exports it for other programs."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ EXPORT_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class AuditView:
-    """The result of a verification; `last` is the last record that is in order, if there is one."""
+    """The result of a verification; `last` is the last intact record, if there is one."""
 
     finding: Finding
     anchors: Sequence[Anchor]
@@ -37,7 +37,7 @@ class AuditView:
 
 
 def verify(desk: Desk, anchors: Sequence[Anchor] = ()) -> AuditView:
-    """Follow the whole chain, look for the anchors in it, and compare it with the calls that the journal holds."""
+    """Verify the whole chain, look for the anchors in it, and compare it with the calls in the journal."""
     made, upto = calls_made(desk.journal)
     seen = _Seen(upto)
     finding = follow(seen.passing(records(desk.journal)), anchors)
@@ -51,7 +51,7 @@ def verify(desk: Desk, anchors: Sequence[Anchor] = ()) -> AuditView:
 
 
 class _Seen:
-    """What goes by on the way to the verification."""
+    """Collects facts about the records while they are verified."""
 
     def __init__(self, upto: int) -> None:
         self._upto = upto
@@ -66,13 +66,13 @@ class _Seen:
 
 
 def chosen(desk: Desk, since: float | None, until: float | None, batch_id: str | None) -> Iterator[Record]:
-    """The records of a time (seconds since the epoch; `until` is not included) and of a batch, or all."""
+    """The records of a period (seconds since the epoch; `until` is excluded) and of a batch, by default all."""
     found = records(desk.journal, since, until)
     return found if batch_id is None else (record for record in found if facts_of(record).get("batch") == batch_id)
 
 
 def batch_named(desk: Desk, name: str) -> str:
-    """The ID of the batch that a name means, also of a plan that is forgotten and of which only the record tells."""
+    """The ID of the batch that a name means, including a forgotten plan that only the audit record still has."""
     try:
         return desk.batch(name).batch_id
     except UsageError:
@@ -82,7 +82,7 @@ def batch_named(desk: Desk, name: str) -> str:
 
 
 def time_of(record: Record) -> str:
-    """ISO 8601 in UTC to the microsecond; empty if somebody has made it no time."""
+    """ISO 8601 in UTC to the microsecond; empty if it was changed into something that is not a time."""
     try:
         return exact_utc(record.at)
     except (OverflowError, TypeError):
@@ -90,7 +90,7 @@ def time_of(record: Record) -> str:
 
 
 def facts_of(record: Record) -> Mapping[str, Any]:
-    """What a record says; nothing if somebody has made it unreadable."""
+    """The content of a record; empty if it was changed into something unreadable."""
     try:
         facts = json.loads(record.content)
     except (ValueError, TypeError, RecursionError):
@@ -99,7 +99,7 @@ def facts_of(record: Record) -> Mapping[str, Any]:
 
 
 def write_export(stream: TextIO, form: str, found: Iterable[Record]) -> int:
-    """The records in the form `jsonl` or `csv`; returns how many there are."""
+    """Write the records as `jsonl` or `csv`; returns how many there are."""
     number = 0
 
     def counted() -> Iterator[Record]:
@@ -113,7 +113,7 @@ def write_export(stream: TextIO, form: str, found: Iterable[Record]) -> int:
 
 
 def _write_jsonl(stream: TextIO, found: Iterable[Record]) -> None:
-    """One JSON object a line, with `content` in the very form that was hashed."""
+    """One JSON object per line, with `content` exactly as it was hashed."""
     for record in found:
         line = {
             "number": record.number,
@@ -128,7 +128,7 @@ def _write_jsonl(stream: TextIO, found: Iterable[Record]) -> None:
 
 
 def _write_csv(stream: TextIO, found: Iterable[Record]) -> None:
-    """A row for each record below a header; no cell can become a formula."""
+    """A header and a row for each record; no cell can become a formula."""
     table = csv.writer(stream, lineterminator="\n")
     table.writerow(EXPORT_COLUMNS)
     for record in found:
@@ -140,14 +140,15 @@ _WRITERS: Mapping[str, Callable[[TextIO, Iterable[Record]], None]] = {"jsonl": _
 
 
 def export_to(path: Path, form: str, found: Iterable[Record], journal: Path) -> tuple[Path, int]:
-    """A whole file of them, and where it is; ReportError if it cannot be written, UsageError if it is the journal."""
-    with suppress(OSError):  # one of the two is not there
+    """Export to a file; returns its path and the number of records. Raises ReportError if it cannot be written,
+    UsageError if it is the journal."""
+    with suppress(OSError):  # one of the two does not exist
         if path.samefile(journal):
             raise UsageError(f"The export {one_line(str(path))} would replace the journal itself; name another file.")
     numbers = []
 
     def write(file: BinaryIO) -> None:
-        # As Excel reads it: without a BOM it takes UTF-8 for the machine's old code page.
+        # With a BOM for Excel, which otherwise reads UTF-8 as the machine's legacy code page.
         text = io.TextIOWrapper(file, encoding="utf-8-sig" if form == "csv" else "utf-8", newline="")
         numbers.append(write_export(text, form, found))
         text.flush()

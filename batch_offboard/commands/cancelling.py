@@ -1,4 +1,4 @@
-"""Takes a batch's own machine actions back, as long as they are not final: through the quota, journalled like calls."""
+"""Cancels a batch's own machine actions that are not final: within the quota, journalled like other calls."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -31,13 +31,13 @@ from batch_offboard.journal.reading import call_history, rows_between
 from batch_offboard.journal.settlements import OwnAction
 
 CANCEL_COMMENT = "Offboarding taken back"
-WHY_HELD = "Its machine actions were cancelled, and what was not sent by then waits for a person."
+WHY_HELD = "Its machine actions were cancelled, and rows that were not sent by then wait for a person."
 NOT_OPEN = "no machine action of this batch is open for it"  # of a row that was named
 
 
 @dataclass(frozen=True, slots=True)
 class CancelView:
-    """The result of a cancellation. `refused` are rows whose action was not cancelled, with the API's words;
+    """The result of a cancellation. `refused` maps rows whose action was not cancelled to the API's message;
     `still_open` is how many of the batch's own actions are not final."""
 
     batch: Batch
@@ -52,8 +52,8 @@ class CancelView:
 
 @dataclass(frozen=True, slots=True)
 class CancelProposal:
-    """What a cancellation would take back, for a person to agree to: the row of each machine action, by its ID. `rows`
-    are those that were named, none if all are meant."""
+    """What would be cancelled, for a person to confirm: the row of each machine action, by action ID. `rows` are those
+    that were named; empty means all."""
 
     batch: Batch
     rows: Collection[int]
@@ -61,8 +61,8 @@ class CancelProposal:
 
 
 async def propose_cancel(desk: Desk, name: str, rows: Collection[int], talk: Talk) -> CancelProposal:
-    """The batch's own actions that are not final, all or those of some rows; UsageError if there are none. Actions that
-    others made are never touched."""
+    """The batch's own actions that are not final, all or those of some rows. Raises UsageError if there are none.
+    Actions that others created are never touched."""
     batch = desk.batch(name, begun=True)
     desk.tenants.target_of(batch)
     _refuse_unknown(desk, batch, rows)
@@ -85,10 +85,10 @@ async def propose_cancel(desk: Desk, name: str, rows: Collection[int], talk: Tal
 async def cancel(
     desk: Desk, proposal: CancelProposal, consent: Consent, reports: Sequence[Path], talk: Talk
 ) -> CancelView:
-    """Take back the actions that were agreed to, as far as they are still open."""
+    """Cancel the confirmed actions that are still open."""
     batch, rows, agreed = proposal.batch, proposal.rows, proposal.actions
     with working_alone(desk, batch):
-        # A person may take hours to agree, and others may work meanwhile: actions made since were not agreed to.
+        # A person may take hours to confirm, and others may work meanwhile: actions created since were not confirmed.
         chosen = [each for each in settlements.own_open_actions(desk.journal, batch.key) if each.action_id in agreed]
         if not rows:
             desk.journal.hold(batch.key, WHY_HELD, desk.clock.now().wall)
@@ -109,8 +109,8 @@ async def cancel(
 
 
 def _refuse_unknown(desk: Desk, batch: Batch, rows: Collection[int]) -> None:
-    """UsageError if one of these rows is not in the batch: with a mistyped row, the one that was meant would not be
-    cancelled."""
+    """Raise UsageError if one of these rows is not in the batch: a typing error would leave the intended row
+    uncancelled."""
     unknown = [str(row) for row in sorted(rows) if not rows_between(desk.journal, batch.key, row, row)]
     if unknown:
         named = f"{'row' if len(unknown) == 1 else 'rows'} {', '.join(unknown)}"
@@ -122,7 +122,7 @@ def _refuse_unknown(desk: Desk, batch: Batch, rows: Collection[int]) -> None:
 
 @contextmanager
 def _recorded(desk: Desk, batch: Batch, actions: int, consent: Consent) -> Iterator[Callable[[str], None]]:
-    """The block is recorded with its beginning and its end, whatever ends it; it tells the reason."""
+    """Record the start and the end of the block, however it ends; the block sets the reason."""
     reason = ["The program met an unexpected error."]
 
     def ends(because: str) -> None:
@@ -139,15 +139,15 @@ def _recorded(desk: Desk, batch: Batch, actions: int, consent: Consent) -> Itera
 
 
 def _record(desk: Desk, kind: Kind, batch: Batch, content: Mapping[str, object]) -> None:
-    """Both where it cannot be denied and where it is looked for first."""
+    """Record an event in the audit record and in the log."""
     facts = {"batch": batch.batch_id, "command": "cancel", **content}
     desk.journal.record(kind, desk.clock.now().wall, facts)
     logs.info(f"cancellation {kind}", **facts)
 
 
 async def _refresh(tenancy: Tenancy, batch: Batch) -> None:
-    """Learn which actions are final already. Where the tenant cannot be read, the API's answers will tell: whoever
-    takes something back is in a hurry."""
+    """Update which actions are final. If the tenant cannot be read, the API's answers will show it: a cancellation is
+    urgent."""
     try:
         await look_back(tenancy, batch, resend=False, open_only=True)
     except (CannotReadError, ReadError, BusyError) as error:
@@ -155,7 +155,7 @@ async def _refresh(tenancy: Tenancy, batch: Batch) -> None:
 
 
 class _Cancelling:
-    """The pool at work on cancellations: its store, its sender and its watcher in one."""
+    """The pool's store, sender and watcher for cancellations in one object."""
 
     def __init__(self, batch: Batch, actions: Sequence[OwnAction], comment: str, talk: Talk) -> None:
         self._batch, self._comment, self._talk = batch, comment, talk
@@ -204,7 +204,7 @@ class _Cancelling:
         await self._open.target.token.renew()
 
     def began(self, job: Job) -> None:
-        """Nothing to show yet."""
+        """Nothing is shown yet."""
 
     def ended(self, job: Job, outcome: CallOutcome) -> None:
         self.words[job.row] = ": ".join(word for word in (outcome.code, outcome.message) if word)

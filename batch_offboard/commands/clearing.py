@@ -1,6 +1,6 @@
-"""Whether a batch may be sent: the guards, the stop file and the people are asked, and what they say is recorded.
+"""Decides whether a batch may be sent: asks the guards, the stop file and the approvals, and records the result.
 
-What is set aside for a run stands in its journal, its audit record and at the head of its report.
+What a run sets aside is in the journal, in the audit record and at the head of the report.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ _APPROVED_GUARDS = {
 
 
 def check_guards(desk: Desk, proposal: Proposal) -> None:
-    """Raise GuardError if a guard refuses what is proposed, before anybody is asked to agree to it; the refusal is
+    """Raise GuardError if a guard refuses the proposal, before anybody is asked to confirm it; the refusal is
     recorded."""
     with refusals_recorded(desk, proposal.batch):
         _cleared(desk, proposal.batch, proposal.view.to_send)
@@ -46,8 +46,8 @@ def check_guards(desk: Desk, proposal: Proposal) -> None:
 
 
 def cleared_to_send(desk: Desk, batch: Batch, devices: int, consent: Consent, command: str) -> Clearance:
-    """The guards' clearance for so many devices that a person has agreed to send; GuardError if a guard refuses, or an
-    approval is missing. `command` is `run` or `retry`."""
+    """The guards' clearance for the devices that a person has agreed to send. Raises GuardError if a guard refuses or
+    an approval is missing. `command` is `run` or `retry`."""
     with refusals_recorded(desk, batch):
         clearance = _cleared(desk, batch, devices)
         approved = require_approvals(desk, batch, command)
@@ -66,8 +66,8 @@ def cleared_to_send(desk: Desk, batch: Batch, devices: int, consent: Consent, co
 
 
 def cleared_to_go_on(desk: Desk, batch: Batch) -> Clearance:
-    """That of a batch that was cleared when it began. GuardError where a stop file stands, or where what was approved
-    has changed."""
+    """The clearance of a batch that was cleared when it started. Raises GuardError if a stop file exists, or if what
+    was approved has changed."""
     with refusals_recorded(desk, batch):
         _refuse_if_stopped(desk)
         require_approvals(desk, batch, "resume")
@@ -82,7 +82,7 @@ def cleared_to_go_on(desk: Desk, batch: Batch) -> Clearance:
 
 @contextmanager
 def refusals_recorded(desk: Desk, batch: Batch) -> Iterator[None]:
-    """A guard or a person that refuses inside the block is recorded, with the reason."""
+    """Record a refusal by a guard or a person inside the block, with the reason."""
     try:
         yield
     except GuardError as error:
@@ -97,25 +97,25 @@ def refusals_recorded(desk: Desk, batch: Batch) -> Iterator[None]:
 
 
 def conditions(desk: Desk, set_aside: SetAside, protected: Protected) -> Conditions:
-    """What is approved with a plan besides its rows; `protected` is the list that these were checked with."""
+    """What is approved with a plan besides its rows; `protected` is the list that the rows were checked with."""
     guards = desk.config.guards if desk.config else None
     limits = guards.model_dump(include=_APPROVED_GUARDS) | {"max_devices_per_day": guards.per_day} if guards else {}
     return Conditions(limits, set_aside, protected.sha256)
 
 
 def conditions_now(desk: Desk, batch: Batch) -> Conditions:
-    """Those of a saved plan as its guards and the protected list stand now."""
+    """The conditions of a saved plan with the current guards and protected list."""
     return conditions(desk, batch.set_aside, desk.protected())
 
 
 def set_aside_by(options: Options) -> SetAside:
-    """What the options set aside."""
+    """The guards and brakes that the options set aside."""
     return SetAside(options.max_devices, not options.lookup, options.continue_after_failures)
 
 
 def approvals_needed(desk: Desk, batch: Batch) -> int:
-    """How many approvals a run of the batch needs: none without devices to offboard, and a rehearsal none unless its
-    configuration was named."""
+    """How many approvals a run of the batch needs: none without devices to offboard, and none for a rehearsal unless
+    its configuration was named."""
     needed = desk.config.guards.approvals if desk.config else 0
     return needed if needed and count(desk.journal, batch.key).devices else 0
 
@@ -134,7 +134,7 @@ def approvals(desk: Desk, batch: Batch, runner: str = "") -> Approvals | None:
 
 
 def require_approvals(desk: Desk, batch: Batch, command: str) -> dict[str, Any]:
-    """Raise GuardError unless everybody has approved a run by this command who has to; returns what to record of it."""
+    """Raise GuardError unless this command has every approval that it needs; returns what to record about them."""
     if not approvals_needed(desk, batch):
         return {}
     aside = set_aside_by(desk.options)
@@ -168,9 +168,9 @@ def _cleared(desk: Desk, batch: Batch, devices: int) -> Clearance:
 
 
 def _asked(desk: Desk, batch: Batch, devices: int) -> Clearance | list[Refusal]:
-    """What the guards say to so many devices."""
+    """The guards' refusals of a run with so many devices."""
     now = desk.clock.now().wall
-    # A rehearsal's tenant is made of the sheet, and its size says nothing.
+    # A rehearsal's tenant is made from the sheet, so its size means nothing.
     tenant = {} if batch.simulated else batch.findings.get("tenant", {})
     situation = Situation(
         batch_id=batch.batch_id,
@@ -187,7 +187,7 @@ def _asked(desk: Desk, batch: Batch, devices: int) -> Clearance | list[Refusal]:
 
 
 def _stop_file(desk: Desk) -> Halt | None:
-    """A stop file that is there before the start refuses the run, as it would stop one."""
+    """Refuse to start while the stop file exists."""
     halt = desk.objection()
     return halt if halt is not None and halt.exit_code is ExitCode.REFUSED else None
 
@@ -199,7 +199,7 @@ def _refuse_if_stopped(desk: Desk) -> None:
 
 
 def note_overrides(desk: Desk, batch: Batch) -> None:
-    """What is set aside in this run stands with the batch, beside what earlier runs of it have set aside."""
+    """Store what this run sets aside with the batch, in addition to what its earlier runs have set aside."""
     known = batch.findings.get("overrides", [])
     new = [each for each in _overrides(desk, batch) if each not in known]
     if new:
@@ -207,7 +207,7 @@ def note_overrides(desk: Desk, batch: Batch) -> None:
 
 
 def planned_overrides(desk: Desk, batch: Batch) -> list[str]:
-    """What a plan and this command set aside together."""
+    """What the plan and this command together set aside."""
     planned, now = batch.set_aside, desk.options
     return _overrides(
         desk,
@@ -221,8 +221,8 @@ def planned_overrides(desk: Desk, batch: Batch) -> list[str]:
 
 
 def _overrides(desk: Desk, batch: Batch, options: Options | None = None) -> list[str]:
-    """The options that set a guard aside, each with what it means; by default those of the command. To be asked nothing
-    is none of them."""
+    """The options that set a guard aside, each with its meaning; by default those of the command. --yes is not one of
+    them."""
     options, guards = options or desk.options, desk.config.guards if desk.config else None
     hidden = batch.reading.get("hidden")
     said = {

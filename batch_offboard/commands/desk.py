@@ -1,4 +1,4 @@
-"""Where a command works: its open journal, its configuration, and through them the way to a tenant."""
+"""What a command works with: its open journal, its configuration, and access to tenants."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,13 +22,13 @@ from batch_offboard.journal.store import Journal
 
 LARGEST_LIST = 4 << 20  # bytes
 
-LATEST = "latest"  # in a batch ID's place
-CANDIDATES_NAMED = 5  # of the batches that a part of an ID may mean
+LATEST = "latest"  # in place of a batch ID
+CANDIDATES_NAMED = 5  # of the batches that a part of an ID matches
 
 
 class Desk:
-    """One command's open journal and configuration, which is read when it is first needed. A context manager that
-    closes the journal."""
+    """One command's open journal, and its configuration, which is read when first needed. A context manager that closes
+    the journal."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Desk:
         create: bool = False,
         clock: Clock | None = None,
     ) -> None:
-        """Opens the journal; `clock` is by default the machine's."""
+        """Open the journal; `clock` is by default the machine's."""
         if options.faults:
             from batch_offboard.commands.rehearsal import check_faults
 
@@ -56,7 +56,7 @@ class Desk:
 
     @property
     def config(self) -> Config | None:
-        """The configuration; a rehearsal has one only if it was named, and everything else can do without."""
+        """The configuration, None if there is none; a rehearsal has one only if it was named."""
         options = self.options
         wanted = options.config is not None or not options.simulate
         if self._config is None and wanted and is_configured(options.config, options.environ, options.cwd):
@@ -65,9 +65,9 @@ class Desk:
         return self._config
 
     def guard_limits(self) -> GuardLimits:
-        """What the guards allow; a rehearsal without a configuration has no limits, since nothing real is sent.
+        """The guards' limits; a rehearsal without a configuration has none, since nothing real is sent.
 
-        --max-devices is about these devices, so it replaces the limit of a day as well.
+        --max-devices applies to this run's devices, so it replaces the daily limit as well.
         """
         guards = self.config.guards if self.config else None
         if guards is None:
@@ -82,12 +82,12 @@ class Desk:
 
     @property
     def continues_after_failures(self) -> bool:
-        """Whether a refusal among the first calls stops nothing."""
+        """Whether a run continues after a refusal among its first calls."""
         guards = self.config.guards if self.config else None
         return self.options.continue_after_failures or (guards is not None and guards.continue_after_failures)
 
     def objection(self) -> Halt | None:
-        """What speaks against beginning a call now: a stop file, or, for an unattended run, the hour."""
+        """Why no call may start now: a stop file, or a closed window for an unattended run."""
         path = self._stop_file()
         if path is not None and _is_there(path):
             return Halt(f"The run is stopped by the stop file {path}; delete it to continue.", ExitCode.REFUSED)
@@ -97,7 +97,7 @@ class Desk:
         return Halt(f"The window is closed; {window.when_next(now)}.", ExitCode.UNFINISHED)
 
     def window(self) -> Window | None:
-        """The hours that the command has to keep to, if any."""
+        """The window that the command must respect, if any."""
         config = self.config if self.options.unattended else None
         return config.window.window if config else None
 
@@ -107,7 +107,7 @@ class Desk:
         return self.config.guards.stop_file if self.config else None
 
     def protected(self) -> Protected:
-        """The protected list; GuardError if one is configured and cannot be believed."""
+        """The protected list. Raises GuardError if one is configured but unusable."""
         path = self.config.guards.protected if self.config else None
         if path is None:
             return Protected()
@@ -121,12 +121,12 @@ class Desk:
             ) from error
 
     def inbox_keys(self) -> Inbox:
-        """How the configuration wants the sheets of an inbox to be read."""
+        """How the sheets of an inbox are read, by the configuration."""
         return self.config.inbox if self.config else Inbox()
 
     def batch(self, name: str, *, begun: bool = False) -> Batch:
-        """The batch of this ID, of the only ID that has this part, or the owner's `latest`: with `begun`, the latest
-        that was run, whatever was planned since. UsageError if there is none or there are several."""
+        """The batch with this ID, with the only ID that contains this part, or the owner's `latest`: with `begun`, the
+        latest that was run, ignoring later plans. Raises UsageError if there is none or there are several."""
         if name == LATEST:
             return self._latest(begun=begun)
         found = batches_named(self.journal, name, CANDIDATES_NAMED + 1)
@@ -158,7 +158,7 @@ class Desk:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether the file exists; true if that cannot be found out."""
+    """Whether the file exists; true if that cannot be determined."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -169,7 +169,7 @@ def _is_there(path: Path) -> bool:
 
 
 def read_list(path: Path) -> str:
-    """A text file that people keep; OSError or ValueError if it is none."""
+    """The text of a file that people edit. Raises OSError or ValueError if it cannot be read or is not text."""
     if path.stat().st_size > LARGEST_LIST:
         raise ValueError("is larger than 4 MB, too large for a list")
     try:
@@ -179,5 +179,5 @@ def read_list(path: Path) -> str:
 
 
 def _predicate(why: str) -> str:
-    """What is wrong with a file, so that it can follow its name."""
+    """What is wrong with a file, as the predicate after its name."""
     return why if why.startswith(("is ", "has ")) else f"cannot be read ({why})"

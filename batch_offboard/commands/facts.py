@@ -1,4 +1,4 @@
-"""The facts of every command, as JSON values under names that stay: what programs are given, whatever face they ask."""
+"""The facts of every command as JSON values: the stable output for programs, the same for every face."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from batch_offboard.core.slots import Standing
 from batch_offboard.reports.lives import Life
 from batch_offboard.reports.rows import advice, moment
 
-if TYPE_CHECKING:  # a command that only reads the journal need not load the others
+if TYPE_CHECKING:  # a command that only reads the journal does not load the others
     from batch_offboard.commands.approving import ApprovalView
     from batch_offboard.commands.auditing import AuditView
     from batch_offboard.commands.cancelling import CancelView
@@ -68,13 +68,13 @@ def run_facts(view: RunView) -> dict[str, Any]:
 
 
 def shown_facts(view: BatchView) -> dict[str, Any]:
-    """One batch with its approvals and denials, whether they still count or not."""
+    """One batch with its approvals and denials, including those that no longer count."""
     approvals = [{"granted": each.granted, **approval_facts(each)} for each in view.approvals]
     return {**batch_facts(view.batch, view.counts, view.skipped), "approvals": approvals}
 
 
 def approvals_facts(found: Approvals) -> dict[str, Any]:
-    """How the approvals of a plan stand."""
+    """The state of a plan's approvals."""
     return {
         "needed": found.needed,
         "missing": found.missing,
@@ -165,7 +165,7 @@ def _life_facts(batch: Batch, life: Life) -> dict[str, Any]:
 
 
 def batch_facts(batch: Batch, counts: Counts, skipped: Mapping[Reason, int]) -> dict[str, Any]:
-    """What every command tells of a batch, under the same names."""
+    """What every command reports about a batch, under the same names."""
     return {
         "batch": batch.batch_id,
         "state": batch.state.word,

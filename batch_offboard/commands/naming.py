@@ -1,4 +1,4 @@
-"""The names of batches for a shell that completes them. Loads no database toolkit: the person at the shell waits."""
+"""Batch IDs for shell completion. Does not load the database toolkit: the person at the shell waits."""
 
 from batch_offboard.journal.names import newest_names
 

@@ -1,4 +1,4 @@
-"""What a nightly run asks of the journal and the tenant: earlier nights, batches that are left, batches of a sheet."""
+"""Journal and tenant queries of a nightly run: earlier runs, unfinished batches, batches of a sheet."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,24 +32,24 @@ def last_night(desk: Desk, inbox: str) -> Night | None:
 
 
 def begin_night(desk: Desk, inbox: str, at: float) -> int:
-    """Note that a nightly run begins at `at` (seconds since the epoch); returns its key."""
+    """Record that a nightly run begins at `at` (seconds since the epoch); returns its key."""
     return nights.begin_night(desk.journal, inbox, at)
 
 
 def end_night(desk: Desk, key: int, code: ExitCode) -> None:
-    """Note that the nightly run has ended now, with this exit code."""
+    """Record that the nightly run has ended now, with this exit code."""
     nights.end_night(desk.journal, key, desk.clock.now().wall, code)
 
 
 def unfinished(desk: Desk, since: float) -> list[Batch]:
-    """The configured tenant's batches that were begun since a time (seconds since the epoch) and have rows left, the
-    oldest first."""
+    """The configured tenant's unfinished batches that were started since a time (seconds since the epoch), oldest
+    first."""
     return unfinished_since(desk.journal, desk.tenants.target().scope, since)
 
 
 async def look_back_since(desk: Desk, since: float, say: Say) -> Sequence[Batch]:
-    """Ask the tenant about the batches begun since a time whose rows or actions it may know more of; returns those of
-    which it did. A tenant that cannot be read now is asked by the next run."""
+    """Ask the tenant about batches started since a time that have rows in doubt or open actions; returns those with new
+    results. If the tenant cannot be read now, the next run asks again."""
     batches = unsettled_since(desk.journal, desk.tenants.target().scope, since)
     if not batches:
         return ()
@@ -67,9 +67,9 @@ async def _look_back(desk: Desk, tenancy: Tenancy, batches: Sequence[Batch], say
             await look_back(tenancy, batch, patience=HURRIED, open_only=True)
             changed += [batch] if _standing(desk, batch) != before else []
     except CannotReadError as error:
-        say(f"Earlier batches were not looked at: {error}.")
+        say(f"Earlier batches were not checked: {error}.")
     except (ReadError, StrangeListError, BusyError) as error:
-        say(f"Earlier batches were not looked at: {error}")
+        say(f"Earlier batches were not checked: {error}")
     return changed
 
 
@@ -78,17 +78,17 @@ def _standing(desk: Desk, batch: Batch) -> object:
 
 
 def batches_of_sheet(desk: Desk, sha256: str) -> list[Batch]:
-    """The tenant's batches whose sheet had exactly this content, the newest first."""
+    """The tenant's batches whose sheet had exactly this content, newest first."""
     return batches_of_content(desk.journal, tenant_of(desk.tenants.target().scope), sha256)
 
 
 def has_made_a_call(desk: Desk, batch: Batch) -> bool:
-    """Whether the batch has made a call for any of its rows, whatever its outcome."""
+    """Whether any call was made for the batch, whatever its outcome."""
     return was_called(desk.journal, batch.key)
 
 
 def counts_of(desk: Desk, batch: Batch) -> Counts:
-    """How many of the batch's rows are in which state."""
+    """How many of the batch's rows are in each state."""
     return count(desk.journal, batch.key)
 
 
@@ -98,10 +98,10 @@ def exit_code_of(desk: Desk, batch: Batch) -> ExitCode:
 
 
 def moved(desk: Desk, batch: Batch, sheet: Path) -> None:
-    """Note where the batch's sheet is now."""
+    """Record the new path of the batch's sheet."""
     desk.journal.move_source(batch.key, visible(str(sheet)))
 
 
 def reports_moved(desk: Desk, batch: Batch, reports: Sequence[Path]) -> None:
-    """Note where the batch's reports are now."""
+    """Record the new paths of the batch's reports."""
     desk.journal.remember_reports(batch.key, [str(path) for path in reports])

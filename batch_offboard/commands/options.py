@@ -1,4 +1,4 @@
-"""What a command was asked for, as values that any face can give."""
+"""The options of a command, as values that any face can provide."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from batch_offboard.core.actor import Actor
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What every command takes.
+    """The options of every command.
 
-    `speed` is the rehearsal's; 1 is the machine's own time. `tell` speaks to a person who has to sign in. `unattended`:
-    the command was started by a scheduler and keeps to the window. `configured` is given the configuration
-    when it was read.
+    `speed` is the rehearsal's; 1 is the machine's own time. `tell` shows a person how to sign in. `unattended`: the
+    command was started by a scheduler and must respect the window. `configured` is called with the configuration once
+    it is read.
     """
 
     environ: Mapping[str, str] = field(repr=False)

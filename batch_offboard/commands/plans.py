@@ -1,4 +1,4 @@
-"""Makes a plan of a sheet and saves it: the reader's rows through the planner into the journal."""
+"""Plans a sheet and saves it: rows go from the reader through the planner into the journal."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -21,14 +21,14 @@ from batch_offboard.journal.reading import PLAN_LIFE, find_batch, known_devices
 from batch_offboard.journal.store import Journal
 from batch_offboard.sheets import HiddenRows, open_table
 
-# Somebody's list of leavers from longer ago may not be tonight's; a clock may differ by a little.
+# An older list of devices may not be the intended one; clocks may differ a little.
 OLD_SHEET = 30 * 24 * 3600.0  # seconds
 CLOCKS_DIFFER = 300.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a sheet is to be read; kept with the plan so that it can be made again in the same way."""
+    """How to read a sheet; stored with the plan so that it can be made again in the same way."""
 
     sheet: str | None = None
     id_column: str | None = None
@@ -61,7 +61,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """For whom and as what a sheet is planned."""
+    """The batch ID, the tenant and the options that a sheet is planned with."""
 
     batch_id: str
     scope: str
@@ -69,13 +69,13 @@ class Purpose:
     comment: str | None
     simulated: bool
     lookup: bool = True  # ask the tenant before anything is sent
-    offboard_again: bool = False  # devices that were offboarded before, if it is unknown whether they came back
+    offboard_again: bool = False  # send devices that were offboarded before, if it is unknown whether they came back
     conditions: Conditions = Conditions()  # noqa: RUF009  # frozen; approved with the plan
-    sheet_owner: str = ""  # who put the sheet there, if nobody who plans it did; they submit it as well
+    sheet_owner: str = ""  # who put the sheet there, if not the person who plans it; also counts as a submitter
 
 
 def read_sheet(path: Path, reading: Reading) -> Table:
-    """The sheet's table; its rows can be taken once. Raises InputError."""
+    """The sheet's table; its rows can be iterated once. Raises InputError."""
     return open_table(
         path,
         sheet=reading.sheet,
@@ -97,10 +97,11 @@ def save_plan(
     why_not: str = "",
     protected: Protected | None = None,
 ) -> Batch:
-    """Decide every row and save the batch; InputError if the sheet turns out to be unusable, with nothing saved.
+    """Decide every row and save the batch. Raises InputError, with nothing saved, if the sheet turns out to be
+    unusable.
 
-    `fleet` is what the tenant says of its devices; without it, `why_not` says why it was not asked. What `protected`
-    names is not sent.
+    `fleet` is the look-up of the tenant; without it, `why_not` says why there was none. Devices in `protected` are not
+    sent.
     """
     _refuse_device_as_header(table, fleet)
     memory = known_devices(journal, tenant_of(purpose.scope))
@@ -144,12 +145,12 @@ def _refuse_device_as_header(table: Table, fleet: Fleet | None) -> None:
 
 
 def comment_without_reason(source_name: str) -> str:
-    """The comment of the machine actions of a sheet that was planned without one."""
+    """The default comment of machine actions, for a sheet that was planned without one."""
     return f"Offboarded with {source_name}"
 
 
 def _findings(planner: Planner, fleet: Fleet | None, why_not: str, purpose: Purpose) -> dict[str, Any]:
-    """What the look-up told beside the decisions, as it is kept with the batch."""
+    """What the look-up found besides the decisions, as stored with the batch."""
     found: dict[str, Any] = {"offboard_again": True} if purpose.offboard_again else {}
     if fleet is None:
         return found | ({"not_looked_up": why_not} if why_not else {})
@@ -158,12 +159,12 @@ def _findings(planner: Planner, fleet: Fleet | None, why_not: str, purpose: Purp
 
 
 def _storable(source: Source) -> Source:
-    """A file name may hold bytes that are no text; no journal and no report can hold those."""
+    """Replace bytes in a file name that are not text, which neither the journal nor a report can store."""
     return replace(source, path=visible(source.path), name=one_line(source.name), kind=one_line(source.kind))
 
 
 def owner_of(sheet: Path) -> str:
-    """The account that owns the file; empty where that is not known, as on Windows."""
+    """The account that owns the file; empty if unknown, as on Windows."""
     try:
         return one_line(sheet.owner())
     except (OSError, KeyError, NotImplementedError):
@@ -171,8 +172,8 @@ def owner_of(sheet: Path) -> str:
 
 
 def staleness(batch: Batch, now: float, *, approved: bool = False) -> str | None:
-    """Why the plan must be made again, or None. A sheet that is gone cannot have changed. A plan that was `approved`
-    lives as long as its approvals."""
+    """Why the plan must be made again, or None. A sheet that no longer exists counts as unchanged. A plan that was
+    `approved` is valid as long as its approvals."""
     age = now - batch.planned_at
     if abs(age) > PLAN_LIFE and not (approved and age > 0):
         return "the plan is older than 24 hours, or the clock was changed"
@@ -185,7 +186,7 @@ def staleness(batch: Batch, now: float, *, approved: bool = False) -> str | None
 
 
 def age_notes(source: Source, now: float) -> list[str]:
-    """What the operator should know about the time of the sheet's last change; `now` in seconds since the epoch."""
+    """Notes about an odd time of the sheet's last change; `now` in seconds since the epoch."""
     if source.modified is None:
         return []
     age = now - source.modified
@@ -197,7 +198,7 @@ def age_notes(source: Source, now: float) -> list[str]:
 
 
 def _decisions(planner: Planner, table: Table) -> Iterator[PlannedRow]:
-    """The planned rows; a sheet without any row is refused before anything is saved."""
+    """The planned rows. Raises InputError, before anything is saved, if there are none."""
     empty = True
     for row in table.rows:
         empty = False

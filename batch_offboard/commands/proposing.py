@@ -42,8 +42,8 @@ EVERYTHING = Choice()
 
 
 async def plan(desk: Desk, sheet: Path, reading: Reading, replaced: Batch | None = None) -> PlanView:
-    """Read and check a sheet, look its devices up, and save it as a batch; nothing is sent. `replaced` is the plan that
-    is made again."""
+    """Read and check a sheet, look its devices up, and save it as a batch; nothing is sent. `replaced` is the stale
+    plan that this one replaces."""
     now = desk.clock.now()
     batch_id = new_batch_id(stamp(now.wall), simulated=desk.options.simulate)
     purpose = _purpose(desk, desk.options.cwd / sheet, batch_id, replaced)
@@ -67,8 +67,8 @@ async def plan(desk: Desk, sheet: Path, reading: Reading, replaced: Batch | None
 
 
 async def _fleet(desk: Desk, purpose: Purpose, sheet: Path, reading: Reading) -> tuple[Fleet | None, str]:
-    """What the tenant says, or nothing and why. That it cannot be reached now is no reason not to plan: before
-    anything is sent it is asked again."""
+    """The look-up, or None and the reason. A tenant that cannot be reached now does not prevent planning: it is asked
+    again before anything is sent."""
     if not desk.options.lookup:
         return None, "--no-lookup was given"
     from batch_offboard.calls.lookup import look_up
@@ -85,7 +85,7 @@ async def _fleet(desk: Desk, purpose: Purpose, sheet: Path, reading: Reading) ->
 def _tenant_of_plan(
     desk: Desk, purpose: Purpose, sheet: Path, reading: Reading
 ) -> AbstractAsyncContextManager[Tenancy]:
-    """The configured tenant, or one that is embedded for a rehearsal with the devices of the sheet."""
+    """The configured tenant, or for a rehearsal an embedded one with the devices of the sheet."""
     if not purpose.simulated:
         return desk.tenants.at(desk.tenants.target())
     from batch_offboard.commands.rehearsal import devices_in
@@ -101,8 +101,7 @@ def view_plan(
     *,
     failed: bool = False,
 ) -> PlanView:
-    """A saved plan as people see it: all that is pending is to be sent, or the `selection` of it, or the `failed` rows
-    and nothing else."""
+    """A saved plan as people see it: a run sends all pending rows, a `selection` of them, or only the `failed` rows."""
     counts = count(desk.journal, batch.key)
     state = JobState.FAILED if failed else JobState.PENDING
     if failed:
@@ -129,7 +128,7 @@ def view_plan(
 
 
 async def fresh_plan(desk: Desk, name: str, say: Callable[[str], None]) -> PlanView:
-    """A saved plan, made again if it was never run and has become stale."""
+    """A saved plan, made again if it was never run and is stale."""
     batch = desk.batch(name)
     stale = why_stale(desk, batch)
     if stale is None:
@@ -141,7 +140,7 @@ async def fresh_plan(desk: Desk, name: str, say: Callable[[str], None]) -> PlanV
 
 
 def why_stale(desk: Desk, batch: Batch) -> str | None:
-    """Why a plan that was never run has to be made again; None if it may stay."""
+    """Why a plan that was never run must be made again; None if it is still valid."""
     if batch.state != "planned":
         return None
     found = approvals(desk, batch)
@@ -151,7 +150,7 @@ def why_stale(desk: Desk, batch: Batch) -> str | None:
 
 
 def _purpose(desk: Desk, sheet: Path, batch_id: str, replaced: Batch | None) -> Purpose:
-    """For whom a new batch is: the configured tenant, or an embedded one of its own."""
+    """The purpose of a new batch: for the configured tenant, or for an embedded one of its own."""
     options = desk.options
     comment = options.comment or (replaced.comment if replaced else None)
     again = options.offboard_again or (replaced is not None and replaced.findings.get("offboard_again", False))
@@ -176,8 +175,8 @@ def _purpose(desk: Desk, sheet: Path, batch_id: str, replaced: Batch | None) -> 
 async def propose(
     desk: Desk, sheet: Path | None, name: str, reading: Reading, choice: Choice, say: Callable[[str], None]
 ) -> Proposal:
-    """What a run of this sheet, or else of the batch of this name, would send; nothing is sent. A saved plan that has
-    become stale is made again from its sheet first."""
+    """What a run of this sheet, or else of the batch with this name, would send; nothing is sent. A saved plan that is
+    stale is first made again from its sheet."""
     view = await plan(desk, sheet, reading) if sheet is not None else await fresh_plan(desk, name, say)
     if not choice:
         return Proposal(view)
@@ -187,7 +186,7 @@ async def propose(
 
 
 def propose_retry(desk: Desk, name: str) -> Proposal:
-    """What a run of the failed rows of a batch would send, and nothing else; what is pending stays so."""
+    """What a run of only the failed rows of a batch would send; pending rows stay pending."""
     batch = desk.batch(name, begun=True)
     counts = count(desk.journal, batch.key)
     if not counts.of(JobState.FAILED):
@@ -202,7 +201,8 @@ def propose_retry(desk: Desk, name: str) -> Proposal:
 
 
 def selected(desk: Desk, batch: Batch, choice: Choice) -> Selection:
-    """The pending rows of a batch that a person chose. UsageError if some part of the choice names none of its rows."""
+    """The pending rows of a batch that a person chose. Raises UsageError if part of the choice matches none of its
+    rows."""
     empty = [pair for pair in choice.rows if not rows_between(desk.journal, batch.key, *pair)]
     if empty:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Rehearsals: the embedded tenant, for the length of a run or on its own until somebody ends it."""
+"""Rehearsals: the embedded tenant, for one run or on its own until it is stopped."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ from batch_offboard.simulator import (
 
 @dataclass(frozen=True, slots=True)
 class TenantOptions:
-    """The embedded tenant as the command line describes it."""
+    """The options of the embedded tenant."""
 
     port: int
     sheet: Path | None
@@ -43,7 +43,7 @@ class TenantOptions:
 
 
 def check_faults(specs: Sequence[str]) -> None:
-    """UsageError for a fault that there is not; `help` lists those that there are."""
+    """Raise UsageError for an unknown fault; `help` lists the known ones."""
     if "help" in specs:
         raise UsageError(f"--fault takes one of these.\n\n{FAULT_HELP}")
     for spec in specs:
@@ -61,8 +61,8 @@ async def embedded_tenant(
     clock: Clock,
     earlier: Iterable[Mapping[str, object]] = (),
 ) -> AsyncIterator[str]:
-    """The URL of a tenant on loopback that knows these devices (ID, name), has the quota that we believe in, and has
-    accepted these actions earlier."""
+    """The URL of a tenant on loopback that has these devices (ID, name), the quota that we assume, and actions that it
+    accepted earlier."""
     machines = fleet_of(((device or None, name or None) for device, name in devices), 0, clock.now().wall)
     options = SimulatorOptions(per_minute=limits.per_minute, per_hour=limits.per_hour, faults=faults)
     now = lambda: clock.now().wall  # noqa: E731  # the simulator's clock, in one place
@@ -71,7 +71,7 @@ async def embedded_tenant(
 
 
 def devices_in(table: Table) -> list[tuple[str | None, str | None]]:
-    """ID and name of each row that a tenant can know: with a usable ID, or with nothing but a name."""
+    """ID and name of each row that a tenant can have: with a usable ID, or with only a name."""
     found: list[tuple[str | None, str | None]] = []
     for row in table.rows:
         judged = judge_id(row.device_id)
@@ -83,7 +83,7 @@ def devices_in(table: Table) -> list[tuple[str | None, str | None]]:
 
 
 async def serve(tenant: TenantOptions, ready: Callable[[str, int], None], ending: Ending) -> None:
-    """Run a tenant until it is asked to end; `ready` is given its URL and how many machines it has."""
+    """Run a tenant until it is asked to end; `ready` is called with its URL and number of machines."""
     check_faults(tenant.faults)
     try:
         machines = _machines(tenant)
@@ -111,7 +111,7 @@ async def serve(tenant: TenantOptions, ready: Callable[[str, int], None], ending
 
 
 def token_in(environ: Mapping[str, str], variable: str | None) -> str | None:
-    """The value of a variable that must be set, if one is named."""
+    """The value of the variable, if one is named. Raises UsageError if it is not set."""
     if variable is None:
         return None
     if not environ.get(variable):

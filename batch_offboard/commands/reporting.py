@@ -1,4 +1,4 @@
-"""Where a batch's report is written, and writing it from the journal."""
+"""Writes a batch's report from the journal, and decides where."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -20,14 +20,14 @@ from batch_offboard.reports.rows import USUAL_FORMATS
 
 def write_reports(desk: Desk, batch: Batch, paths: Sequence[Path]) -> list[Path]:
     """Write the batch's report to each path; returns where each was written."""
-    _spare_the_sheet(batch, paths)
-    # A rehearsal's time runs ahead of ours.
+    _refuse_sheet_path(batch, paths)
+    # A rehearsal's time may be ahead of ours.
     head = report_head(batch, max(desk.clock.now().wall, batch.ended_at or 0.0), last_anchor(desk.journal))
     if head.is_plan:
         view = view_plan(desk, batch)
         head = replace(head, expected=view.expected, refusals=tuple(each.why for each in view.refusals))
     written: dict[Path, Path] = {}
-    for path in sorted(paths, key=_is_page):  # a page names the files beside it, whatever names these found free
+    for path in sorted(paths, key=_is_page):  # a page names the files beside it by the names that they really got
         if _is_page(path):
             head = replace(
                 head,
@@ -45,12 +45,12 @@ def _is_page(path: Path) -> bool:
 
 
 def _names(paths: Iterable[Path], folder: Path) -> tuple[str, ...]:
-    """The files as somebody in this folder calls them."""
+    """The files' names relative to this folder."""
     return tuple(path.name if path.parent == folder else str(path) for path in paths if not _is_page(path))
 
 
 def _typed(paths: Iterable[Path], cwd: Path) -> str:
-    """The last of the tables, as it is typed in this folder."""
+    """The last of the tables, as typed in this folder."""
     tables = [path for path in paths if path.suffix.lower() in {".csv", ".xlsx"}]
     if not tables:
         return ""
@@ -60,14 +60,14 @@ def _typed(paths: Iterable[Path], cwd: Path) -> str:
 
 
 def usual_reports(desk: Desk, batch: Batch) -> list[Path]:
-    """Where the batch's report belongs: where it was asked for once, else beside the others."""
+    """The paths of the batch's report: those that were requested, else the default ones."""
     return [Path(path) for path in batch.reports] or default_reports(desk.options.cwd, batch)
 
 
-def _spare_the_sheet(batch: Batch, reports: Sequence[Path]) -> None:
-    """A report that takes the name of its own sheet would destroy what was asked for."""
+def _refuse_sheet_path(batch: Batch, reports: Sequence[Path]) -> None:
+    """Raise UsageError if a report would overwrite its own sheet."""
     for path in reports:
-        with suppress(OSError):  # one of the two is not there
+        with suppress(OSError):  # one of the two does not exist
             if path.samefile(batch.source_path):
                 raise UsageError(
                     f"The report {one_line(str(path))} would replace the sheet itself; name another with --report."

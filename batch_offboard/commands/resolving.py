@@ -1,4 +1,4 @@
-"""Lets a person settle a row in doubt, and keeps who said what."""
+"""Settles a row in doubt on a person's word, and records who said what."""
 
 from batch_offboard.base import logs
 from batch_offboard.base.errors import UsageError
@@ -11,8 +11,8 @@ from batch_offboard.journal.reading import count
 
 
 async def resolve(desk: Desk, name: str, row: int, *, accepted: bool, action_id: str, note: str) -> ResolvedView:
-    """A person settles a row in doubt: accepted, with the machine action if they know it, or not accepted, and then
-    it is pending again."""
+    """Settle a row in doubt: accepted, with the machine action if known, or not accepted, which makes it pending
+    again."""
     batch = desk.batch(name, begun=True)
     with working_alone(desk, batch):
         now, person = desk.clock.now(), desk.options.actor.person

@@ -1,4 +1,4 @@
-"""Sends what was proposed, continues what was interrupted, and deletes a plan that was never run."""
+"""Sends a proposal, continues an interrupted batch, and deletes a plan that was never run."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from batch_offboard.commands.clearing import (
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.locking import working_alone
 from batch_offboard.commands.proposing import rows_text
-from batch_offboard.commands.reporting import _spare_the_sheet, usual_reports, write_reports
+from batch_offboard.commands.reporting import _refuse_sheet_path, usual_reports, write_reports
 from batch_offboard.commands.views import Proposal, RunView, Talk, exit_code
 from batch_offboard.core.batches import Batch
 from batch_offboard.core.consent import Consent
@@ -36,7 +36,7 @@ from batch_offboard.reports.files import ensure_writable
 
 
 async def send(desk: Desk, proposal: Proposal, consent: Consent, reports: Sequence[Path], talk: Talk) -> RunView:
-    """Send what was proposed and agreed to, and report. GuardError if a guard refuses it now."""
+    """Send a confirmed proposal, and write the report. Raises GuardError if a guard refuses it now."""
     batch, selection = proposal.batch, proposal.view.selection
     clearance = cleared_to_send(desk, batch, proposal.view.to_send, consent, proposal.command)
 
@@ -61,8 +61,8 @@ async def resume(desk: Desk, batch: Batch | None, reports: Sequence[Path], talk:
 
 
 def _rest_of_part(desk: Desk, batch: Batch) -> Selection:
-    """The rows of the part that a person chose, and no others: these were never confirmed. UsageError if nothing of it
-    is left to do."""
+    """The rows of the part that a person chose; the others were never confirmed. Raises UsageError if none of them is
+    left."""
     counts = count(desk.journal, batch.key)
     part = frozenset(row for pair in batch.chosen_rows for row in rows_between(desk.journal, batch.key, *pair))
     left = sum(row in part for row, _, _ in pending_devices(desk.journal, batch.key))
@@ -75,13 +75,13 @@ def _rest_of_part(desk: Desk, batch: Batch) -> Selection:
 
 
 def _to_resume(desk: Desk) -> Batch:
-    """The newest unfinished batch of the tenant and application that this command works for, never of another."""
+    """The newest unfinished batch of the tenant and application of this command, never of another."""
     any_owner = Owner(simulated=desk.options.simulate)
     others = newest_unfinished(desk.journal, any_owner)
     if others is None:
         apart = newest_unfinished(desk.journal, Owner(simulated=not desk.options.simulate))
         if apart is not None:
-            desk.tenants.target_of(apart)  # says which option belongs to it
+            desk.tenants.target_of(apart)  # raises with the option to use
         raise UsageError("There is no interrupted batch to resume; `batch-offboard list` shows all batches.")
     owner = desk.tenants.owner()
     found = newest_unfinished(desk.journal, owner)
@@ -102,11 +102,11 @@ async def _work(
     command: str,
     choose: Callable[[], Selection | None] = lambda: None,
 ) -> RunView:
-    """Hold the locks, submit, and report whatever happened. `command` is recorded as what began it; `choose` says which
-    rows are sent, if not every pending one, once the locks are held."""
+    """Hold the locks, submit, and write the report however it ends. `command` is recorded as what started the run;
+    `choose` is called once the locks are held and returns the rows to send, if not every pending one."""
     target = desk.tenants.target_of(batch)
     asked = reports or usual_reports(desk, batch)
-    _spare_the_sheet(batch, asked)
+    _refuse_sheet_path(batch, asked)
     for path in asked:
         ensure_writable(path)
     if target is not None:
@@ -130,13 +130,14 @@ async def _work(
 
 
 def _refuse_forgotten(desk: Desk, batch: Batch) -> None:
-    """A plan may be forgotten while its number is being typed."""
+    """Raise UsageError if the plan was forgotten while its number was being typed."""
     if find_batch(desk.journal, batch.batch_id) is None:
         raise UsageError(f"Batch {batch.batch_id} was forgotten meanwhile; nothing was sent. Plan its sheet again.")
 
 
 def forget(desk: Desk, name: str) -> Batch:
-    """Delete a plan that was never run; UsageError if it was begun: what may have been sent is never forgotten."""
+    """Delete a plan that was never run. Raises UsageError if it was started: what may have been sent is never
+    forgotten."""
     batch = desk.batch(name)
     with working_alone(desk, batch):
         if not desk.journal.forget_plan(batch.key, batch.batch_id, desk.clock.now().wall):

@@ -23,13 +23,13 @@ from batch_offboard.journal import settlements
 from batch_offboard.journal.reading import Owner, count, newest_tracked, skipped_jobs
 
 FIRST_ROUND, LONGEST_ROUND = 30.0, 300.0  # seconds between two looks; devices answer in minutes to days
-REACHED = 1.0  # seconds before a deadline that count as it
-STRAGGLERS = 20  # actions that the list does not have are asked for one by one, so many a round
+REACHED = 1.0  # seconds before a deadline that count as reached
+STRAGGLERS = 20  # actions missing from the list that are requested one by one in each round
 
 
 @dataclass(frozen=True, slots=True)
 class TrackView:
-    """Where the machine actions of a batch stand. `statuses` are in the API's own words."""
+    """The machine actions of a batch by status. `statuses` are in the API's own words."""
 
     batch: Batch
     counts: Counts
@@ -47,7 +47,7 @@ async def track(
     desk: Desk, name: str | None, reports: Sequence[Path], talk: Talk, until: float | None = None
 ) -> TrackView:
     """Follow the batch's machine actions until each is final, `until` (seconds since the epoch), or a request to end;
-    by default the newest batch that has open ones. The report is written again."""
+    by default those of the newest batch that has open ones. Writes the report again."""
     batch = desk.batch(name, begun=True) if name else _newest(desk)
     round_ = _Rounds(desk, batch, talk, until)
     async with desk.tenants.of(batch, talk.say) as tenancy:
@@ -62,7 +62,7 @@ async def track(
 
 
 def _newest(desk: Desk) -> Batch:
-    """The newest batch with open machine actions, of the tenant and application that this command works for."""
+    """The newest batch with open machine actions of the tenant and application of this command."""
     others = newest_tracked(desk.journal, Owner(simulated=desk.options.simulate))
     if others is None:
         raise UsageError("No batch has open machine actions; `batch-offboard list` shows all batches.")
@@ -85,7 +85,7 @@ def _exit_code_of_track(rows: ExitCode, statuses: Mapping[str, int], left: int, 
 
 
 class _Rounds:
-    """One look after the other, further apart while nothing changes."""
+    """Polls in rounds, with longer pauses while nothing changes."""
 
     def __init__(self, desk: Desk, batch: Batch, talk: Talk, until: float | None) -> None:
         self._desk, self._batch, self._talk, self._until = desk, batch, talk, until
@@ -150,7 +150,7 @@ def _sentence(error: Exception) -> str:
 
 
 async def _look(tenancy: Tenancy, batch: Batch) -> None:
-    """One round: the list for all, and one by one the few that it does not have."""
+    """One round: the list for all, then single requests for the few that it lacks."""
     back = await look_back(tenancy, batch, resend=False, open_only=True)
     journal, writer = tenancy.journal, tenancy.writer
     waiting = await writer.run(settlements.open_actions, journal, batch.key)

@@ -1,4 +1,4 @@
-"""What the commands answer, as values that every face shows, and what a face gives them to speak with."""
+"""What the commands return, as values that every face shows, and the callbacks that a face passes in."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from batch_offboard.core.tenant import ApiName
 @dataclass(frozen=True, slots=True)
 class PlanView:
     """What `plan` shows. `expected` is seconds from the first call to the end of the last; `refusals` are those of the
-    guards, which hold `lifted_to` devices where --max-devices said so; `approvals` is None if none are needed."""
+    guards; `lifted_to` is the limit given by --max-devices, if any; `approvals` is None if none are needed."""
 
     batch: Batch
     counts: Counts
@@ -41,7 +41,7 @@ class PlanView:
 
     @property
     def to_send(self) -> int:
-        """How many devices a run of it sends."""
+        """How many devices a run of the plan sends."""
         return self.counts.of(JobState.PENDING) if self.selection is None else len(self.selection.rows)
 
 
@@ -55,14 +55,14 @@ class RunView:
     halt: Halt | None
     reports: Sequence[Path]
     exit_code: ExitCode
-    open_actions: int = 0  # machine actions that are not final as far as the journal knows
+    open_actions: int = 0  # machine actions that are not final according to the journal
     left_out: int = 0  # pending rows that were not part of this run
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a run would send, for a person to agree to. `command`: `run` or `retry`; `choice`: the part of the batch
-    that they asked for, empty if they mean all of it."""
+    """What a run would send, for a person to confirm. `command`: `run` or `retry`; `choice`: the requested part of the
+    batch, empty for all of it."""
 
     view: PlanView
     command: str = "run"
@@ -75,8 +75,8 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """How a command and the people around it hear one another: who watches it, who reads its sentences, and the way to
-    ask it to end."""
+    """A command's connection to its users: who watches its progress, where its messages go, and how to ask it to
+    end."""
 
     observer: Observer
     say: Callable[[str], None]
@@ -115,8 +115,8 @@ class ResolvedView:
 
 @dataclass(frozen=True, slots=True)
 class ListView:
-    """The batches that were asked for, the newest first. `interrupted`: the keys of those whose process is gone;
-    `hidden`: how many outdated plans were left out."""
+    """The requested batches, newest first. `interrupted`: the keys of those whose process has died; `hidden`: how many
+    outdated plans were left out."""
 
     batches: Sequence[tuple[Batch, Counts]]
     interrupted: Collection[int]
@@ -124,7 +124,7 @@ class ListView:
 
 
 def logged(observer: Observer) -> Observer:
-    """An observer that writes to the log what it hears before it hands it on."""
+    """An observer that logs each event before passing it on."""
     return LoggedRun(observer)
 
 
@@ -139,14 +139,14 @@ def exit_code(counts: Counts, skipped: Mapping[Reason, int], halt: Halt | None) 
 
 
 def exit_code_of_plan(view: PlanView) -> ExitCode:
-    """A plan ends well if no row needs anybody's attention."""
+    """The exit code of a plan: OK if no row needs attention."""
     return exit_code(Counts({}, view.counts.skipped), {}, None)
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaView:
     """The quota of offboard calls as it stands; `next_call` is in seconds since the epoch, None if a call under way
-    decides it. `others` are the quotas of reads and cancellations, as far as they were used."""
+    decides it. `others` are the quotas of reads and cancellations that were used."""
 
     scope: str
     standing: Standing

@@ -209,7 +209,7 @@ def test_a_tenant_that_may_not_be_read_is_no_reason_to_stop(make_office: MakeOff
     assert [sheet.fate for sheet in office.night().sheets] == [Fate.DONE]
     office.settled((range(4, 6), "more.csv"))
     assert [sheet.fate for sheet in office.night().sheets] == [Fate.DONE]
-    assert any("Earlier batches were not looked at" in line for line in office.ears.said_so_far)
+    assert any("Earlier batches were not checked" in line for line in office.ears.said_so_far)
 
 
 def test_a_tenant_that_cannot_be_read_just_now_leaves_the_sheets_for_a_better_moment(make_office: MakeOffice) -> None:
@@ -257,7 +257,7 @@ def test_a_tenant_that_lists_no_devices_puts_nothing_into_done(make_office: Make
 # -- the window --
 
 
-@pytest.mark.fault(53, "A start made up for in the daytime sends nothing.")
+@pytest.mark.fault(53, "A missed start that runs in the daytime sends nothing.")
 def test_outside_the_window_nothing_is_sent_and_the_next_opening_is_told(make_office: MakeOffice) -> None:
     office = make_office(window=NIGHT_HOURS)
     view = office.night()
@@ -274,7 +274,7 @@ def test_outside_the_window_nothing_is_sent_and_the_next_opening_is_told(make_of
     assert office.night().exit_code is ExitCode.OK
 
 
-@pytest.mark.fault(52, "Calls in flight are finished, the rest goes on the next night.")
+@pytest.mark.fault(52, "Calls in flight are finished, the rest is sent the next night.")
 def test_when_the_window_closes_nothing_new_begins_and_the_rest_goes_on_the_next_night(make_office: MakeOffice) -> None:
     office = make_office(window=NIGHT_HOURS, quota={"per_minute": 60, "per_hour": 1500, "burst": 1})
     closes = in_berlin("2026-11-25T06:00:00")
@@ -307,8 +307,8 @@ def test_a_person_at_the_keyboard_is_not_kept_to_the_window(make_office: MakeOff
     assert ended.exit_code is ExitCode.OK
 
 
-@pytest.mark.fault(53, "Told once.")
-@pytest.mark.fault(128, "A night that was missed is told.")
+@pytest.mark.fault(53, "Reported once.")
+@pytest.mark.fault(128, "A missed night is reported.")
 def test_a_missed_night_is_noticed_once(make_office: MakeOffice) -> None:
     office = make_office(window=NIGHT_HOURS)
     assert office.night().missed == ""  # nothing is known of a first run's nights
@@ -358,7 +358,7 @@ def test_a_stop_file_that_is_there_before_the_start_refuses_everything(make_offi
     assert (office.world.calls, office.lying()) == ([], ["leavers.csv"])
 
 
-@pytest.mark.fault(108, "The API goes on accepting the token until its end; the stop file is the quick brake.")
+@pytest.mark.fault(108, "The API accepts the token until it expires; the stop file is the quick brake.")
 def test_a_stop_file_that_appears_ends_the_night_and_when_it_is_gone_the_next_goes_on(make_office: MakeOffice) -> None:
     office = make_office()
     stop = office.folder / "STOP"

@@ -1,4 +1,4 @@
-"""The approvals and denials of plans within a transaction: that of their record, or that which begins a run."""
+"""The approvals and denials of plans within a transaction: the one that records them, or the one that starts a run."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _COLUMNS = tuple(column for column in approvals.c if column.name not in {"id", "
 
 
 def plan_sha256(connection: Connection, batch: int, conditions: Conditions) -> str:
-    """The digest of the plan as it stands in the journal, under these conditions."""
+    """The digest of the plan as it is in the journal, under these conditions."""
     head = (
         select(scopes.c.name, batches.c.api_url, batches.c.source_sha256, batches.c.reading, batches.c.comment)
         .join(scopes, scopes.c.id == batches.c.scope)
@@ -49,13 +49,13 @@ def given(connection: Connection, batch: int) -> list[Approval]:
 
 
 def found(connection: Connection, batch: int, demand: Demand, at: float) -> Approvals:
-    """The approvals of a batch, compared with what it is now; `at` in seconds since the epoch."""
+    """The approvals of a batch, assessed against its current plan; `at` in seconds since the epoch."""
     return assess(given(connection, batch), demand, plan_sha256(connection, batch, demand.conditions), at)
 
 
 def require(connection: Connection, batch: int, demand: Demand, at: float) -> list[Approval]:
-    """The approvals that allow a run to begin or to continue; they are kept with the batch. Raises ApprovalError if
-    they do not allow it."""
+    """The approvals that allow a run to start or continue; they are stored with the batch. Raises ApprovalError if they
+    do not suffice."""
     if not demand.needed:
         return []
     now = found(connection, batch, demand, at)
@@ -66,7 +66,7 @@ def require(connection: Connection, batch: int, demand: Demand, at: float) -> li
 
 
 def note(connection: Connection, batch: int, kept: dict[str, Any]) -> None:
-    """Keep with the batch what its reports say of the approvals."""
+    """Store with the batch what its reports show about the approvals."""
     before = connection.execute(select(batches.c.findings).where(batches.c.id == batch)).scalar_one()
     findings = json.dumps(json.loads(before) | kept, ensure_ascii=False)
     connection.execute(update(batches).where(batches.c.id == batch).values(findings=findings))

@@ -1,4 +1,4 @@
-"""Approvals and denials in transactions of their own: read, and written with their audit record."""
+"""Reads approvals and denials, and writes them with their audit record, each in its own transaction."""
 
 from dataclasses import asdict
 
@@ -20,13 +20,13 @@ from batch_offboard.journal.store import Journal
 
 
 def approvals_of(journal: Journal, batch: int, demand: Demand, at: float) -> Approvals:
-    """As `found`, in a transaction of its own."""
+    """Like `found`, in its own transaction."""
     with journal.reading() as connection:
         return found(connection, batch, demand, at)
 
 
 def given_approvals(journal: Journal, batch: int) -> list[Approval]:
-    """As `given`, in a transaction of its own."""
+    """Like `given`, in its own transaction."""
     with journal.reading() as connection:
         return given(connection, batch)
 
@@ -34,8 +34,8 @@ def given_approvals(journal: Journal, batch: int) -> list[Approval]:
 def decide(
     journal: Journal, batch: int, conditions: Conditions, approval: Approval, shown_sha256: str = ""
 ) -> Approval:
-    """Record an approval or a denial of the plan as it stands now, whose digest it gets; returns it as recorded.
-    GuardError if a plan with another digest was shown to the person."""
+    """Record an approval or a denial with the digest of the plan as it is now; returns it as recorded. Raises
+    GuardError if the plan that was shown to the person has another digest."""
     with journal.writing() as connection:
         digest = plan_sha256(connection, batch, conditions)
         name = trail.batch_name(connection, batch)

@@ -1,6 +1,6 @@
 """What one call writes: the intent before it, the outcome after it.
 
-Both keep the call, and if it is about a job they move the job and name the state that they expect.
+Both record the call; if it is for a job, they also move the job, naming the state that they expect.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from batch_offboard.journal.schema import calls, jobs, throttles
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The intent to call for a job: durable before the first byte leaves."""
+    """The intent to call for a job: durable before the first byte is sent."""
 
     batch: int
     scope: int
@@ -33,7 +33,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The outcome of a call; `slower` is set for a 429 and says whether it takes the pace down."""
+    """The outcome of a call; `slower` is set for a 429 and says whether it reduces the pace."""
 
     batch: int
     scope: int
@@ -47,7 +47,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class ReadEnd:
-    """The outcome of a reading call; `call` is the key that `begin_read` gave."""
+    """The outcome of a read; `call` is the key that `begin_read` returned."""
 
     call: int
     scope: int
@@ -91,7 +91,7 @@ _END_JOB = Repeated(
     )
 )
 
-# A cancellation does not move the job before it has come true: until then its action stands.
+# A cancellation moves the job only once the action is cancelled: until then the action is in effect.
 _START_CANCEL = Repeated(
     update(jobs)
     .where(
@@ -156,7 +156,7 @@ _END_READ = update(calls).where(calls.c.id == bindparam("call"), calls.c.ended_a
 
 
 def write_starts(connection: Connection, starts: Sequence[Start], lease: Lease | None) -> None:
-    """Write intents, each with the epoch and the owner of the lease that it was made under."""
+    """Write intents, each with the epoch and the owner of the lease that it was written under."""
     for api, move_job in ((ApiName.OFFBOARD, _START_JOB), (ApiName.CANCEL, _START_CANCEL)):
         chosen = [start for start in starts if start.api is api]
         if chosen:
@@ -175,7 +175,7 @@ def write_ends(connection: Connection, ends: Sequence[End]) -> None:
 
 
 def begin_read(connection: Connection, scope: int, at: Moment) -> int:
-    """The intent of a reading call; returns the call's key."""
+    """Write the intent of a read; returns the call's key."""
     line = {"scope": scope, "api": ApiName.READ.value, "started_at": at.wall, "boot": at.boot}
     return inserted_key(connection.execute(insert(calls), line))
 

@@ -1,4 +1,4 @@
-"""Reads the audit record: in pieces, each in a transaction of its own, so that writers do not have to wait."""
+"""Reads the audit record in chunks, each in its own transaction, so that writers do not have to wait."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,20 +18,20 @@ _RECORDS: Select[Any] = select(
 
 
 def last_anchor(journal: Journal) -> Anchor:
-    """Names the end of the record as it is now; number 0 if nothing was recorded."""
+    """The anchor of the current end of the record; number 0 if it is empty."""
     with journal.reading() as connection:
         return trail.last_of(connection)
 
 
 def calls_made(journal: Journal) -> tuple[int, int]:
-    """How many calls to offboard or to cancel the journal holds, and the number of the last record at that moment."""
+    """The number of calls to offboard or cancel in the journal, and the number of the last record at that moment."""
     made = select(func.count()).where(calls.c.api.in_([ApiName.OFFBOARD, ApiName.CANCEL]))
     with journal.reading() as connection:
         return int(connection.execute(made).scalar_one()), trail.last_of(connection).number
 
 
 def records(journal: Journal, since: float | None = None, until: float | None = None) -> Iterator[Record]:
-    """Every record in order, of a time if one is given (seconds since the epoch; `until` is not included)."""
+    """Every record in order, optionally of a period (seconds since the epoch; `until` is excluded)."""
     statement = _RECORDS
     if since is not None:
         statement = statement.where(audit.c.at >= instant(since))
@@ -58,7 +58,7 @@ def _numbers(journal: Journal, statement: Select[Any]) -> Sequence[int]:
 
 
 def _readable(journal: Journal, number: int) -> Record:
-    """One record; empty fields in place of one that is not text any more."""
+    """One record; a field that is no longer text is returned empty."""
     try:
         with journal.reading() as connection:
             return Record(*connection.execute(_RECORDS.where(audit.c.number == number)).one())

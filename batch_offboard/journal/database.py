@@ -1,4 +1,4 @@
-"""What the journal needs of a database besides SQL: the seam for more kinds of database than one."""
+"""What the journal needs from a database besides SQL: the interface for more than one kind of database."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ class Database(ABC):
 
     @contextmanager
     def writing(self, actor: Actor) -> Iterator[Connection]:
-        """A transaction that is durable when the block ends, or has no effect; `actor` is named in its audit records.
+        """A transaction that is durable when the block ends, or rolled back; `actor` is named in its audit records.
         Raises JournalError."""
         self.refuse_if_gone()
         with (
@@ -38,26 +38,26 @@ class Database(ABC):
 
     @abstractmethod
     def explaining(self) -> AbstractContextManager[None]:
-        """Turns the database's errors within the block into JournalError, one sentence for the operator."""
+        """Convert the database's errors inside the block to JournalError, with one sentence for the operator."""
 
     @abstractmethod
     def refuse_if_gone(self) -> None:
-        """Raise JournalError if what is written would be lost, since the database is no longer where it was opened."""
+        """Raise JournalError if writes would be lost because the database is no longer where it was opened."""
 
     @abstractmethod
     def refuse_if_damaged(self) -> None:
-        """Raise JournalError if the database finds that it is not whole."""
+        """Raise JournalError if the database's integrity check fails."""
 
     @abstractmethod
     def hold_reserve(self) -> None:
-        """Set space aside for the outcomes of calls in flight. Raises JournalError if there is none."""
+        """Reserve space for the outcomes of calls in flight. Raises JournalError if there is none."""
 
     @abstractmethod
     def give_up_reserve(self) -> None:
-        """Free that space; never raises."""
+        """Release that space; never raises."""
 
     @property
     @abstractmethod
     def frees_locks_of_the_dead(self) -> bool:
-        """Whether the lock that comes before a lease proves that its last holder is dead. Otherwise a lease that was
-        not given back can only be taken once it has expired."""
+        """Whether holding the lock that is taken before a lease proves that the last holder is dead. Otherwise a lease
+        that was not released can only be taken once it has expired."""

@@ -1,4 +1,4 @@
-"""What happened to a batch as a whole, read from the journal for the reports that tell it."""
+"""The history of a batch as a whole, read from the journal for its reports."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ from batch_offboard.reports.timeline import HOUR, Call, Chronicle, Start
 
 
 def history_of(journal: Journal, batch: Batch) -> History:
-    """All that the journal knows of the batch beyond its rows."""
+    """Everything in the journal about the batch beyond its rows."""
     starts = [Start(each["at"], each["calls"], each["expected"]) for each in batch.findings.get("runs", ())]
     chronicle = Chronicle(starts)
     for call in _calls_around(journal, batch):
@@ -68,9 +68,9 @@ def _difference(told: Mapping[str, Any]) -> Difference:
 
 
 def _calls_around(journal: Journal, batch: Batch) -> Iterator[Call]:
-    """The batch's calls and those of others that used the same quota meanwhile or in the hour before, in order.
+    """The batch's calls, and other calls on the same quota during that time or in the hour before, in order.
 
-    Read in pieces, each in a transaction of its own, as the report's rows are.
+    Read in chunks, each in its own transaction, like the report's rows.
     """
     quota = calls.c.scope == batch.scope_key, calls.c.api == ApiName.OFFBOARD
     own = select(func.min(calls.c.id), func.max(calls.c.id), func.min(calls.c.started_at))

@@ -1,7 +1,7 @@
-"""The lease of a tenant and application: who may send for it, and since which epoch.
+"""The lease of a tenant and application: which process may send for it, and in which epoch.
 
-The process that holds the lease checks it with the first statement of every transaction of a run. One that was paused
-or cut off while another took the lease finds its epoch gone, writes nothing, and so sends nothing any more.
+The holder checks the lease with the first statement of every transaction of a run. A process that was paused or cut off
+while another took the lease finds its epoch gone, writes nothing, and so sends nothing more.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from batch_offboard.base.errors import BusyError, JournalError
 from batch_offboard.journal.repeated import Repeated
 from batch_offboard.journal.schema import leases
 
-TTL = 20.0  # seconds after its last renewal in which a lease that was not given back belongs to its holder
+TTL = 20.0  # seconds from its last renewal until a lease that was not released expires
 
 
 class FencedError(JournalError):
@@ -22,7 +22,7 @@ class FencedError(JournalError):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to send for a scope. Epochs of a scope only rise."""
+    """The right to send for a scope. The epochs of a scope only increase."""
 
     scope: int
     epoch: int
@@ -37,8 +37,8 @@ _RENEW = Repeated(
 
 
 def take(connection: Connection, scope: int, holder: str, at: float, *, last_is_dead: bool) -> Lease:
-    """Take the lease, `at` seconds since the epoch of time: one that is free or expired, or, with `last_is_dead`, any.
-    BusyError if another process holds it."""
+    """Take the lease if it is free or expired, or in any case with `last_is_dead`. Raises BusyError if another process
+    holds it. `at` in seconds since the Unix epoch."""
     free = or_(leases.c.holder.is_(None), leases.c.renewed_at < at - TTL)
     mine = update(leases).where(leases.c.scope == scope, *([] if last_is_dead else [free]))
     taken: CursorResult[tuple[int]] = connection.execute(
@@ -53,7 +53,8 @@ def take(connection: Connection, scope: int, holder: str, at: float, *, last_is_
 
 
 def renew(connection: Connection, lease: Lease, at: float) -> None:
-    """Check and renew a lease; the updated row makes others that take it wait. FencedError if it was lost."""
+    """Check and renew a lease; the update locks its row against processes that try to take it. Raises FencedError if it
+    was lost."""
     line = {"s": lease.scope, "e": lease.epoch, "h": lease.holder, "at": at}
     if _RENEW.many(connection, [line]) != 1:
         raise FencedError(
@@ -63,6 +64,6 @@ def renew(connection: Connection, lease: Lease, at: float) -> None:
 
 
 def free(connection: Connection, lease: Lease) -> None:
-    """Give a lease back, unless another process has taken it."""
+    """Release a lease, unless another process has taken it."""
     held = (leases.c.scope == lease.scope, leases.c.epoch == lease.epoch, leases.c.holder == lease.holder)
     connection.execute(update(leases).where(*held).values(holder=None))

@@ -1,4 +1,4 @@
-"""One device's life: what was decided about its row, every call that was made for it, how its doubts were settled."""
+"""One device's history: the decision on its row, every call made for it, and how its doubts were settled."""
 
 from sqlalchemy import func, or_, select
 
@@ -10,7 +10,7 @@ from batch_offboard.reports.lives import Call, Life
 
 
 def life_of(journal: Journal, batch: int, row: int) -> Life | None:
-    """All that is known of one row."""
+    """The history of one row."""
     with journal.reading() as connection:
         line = connection.execute(report_statement(batch).where(rows.c.row == row)).first()
         if line is None:
@@ -37,7 +37,7 @@ def life_of(journal: Journal, batch: int, row: int) -> Life | None:
 
 
 def rows_of_device(journal: Journal, batch: int, device: str) -> list[int]:
-    """The rows of a batch that name this device, by ID or by name; a name without a domain is that in any domain."""
+    """The rows of a batch that name this device, by ID or by name; a name without a domain matches any domain."""
     name = device.strip().lower()
     known = func.lower(rows.c.device_name)
     by_name = (

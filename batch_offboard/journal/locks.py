@@ -1,9 +1,8 @@
 """One process at a time for a tenant and application, and for a journal.
 
-The operating system holds the lock and drops it when the process dies, however it dies. Beside the lock's file lies a
-note that says who holds it; the note only informs and decides nothing. A user's locks lie in the user's folder, so that
-nobody else can touch them; what other users of this computer must not do at the same time has one more lock, which all
-of them share.
+The operating system releases a lock when the process dies, however it dies. A note beside the lock file says who holds
+the lock; it is only informative. A user's locks are in the user's folder, where nobody else can touch them; work that
+other users of this computer must not do at the same time takes an additional lock that all of them share.
 """
 
 import hashlib
@@ -36,8 +35,8 @@ Name = Path | Shared
 
 @contextmanager
 def only_process(names: Sequence[Name], doing: str, since: float, *, at_work_on: str = "this tenant") -> Iterator[None]:
-    """Hold all the locks for the block, or raise BusyError that says who works. `since` is in seconds since the
-    epoch, `at_work_on` what the locks stand for."""
+    """Hold all the locks for the block, or raise BusyError that names the holder. `since` is in seconds since the
+    epoch, `at_work_on` says what the locks protect."""
     with ExitStack() as held:
         for name in names:
             held.enter_context(
@@ -47,8 +46,8 @@ def only_process(names: Sequence[Name], doing: str, since: float, *, at_work_on:
 
 
 def run_locks(folder: Path, journal: Path, scope: str, *, simulated: bool = False) -> list[Name]:
-    """The locks of a run: the journal's own, beside it, the tenant and application's in the user's folder, and unless
-    it is a rehearsal the one that keeps other users of this computer from the same tenant."""
+    """The locks of a run: the journal's, beside it; the tenant and application's, in the user's folder; and, unless it
+    is a rehearsal, the one that excludes other users of this computer from the same tenant."""
     tenant = f"tenant-{_digest(scope)}"
     own: list[Name] = [journal.with_name(f"{journal.name}.lock"), folder / f"{tenant}.lock"]
     return own if simulated else [*own, Shared(tenant)]
@@ -60,7 +59,7 @@ def reading_lock(folder: Path, scope: str) -> Path:
 
 
 def inbox_locks(folder: Path, inbox: Path) -> list[Name]:
-    """The locks of the nightly run over an inbox, whose path is resolved: the user's, and the one of all users."""
+    """The locks of the nightly run over an inbox (a resolved path): the user's, and the one that all users share."""
     name = f"inbox-{_digest(os.path.normcase(inbox))}"
     return [folder / f"{name}.lock", Shared(name)]
 
@@ -119,8 +118,8 @@ def _write_note(note: Path, doing: str, since: float) -> None:
 
 
 def is_held(lock: Path, doing: str) -> bool:
-    """Whether the note beside a lock says that a process which lives does this. It only informs, and is asked for where
-    taking the lock to find out would keep somebody else from it."""
+    """Whether the note beside a lock says that a live process does this. Informative only: used where testing the lock
+    by taking it could block another process."""
     try:
         facts = json.loads(lock.with_name(f"{lock.name}.holder").read_text(encoding="utf-8"))
         here = facts["host"] == socket.gethostname()
@@ -130,7 +129,7 @@ def is_held(lock: Path, doing: str) -> bool:
 
 
 def _lives(pid: int) -> bool:
-    """Whether a process of this computer lives."""
+    """Whether a process of this computer is alive."""
     if sys.platform == "win32":
         import ctypes
 

@@ -1,7 +1,7 @@
-"""A lock by name that all users of this computer share, whoever they are and whatever folders they have.
+"""A named lock that all users of this computer share, independent of their folders.
 
-It keeps two users out of each other's way who mean well, such as an administrator and the account of a scheduled run.
-One who means harm can hold it, which is seen, and elsewhere than on Linux delete it; nobody's own locks depend on it.
+It separates well-meaning users, such as an administrator and the account of a scheduled run. A malicious user can hold
+it, which is visible, and can delete it except on Linux; the users' own locks do not depend on it.
 """
 
 import errno
@@ -20,14 +20,14 @@ ASKING = 128  # processes that may ask who holds a lock
 
 
 class HeldError(Exception):
-    """Somebody has the lock; the message says who, as far as that is known."""
+    """Another process has the lock; the message says which, if known."""
 
 
 class MachineLock(Protocol):
-    """Taken once, and given back by `release` or by the process's end."""
+    """A lock to acquire once; freed by `release` or when the process ends."""
 
     def acquire(self) -> None:
-        """Raises HeldError. Where this computer has no place for such a lock, nothing is held."""
+        """Take the lock. Raises HeldError. Does nothing if this computer has no place for such a lock."""
 
     def release(self) -> None: ...
 
@@ -39,8 +39,8 @@ def machine_lock(name: str) -> MachineLock:
 
 
 class SocketLock:
-    """A socket in Linux's abstract namespace (unix(7)): one process at a time can have its name, whoever's it is, and
-    no folder, mode or clean-up of temporary files has a say in it. A service with a /tmp of its own sees it, too."""
+    """A socket in Linux's abstract namespace (unix(7)): only one process of any user can bind its name, independent of
+    folders, modes and the clean-up of temporary files. A service with a private /tmp sees it, too."""
 
     def __init__(self, name: str) -> None:
         self._address = f"\0{name}"
@@ -49,7 +49,7 @@ class SocketLock:
     def acquire(self) -> None:
         try:
             held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        except OSError:  # a sandbox may know no such sockets
+        except OSError:  # a sandbox may not support such sockets
             return
         try:
             held.bind(self._address)
@@ -67,7 +67,7 @@ class SocketLock:
             self._socket = None
 
     def _holder(self) -> str:
-        """The kernel says whose the socket is."""
+        """The socket's owner according to the kernel."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
             asking.settimeout(0)
             try:
@@ -80,7 +80,7 @@ class SocketLock:
 
 
 class EverybodysFileLock:
-    """A locked file in a folder where every user may write, for systems without such sockets."""
+    """A locked file in a folder that every user can write to, for systems without such sockets."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._lock = FileLock(folder / name, mode=0o666, timeout=0)
@@ -89,7 +89,7 @@ class EverybodysFileLock:
     def acquire(self) -> None:
         try:
             self._folder.mkdir(exist_ok=True)
-            with suppress(PermissionError):  # it is another user's, who has done it
+            with suppress(PermissionError):  # it belongs to another user, who has set the mode already
                 self._folder.chmod(0o777)  # whatever the umask
             self._lock.acquire()
         except Timeout:
@@ -102,7 +102,7 @@ class EverybodysFileLock:
 
 
 def everybodys_folder() -> Path:
-    """Below the folder that the system keeps for files of all users; temporary folders are often each user's own."""
+    """A subfolder of the system's folder for shared files; temporary folders are often private to each user."""
     public = os.environ.get("PUBLIC") if os.name == "nt" else None
     return Path(public or "/tmp") / f"{PREFIX}-locks"  # noqa: S108  # no secret is in it, and links are not followed
 

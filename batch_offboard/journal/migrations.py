@@ -1,7 +1,7 @@
-"""Brings a journal of an earlier version to this one, step by step, in one transaction.
+"""Migrates a journal of an earlier version to the current one, step by step, in one transaction.
 
-A step is frozen once it is released: it is written as the statements of its day, never derived from the tables
-of today. A test holds the sum of all steps against the tables.
+A step is frozen once it is released: its statements are written out, never derived from the current tables. A test
+compares the result of all steps with the tables.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from batch_offboard.journal.schema import metadata
 
 
 def _first_version(connection: Connection) -> None:
-    # Not released yet: until then, the first version is the tables as they stand.
+    # Not released yet: until then, the first version is the current tables.
     metadata.create_all(connection, checkfirst=False)
 
 
@@ -29,7 +29,7 @@ def stored_version(connection: Connection) -> int:
 
 
 def migrate(connection: Connection, steps: Sequence[Callable[[Connection], None]] = MIGRATIONS) -> None:
-    """Take all steps that the journal has not taken yet; the caller's transaction makes it all or nothing."""
+    """Apply all steps that are missing; the caller's transaction makes it all or nothing."""
     version = stored_version(connection)
     for step in steps[version:]:
         step(connection)

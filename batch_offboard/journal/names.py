@@ -1,6 +1,6 @@
-"""The names of a journal's batches, for a shell that completes them: read at once, and nothing but read.
+"""The batch IDs in a journal, for shell completion: read-only and fast.
 
-The journal's other modules load the database toolkit; a person who has pressed the Tab key does not wait for that.
+The journal's other modules load the database toolkit, which takes too long after a press of the Tab key.
 """
 
 import sqlite3
@@ -17,7 +17,8 @@ ORDER BY id DESC LIMIT ?2
 
 
 def newest_names(journal: Path, begin: str, limit: int) -> list[tuple[str, str]]:
-    """The newest batches whose ID begins so, each with its state and sheet; an empty list if there is no telling."""
+    """The newest batches whose ID begins with this text, each with its state and sheet; empty if the journal cannot be
+    read."""
     try:
         address = f"{journal.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(address, uri=True, timeout=PATIENCE)) as connection:

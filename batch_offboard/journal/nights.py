@@ -1,4 +1,4 @@
-"""The nightly runs as the journal remembers them: when they began, when they ended, and with which exit code."""
+"""The nightly runs in the journal: when they began and ended, and with which exit code."""
 
 from sqlalchemy import insert, select, update
 
@@ -9,7 +9,7 @@ from batch_offboard.journal.store import Journal
 
 
 def last_night(journal: Journal, inbox: str) -> Night | None:
-    """The run over this inbox that began last."""
+    """The latest run over this inbox."""
     statement = (
         select(nights.c.began_at, nights.c.ended_at, nights.c.exit_code)
         .where(nights.c.inbox == inbox)
@@ -22,12 +22,12 @@ def last_night(journal: Journal, inbox: str) -> Night | None:
 
 
 def begin_night(journal: Journal, inbox: str, at: float) -> int:
-    """A run over this inbox begins; returns its key."""
+    """Record that a run over this inbox begins; returns its key."""
     with journal.writing() as connection:
         return inserted_key(connection.execute(insert(nights).values(inbox=inbox, began_at=at)))
 
 
 def end_night(journal: Journal, night: int, at: float, exit_code: int) -> None:
-    """A run has ended, however it went."""
+    """Record that a run has ended."""
     with journal.writing() as connection:
         connection.execute(update(nights).where(nights.c.id == night).values(ended_at=at, exit_code=exit_code))

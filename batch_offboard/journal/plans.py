@@ -1,4 +1,4 @@
-"""What a plan writes: the batch, its rows, and a job for each row that is to be offboarded."""
+"""What a plan writes: the batch, its rows, and a job for each row to offboard."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ from batch_offboard.core.plan import Amendment, PlannedRow
 from batch_offboard.core.rows import Source
 from batch_offboard.journal.schema import approvals, batches, jobs, rows, scopes, tenants
 
-PLANS_KEPT = 30 * 86_400.0  # seconds after which a plan that was never run is forgotten
+PLANS_KEPT = 30 * 86_400.0  # seconds after which a plan that was never run is deleted
 
 
 @dataclass(frozen=True, slots=True)
 class NewBatch:
-    """A plan before its rows. `reading` are the options that the sheet was read with, `conditions` those under which
-    its digest is computed."""
+    """A batch before its rows are added. `reading` are the options that the sheet was read with, `conditions` those
+    that its digest covers."""
 
     batch_id: str
     scope: str
@@ -55,14 +55,14 @@ def tenant_key(scope: int) -> ScalarSelect[Any]:
 
 
 def forget_broken_plans(connection: Connection, now: float) -> None:
-    """Plans that a crash broke off; one that is a day old is not being made any more."""
+    """Delete plans that a crash left incomplete; one that is a day old is no longer being written."""
     broken = select(batches.c.id).where(batches.c.state == BatchState.PLANNING, batches.c.planned_at < now - 86_400)
     for batch in connection.execute(broken).scalars().all():
         forget(connection, batch)
 
 
 def old_plans(connection: Connection, now: float) -> list[tuple[int, str]]:
-    """Key and ID of every plan that was never run and is too old to be run; `now` in seconds since the epoch."""
+    """Key and ID of every plan that was never run and has expired; `now` in seconds since the epoch."""
     statement = select(batches.c.id, batches.c.name).where(
         batches.c.state == BatchState.PLANNED, batches.c.planned_at < now - PLANS_KEPT
     )
@@ -78,7 +78,7 @@ def forget(connection: Connection, batch: int) -> None:
 def inserted_key(result: CursorResult[Any]) -> int:
     key = result.inserted_primary_key
     if key is None:
-        raise JournalError("The journal gave no key for a new line; this is a bug in the program.")
+        raise JournalError("The journal returned no key for a new row; this is a bug in the program.")
     return int(key[0])
 
 
@@ -119,7 +119,7 @@ def row_values(batch: int, row: PlannedRow) -> dict[str, Any]:
 
 
 def amend(connection: Connection, batch: int, amendments: Sequence[Amendment]) -> None:
-    """Take back decisions: the row is skipped after all, and its job has never been."""
+    """Change decisions: the row is skipped after all, and its job is deleted."""
     if amendments:
         changed = [{"at": each.row, "why": each.reason, "words": each.detail} for each in amendments]
         chosen = (rows.c.batch == batch, rows.c.row == bindparam("at"), rows.c.reason.is_(None))
@@ -130,7 +130,7 @@ def amend(connection: Connection, batch: int, amendments: Sequence[Amendment]) -
 
 
 def make_jobs(connection: Connection, batch: int, scope: int, first: int, last: int) -> None:
-    """Every row of these without a reason to skip it becomes a job."""
+    """Create a job for each of these rows that is not skipped."""
     values = {
         jobs.c.batch: rows.c.batch,
         jobs.c.row: rows.c.row,

@@ -1,4 +1,4 @@
-"""What is read from the journal: batches, their counts, the report's rows, the quota's memory, one device's life."""
+"""Reads from the journal: batches, their counts, cautions, the call history of a quota, what is known about devices."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -17,13 +17,13 @@ from batch_offboard.core.tenant import FINAL_STATUSES, UNSUCCESSFUL, ApiName, co
 from batch_offboard.journal.schema import batches, calls, jobs, rows, scopes, tenants, throttles
 from batch_offboard.journal.store import ROWS_AT_A_TIME, Journal
 
-# More 429 answers than this within a day change nothing any more: the pace is at its lowest long before.
+# More 429 answers than this within a day make no difference: the pace reaches its minimum long before.
 THROTTLES_READ = 50
 
-# A plan is believed for this long; after that, or when its sheet has changed, it is made again.
+# A plan is valid for this long; after that, or when its sheet has changed, it is made again.
 PLAN_LIFE = 24 * 3600.0  # seconds
 
-# Calls are numbered as they begin and count from their end: so many may have overtaken one another.
+# Calls are numbered by their start but count from their end: at most this many may be out of order.
 CALLS_IN_FLIGHT = 64
 
 
@@ -43,7 +43,7 @@ _HAS_OPEN_ACTION = and_(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which batches to list: of these states, of tenants whose name has this part, so many at most."""
+    """Which batches to list: in these states, of tenants whose name contains this part, at most this many."""
 
     states: frozenset[BatchState] = frozenset()
     tenant: str = ""
@@ -55,8 +55,8 @@ class Wanted:
 
 
 def list_batches(journal: Journal, wanted: Wanted = Wanted(), now: float | None = None) -> list[Batch]:
-    """The batches that are wanted, the newest first; all by default. With `now` (seconds since the epoch), plans that
-    are put away by then are left out."""
+    """The wanted batches, newest first; all by default. With `now` (seconds since the epoch), outdated plans are left
+    out."""
     statement = _BATCH.where(wanted.clause()).order_by(batches.c.id.desc()).limit(wanted.limit)
     if now is not None:
         statement = statement.where(not_(_put_away(now)))
@@ -65,15 +65,15 @@ def list_batches(journal: Journal, wanted: Wanted = Wanted(), now: float | None 
 
 
 def count_put_away(journal: Journal, wanted: Wanted, now: float) -> int:
-    """How many plans of those that are wanted are put away."""
+    """How many of the wanted plans are outdated."""
     statement = select(func.count()).select_from(batches).join(scopes, scopes.c.id == batches.c.scope)
     with journal.reading() as connection:
         return int(connection.execute(statement.where(wanted.clause(), _put_away(now))).scalar_one())
 
 
 def _put_away(now: float) -> ColumnElement[bool]:
-    """Plans that were never run, and that are older than a plan lives or followed by another batch of the same sheet.
-    Each rehearsal is a tenant of its own, so theirs are compared whatever the tenant."""
+    """Plans that were never run and are expired or followed by another batch of the same sheet. Each rehearsal has its
+    own tenant, so rehearsals are compared across tenants."""
     newer = batches.alias("newer")
     followed = (
         select(newer.c.id)
@@ -90,14 +90,14 @@ def _put_away(now: float) -> ColumnElement[bool]:
 
 
 def find_batch(journal: Journal, name: str) -> Batch | None:
-    """The batch of exactly this ID."""
+    """The batch with exactly this ID."""
     with journal.reading() as connection:
         line = connection.execute(_BATCH.where(batches.c.name == name)).first()
     return None if line is None else _batch(line)
 
 
 def batches_named(journal: Journal, part: str, limit: int) -> list[Batch]:
-    """The batch of this ID alone, or else the newest batches whose ID has this part, at most `limit`."""
+    """The batch with exactly this ID, or else the newest batches whose ID contains this part, at most `limit`."""
     exact = find_batch(journal, part)
     if exact is not None or not part:
         return [exact] if exact is not None else []
@@ -128,12 +128,12 @@ def newest(journal: Journal, owner: Owner, *, begun: bool = False) -> Batch | No
 
 
 def newest_unfinished(journal: Journal, owner: Owner) -> Batch | None:
-    """The owner's newest batch that was begun and has something left."""
+    """The owner's newest batch that was started and is unfinished."""
     return _newest(journal, owner.clause(), batches.c.state.in_(UNFINISHED))
 
 
 def newest_tracked(journal: Journal, owner: Owner) -> Batch | None:
-    """The owner's newest batch with a machine action that is not final as far as the journal knows."""
+    """The owner's newest batch with a machine action that is not final according to the journal."""
     has_open = select(jobs.c.row).where(jobs.c.batch == batches.c.id, _HAS_OPEN_ACTION).exists()
     return _newest(journal, owner.clause(), has_open)
 
@@ -152,16 +152,15 @@ def rows_between(journal: Journal, batch: int, first: int, last: int) -> list[in
 
 
 def unfinished_since(journal: Journal, scope: str, since: float) -> list[Batch]:
-    """The batches of a tenant and application that were begun since a time and have something left, the oldest
-    first."""
+    """The unfinished batches of a tenant and application that were started since a time, oldest first."""
     statement = _BATCH.where(scopes.c.name == scope, batches.c.state.in_(UNFINISHED), batches.c.started_at >= since)
     with journal.reading() as connection:
         return [_batch(line) for line in connection.execute(statement.order_by(batches.c.started_at, batches.c.id))]
 
 
 def unsettled_since(journal: Journal, scope: str, since: float) -> list[Batch]:
-    """The batches of a tenant and application that were begun since a time and of which the tenant has more to tell:
-    rows that may have been sent, or machine actions that are not final."""
+    """The batches of a tenant and application that were started since a time and that the tenant may have news of: rows
+    that may have been sent, or machine actions that are not final."""
     unsettled = (
         select(jobs.c.row)
         .where(jobs.c.batch == batches.c.id)
@@ -174,7 +173,7 @@ def unsettled_since(journal: Journal, scope: str, since: float) -> list[Batch]:
 
 
 def batches_of_content(journal: Journal, tenant: str, sha256: str) -> list[Batch]:
-    """The batches of a tenant whose sheet had exactly this content, the newest first."""
+    """The batches of a tenant whose sheet had exactly this content, newest first."""
     statement = _BATCH.join(tenants, tenants.c.id == scopes.c.tenant).where(
         tenants.c.name == tenant, batches.c.source_sha256 == sha256
     )
@@ -183,14 +182,14 @@ def batches_of_content(journal: Journal, tenant: str, sha256: str) -> list[Batch
 
 
 def was_called(journal: Journal, batch: int) -> bool:
-    """Whether the batch has made a call for any of its rows, whatever its outcome."""
+    """Whether any call was made for the batch, whatever its outcome."""
     called = select(jobs.c.row).where(jobs.c.batch == batch, jobs.c.attempts > 0).limit(1)
     with journal.reading() as connection:
         return connection.execute(called).first() is not None
 
 
 def latest_time(journal: Journal) -> float:
-    """The latest moment that the journal speaks of, in seconds since the epoch; 0 if it is empty."""
+    """The latest time in the journal, in seconds since the epoch; 0 if it is empty."""
     times = (
         batches.c.planned_at,
         batches.c.started_at,
@@ -203,7 +202,7 @@ def latest_time(journal: Journal) -> float:
 
 
 def count(journal: Journal, batch: int) -> Counts:
-    """Where the rows of a batch stand."""
+    """Count the rows of a batch by state."""
     by_state = select(jobs.c.state, func.count()).where(jobs.c.batch == batch).group_by(jobs.c.state)
     by_reason = (
         select(rows.c.reason, func.count())
@@ -218,7 +217,7 @@ def count(journal: Journal, batch: int) -> Counts:
 
 
 def skipped_jobs(journal: Journal, batch: int) -> Mapping[Reason, int]:
-    """Jobs that another batch made needless, by reason."""
+    """Skipped jobs by reason."""
     statement = (
         select(jobs.c.error_code, func.count())
         .where(jobs.c.batch == batch, jobs.c.state == JobState.SKIPPED)
@@ -230,14 +229,14 @@ def skipped_jobs(journal: Journal, batch: int) -> Mapping[Reason, int]:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the journal remembers of a tenant's devices, by their IDs. `last_call` is the last one that it knew then."""
+    """What the journal knows about a tenant's devices, by device ID. `last_call` is the last call at that time."""
 
     devices: Mapping[str, Known]
     last_call: int
 
 
 def known_devices(journal: Journal, tenant: str) -> Memory:
-    """The devices that other batches have sent or are sending, each with the batch that did so last."""
+    """The devices that other batches have sent or are sending, each with the last such batch."""
     statement = (
         select(
             jobs.c.device_id,
@@ -258,7 +257,7 @@ def known_devices(journal: Journal, tenant: str) -> Memory:
                 and_(jobs.c.state == JobState.SUBMITTED, func.lower(jobs.c.action_status).not_in(UNSUCCESSFUL)),
             ),
         )
-        # What is not settled comes last, and before it what was accepted last: the last of a device counts.
+        # The last line of a device counts: unsettled ones sort last, before them the latest accepted.
         .order_by(jobs.c.state != JobState.SUBMITTED, jobs.c.submitted_at, jobs.c.batch)
     )
     with journal.reading() as connection:
@@ -277,8 +276,7 @@ def known_devices(journal: Journal, tenant: str) -> Memory:
 
 
 def examples(journal: Journal, batch: int, reason: Reason | None, limit: int) -> list[Example]:
-    """The first rows that were skipped for a reason, or, for None, those to be offboarded that the plan has something
-    to say of."""
+    """The first rows that were skipped for a reason, or, for None, those to offboard that have a note."""
     statement = (
         select(rows.c.row, rows.c.device_id, rows.c.device_name, rows.c.detail)
         .where(rows.c.batch == batch, rows.c.reason == reason, rows.c.detail != "")
@@ -292,7 +290,7 @@ def examples(journal: Journal, batch: int, reason: Reason | None, limit: int) ->
 def cautions(
     journal: Journal, batch: int, states: Collection[JobState] = tuple(JobState), among: Collection[int] | None = None
 ) -> Mapping[Caution, CautionCount]:
-    """What is worth knowing of the batch's devices in these states, or of those `among` them with these rows."""
+    """The cautions of the batch's devices in these states, or of those in the rows `among`."""
     statement = (
         select(jobs.c.row, rows.c.facts)
         .join(rows, and_(rows.c.batch == jobs.c.batch, rows.c.row == jobs.c.row))
@@ -309,12 +307,12 @@ def cautions(
 
 
 def facts_of(text: str | None) -> DeviceFacts | None:
-    """What a row keeps of the look-up."""
+    """What a row stores of the look-up."""
     return None if text is None else DeviceFacts.from_json(json.loads(text))
 
 
 def devices_of(journal: Journal, batch: int) -> list[tuple[str, str]]:
-    """ID and name of every device of the batch, in the sheet's order."""
+    """The ID and name of every device of the batch, in the sheet's order."""
     statement = (
         select(jobs.c.device_id, rows.c.device_name)
         .join(rows, and_(rows.c.batch == jobs.c.batch, rows.c.row == jobs.c.row))
@@ -326,7 +324,7 @@ def devices_of(journal: Journal, batch: int) -> list[tuple[str, str]]:
 
 
 def accepted_actions(journal: Journal, scope: int) -> list[dict[str, Any]]:
-    """The machine actions that our calls for a tenant and application have made, as the API would show them."""
+    """The machine actions that our calls for a tenant and application created, as the API would return them."""
     statement = (
         select(jobs.c.action_id, jobs.c.device_id, jobs.c.row, jobs.c.attempts, jobs.c.submitted_at)
         .add_columns(jobs.c.state, jobs.c.finished_at, batches.c.name, batches.c.comment)
@@ -350,7 +348,7 @@ def accepted_actions(journal: Journal, scope: int) -> list[dict[str, Any]]:
 
 
 def sent_since(journal: Journal, tenant: str, since: float) -> int:
-    """How many devices of a tenant were sent, accepted or perhaps, since a time."""
+    """How many devices of a tenant were sent since a time, whether certainly accepted or not."""
     statement = (
         select(func.count(func.distinct(jobs.c.device_id)))
         .join(tenants, tenants.c.id == jobs.c.tenant)
@@ -367,9 +365,9 @@ def sent_since(journal: Journal, tenant: str, since: float) -> int:
 
 
 def first_calls(journal: Journal, batch: int, enough: int) -> list[JobState]:
-    """What the batch's calls have come to in their order: `submitted`, `failed`, or `in_doubt` as long as it is not
-    settled; up to `enough` of them in a row were accepted. Calls that were made again for a reason of no device's own,
-    and those that were settled as not accepted, are left out."""
+    """The results of the batch's calls in order: `submitted`, `failed`, or `in_doubt` if not settled; ends once
+    `enough` in a row were accepted. Calls that were repeated for a reason unrelated to the device, and calls settled as
+    not accepted, are left out."""
     statement = (
         select(calls.c.verdict, calls.c.attempt, jobs.c.attempts, jobs.c.state)
         .join(jobs, and_(jobs.c.batch == calls.c.batch, jobs.c.row == calls.c.row))
@@ -402,7 +400,7 @@ def _judged(verdict: Verdict, state: JobState | None) -> JobState | None:
 
 
 def pending_devices(journal: Journal, batch: int) -> list[tuple[int, str, str]]:
-    """Row, device ID and name of every job that is still to be sent."""
+    """The row, device ID and name of every pending job."""
     statement = (
         select(jobs.c.row, jobs.c.device_id, rows.c.device_name)
         .join(rows, and_(rows.c.batch == jobs.c.batch, rows.c.row == jobs.c.row))
@@ -414,7 +412,7 @@ def pending_devices(journal: Journal, batch: int) -> list[tuple[int, str, str]]:
 
 
 def scopes_used(journal: Journal) -> list[str]:
-    """The tenants and applications that calls were made for, the latest first."""
+    """The tenants and applications that calls were made for, latest first."""
     latest = func.max(calls.c.id).label("latest")
     statement = (
         select(scopes.c.name).join(calls, calls.c.scope == scopes.c.id).group_by(scopes.c.name).order_by(latest.desc())
@@ -424,7 +422,7 @@ def scopes_used(journal: Journal) -> list[str]:
 
 
 def call_history(journal: Journal, scope: str, api: ApiName, limit: int, now: Moment) -> CallHistory:
-    """At least the last `limit` calls of a quota and its last 429 answers. A call that is open counts as ending now."""
+    """At least the last `limit` calls of a quota and its last 429 answers. An open call counts as ending now."""
     with journal.reading() as connection:
         key = connection.execute(select(scopes.c.id).where(scopes.c.name == scope)).scalar()
         ends = connection.execute(

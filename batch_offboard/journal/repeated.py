@@ -1,7 +1,7 @@
-"""Statements that run with every call, thousands of times an hour.
+"""Statements that run for every call, thousands of times an hour.
 
-They are compiled once and go straight to the driver (PEP 249): what SQLAlchemy does around each of them takes several
-times as long as the statement itself, and everybody waits for the journal meanwhile.
+They are compiled once and passed straight to the driver (PEP 249): SQLAlchemy's overhead for each is several times the
+cost of the statement itself, and every task waits for the journal meanwhile.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,10 +17,10 @@ Line = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A statement in one database's words.
+    """A statement in one database's dialect.
 
-    `keys` are in the order of the places in `text`, or None where the places have names; `fixed` are the values that
-    no line gives, `prepare` what some values need before the driver takes them.
+    `keys` are in the order of the placeholders in `text`, or None if these are named; `fixed` are the values that no
+    line has, `prepare` converts values for the driver.
     """
 
     text: str
@@ -36,21 +36,21 @@ class _Compiled:
 
 
 class Repeated:
-    """One such statement; `columns` are those of an insert. Errors are the driver's own."""
+    """One such statement; `columns` are those of an insert. Raises the driver's own errors."""
 
     def __init__(self, statement: Insert | Update | Select[Any], columns: Sequence[str] | None = None) -> None:
         self._statement, self._columns = statement, columns
         self._compiled: dict[str, _Compiled] = {}
 
     def many(self, connection: Connection, lines: Sequence[Line]) -> int:
-        """Run it with each of the lines; returns how many rows it has met."""
+        """Execute it for each of the lines; returns the number of affected rows."""
         compiled = self._for(connection.dialect)
         with _cursor(connection) as cursor:
             cursor.executemany(compiled.text, [compiled.parameters(line) for line in lines])
             return cursor.rowcount
 
     def first(self, connection: Connection, line: Line) -> Any:
-        """The first row that it finds with this line, or None."""
+        """Execute it for one line; returns the first row, or None."""
         compiled = self._for(connection.dialect)
         with _cursor(connection) as cursor:
             cursor.execute(compiled.text, compiled.parameters(line))

@@ -16,7 +16,7 @@ from batch_offboard.reports.rows import Outcome, ReportHead, ReportRow
 
 
 def report_head(batch: Batch, written_at: float, anchor: Anchor = START) -> ReportHead:
-    """What the report says about the batch; `anchor` names the end of the audit record as it is written."""
+    """The report's facts about the batch; `anchor` is that of the audit record when the report is written."""
     return ReportHead(
         batch_id=batch.batch_id,
         source_name=batch.source_name,
@@ -45,8 +45,7 @@ def report_head(batch: Batch, written_at: float, anchor: Anchor = START) -> Repo
 def report_rows(journal: Journal, batch: int) -> Iterator[ReportRow]:
     """Every row of the batch in the sheet's order.
 
-    Read in pieces, each in a transaction of its own: the reader of the rows may be slow, and a run at work cannot
-    write while somebody reads.
+    Read in chunks, each in its own transaction: the consumer may be slow, and a run cannot write during a read.
     """
     statement = report_statement(batch).limit(ROWS_AT_A_TIME)
     last = -1
@@ -60,7 +59,7 @@ def report_rows(journal: Journal, batch: int) -> Iterator[ReportRow]:
 
 
 def report_statement(batch: int) -> Select[Any]:
-    """Rows with their jobs; a duplicate shows the machine action of the row that counts."""
+    """Rows joined with their jobs; a duplicate shows the machine action of the row that counts."""
     first = jobs.alias("first")
     return (
         select(

@@ -25,7 +25,7 @@ from batch_offboard.core.plan import Reason
 
 metadata = MetaData()
 
-# SQLite numbers a row by itself only in a column declared INTEGER.
+# SQLite assigns row numbers only to a column declared INTEGER.
 Key = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -41,7 +41,7 @@ _FINISHED = ", ".join(sorted(repr(state.value) for state in FINISHED))
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
 
-# The memory of devices belongs to a tenant, whichever application called for them.
+# What is known about devices belongs to a tenant, whichever application made the calls.
 tenants = Table(
     "tenants",
     metadata,
@@ -75,24 +75,26 @@ batches = Table(
     Column("source_kind", Text, nullable=False),
     Column("columns", Text, nullable=False),  # JSON array of the sheet's own column names
     Column("reading", Text, nullable=False),  # JSON object: the options that the sheet was read with
-    Column("reports", Text, nullable=False, server_default=text("'[]'")),  # JSON array of the paths asked for
+    Column("reports", Text, nullable=False, server_default=text("'[]'")),  # JSON array of the requested paths
     Column("api_url", Text, nullable=False),
     Column("comment", Text, nullable=False),
     Column("simulated", _flag("simulated"), nullable=False),
     Column("tool_version", String(40), nullable=False),
     Column("lookup_wanted", _flag("lookup_wanted"), nullable=False),
-    Column("last_call_known", Key, nullable=False, server_default=text("0")),  # by the plan, of any batch's calls
+    Column(
+        "last_call_known", Key, nullable=False, server_default=text("0")
+    ),  # the last call of any batch when the plan was made
     Column("looked_up_at", Float),  # when the tenant was last asked which of the devices may be offboarded
-    Column("findings", Text, nullable=False, server_default=text("'{}'")),  # JSON object: what the look-ups told
-    Column("plan_sha256", String(64), nullable=False, server_default=text("''")),  # of all that is approved
-    # `planning` while its rows are being written: such a batch does not exist yet for anybody.
+    Column("findings", Text, nullable=False, server_default=text("'{}'")),  # JSON object: what the look-ups found
+    Column("plan_sha256", String(64), nullable=False, server_default=text("''")),  # of everything that is approved
+    # `planning` while its rows are being written: such a batch is not visible yet.
     CheckConstraint(_one_of("state", BatchState), name="known_batch_state"),
     CheckConstraint("(started_at IS NULL) = (state IN ('planning', 'planned'))", name="a_batch_that_was_run_has_begun"),
     CheckConstraint("(ended_at IS NOT NULL) = (state IN ('stopped', 'held', 'finished'))", name="a_run_ends_once"),
     CheckConstraint("state <> 'held' OR halted_because <> ''", name="a_held_batch_says_why"),
 )
 
-# Who approved or denied a plan, each bound to the digest of what it was about.
+# Who approved or denied a plan, each with the digest of what was approved or denied.
 approvals = Table(
     "approvals",
     metadata,
@@ -119,11 +121,11 @@ rows = Table(
     Column("row", Integer, primary_key=True, autoincrement=False),
     Column("device_id", Text, nullable=False),
     Column("device_name", Text, nullable=False),
-    Column("reason", String(20)),  # why the row is skipped; without one it has a job
+    Column("reason", String(20)),  # why the row is skipped; null if it has a job
     Column("detail", Text, nullable=False),
     Column("first_row", Integer),
     Column("cells", Text, nullable=False),  # JSON array
-    Column("facts", Text),  # JSON array: what the look-up said of the device, if the tenant knows it
+    Column("facts", Text),  # JSON array: what the look-up found about the device, if the tenant has it
     CheckConstraint(f"reason IS NULL OR {_one_of('reason', Reason)}", name="known_reason"),
     CheckConstraint("(first_row IS NULL) OR (reason IS NOT NULL)", name="only_a_skipped_row_points_to_another"),
     sqlite_with_rowid=False,
@@ -146,10 +148,12 @@ jobs = Table(
     Column("submitted_at", Float),
     Column("finished_at", Float),
     Column("action_at", Float),  # the action's last change, by the server's clock
-    Column("own_action", _flag("own_action"), nullable=False),  # our call made the action; others are never cancelled
-    Column("resent", _flag("resent"), nullable=False),  # sent once more after a doubt; it is not sent a third time
+    Column(
+        "own_action", _flag("own_action"), nullable=False
+    ),  # our call created the action; others are never cancelled
+    Column("resent", _flag("resent"), nullable=False),  # sent again after a doubt; never a third time
     Column("settled", String(6), nullable=False, server_default=text("''")),  # who settled a doubt: list or person
-    Column("cancels", Integer, nullable=False, server_default=text("0")),  # calls that were begun to cancel the action
+    Column("cancels", Integer, nullable=False, server_default=text("0")),  # calls started to cancel the action
     ForeignKeyConstraint(["batch", "row"], ["rows.batch", "rows.row"]),
     CheckConstraint(_one_of("state", JobState), name="known_job_state"),
     CheckConstraint("length(device_id) = 40", name="whole_device_id"),
@@ -163,7 +167,7 @@ jobs = Table(
 
 Index("jobs_by_device", jobs.c.tenant, jobs.c.device_id)
 
-# A device that is being sent or in doubt anywhere in the tenant cannot be sent by another job.
+# A device that is being sent or in doubt in any batch of the tenant cannot be sent by another job.
 Index(
     "one_open_call_per_device",
     jobs.c.tenant,
@@ -173,7 +177,7 @@ Index(
     postgresql_where=jobs.c.state.in_(["sending", "in_doubt"]),
 )
 
-# Who may send for a tenant and application. A free lease has no holder; an epoch is never given twice.
+# Who may send for a tenant and application. A free lease has no holder; an epoch is never reused.
 leases = Table(
     "leases",
     metadata,
@@ -184,7 +188,7 @@ leases = Table(
     CheckConstraint("epoch > 0", name="epochs_begin_with_one"),
 )
 
-# Every call, one line each: the attempts of the jobs, and at the same time the quota's memory.
+# Every call: the attempts of the jobs, and at the same time the call log of the quota.
 calls = Table(
     "calls",
     metadata,
@@ -219,7 +223,7 @@ Index(
     postgresql_where=calls.c.ended_at.is_(None),
 )
 
-# What the server asked for with its 429 answers: to be left alone, and whether our own log explained it.
+# The 429 answers: how long the server asked to wait, and whether our own call log explained it.
 throttles = Table(
     "throttles",
     metadata,
@@ -233,7 +237,7 @@ throttles = Table(
     Column("slower", _flag("slower"), nullable=False),
 )
 
-# How doubts were settled: by the tenant's list, or by a person, who is named.
+# How doubts were settled: by the tenant's list, or by a named person.
 settlements = Table(
     "settlements",
     metadata,
@@ -252,7 +256,7 @@ settlements = Table(
 )
 Index("settlements_by_job", settlements.c.batch, settlements.c.row)
 
-# Who did what and when, chained by hashes as `audit` says. Records come and never go.
+# Who did what and when, chained by hashes (core.audit). Append-only.
 audit = Table(
     "audit",
     metadata,
@@ -264,7 +268,8 @@ audit = Table(
     Column("hash", String(64), nullable=False),
 )
 
-# What no constraint can say. SQLite's INSERT OR REPLACE deletes unasked, and so is caught by the last of its triggers.
+# What no constraint can express. SQLite's INSERT OR REPLACE deletes without firing delete triggers, so the last trigger
+# catches it.
 _APPEND_ONLY = {
     "sqlite": (
         """CREATE TRIGGER audit_changes_no_record BEFORE UPDATE ON audit
@@ -288,7 +293,7 @@ for _dialect, _statements in _APPEND_ONLY.items():
         _ddl = DDL(_statement)  # type: ignore[no-untyped-call]  # SQLAlchemy's own
         event.listen(audit, "after_create", _ddl.execute_if(dialect=_dialect))
 
-# When nightly runs over an inbox began and ended, so that a night without one is noticed.
+# When nightly runs over an inbox began and ended, so that a missed night is noticed.
 nights = Table(
     "nights",
     metadata,

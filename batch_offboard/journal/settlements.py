@@ -1,7 +1,7 @@
-"""What becomes known of calls after they were made: doubts settled, machine actions followed.
+"""What is learned about calls after they were made: doubts settled, machine actions followed.
 
-Every update names the state that it expects; one that finds another changes nothing and is no error, since the
-tenant may be asked by several processes and the first to write has said it.
+Every update names the state that it expects; finding another is not an error and changes nothing, since several
+processes may ask the tenant and the first one to write wins.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from batch_offboard.journal.schema import batches, calls, jobs, settlements
 from batch_offboard.journal.store import Journal
 from batch_offboard.reports.lives import Settlement
 
-# So many accepted actions are looked for in a list that has to prove that it works.
+# How many accepted actions are looked for in a list to prove that it is current.
 KNOWN_ACTIONS = 200
 
 BY_LIST, BY_PERSON = "list", "person"
@@ -28,7 +28,7 @@ BY_LIST, BY_PERSON = "list", "person"
 
 @dataclass(frozen=True, slots=True)
 class OwnAction:
-    """A machine action that this batch made and that is not final as far as the journal knows."""
+    """A machine action that this batch created and that is not final according to the journal."""
 
     row: int
     device_id: str
@@ -85,7 +85,7 @@ def doubts(journal: Journal, batch: int, now: Moment) -> list[Doubt]:
 
 
 def known_actions(journal: Journal, scope: int) -> set[str]:
-    """Actions that the API has given our latest calls for this tenant and application."""
+    """Actions that the API returned for our latest calls for this tenant and application."""
     statement = (
         select(jobs.c.action_id)
         .join(batches, batches.c.id == jobs.c.batch)
@@ -98,7 +98,7 @@ def known_actions(journal: Journal, scope: int) -> set[str]:
 
 
 def expected_of(journal: Journal, batch: int) -> dict[int, Expected]:
-    """What the tenant's list should say of every row that was called."""
+    """What the tenant's list should contain for every row that was called."""
     statement = select(
         jobs.c.row, jobs.c.device_id, jobs.c.action_id, jobs.c.own_action, jobs.c.submitted_at, jobs.c.state
     ).where(jobs.c.batch == batch, jobs.c.attempts > 0)
@@ -115,7 +115,7 @@ def expected_of(journal: Journal, batch: int) -> dict[int, Expected]:
 
 
 def own_open_actions(journal: Journal, batch: int) -> list[OwnAction]:
-    """The batch's own actions that are not final as far as the journal knows, in the sheet's order."""
+    """The batch's own actions that are not final according to the journal, in the sheet's order."""
     statement = (
         select(
             jobs.c.row, jobs.c.device_id, jobs.c.action_id, jobs.c.action_status, jobs.c.submitted_at, jobs.c.cancels
@@ -128,7 +128,7 @@ def own_open_actions(journal: Journal, batch: int) -> list[OwnAction]:
 
 
 def open_actions(journal: Journal, batch: int) -> dict[str, float]:
-    """Every action of the batch, its own or not, that is not final, with the time at which it was accepted."""
+    """Every action of the batch, its own or not, that is not final, with the time when it was accepted."""
     statement = select(jobs.c.action_id, jobs.c.submitted_at).where(
         jobs.c.batch == batch, jobs.c.state == JobState.SUBMITTED, jobs.c.action_id != "", _NOT_FINAL
     )
@@ -137,7 +137,7 @@ def open_actions(journal: Journal, batch: int) -> dict[str, float]:
 
 
 def open_count(journal: Journal, batch: int) -> int:
-    """How many of them there are."""
+    """The number of `open_actions`."""
     statement = select(func.count()).where(
         jobs.c.batch == batch, jobs.c.state == JobState.SUBMITTED, jobs.c.action_id != "", _NOT_FINAL
     )
@@ -153,7 +153,7 @@ def cancelled_rows(journal: Journal, batch: int) -> set[int]:
 
 
 def status_counts(journal: Journal, batch: int) -> dict[str, int]:
-    """How many submitted and cancelled devices have an action of each status, in the API's own words."""
+    """The number of submitted and cancelled devices by the status of their action, in the API's own words."""
     statement = (
         select(jobs.c.action_status, func.count())
         .where(jobs.c.batch == batch, jobs.c.state.in_([JobState.SUBMITTED, JobState.CANCELLED]))
@@ -215,20 +215,20 @@ _SEND_AGAIN = (
 
 
 def accept_found(journal: Journal, found: Iterable[Found], at: float) -> int:
-    """Doubts that an action of the tenant settles; returns how many there were."""
+    """Settle doubts by an action found in the tenant; returns how many were settled."""
     return _settle(journal, _ACCEPT, [_accepted_values(each, at) for each in found])
 
 
 def send_again(journal: Journal, doubts: Iterable[Doubt], at: float) -> int:
-    """Doubts that the tenant's list has ended after the horizon: each may be sent once more."""
+    """Settle doubts as not accepted, by the tenant's list after the horizon: each may be sent again once."""
     note = "The tenant lists no action for this call, long after it was made."
     lines = [{**_line(doubt, at, BY_LIST), "note": note, "once_more": True} for doubt in doubts]
     return _settle(journal, _SEND_AGAIN, lines)
 
 
 def settle_by_person(journal: Journal, doubt: Doubt, at: float, who: str, *, action_id: str | None, note: str) -> bool:
-    """A person's word on one doubt: accepted with this action (empty if they do not know it), or, if it is None, not
-    accepted. False if it was not in doubt any more."""
+    """Settle one doubt on a person's word: accepted with this action (empty if unknown), or not accepted if it is None.
+    Returns False if the row was no longer in doubt."""
     line = {**_line(doubt, at, BY_PERSON), "who": who, "note": note}
     if action_id is None:
         return bool(_settle(journal, _SEND_AGAIN, [{**line, "once_more": doubt.resent}]))
@@ -238,8 +238,8 @@ def settle_by_person(journal: Journal, doubt: Doubt, at: float, who: str, *, act
 
 
 def finish_settled(journal: Journal, batch: int) -> None:
-    """A batch that stopped with doubts is finished when they are settled and nothing else is left of it; one that
-    somebody works on finishes by itself."""
+    """Finish a stopped batch once its doubts are settled and nothing else is left; one that a process works on is
+    finished by that process."""
     unfinished = [JobState.PENDING, JobState.SENDING, JobState.IN_DOUBT]
     left = select(jobs.c.row).where(jobs.c.batch == batch, jobs.c.state.in_(unfinished)).exists()
     over = (batches.c.id == batch, batches.c.state.in_([BatchState.STOPPED, BatchState.HELD]), ~left)
@@ -248,7 +248,7 @@ def finish_settled(journal: Journal, batch: int) -> None:
 
 
 def _settle(journal: Journal, statement: Update, lines: Sequence[Mapping[str, Any]]) -> int:
-    """Each doubt by itself: one that somebody else has settled meanwhile is left as it is."""
+    """Settle each doubt separately: one that was settled by another process meanwhile stays unchanged."""
     if not lines:
         return 0
     with journal.writing() as connection:
@@ -277,7 +277,7 @@ def _accepted_values(found: Found, at: float) -> dict[str, Any]:
 
 
 def _line(doubt: Doubt, at: float, by: str) -> dict[str, Any]:
-    """What every settlement says; for one that says no more, the call was not accepted."""
+    """The values common to all settlements; by themselves they mean that the call was not accepted."""
     return {
         "b": doubt.batch,
         "batch_id": doubt.batch_id,
@@ -318,7 +318,7 @@ _FOLLOW = (
         or_(jobs.c.action_status != bindparam("status"), jobs.c.action_at.is_(None)),
     )
     .values(
-        # An unclear answer to our own cancellation becomes clear here.
+        # This settles an unclear answer to our own cancellation.
         state=case(
             (
                 and_(jobs.c.cancels > 0, func.lower(bindparam("status")) == "cancelled"),
@@ -335,8 +335,8 @@ _FOLLOW = (
 
 
 def note_actions(journal: Journal, tenant: int, actions: Sequence[MachineAction], at: float) -> int:
-    """Keep what the tenant says of actions that batches of it wait for; returns how many have changed. `at`: seconds
-    since the epoch."""
+    """Store the statuses of the tenant's actions that its batches wait for; returns how many have changed. `at`:
+    seconds since the epoch."""
     with journal.writing() as connection:
         waiting: Select[Any] = (
             select(jobs.c.action_id, jobs.c.device_id, jobs.c.row, jobs.c.cancels, batches.c.name)

@@ -1,7 +1,7 @@
-"""What is written to the journal: plans, the moves of jobs, and the calls.
+"""Writes to the journal: plans, transitions of jobs, and calls.
 
-Each method is one transaction; when it returns, what it wrote survives a power cut. Every update names the state
-that it expects, and finding another is an error that changes nothing.
+Each method is one transaction; when it returns, its writes survive a power cut. Every update names the state that it
+expects; finding another is an error that changes nothing.
 """
 
 import json
@@ -49,8 +49,8 @@ INTERRUPTED = "Interrupted"
 
 
 class Journal:
-    """One journal file. Safe to use from several threads, one transaction at a time. `actor` is named in every audit
-    record that is written through it."""
+    """One journal file. Thread-safe, with one transaction at a time. `actor` is named in every audit record that it
+    writes."""
 
     def __init__(self, path: Path, *, create: bool = False, actor: Actor = NOBODY) -> None:
         self.path = path
@@ -65,9 +65,9 @@ class Journal:
 
     @contextmanager
     def writing(self, at: float | None = None) -> Iterator[Connection]:
-        """A transaction that is durable when the block ends, or has no effect. Its first statement checks this
-        journal's lease, if it has one, and renews it: FencedError if another process has taken it. `at`: seconds since
-        the epoch, where the caller knows the time."""
+        """A transaction that is durable when the block ends, or rolled back. Its first statement checks and renews this
+        journal's lease, if it has one. Raises FencedError if another process has taken it. `at`: seconds since the
+        epoch, if the caller knows the time."""
         with self.database.writing(self.actor) as connection:
             if self._lease is not None:
                 self._renewed_at = max(self._renewed_at, at or 0.0)
@@ -80,14 +80,14 @@ class Journal:
             yield connection
 
     def take_over(self, scope: int, now: Moment) -> None:
-        """Take the lease of a scope, and put what earlier holders left open in doubt. The caller holds the lock that
-        comes before it. BusyError if another process holds the lease."""
+        """Take the lease of a scope, and put calls that earlier holders left open in doubt. The caller holds the
+        scope's lock. Raises BusyError if another process holds the lease."""
         with self._taking_over(scope, now):
             pass
 
     @contextmanager
     def _taking_over(self, scope: int, now: Moment) -> Iterator[Connection]:
-        """A transaction in which the lease is taken: if it fails, so has that."""
+        """A transaction that takes the lease: if it is rolled back, the lease was not taken."""
         self._lease = None
         with self.database.writing(self.actor) as connection:
             dead = self.database.frees_locks_of_the_dead
@@ -97,26 +97,27 @@ class Journal:
         self._lease, self._renewed_at = lease, now.wall
 
     def abandon(self, now: Moment) -> None:
-        """Put in doubt what this process leaves open itself."""
+        """Put the calls in doubt that this process leaves open."""
         if self._lease is not None:
             with self.writing(now.wall) as connection:
                 _abandon(connection, self._lease.scope, now, self._lease.epoch)
 
     @property
     def has_lease(self) -> bool:
-        """Whether a lease was taken and not given back; it may be lost all the same."""
+        """Whether a lease was taken and not released; it may still have been lost."""
         return self._lease is not None
 
     def give_back(self) -> None:
-        """Give the lease back, if this journal has one. If that cannot be written, others can still take it:
-        once it has expired."""
+        """Release the lease, if this journal has one. If that cannot be written, others can take it once it has
+        expired."""
         lease, self._lease = self._lease, None
         if lease is not None:
             with suppress(JournalError), self.writing() as connection:
                 leases.free(connection, lease)
 
     def record(self, kind: Kind, at: float, content: Mapping[str, Any]) -> None:
-        """Record what changes nothing else here, such as the guards' word. `at`: seconds since the epoch."""
+        """Write an audit record that goes with no other change, such as a decision of the guards. `at`: seconds since
+        the epoch."""
         with self.writing(at) as connection:
             trail.append(connection, [Event(kind, at, content)])
 
@@ -127,11 +128,11 @@ class Journal:
         amendments: Callable[[], Iterable[Amendment]],
         findings: Callable[[], Mapping[str, Any]] = dict,
     ) -> int:
-        """Save a whole plan or nothing; returns the batch's key. `amendments` and `findings` (what the tenant told,
-        as JSON) are asked when the rows are through.
+        """Save a whole plan or nothing; returns the batch's key. `amendments` and `findings` (of the look-up, as JSON)
+        are called after the last row.
 
-        A large sheet takes minutes to read, and a run at work must get its outcomes in meanwhile: so the rows come
-        in short transactions, and only the last one makes them a batch that anybody can see.
+        A large sheet takes minutes to read, and a concurrent run must be able to write its outcomes: so the rows are
+        written in short transactions, and only the last one makes the batch visible.
         """
         with self.writing() as connection:
             forget_broken_plans(connection, new.planned_at)
@@ -158,8 +159,8 @@ class Journal:
         return batch
 
     def forget_plan(self, batch: int, name: str, at: float) -> bool:
-        """Delete a plan that was never run, on the record; false, and nothing changed, if it was begun. The caller
-        holds its lock."""
+        """Delete a plan that was never run, and record that; returns False, with nothing changed, if it was started.
+        The caller holds its lock."""
         with self.writing() as connection:
             plan = select(batches.c.id).where(batches.c.id == batch, batches.c.state == BatchState.PLANNED)
             if connection.execute(plan).first() is None:
@@ -180,9 +181,9 @@ class Journal:
         selection: str = "",
         demand: Demand | None = None,
     ) -> None:
-        """Make a batch ready to be worked: settle what an earlier process left, and what other batches did. `command`
-        is what asks for it, `selection` how the rows were chosen if not all are to be sent, `demand` which
-        approvals it needs; GuardError if they are missing. A damaged journal is refused before anything is sent by it.
+        """Prepare a batch for a run: settle what an earlier process left open, and skip what other batches sent.
+        `command` is the one that starts the run, `selection` how the rows were chosen if not all are sent, `demand`
+        which approvals it needs. Raises GuardError if they are missing, and JournalError if the journal is damaged.
         """
         self.database.refuse_if_damaged()
         with self._taking_over(scope, now) as connection:
@@ -197,7 +198,7 @@ class Journal:
             trail.append(connection, [Event(Kind.STARTED, now.wall, started)])
 
     def rescue_reads(self, scope: int, now: Moment) -> None:
-        """End the reading calls that a dead process left open. The caller holds the lock for reading."""
+        """End the reads that a dead process left open. The caller holds the lock for reading."""
         with self.writing() as connection:
             connection.execute(
                 update(calls)
@@ -215,32 +216,32 @@ class Journal:
             trail.append(connection, trail.called(connection, starts, ends))
 
     def begin_read(self, scope: int, at: Moment) -> int:
-        """Write the intent of a reading call of this tenant and application; returns the call's key."""
+        """Write the intent of a read for this tenant and application; returns the call's key."""
         with self.writing() as connection:
             return begin_read(connection, scope, at)
 
     def end_read(self, end: ReadEnd) -> None:
-        """Write the outcome of a reading call."""
+        """Write the outcome of a read."""
         with self.writing() as connection:
             end_read(connection, end)
 
     def scope_key(self, name: str) -> int:
-        """The key of a tenant and application, which are entered if they are new."""
+        """The key of a tenant and application, inserted if new."""
         with self.writing() as connection:
             return scope_key(connection, name)
 
     def tenant_of(self, scope: int) -> int:
-        """The key of the tenant that this tenant and application belong to."""
+        """The key of the tenant of this scope."""
         with self.reading() as connection:
             return int(connection.execute(select(scopes.c.tenant).where(scopes.c.id == scope)).scalar_one())
 
     def commit_at_last(self, end: End) -> None:
-        """A commit has failed: try an outcome by itself, in the space that was kept for this."""
+        """Retry one outcome alone after a failed commit, using the reserved space."""
         self.give_up_reserve()
         self.commit((), [end])
 
     def end_batch(self, batch: int, now: Moment, halted_because: str, *, held: bool = False) -> None:
-        """The work on a batch ends, finished or not. `held`: a person has to look before it goes on."""
+        """End the work on a batch, finished or not. `held`: only a person may continue it."""
         unfinished = (JobState.PENDING, JobState.SENDING, JobState.IN_DOUBT)
         with self.writing(now.wall) as connection:
             left = connection.execute(
@@ -250,7 +251,7 @@ class Journal:
             _move_batch(connection, batch, state, {"ended_at": now.wall, "halted_because": halted_because})
 
     def hold(self, batch: int, because: str, at: float) -> None:
-        """Let nothing unattended continue a batch that was begun and is not finished; a person's `resume` does."""
+        """Hold a batch that was started and is not finished: only a person's `resume` may continue it."""
         with self.writing() as connection:
             begun = and_(batches.c.id == batch, batches.c.state.in_(states_before(BatchState.HELD)))
             ended = func.coalesce(batches.c.ended_at, at)
@@ -258,19 +259,19 @@ class Journal:
             connection.execute(update(batches).where(begun).values(values))
 
     def remember_reports(self, batch: int, paths: Sequence[str]) -> None:
-        """Where this run and those that resume it write the report; none asked for leaves what was asked before."""
+        """Store where this run and those that resume it write the report; an empty list keeps the earlier paths."""
         if paths:
             with self.writing() as connection:
                 statement = update(batches).where(batches.c.id == batch)
                 connection.execute(statement.values(reports=json.dumps(list(paths), ensure_ascii=False)))
 
     def move_source(self, batch: int, path: str) -> None:
-        """The batch's sheet lies elsewhere from now on; it is still the same sheet."""
+        """Store the new path of the batch's sheet, whose content is the same."""
         with self.writing() as connection:
             connection.execute(update(batches).where(batches.c.id == batch).values(source_path=path))
 
     def note_findings(self, batch: int, found: Mapping[str, Any], looked_up_at: float | None = None) -> None:
-        """Keep what a look at the tenant told, under its names; what earlier looks told under others stays."""
+        """Store the findings of a look-up by name; earlier findings under other names stay."""
         with self.writing() as connection:
             before = connection.execute(select(batches.c.findings).where(batches.c.id == batch)).scalar_one()
             values: dict[str, Any] = {"findings": json.dumps(json.loads(before) | dict(found), ensure_ascii=False)}
@@ -279,7 +280,7 @@ class Journal:
             connection.execute(update(batches).where(batches.c.id == batch).values(values))
 
     def skip(self, batch: int, decisions: Sequence[tuple[int, Decision]], at: float) -> None:
-        """Pending jobs that the tenant speaks against since the plan was made."""
+        """Skip pending jobs that must not be sent because the tenant has changed since the plan was made."""
         state = move(JobState.PENDING, JobState.SKIPPED)
         statement = (
             update(jobs)
@@ -307,7 +308,7 @@ class Journal:
         with self.writing() as connection:
             failed = frozenset(connection.execute(which).scalars())
             connection.execute(statement)
-            # In this transaction, for `resume` to find the batch whatever happens next.
+            # In this transaction, so that `resume` finds the batch whatever happens next.
             ended = {"ended_at": func.coalesce(batches.c.ended_at, at)}
             held = select(batches.c.id).where(batches.c.id == batch, batches.c.state == BatchState.HELD)
             if connection.execute(held).first() is None:
@@ -317,7 +318,7 @@ class Journal:
             return failed
 
     def pending(self, batch: int, after_row: int, limit: int) -> list[Job]:
-        """The next jobs to send, in the sheet's order, behind a row."""
+        """The next jobs to send after a row, in the sheet's order."""
         statement = (
             select(jobs.c.row, jobs.c.device_id, jobs.c.attempts)
             .where(jobs.c.batch == batch, jobs.c.row > after_row, jobs.c.state == JobState.PENDING)
@@ -329,8 +330,8 @@ class Journal:
 
     @contextmanager
     def reserve(self) -> Iterator[None]:
-        """While the block runs, space is set aside for the outcomes of calls in flight. JournalError, and nothing left
-        behind, if there is none: the disk is full already."""
+        """Reserve space for the outcomes of calls in flight during the block. Raises JournalError, leaving nothing
+        behind, if the disk is already full."""
         try:
             self.database.hold_reserve()
             yield
@@ -338,12 +339,12 @@ class Journal:
             self.give_up_reserve()
 
     def give_up_reserve(self) -> None:
-        """Free the space again; where that fails, there was none to give."""
+        """Release the reserved space; never raises."""
         self.database.give_up_reserve()
 
 
 def _move_batch(connection: Connection, batch: int, new: BatchState, values: Mapping[str, Any]) -> None:
-    """Move a batch along BATCH_MOVES; JournalError, and nothing changed, if it is in none of the states before."""
+    """Move a batch along BATCH_MOVES. Raises JournalError, with nothing changed, if its state does not permit that."""
     expected = (batches.c.id == batch, batches.c.state.in_(states_before(new)))
     if connection.execute(update(batches).where(*expected).values({**values, "state": new})).rowcount != 1:
         found = connection.execute(select(batches.c.state).where(batches.c.id == batch)).scalar() or "gone"
@@ -354,8 +355,8 @@ def _move_batch(connection: Connection, batch: int, new: BatchState, values: Map
 
 
 def _abandon(connection: Connection, scope: int, now: Moment, epoch: int) -> None:
-    """Every call of a scope that was left open in this epoch or an earlier one may have been accepted; its slot is held
-    as if it ended now."""
+    """Put every call of a scope that was left open in this epoch or an earlier one in doubt; its slot is held as if it
+    ended now."""
     move(JobState.SENDING, JobState.IN_DOUBT)
     message = "The program ended while the call was under way; the device may have been accepted."
     left_open = (
@@ -364,7 +365,7 @@ def _abandon(connection: Connection, scope: int, now: Moment, epoch: int) -> Non
         calls.c.api != ApiName.READ,
         calls.c.ended_at.is_(None),
     )
-    # A job in `sending` is found by its open call, of which there are few, and not among all of the tenant's jobs.
+    # Jobs in `sending` are found by their open calls, which are few, not among all jobs of the tenant.
     open_jobs = select(calls.c.batch, calls.c.row).where(*left_open)
     connection.execute(
         update(jobs)
@@ -388,8 +389,8 @@ def _interrupted(now: Moment, message: str) -> dict[str, Any]:
 
 
 def _skip_known(connection: Connection, batch: int, now: Moment) -> None:
-    """What another batch has sent since the plan was made is not sent again. What was sent before that the plan knew,
-    and it decided to send the device all the same."""
+    """Skip devices that another batch has sent since the plan was made. The plan knew about earlier ones, and decided
+    to send them again."""
     move(JobState.PENDING, JobState.SKIPPED)
     if not _has_others(connection, batch):
         return
@@ -431,7 +432,7 @@ def _skip_known(connection: Connection, batch: int, now: Moment) -> None:
 
 def _has_others(connection: Connection, batch: int) -> bool:
     """Whether the journal has jobs of any other batch."""
-    # One question for each end, since SQLite answers only such from the table's ends alone.
+    # One subquery for each end: only then does SQLite use the ends of the index instead of a scan.
     first, last = (select(end(jobs.c.batch)).scalar_subquery() for end in (func.min, func.max))
     ends = select(first, last)
     return set(connection.execute(ends).one()) - {batch, None} != set()

@@ -1,4 +1,4 @@
-"""Writes the audit record: always in the transaction of what it tells, so that neither is there without the other."""
+"""Writes the audit record: always in the transaction of what it records, so that neither exists without the other."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -28,14 +28,13 @@ _JOB = Repeated(
 
 
 def last_of(connection: Connection) -> Anchor:
-    """The end of the chain; inside a writing transaction, no other process can append to it."""
+    """The last record of the chain; inside a writing transaction, no other process can append to it."""
     line = _LAST.first(connection, {})
     return START if line is None else Anchor(*line)
 
 
 def append(connection: Connection, events: Sequence[Event]) -> None:
-    """Record these events behind what is recorded, whichever process did that, each with who acts: the transaction's
-    `actor`."""
+    """Append these events to the record, whichever process wrote its end, each with the transaction's `actor`."""
     if events:
         actor: Actor = connection.get_execution_options()["actor"]
         acting = {"who": actor.who, "face": actor.face}
@@ -44,7 +43,7 @@ def append(connection: Connection, events: Sequence[Event]) -> None:
 
 
 def planned(connection: Connection, batch: int, new: NewBatch, plan_sha256: str) -> Event:
-    """A sheet became a batch; what was decided is counted as it stands now."""
+    """The event of a planned sheet, with the number of rows for each decision."""
     by_reason = select(rows.c.reason, func.count()).where(rows.c.batch == batch).group_by(rows.c.reason)
     skipped = {line[0]: line[1] for line in connection.execute(by_reason)}
     offboard = skipped.pop(None, 0)  # a row without a reason to skip it
@@ -66,7 +65,7 @@ def planned(connection: Connection, batch: int, new: NewBatch, plan_sha256: str)
 
 
 def called(connection: Connection, starts: Sequence[Start], ends: Sequence[End]) -> list[Event]:
-    """The intents and outcomes of calls that stand in the journal."""
+    """The events of intents and outcomes that are in the journal."""
     return [
         *(Event(Kind.OUTCOME, end.at.wall, {**_call(connection, end), **_outcome(end)}) for end in ends),
         *(Event(Kind.INTENT, start.at.wall, _call(connection, start)) for start in starts),
@@ -74,7 +73,7 @@ def called(connection: Connection, starts: Sequence[Start], ends: Sequence[End])
 
 
 def interrupted(connection: Connection, which: Iterable[ColumnElement[bool]], now: Moment, code: str) -> list[Event]:
-    """The outcomes of open calls whose process is gone."""
+    """The events of open calls whose process has died."""
     statement = (
         select(calls.c.api, calls.c.attempt, calls.c.row, batches.c.name, jobs.c.device_id)
         .join(jobs, (jobs.c.batch == calls.c.batch) & (jobs.c.row == calls.c.row))
@@ -90,7 +89,7 @@ def interrupted(connection: Connection, which: Iterable[ColumnElement[bool]], no
 
 
 def skipped(connection: Connection, batch: int, why: Mapping[int, tuple[str, str]], at: float) -> list[Event]:
-    """Pending jobs of a batch that are about to be skipped: for each row the reason and its words."""
+    """The events of pending jobs that are about to be skipped: for each row the reason and its sentence."""
     found = ((row, _JOB.first(connection, {"b": batch, "r": row})) for row in why)
     return [
         Event(
@@ -104,7 +103,7 @@ def skipped(connection: Connection, batch: int, why: Mapping[int, tuple[str, str
 
 
 def settled(line: Mapping[str, Any]) -> Event:
-    """What became of a doubt, by the words that `settlements` keeps it with."""
+    """The event of a settled doubt, from the values that `settlements` writes."""
     content = {
         **_call_facts(ApiName.OFFBOARD, line["number"], line["batch_id"], line["device"], line["r"]),
         "by": line["by"],
@@ -116,7 +115,7 @@ def settled(line: Mapping[str, Any]) -> Event:
 
 
 def cancelled(job: Row[Any], at: float) -> Event:
-    """The tenant's list says that a cancellation of ours has come true."""
+    """The event of a cancellation of ours that succeeded according to the tenant's list."""
     content = {
         **_call_facts(ApiName.CANCEL, job.cancels, job.name, job.device_id, job.row),
         "by": "list",

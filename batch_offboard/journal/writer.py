@@ -1,7 +1,7 @@
-"""Lets many tasks write to the journal at once: they wait together, one thread commits for all of them.
+"""Group commit: many tasks write to the journal at once, and one thread commits for all of them.
 
-A write that is done is durable, as if it had been committed alone; a thousand of them cost the disk's
-syncs only a few dozen times.
+A completed write is durable, as if it had been committed alone; a thousand of them need only a few dozen syncs of the
+disk.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from batch_offboard.journal.store import Journal
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# So many turns of the event loop a transaction waits for company: after an outcome, the next call's intent takes three.
+# Iterations of the event loop that a transaction waits for more writes: after an outcome, the next intent takes three.
 TURNS = 3
 
 Waiting = tuple[Start | End, asyncio.Future[None]]
@@ -39,8 +39,8 @@ class JournalWriter:
         self._thread.shutdown()
 
     def write(self, line: Start | End) -> asyncio.Future[None]:
-        """Done when the line is durable, with or before every line that is given later. Cancelling the future does not
-        take the line back."""
+        """A future that is done when the line is durable, with or before every line written later. Cancelling it does
+        not undo the write."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.append((line, done))
@@ -49,12 +49,13 @@ class JournalWriter:
         return done
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Any other work on the journal, in the same thread and so behind the writes that were begun; see `written`."""
+        """Run other work on the journal in the same thread, and so after the writes that were started; see
+        `written`."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, lambda: work(*args, **kwargs))
 
     async def written(self) -> None:
-        """Done when every line that was given so far is durable, or its waiter has been told that it is not."""
+        """Wait until every line written so far is durable, or its waiter has received the error."""
         while self._committing is not None:
             await asyncio.shield(self._committing)
 
@@ -69,19 +70,19 @@ class JournalWriter:
             self._committing = None
 
     async def _commit(self, group: Sequence[Waiting]) -> None:
-        """One transaction for all; if it fails, no call is begun, but what has happened is tried once more."""
+        """Commit all in one transaction; if it fails, the intents fail with it, and the outcomes are retried."""
         starts = [line for line, _ in group if isinstance(line, Start)]
         ends = [line for line, _ in group if isinstance(line, End)]
         try:
             await self.run(self._journal.commit, starts, ends)
-        except Exception as error:  # noqa: BLE001  # whatever it was, no waiter may be left waiting
+        except Exception as error:  # noqa: BLE001  # whatever the error, no waiter may be left waiting
             _settle([each for each in group if isinstance(each[0], Start)], error)
             await self._commit_at_last([each for each in group if isinstance(each[0], End)])
         else:
             _settle(group, None)
 
     async def _commit_at_last(self, group: Sequence[Waiting]) -> None:
-        """Each by itself, so that one that cannot be written takes no other with it."""
+        """Retry each outcome separately, so that one that cannot be written does not affect the others."""
         for waiting in group:
             line = waiting[0]
             if not isinstance(line, End):
@@ -95,7 +96,7 @@ class JournalWriter:
 
 
 def _settle(group: Iterable[Waiting], error: Exception | None) -> None:
-    """Wake the waiters; each gets an error of its own, since a shared one would gather all their tracebacks."""
+    """Wake the waiters; each gets its own error, since a shared one would collect all their tracebacks."""
     for _, done in group:
         if done.done():
             continue

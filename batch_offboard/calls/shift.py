@@ -1,4 +1,4 @@
-"""Works one batch off against one tenant: joins journal, gate, client, rules and display around the pool."""
+"""Runs one batch against one tenant: connects journal, gate, client, rules and display to the pool."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -40,33 +40,33 @@ T = TypeVar("T")
 Check = Callable[[], Halt | None]
 
 JOBS_AT_A_TIME = 500
-REDRAW = 0.25  # seconds between two looks at the display
-RECHECK = 5.0  # seconds between two checks while nothing is begun: a wait for the quota may take an hour
+REDRAW = 0.25  # seconds between two updates of the display
+RECHECK = 5.0  # seconds between two checks while no call starts: a wait for the quota may take an hour
 REFORECAST = 5.0  # seconds between two forecasts of the end
 
-# For how long the tenant is asked what became of an unclear call among the first. One that was accepted is listed after
-# seconds; one that was not may only be taken for that much later, too long to wait for.
+# For how long to look in the tenant for an unclear call among the first. An accepted one is listed within seconds; one
+# that was not accepted is certain only much later, too late to wait for.
 SETTLING = 120.0  # seconds
-FIRST_LOOK, LONGEST_LOOK = 1.0, 30.0  # seconds from one look to the next
+FIRST_LOOK, LONGEST_LOOK = 1.0, 30.0  # seconds between two looks
 
 # Seconds from the durable intent to the first byte, in ticks that count a suspended machine. A process that was paused
 # for longer must not send: another may have taken its lease, found the row not accepted, and sent it again.
 SEND_WITHIN = 10.0
 
-# How much one call changes the mean of what calls last.
+# Weight of one call in the mean duration of calls.
 LATENCY_WEIGHT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a batch is worked off.
+    """How to run a batch.
 
-    `speed` is the rehearsal's. `look`: ask the tenant before anything is sent (what may not be read is never asked
-    twice). `command`: what the audit record says began it. `check` is asked before each call, and what it answers stops
-    the run. `attended`: a person is there, whose Ctrl-C holds the batch. `selection`: the rows that may be sent, if not
-    every pending one. `continue_after_failures`: a refusal among the first calls stops nothing. `ending`: how it is
-    asked to end. `demand`: the approvals that it needs as things stand when it is asked; GuardError where that is not
-    known.
+    `speed` is the rehearsal's. `look`: ask the tenant before anything is sent (what may not be read is never requested
+    twice). `command`: the command that the audit record names. `check` is called before each call; a Halt that it
+    returns stops the run. `attended`: a person is present, whose Ctrl-C holds the batch. `selection`: the rows that may
+    be sent, if not every pending one. `continue_after_failures`: a refusal among the first calls does not stop the run.
+    `ending`: passes on requests to end. `demand`: returns the approvals that the run needs now; raises GuardError if
+    that is not known.
     """
 
     speed: float = 1.0
@@ -81,15 +81,15 @@ class Terms:
 
     @property
     def chosen(self) -> str:
-        """How the rows were chosen, for the record; empty if all are sent."""
+        """How the rows were chosen, for the audit record; empty if all are sent."""
         return self.selection.words if self.selection is not None else ""
 
 
 async def work_off(
     tenancy: Tenancy, batch: Batch, clearance: Clearance, observer: Observer, terms: Terms | None = None
 ) -> Halt | None:
-    """Submit every pending job of the batch that the guards have cleared; the caller holds the lock. Returns why it
-    stopped early, if it did."""
+    """Submit every pending job of a batch that the guards have cleared; the caller holds the lock. Returns why it
+    stopped early, or None."""
     terms = terms or Terms()
     with tenancy.journal.reserve():
         wanted = terms.demand() if terms.demand is not None else None
@@ -108,7 +108,7 @@ async def work_off(
 
 
 class _Shift:
-    """One run of one batch: a look at the tenant, the pool, another look, and requests to end meanwhile."""
+    """One run of one batch: look-up, pool, closing look, and handling of requests to end."""
 
     def __init__(self, tenancy: Tenancy, batch: Batch, clearance: Clearance, observer: Observer, terms: Terms) -> None:
         self._tenancy, self._batch, self._clearance, self._terms = tenancy, batch, clearance, terms
@@ -143,8 +143,9 @@ class _Shift:
         return self._halt
 
     async def _send_and_look(self) -> None:
-        """A doubt that turns out as not accepted is sent once more, so the pool may have to run again."""
-        if self._halt is None:  # asked to end before it began
+        """Look up, send and look again; a doubt settled as not accepted is sent again, so the pool may run more than
+        once."""
+        if self._halt is None:  # asked to end before it started
             await self._interruptible(self._look_before())
         self._recount()
         if self._halt is None and self._terms.demand is not None:
@@ -161,7 +162,7 @@ class _Shift:
                 return
 
     def _unapproved(self, demand: Callable[[], Demand]) -> Halt | None:
-        """Why the run is not approved any more: the look-up may have taken a while."""
+        """Why the run is no longer approved, checked again because the look-up may have taken a while."""
         try:
             wanted = demand()
         except GuardError as error:
@@ -176,7 +177,7 @@ class _Shift:
         self._stop_for(await look_before_sending(self._tenancy, self._batch, self._clearance, look=look))
 
     async def _note_expectation(self) -> None:
-        """How long this run is going to take, for the report to compare with."""
+        """Store the expected duration of this run, which the report compares with the actual one."""
         calls, seconds = self._monitor.expectation()
         run = {
             "at": self._tenancy.clock.now().wall,
@@ -202,7 +203,7 @@ class _Shift:
         return await self._pool.run()
 
     async def _settle_first(self, halt: Halt) -> Halt | None:
-        """Look for the unclear one among the first calls before it is judged; a Halt if that does not settle it."""
+        """Look for an unclear one among the first calls before it stops the run; a Halt if that does not settle it."""
         tenancy, pause = self._tenancy, FIRST_LOOK
         self._monitor.say("Nothing more is sent until the outcome of the unclear call is known.")
         began = tenancy.clock.now().ticks
@@ -220,7 +221,7 @@ class _Shift:
         return halt
 
     async def _look_after(self) -> bool:
-        """The closing look, unless the run was asked to end or the tenant cannot be read. True if there is more to
+        """Take the closing look, unless the run was asked to end or the tenant cannot be read. True if there is more to
         send."""
         if self._halt is not None and self._halt.exit_code is not ExitCode.REFUSED:
             return False
@@ -229,7 +230,7 @@ class _Shift:
         return back is not None and back.to_send_again > 0
 
     async def _interruptible(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """The result of `work`, or None if the run was asked to end before it had one."""
+        """The result of `work`, or None if the run was asked to end first."""
         looking: asyncio.Task[T] = asyncio.create_task(work)
         self._looking = looking
         try:
@@ -242,14 +243,14 @@ class _Shift:
             self._looking = None
 
     def _stop_for(self, halt: Halt | None) -> None:
-        """The first reason is the one that counts."""
+        """Stop the run; only the first reason counts."""
         self._halt = self._halt or halt
 
     def _recount(self) -> None:
         self._monitor.recount(_to_show(self._tenancy.journal, self._batch.key, self._terms.selection))
 
     async def _keep_checking(self, check: Check) -> None:
-        """The pool asks before each call; this ends a wait that would last longer than the leave to go on."""
+        """Run `check` periodically: the pool runs it before each call, this also during long waits."""
         while True:
             halt = check()
             if halt is not None:
@@ -280,8 +281,8 @@ class _Shift:
 async def _close(tenancy: Tenancy, batch: Batch, halt: Halt | None, command: str) -> None:
     """Leave no job in `sending`: calls without a known answer are in doubt from now on.
 
-    Behind everything that the writer was given, so that no answer that has come is taken for one that has not. A
-    journal that cannot be written any more is settled by the next process; the first error is the one to tell.
+    Runs after all queued writes, so that no received answer is treated as missing. If the journal can no longer be
+    written, the next process settles it, and the first error is the one to report.
     """
     await tenancy.writer.written()
     tenancy.journal.give_up_reserve()
@@ -304,7 +305,7 @@ def _write_end(journal: Journal, batch: Batch, clock: Clock, halt: Halt | None, 
 
 
 def _to_show(journal: Journal, batch: int, selection: Selection | None) -> Counts:
-    """Where the jobs stand, but for those that are left out of this run."""
+    """The counts of jobs by state, without those left out of this run."""
     counts = count(journal, batch)
     if selection is None:
         return counts
@@ -313,7 +314,7 @@ def _to_show(journal: Journal, batch: int, selection: Selection | None) -> Count
 
 
 class _JournalJobs:
-    """The batch's jobs, as the pool wants them."""
+    """The batch's jobs as the pool's `JobStore`."""
 
     def __init__(
         self, journal: Journal, writer: JournalWriter, batch: Batch, selection: Selection | None = None
@@ -322,7 +323,7 @@ class _JournalJobs:
         self._last_row = -1
 
     async def next_jobs(self) -> list[Job]:
-        """The next that this run may send; an empty list means that there are no more."""
+        """The next jobs that this run may send; empty if there are no more."""
         while jobs := await self._writer.run(self._journal.pending, self._batch.key, self._last_row, JOBS_AT_A_TIME):
             self._last_row = jobs[-1].row
             chosen = [job for job in jobs if self._selection is None or job.row in self._selection.rows]
@@ -339,8 +340,8 @@ class _JournalJobs:
 
 
 class _ApiSender:
-    """One offboard call for a job: the request, the bytes, the rules. The only way to the POST, and it asks for the
-    guards' clearance."""
+    """Makes one offboard call for a job: request, transfer, classification. The only way to the POST, and it requires
+    the guards' clearance."""
 
     def __init__(self, tenancy: Tenancy, batch: Batch, clearance: Clearance) -> None:
         if clearance.batch_id != batch.batch_id:
@@ -362,7 +363,7 @@ class _ApiSender:
 
 
 class Monitor:
-    """Counts what happens and shows it: a `Watcher` to the pool, the source of every `Progress`."""
+    """Counts and shows what happens: the pool's `Watcher` and the source of every `Progress`."""
 
     def __init__(
         self, gate: Gate, clock: Clock, observer: Observer, target: Target, counts: Counts, speed: float
@@ -376,7 +377,7 @@ class Monitor:
         self.draining = False
 
     def recount(self, counts: Counts) -> None:
-        """Take the journal's word on how many jobs stand where."""
+        """Reload the counts of jobs by state from the journal."""
         self._total = counts.devices
         self._submitted = counts.of(JobState.SUBMITTED)
         self._failed = counts.of(JobState.FAILED)
@@ -398,7 +399,7 @@ class Monitor:
         if outcome.retry_after is not None:
             self._eta_made = float("-inf")
         if outcome.verdict is Verdict.THROTTLED:
-            self.say(f"Row {job.row}: the API asks everybody to wait {outcome.retry_after:.0f} s ({outcome.message})")
+            self.say(f"Row {job.row}: the API asks to wait {outcome.retry_after:.0f} s ({outcome.message})")
         elif outcome.verdict is not Verdict.SUBMITTED:
             self.say(f"Row {job.row}: {outcome.verdict.replace('_', ' ')}, {outcome.code}: {outcome.message}")
 
@@ -437,13 +438,13 @@ class Monitor:
         )
 
     def expectation(self) -> tuple[int, float]:
-        """The calls that are left, and the seconds until the last of them will have ended."""
+        """The number of calls left, and the forecast of the seconds until the last of them has ended."""
         now = self._clock.now()
         end = self._forecast(now)
         return self._left, 0.0 if end is None else end - now.wall
 
     def _forecast(self, now: Moment) -> float | None:
-        """When the last call will have ended, in seconds since the epoch; worked out now and then, it costs a while."""
+        """When the last call will have ended, in seconds since the epoch; cached, since a forecast is expensive."""
         if now.ticks - self._eta_made >= REFORECAST * self._speed:
             self._eta_made = now.ticks
             self._eta = now.wall + self._gate.time_for(self._left, self._latency, self._target.workers)

@@ -244,7 +244,7 @@ def _rendered(wish: "Wish", machine: "Machine", *, installing: bool) -> "Rendere
     if wish.kind is Kind.KUBERNETES:
         return rendered(wish, machine, None)
     if installing and not (Path(machine.folder) / wish.inbox).is_dir():
-        raise UsageError(f"There is no folder {Path(machine.folder) / wish.inbox} (--inbox); create it first.")
+        raise UsageError(f"There is no folder {Path(machine.folder) / wish.inbox} (--inbox); make it first.")
     variables = _variables(wish, installing=installing)
     config = _config(wish, machine, variables, installing=installing)
     text = rendered(wish, machine, config)

@@ -1,1 +1,1 @@
-"""Owns runs that nobody watches: the inbox at night, and the schedulers that start them. Never sends by itself."""
+"""Owns unattended runs: the nightly inbox, and the schedulers that start it. Never sends by itself."""

@@ -1,5 +1,5 @@
-"""Unattended runs over an inbox: `order` says what comes when, `sheets` what becomes of one sheet, `placing` where it
-lies in the end.
+"""Unattended runs over an inbox: `order` is the sequence of a night, `sheets` processes one sheet, `placing` moves it
+to its final folder.
 
-Whatever is sent goes through the same plan, guards and run as by hand.
+Everything that is sent goes through the same plan, guards and run as by hand.
 """

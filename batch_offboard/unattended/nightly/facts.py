@@ -1,4 +1,4 @@
-"""The facts of a night, as JSON values under names that stay."""
+"""The facts of a night as JSON values with stable names."""
 
 from collections import Counter
 from collections.abc import Mapping

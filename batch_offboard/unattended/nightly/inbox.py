@@ -1,9 +1,9 @@
-"""The inbox of unattended runs: a folder in which people put sheets, and what lies in it.
+"""The inbox of unattended runs: a folder that people put sheets into.
 
 A sheet that is taken moves to `working`, and from there to `done` or `failed`, or to `waiting` until other people have
-approved it; all of them lie in the inbox itself, so that a move is a rename and nothing is ever there twice or half.
-Nothing here reads a sheet or decides what becomes of it. What is not taken stays where it is, and each run names it
-with what to do: the person who put it there waits for it.
+approved it; all of these are folders in the inbox, so that a move is an atomic rename. Nothing here reads a sheet or
+decides about it. Files that are not taken stay where they are, and each run reports them with what to do, since the
+person who put them there waits for a result.
 """
 
 import hashlib
@@ -21,15 +21,15 @@ from batch_offboard.base.errors import BatchOffboardError, ExitCode, InputError,
 from batch_offboard.base.text import one_line
 
 SUFFIXES: Final = frozenset({".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"})
-HALF_SUFFIXES: Final = (".tmp", ".part", ".filepart", ".crdownload")  # of what browsers and others have not finished
+HALF_SUFFIXES: Final = (".tmp", ".part", ".filepart", ".crdownload")  # of unfinished downloads and copies
 EXPLANATION: Final = ".why.txt"
-STALE = 86_400.0  # seconds after which what a browser has not finished will not be finished
+STALE = 86_400.0  # seconds after which an unfinished download is considered abandoned
 
-# A program that writes to a file for so long without a pause is not copying a sheet. The time may be a file server's.
+# A file unchanged for this long is complete: no copy pauses for longer. The time may be a file server's.
 SETTLED = 60.0  # seconds
 CLOCKS_DIFFER = 3600.0  # seconds
 
-LONGEST_STEM = 100  # characters of a sheet's own name that are kept when it is given a longer one
+LONGEST_STEM = 100  # characters of a sheet's name that are kept when it gets a longer one
 MOST_NAMES = 999
 
 
@@ -41,8 +41,8 @@ class InboxError(BatchOffboardError):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A sheet as it was found in the inbox. `changed` is in seconds since the epoch; two that are equal are one file
-    that nobody has written to in between."""
+    """A sheet as found in the inbox. `changed` is in seconds since the epoch; two equal values are the same file, not
+    written to in between."""
 
     path: Path
     size: int
@@ -50,21 +50,20 @@ class Found:
     identity: tuple[int, int]
 
     def is_settled(self, now: float) -> bool:
-        """Whether it was last changed long enough ago; a time far in the future says nothing."""
+        """Whether it was last changed long enough ago; a time far in the future is ignored."""
         return not -CLOCKS_DIFFER <= now - self.changed < SETTLED
 
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
-    """What lies in the inbox and is not taken, with the sentence that says what it is and what to do."""
+    """An entry of the inbox that is not taken, with a sentence that says what it is and what to do."""
 
     path: Path
     sentence: str
 
 
 class Inbox:
-    """The folder `path`, which is resolved, and the folders in it; `unapproved`, called `waiting`, is made when it is
-    first needed."""
+    """The folder `path` (resolved) and its subfolders; `unapproved`, named `waiting`, is created when first needed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -72,7 +71,7 @@ class Inbox:
         self.unapproved = self.path / "waiting"
 
     def prepare(self) -> None:
-        """Make the folders. UsageError if there is no inbox, or something else has a folder's name."""
+        """Create the folders. Raises UsageError if there is no inbox, or if something else has a folder's name."""
         if not self.path.is_dir():
             raise UsageError(f"There is no folder {one_line(str(self.path))} (--inbox); make it first.")
         for folder in (self.working, self.done, self.failed):
@@ -80,36 +79,36 @@ class Inbox:
                 folder.mkdir(exist_ok=True)
             except OSError as error:
                 raise UsageError(
-                    f"The folder {one_line(str(folder))} cannot be made ({_reason(error)}); nothing was sent. "
+                    f"The folder {one_line(str(folder))} cannot be created ({_reason(error)}); nothing was sent. "
                     "Check who may write there."
                 ) from error
         for folder in (self.working, self.done, self.failed, self.unapproved):
-            if folder.is_symlink():  # a move to another disk is no rename
+            if folder.is_symlink():  # a move to another disk is not a rename
                 raise UsageError(f"{one_line(str(folder))} leads elsewhere; it must be a folder of the inbox itself.")
 
     def waiting(self) -> list[Found]:
-        """The sheets that nobody has taken yet, the oldest first."""
+        """The sheets that were not taken yet, oldest first."""
         return sorted(_files(self.path, _is_sheet), key=_age)
 
     def strangers(self, now: float) -> list[Stranger]:
-        """What is not taken, by name: files of other kinds, folders, links, and downloads that were not finished."""
+        """Entries that are not taken, by name: files of other kinds, folders, links, and unfinished downloads."""
         own = {self.working.name, self.done.name, self.failed.name, self.unapproved.name}
         paths = [self.path / name for name in _names(self.path) if name not in own and not _is_unseen(name)]
         sentences = ((path, _why_not_taken(path, now)) for path in paths)
         return [Stranger(path, sentence) for path, sentence in sentences if sentence]
 
     def at_work(self) -> list[Path]:
-        """The sheets that a run has taken and not finished with, the oldest first."""
+        """The sheets that a run has taken and not finished, oldest first."""
         return [found.path for found in sorted(_files(self.working, _is_sheet), key=_age)]
 
     def not_approved(self) -> list[Path]:
-        """The sheets that wait for an approval, the oldest first."""
+        """The sheets that wait for an approval, oldest first."""
         if not self.unapproved.is_dir():
             return []
         return [found.path for found in sorted(_files(self.unapproved, _is_sheet), key=_age)]
 
     def put_aside(self, sheet: Path, why: str) -> Path:
-        """Move a sheet that was taken to where it waits for an approval; `why` says for which."""
+        """Move a taken sheet to `waiting`; `why` says which approval it waits for."""
         try:
             self.unapproved.mkdir(exist_ok=True)
         except OSError as error:
@@ -117,14 +116,14 @@ class Inbox:
         return self.move(sheet, free_name(self.unapproved, sheet.name), why)
 
     def take_again(self, sheet: Path) -> Path:
-        """Move a sheet that has waited for an approval back to `working`; its explanation goes."""
+        """Move a sheet that has waited for an approval back to `working`; its explanation is deleted."""
         moved = self.move(sheet, free_name(self.working, sheet.name))
         with suppress(OSError):
             sheet.with_name(f"{sheet.name}{EXPLANATION}").unlink(missing_ok=True)
         return moved
 
     def take(self, found: Found) -> Path | None:
-        """Move a sheet to `working`; returns where it is, or None if somebody has it open or has changed it."""
+        """Move a sheet to `working`; returns its new path, or None if it is open or was changed."""
         target = free_name(self.working, found.path.name)
         try:
             found.path.rename(target)
@@ -139,9 +138,9 @@ class Inbox:
         return None
 
     def move(self, sheet: Path, place: Path, why: str = "") -> Path:
-        """Move a sheet that was taken to its place, a name in `done` or `failed` that is free; returns the place.
+        """Move a taken sheet to a free name in `done` or `failed`; returns its new path.
 
-        `why` says in plain words why it lies there, and is written first: no sheet is ever found without its reason.
+        `why` is the reason in plain words; it is written first, so that no sheet is ever there without its reason.
         """
         if why:
             _explain(place, why)
@@ -153,7 +152,7 @@ class Inbox:
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """A file that a spreadsheet program (`is_lock`) or a browser puts beside a sheet while it is not done with it.
+    """A file that a spreadsheet program (`is_lock`) or a browser keeps beside a sheet while the sheet is in use.
     `changed` is in seconds since the epoch."""
 
     path: Path
@@ -162,7 +161,7 @@ class Companion:
 
 
 def companion(sheet: Path) -> Companion | None:
-    """What says that somebody is not done with this sheet."""
+    """The file beside this sheet that shows that it is in use, or None."""
     locks = [f"~${sheet.name}", f".~lock.{sheet.name}#"]
     for name in [*locks, *(f"{sheet.name}{suffix}" for suffix in HALF_SUFFIXES)]:
         try:
@@ -175,7 +174,7 @@ def companion(sheet: Path) -> Companion | None:
 
 @contextmanager
 def copy_of(inbox: Path) -> Iterator[Path]:
-    """A folder with copies of an inbox's files, to rehearse a night in; the inbox stays as it is."""
+    """A temporary folder with copies of an inbox's files, for a rehearsal; the inbox is unchanged."""
     source = Inbox(inbox)
     if not source.path.is_dir():
         raise UsageError(f"There is no folder {one_line(str(source.path))} (--inbox); make it first.")
@@ -186,7 +185,7 @@ def copy_of(inbox: Path) -> Iterator[Path]:
 
 
 def sha256_of(sheet: Path) -> str:
-    """The SHA-256 of a sheet that was taken; InputError if it cannot be read."""
+    """The SHA-256 of a taken sheet. Raises InputError if it cannot be read."""
     try:
         with sheet.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -195,7 +194,7 @@ def sha256_of(sheet: Path) -> str:
 
 
 def free_name(folder: Path, name: str) -> Path:
-    """The path of this name in the folder, or of `name.1.csv` and so on if there is one already."""
+    """The path for this name in the folder, or for `name.1.csv` and so on if it is taken."""
     stem, suffix = Path(name).stem[:LONGEST_STEM], Path(name).suffix
     for number in range(MOST_NAMES):
         candidate = folder / (f"{stem}.{number}{suffix}" if number else f"{stem}{suffix}")
@@ -235,13 +234,14 @@ def _is_sheet(name: str) -> bool:
 
 
 def _is_unseen(name: str) -> bool:
-    """Whether a program put the file there by itself: hidden, a lock, a folder's look, a reason of ours."""
+    """Whether a program created the file by itself: a hidden file, a lock, folder settings, or a reason written by
+    us."""
     lower = name.lower()
     return name.startswith((".", "~$")) or lower in _OF_SYSTEMS or lower.endswith(EXPLANATION)
 
 
 def _why_not_taken(path: Path, now: float) -> str:
-    """Why the file is not taken and what to do; empty for a sheet, and for what may still become one."""
+    """Why the file is not taken and what to do; empty for a sheet, and for a file that may still become one."""
     try:
         status = path.lstat()
     except OSError:
@@ -275,12 +275,14 @@ def _age(found: Found) -> tuple[float, str]:
 
 
 def _found(path: Path) -> Found | None:
-    """The file as it stands; None for a folder, a link, a hidden file, and one that is gone."""
+    """The file as it is now; None for a folder, a link, a hidden file, or one that no longer exists."""
     try:
         status = path.lstat()
     except OSError:
         return None
-    hidden = getattr(status, "st_file_attributes", 0) & stat.FILE_ATTRIBUTE_HIDDEN  # on Windows a mark, not a name
+    hidden = (
+        getattr(status, "st_file_attributes", 0) & stat.FILE_ATTRIBUTE_HIDDEN
+    )  # on Windows an attribute, not part of the name
     if not stat.S_ISREG(status.st_mode) or hidden:
         return None
     return Found(path, status.st_size, status.st_mtime_ns / 1e9, (status.st_dev, status.st_ino))

@@ -1,6 +1,6 @@
-"""A night from its beginning to its end: what earlier nights have left open first, then the sheets of the inbox.
+"""The sequence of a nightly run: first what earlier runs have left open, then the sheets of the inbox.
 
-A sheet that cannot be worked never keeps another from being worked; what would stop every other one ends the night.
+A sheet that cannot be processed never prevents the others; a problem that would stop every sheet ends the night.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ from batch_offboard.unattended.nightly.placing import renew
 from batch_offboard.unattended.nightly.sheets import NightIsOverError, Show, Worker
 from batch_offboard.unattended.nightly.views import Fate, NightView, SheetView, for_nights
 
-# Batches that were begun longer ago are left to a person: what they were meant to do may not be meant any more.
+# Batches that were started longer ago are left to a person: they may no longer be wanted.
 REMEMBERED = 30 * 86_400.0  # seconds
 
-LOOKS_APART = 2.0  # seconds between two looks at the inbox: a sheet that is being written changes in between
-PAUSE = 20.0  # seconds until sheets that are being written are looked at again
-PATIENCE = 600.0  # seconds for which such sheets together keep a run waiting that has nothing else to do
+LOOKS_APART = 2.0  # seconds between two scans of the inbox: a sheet that is being written changes in between
+PAUSE = 20.0  # seconds until sheets that are being written are checked again
+PATIENCE = 600.0  # seconds that a run with nothing else to do waits for all such sheets together
 STALE = 86_400.0  # seconds: a lock file as old as this will not go away in the next ten minutes
 
 _WAITS = "The next run processes it."
@@ -41,7 +41,7 @@ PLAINLY = Reading()
 
 @dataclass(frozen=True, slots=True)
 class Unready:
-    """Why a sheet cannot be taken yet; `is_stale` if waiting for it would be in vain."""
+    """Why a sheet cannot be taken yet; `is_stale` if waiting for it is pointless."""
 
     sentence: str
     is_stale: bool = False
@@ -50,9 +50,9 @@ class Unready:
 async def nightly(
     desk: Desk, folder: Path, talk: Talk, reading: Reading = PLAINLY, show: Show = lambda _view: None
 ) -> NightView:
-    """Finish what is open and send the sheets of the inbox `folder`, read as `reading` says; `show` is given each plan
-    before it is sent. BusyError if another run works on the inbox, UsageError if there is no such folder, ConfigError
-    or SignInError if there is no tenant."""
+    """Finish open batches and send the sheets of the inbox `folder`, read as `reading` says; `show` is called with each
+    plan before it is sent. Raises BusyError if another run works on the inbox, UsageError if there is no such folder,
+    ConfigError or SignInError if there is no tenant."""
     inbox = Inbox(desk.options.cwd / folder)
     inbox.prepare()
     desk.tenants.target()
@@ -71,7 +71,7 @@ async def nightly(
 
 
 def _missed(desk: Desk, last: Night | None, now: float, say: Callable[[str], None]) -> str:
-    """The nights since the last run in which the window was open and no run began."""
+    """The nights since the last run in which the window opened and no run began."""
     if last is not None and last.ended_at is None:
         say(f"The last nightly run, started at {local_time(last.began_at)}, did not finish.")
     window = desk.window()
@@ -83,7 +83,7 @@ def _missed(desk: Desk, last: Night | None, now: float, say: Callable[[str], Non
 
 
 class _Night:
-    """One run over an inbox."""
+    """One nightly run over an inbox."""
 
     def __init__(self, desk: Desk, inbox: Inbox, talk: Talk, reading: Reading, show: Show) -> None:
         self._desk, self._inbox, self._talk = desk, inbox, talk
@@ -95,13 +95,13 @@ class _Night:
         self._closed = False
 
     async def work(self) -> None:
-        """Everything in its order; whatever ends the night is kept."""
+        """Do everything in order; the error that ends the night is stored."""
         halt = self._desk.objection()
         self._closed = halt is not None and halt.exit_code is ExitCode.UNFINISHED
         with self._talk.ending.heard(self._worker.end, self._worker.end):
             try:
                 self._worker.ask()
-                self._desk.protected()  # a list that cannot be believed would refuse every sheet
+                self._desk.protected()  # an unusable list would refuse every sheet
                 await self._look_back()
                 await self._resume()
                 await self._go_on()
@@ -114,7 +114,7 @@ class _Night:
 
     def view(self, began: float, missed: str) -> NightView:
         left: list[SheetView] = []
-        with suppress(InboxError):  # it was said why, when the night ended over it
+        with suppress(InboxError):  # the reason was already shown when it ended the night
             left = [*self._left(), *self._not_taken()]
         return NightView(
             inbox=self._inbox.path,
@@ -128,10 +128,10 @@ class _Night:
             halt=self._halt,
         )
 
-    # -- what earlier nights have left open --
+    # -- what earlier runs have left open --
 
     async def _look_back(self) -> None:
-        """See what the tenant knows of earlier batches by now, and write their reports again if that is more."""
+        """Ask the tenant about earlier batches, and write the reports again of those with new results."""
         changed = await self._worker.interruptible(nights.look_back_since(self._desk, self._since(), self._talk.say))
         for batch in changed:
             self._renewed.append(batch.batch_id)
@@ -145,15 +145,16 @@ class _Night:
                 await self._worker.go_on(batch)
 
     async def _go_on(self) -> None:
-        """Sheets that an earlier run has taken and, when it died or was stopped, had not brought to their place."""
+        """Continue with sheets that an earlier run took and had not moved to their final folder when it died or was
+        stopped."""
         for sheet in self._inbox.at_work():
             if not any(view.path == sheet for view in self._worker.worked):
                 self._worker.ask()
                 await self._worker.work(sheet)
 
     async def _look_at_waiting(self) -> None:
-        """Sheets that wait for an approval: those that were approved go, those that were denied or are stale do not
-        wait any longer."""
+        """Process sheets that wait for an approval: those that were approved are sent, those that were denied or are
+        stale no longer wait."""
         for sheet in self._inbox.not_approved():
             self._worker.ask()
             await self._worker.look_at_waiting(sheet)
@@ -164,8 +165,8 @@ class _Night:
     # -- the inbox --
 
     async def _take_all(self) -> None:
-        """Until nothing is left, and nothing is being written that would soon be ready. All waits of a night together
-        last PATIENCE at most."""
+        """Take sheets until none is left, including those that are still being written. All waits of a night together
+        last at most PATIENCE."""
         said: set[Path] = set()
         while True:
             if sum([await self._take(found) for found in await self._look()]):
@@ -182,7 +183,7 @@ class _Night:
             self._patience -= PAUSE + LOOKS_APART
 
     async def _look(self) -> list[Found]:
-        """The sheets that nobody is writing any more, the oldest first; why the others are not ready is kept."""
+        """The sheets that are no longer being written, oldest first; why the others are not ready is stored."""
         before = self._inbox.waiting()
         if before:
             await self._sleep(LOOKS_APART)
@@ -209,10 +210,10 @@ class _Night:
     async def _sleep(self, seconds: float) -> None:
         await self._worker.interruptible(asyncio.sleep(seconds))
 
-    # -- what is left --
+    # -- what remains --
 
     def _left(self) -> list[SheetView]:
-        """What the next run will find: batches, sheets that were taken, and those in the inbox."""
+        """What is left for the next run: batches, taken sheets, and sheets in the inbox."""
         worked = self._worker.worked
         batches = [
             SheetView(batch.source_name, Fate.LEFT, ExitCode.UNFINISHED, _WAITS, batch.batch_id)
@@ -224,7 +225,7 @@ class _Night:
         return [*batches, *map(self._left_sheet, [*taken, *(found.path for found in self._inbox.waiting())])]
 
     def _not_taken(self) -> list[SheetView]:
-        """What lies in the inbox and never will be taken, each night anew until a person has seen to it."""
+        """Entries of the inbox that will never be taken, reported each night until a person removes them."""
         return [
             SheetView(found.path.name, Fate.NOT_TAKEN, ExitCode.ROWS_FAILED, found.sentence, path=found.path)
             for found in self._inbox.strangers(self._desk.clock.now().wall)
@@ -237,7 +238,7 @@ class _Night:
 
 
 def _said_by(beside: Companion, now: float) -> Unready:
-    """What a file beside a sheet says of it; `now` in seconds since the epoch."""
+    """What a file beside a sheet means for it; `now` in seconds since the epoch."""
     age, name = max(0.0, now - beside.changed), one_line(beside.path.name)
     if beside.is_lock:
         sentence = (

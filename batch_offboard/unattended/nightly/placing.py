@@ -1,4 +1,4 @@
-"""Where a sheet lies in the end: in `done` or `failed`, with its reports, and with the reason in plain words."""
+"""Moves a sheet to `done`, `failed` or `waiting`, with its reports and the reason in plain words."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -16,13 +16,13 @@ from batch_offboard.unattended.nightly.views import Fate, SheetView
 
 
 class Placing:
-    """Puts sheets and reports where they belong, and says so; each method may be repeated after a crash."""
+    """Moves sheets and reports to their final folders and reports that; each method may be repeated after a crash."""
 
     def __init__(self, desk: Desk, inbox: Inbox) -> None:
         self._desk, self._inbox = desk, inbox
 
     def reports_of(self, batch: Batch) -> list[Path]:
-        """Where a batch's reports lie until its sheet has found its place."""
+        """Where a batch's reports are until its sheet is moved to its final folder."""
         return [self._inbox.working / "reports" / f"{batch.batch_id}{suffix}" for suffix in (".csv", ".xlsx")]
 
     def finished(self, batch: Batch, sheet: Path | None, code: ExitCode) -> SheetView:
@@ -46,7 +46,7 @@ class Placing:
         return self._failed(batch, sheet, Fate.REFUSED, str(error), _words_of_refusal(batch, str(error)))
 
     def waiting(self, batch: Batch, sheet: Path, error: ApprovalError) -> SheetView:
-        """The sheet waits for other people; once they have approved it, a night sends it."""
+        """Move the sheet to `waiting`; once other people have approved it, a nightly run sends it."""
         reason = str(error).replace(f"`batch-offboard run {batch.batch_id}`", "the next nightly run")
         path = self._inbox.put_aside(sheet, _words_of_waiting(batch, reason))
         nights.moved(self._desk, batch, path)
@@ -56,7 +56,7 @@ class Placing:
         return self._failed(batch, sheet, Fate.DENIED, reason, _words_of_denial(batch, reason))
 
     def _failed(self, batch: Batch, sheet: Path | None, fate: Fate, sentence: str, why: str) -> SheetView:
-        """Nothing of the sheet was sent: its report shows every row, and `why` lies beside it."""
+        """Move a sheet of which nothing was sent: its report shows every row, with `why` in a file beside it."""
         written = reporting.write_reports(self._desk, batch, self.reports_of(batch))
         nights.reports_moved(self._desk, batch, written)
         batch = self._desk.batch(batch.batch_id)
@@ -76,7 +76,8 @@ class Placing:
         return SheetView(sheet.name, Fate.UNREADABLE, ExitCode.ROWS_FAILED, reason, path=path)
 
     def _settle(self, batch: Batch, sheet: Path | None, folder: Path, why: str = "") -> tuple[Path | None, list[Path]]:
-        """The reports first, then the sheet: one that has moved has its reports, and one that has not is seen again."""
+        """Move the reports first, then the sheet: a moved sheet has its reports, and one that was not moved is
+        processed again."""
         reports = [self._moved(Path(path), folder) for path in batch.reports]
         nights.reports_moved(self._desk, batch, reports)
         if sheet is not None:
@@ -85,7 +86,7 @@ class Placing:
         return sheet, reports
 
     def _moved(self, report: Path, folder: Path) -> Path:
-        """Only reports that lie in `working` move, and of those none that somebody has open."""
+        """Move the reports that are in `working`, except those that are open in another program."""
         if report.parent.parent != self._inbox.working:
             return report
         try:
@@ -111,7 +112,8 @@ def _place(folder: Path, batch: Batch, sheet: Path) -> Path:
 
 
 def renew(desk: Desk, batch: Batch, say: Callable[[str], None]) -> None:
-    """Write a batch's reports again, where they belong; if that cannot be, say so: the journal has what they tell."""
+    """Write a batch's reports again in their final folder; if that fails, report it: the journal still has
+    everything."""
     try:
         reporting.write_reports(desk, batch, reporting.usual_reports(desk, batch))
     except (ReportError, UsageError) as error:
@@ -119,7 +121,7 @@ def renew(desk: Desk, batch: Batch, say: Callable[[str], None]) -> None:
 
 
 def is_of(batch: Batch, sheet: Path) -> bool:
-    """Whether the batch was planned from this very file, not from another of the same content."""
+    """Whether the batch was planned from this file, not from another one with the same content."""
     return batch.source_path == visible(str(sheet))
 
 
@@ -127,7 +129,7 @@ _OPTIONS = {f"--{name.replace('_', '-')}": name for name in InboxKeys.model_fiel
 
 
 def _where_options_go(reason: str) -> str:
-    """Where an option that a reader's sentence asks for is given to an unattended run."""
+    """Where to set an option for unattended runs that an error message asks for."""
     named = [option for option in _OPTIONS if re.search(rf"{option}\b", reason)]
     if not named:
         return ""
@@ -168,7 +170,7 @@ def _words_of_denial(batch: Batch, reason: str) -> str:
 
 def _words_of_stop(batch: Batch, reason: str) -> str:
     return (
-        f"{batch.source_name} was stopped before its end.\n\n{reason}\n\n"
+        f"{batch.source_name} was stopped early.\n\n{reason}\n\n"
         f"The report beside it shows every row of batch {batch.batch_id}. No nightly run continues it: once you know "
         f"why it stopped, run `batch-offboard resume {batch.batch_id}`.\n"
     )

@@ -1,4 +1,4 @@
-"""One sheet that was taken from the inbox, from its plan to its place; and one batch that goes on."""
+"""Processes one sheet from the inbox, from its plan to its final folder, or one batch that is continued."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -23,7 +23,7 @@ Show = Callable[[PlanView], None]
 
 
 class NightIsOverError(Exception):
-    """What stopped one sheet would stop the next as well."""
+    """The problem of one sheet would stop the next one as well."""
 
     def __init__(self, halt: Halt) -> None:
         super().__init__(halt.reason)
@@ -31,30 +31,30 @@ class NightIsOverError(Exception):
 
 
 class Worker:
-    """Works sheets and batches one after the other; `worked` has a line for each."""
+    """Processes sheets and batches one after the other; `worked` has a line for each."""
 
     def __init__(self, desk: Desk, inbox: Inbox, talk: Talk, reading: Reading, show: Show) -> None:
         self.worked: list[SheetView] = []
-        self._halt: Halt | None = None  # why nothing more may be begun, besides what the desk objects to
+        self._halt: Halt | None = None  # why nothing more may start, in addition to the desk's objection
         self._waiting: asyncio.Task[Any] | None = None
         self._desk, self._inbox, self._talk = desk, inbox, talk
         self._reading, self._show = reading, show
         self._placing = Placing(desk, inbox)
 
     def ask(self) -> None:
-        """Raise NightIsOverError unless the next thing may be begun."""
+        """Raise NightIsOverError unless the next sheet or batch may start."""
         halt = self._halt or self._desk.objection()
         if halt is not None:
             raise NightIsOverError(halt)
 
     def end(self, _by: str) -> None:
-        """Nothing else begins, and nothing is waited for; a run that is under way is asked to end by itself."""
+        """Start nothing more and cancel waits; a run in progress receives the request to end itself."""
         self._halt = self._halt or Halt("The run was asked to end.", ExitCode.UNFINISHED)
         if self._waiting is not None:
             self._waiting.cancel()
 
     async def interruptible(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await what may be given up when the night is asked to end, which raises NightIsOverError."""
+        """Await work that is cancelled when the night is asked to end, which raises NightIsOverError."""
         waiting = asyncio.create_task(work)
         self._waiting = waiting
         try:
@@ -67,21 +67,21 @@ class Worker:
             self._waiting = None
 
     async def go_on(self, batch: Batch) -> None:
-        """Resume a batch; its sheet may lie in `working`."""
+        """Resume a batch; its sheet may be in `working`."""
         self.ask()
         sheet = next((each for each in self._inbox.at_work() if _holds(each, batch.source_sha256)), None)
         try:
             view = await run.resume(self._desk, batch, (), self._talk)
-        except ApprovalError as error:  # a guard has changed since it was begun
+        except ApprovalError as error:  # a guard has changed since it was started
             self.worked.append(self._placing.left(batch, sheet, by_itself(str(error)), ()))
-        except UsageError as error:  # its own report cannot be written, say; that is no other batch's trouble
+        except UsageError as error:  # for example its report cannot be written, which does not affect other batches
             self.worked.append(self._placing.left(batch, sheet, str(error), ()))
         else:
             self._ran(view, sheet)
 
     async def work(self, sheet: Path) -> None:
-        """Plan and run a sheet that was taken. The same content is never worked twice, by nightly or by hand; but rows
-        that were all skipped, as by a setting that was wrong, were not worked at all."""
+        """Plan and run a taken sheet. The same content is never processed twice, by nightly or by hand; a batch whose
+        rows were all skipped, for example because of a wrong setting, does not count."""
         try:
             known = self._batches_of(sheet)
         except InputError as error:
@@ -99,8 +99,8 @@ class Worker:
             await self._run(batch, sheet)
 
     async def look_at_waiting(self, sheet: Path) -> None:
-        """Work a sheet that has waited for an approval, unless it has to wait still. One whose plan has become stale is
-        planned again, and waits again."""
+        """Process a sheet that has waited for an approval, unless it still has to wait. One whose plan has become stale
+        is planned again, and waits again."""
         try:
             batch = next((each for each in self._batches_of(sheet) if is_of(each, sheet)), None)
         except InputError as error:
@@ -121,25 +121,26 @@ class Worker:
         await self.work(taken)
 
     def _was_worked(self, batch: Batch, sheet: Path) -> bool:
-        """Whether a batch of this content stands for the sheet: it has sent something or is not through, or it is the
+        """Whether a batch with this content counts for the sheet: it has sent something, is unfinished, or is the
         sheet's own."""
         if batch.started_at is None:
             return False
         return batch.state != "finished" or is_of(batch, sheet) or nights.has_made_a_call(self._desk, batch)
 
     def _was_looked_up(self, batch: Batch) -> bool:
-        """A tenant that may not be read never will be; one that could not be reached is asked again."""
+        """Whether there was a look-up, or none is possible: a tenant that cannot be reached is asked again, one that
+        may not be read is not."""
         return batch.looked_up_at is not None or self._desk.tenants.is_unreadable
 
     def _batches_of(self, sheet: Path) -> list[Batch]:
-        """The tenant's batches of this content, the newest first."""
+        """The tenant's batches with this content, newest first."""
         return nights.batches_of_sheet(self._desk, sha256_of(sheet))
 
     async def _planned(self, sheet: Path) -> Batch | None:
-        """The sheet's batch; None if it cannot be read, whatever a strange file does to a reader.
+        """The sheet's batch; None if it cannot be read, whatever error a damaged file causes in a reader.
 
-        A person may run a plan that the tenant was not asked about. An unattended run waits until the tenant can be
-        read: rows that only the tenant can resolve would be skipped for good.
+        A person may run a plan without a look-up. An unattended run waits until the tenant can be read: rows that only
+        the tenant can resolve would be skipped for good.
         """
         try:
             batch = (await self.interruptible(proposing.plan(self._desk, sheet, self._reading))).batch
@@ -147,7 +148,7 @@ class Worker:
             self.worked.append(self._placing.unreadable(sheet, str(error)))
         except BatchOffboardError:
             raise
-        except Exception as error:  # noqa: BLE001  # nothing is sent yet, and the other sheets can still be worked
+        except Exception as error:  # noqa: BLE001  # nothing is sent yet, and the other sheets can still be processed
             reason = f"Unexpected {type(error).__name__}, a bug in the program; please report it."
             self.worked.append(self._placing.unreadable(sheet, reason))
         else:
@@ -175,13 +176,13 @@ class Worker:
             else:
                 self.worked.append(self._placing.waiting(batch, sheet, error))
         except GuardError as error:
-            self.ask()  # a stop file refuses every sheet, and none of them is to blame
+            self.ask()  # a stop file refuses every sheet, so this one has not failed
             self.worked.append(self._placing.refused(batch, sheet, error))
         else:
             self._ran(view, sheet)
 
     def _ran(self, view: RunView, sheet: Path | None) -> None:
-        """A run has come to its end, or to a stop that ends the night as well."""
+        """Handle the end of a run, or a stop that ends the night as well."""
         batch, halt = view.batch, view.halt
         if batch.state == "finished":
             self.worked.append(self._placing.finished(batch, sheet, view.exit_code))
@@ -197,7 +198,9 @@ class Worker:
         if not is_of(batch, sheet):
             self.worked.append(self._placing.repeated(batch, sheet))
             return
-        renew(self._desk, batch, self._talk.say)  # a process that died over this sheet may not have written its reports
+        renew(
+            self._desk, batch, self._talk.say
+        )  # a process that died while processing this sheet may not have written its reports
         if batch.state == "finished":
             code = nights.exit_code_of(self._desk, batch)
             self.worked.append(self._placing.finished(batch, sheet, code))
@@ -206,7 +209,7 @@ class Worker:
 
 
 def _holds(sheet: Path, sha256: str) -> bool:
-    """Whether a sheet has this content; one that cannot be read has none that is known."""
+    """Whether a sheet has this content; false if it cannot be read."""
     try:
         return sha256_of(sheet) == sha256
     except InputError:

@@ -1,4 +1,4 @@
-"""What people are told of a night: how its sheets ended, and that one was missed."""
+"""The notices of nightly runs: how the sheets ended, and that a night was missed."""
 
 import socket
 import time
@@ -12,14 +12,14 @@ from batch_offboard.notices.notice import Happening, Notice
 from batch_offboard.notices.telling import outcomes
 from batch_offboard.unattended.nightly.views import Fate, NightView, meaning_at_night
 
-SHEETS_NAMED = 2  # of those that failed, with what is wrong; all of them stand in the folder
+SHEETS_NAMED = 2  # failed sheets that a notice names, with the problem; all of them are in the folder
 
 
 def notice_of_missed_night(night: str, exit_code: ExitCode, batches: tuple[str, ...] = ()) -> Notice:
-    """What there is to tell when no run began in a night in which one should have; `night` is its date, for people."""
+    """The notice that no run began in a night in which one should have; `night` is its date, for people."""
     return Notice(
         happening=Happening.MISSED_NIGHT,
-        headline=f"No run began in the night of {night}; look whether the machine and its scheduler were up.",
+        headline=f"No run began in the night of {night}; check whether the machine and its scheduler were up.",
         exit_code=exit_code,
         at=time.time(),
         machine=socket.gethostname(),
@@ -29,7 +29,7 @@ def notice_of_missed_night(night: str, exit_code: ExitCode, batches: tuple[str, 
 
 
 def notice_of_night(view: NightView) -> Notice:
-    """What there is to tell of a nightly run that was not quiet."""
+    """The notice of a nightly run that was not quiet."""
     halted = view.halt is not None and view.exit_code not in {ExitCode.OK, ExitCode.ROWS_FAILED}
     fates = Counter(sheet.fate for sheet in view.sheets)
     said = ", ".join(f"{fates[fate]} {fate.words}" for fate in Fate if fates[fate])
@@ -65,7 +65,7 @@ def outcomes_of_night(view: NightView) -> Mapping[str, int]:
 
 
 def _next_of_night(view: NightView) -> str:
-    """What a person has to type; what the next run does by itself is none of it."""
+    """The commands for a person, without what the next run does by itself."""
     for sheet in view.sheets:
         if sheet.fate is Fate.WAITING:
             return f"batch-offboard approve {sheet.batch_id}"

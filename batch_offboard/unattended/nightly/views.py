@@ -1,4 +1,4 @@
-"""What there is to tell of a night, for people, programs and notices alike."""
+"""The result of a nightly run as values, for people, programs and notices."""
 
 import re
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from batch_offboard.core.brakes import Halt
 
 
 def for_nights(halt: Halt) -> Halt:
-    """A halt as an unattended run tells it: what advises to type `resume` happens by itself, unless a person has to
-    look first."""
+    """A halt as an unattended run reports it: instead of advice to type `resume`, the next run continues by itself,
+    unless a person has to decide first."""
     return halt if halt.held else replace(halt, reason=by_itself(halt.reason))
 
 
 def by_itself(reason: str) -> str:
-    """A sentence in which the next nightly run stands in the place of `resume`."""
+    """The sentence with the next nightly run in place of `resume`."""
     return _DOES.sub("the next nightly run", _TO_TYPE.sub("the next nightly run continues", reason))
 
 
@@ -26,36 +26,36 @@ _RESUME = r"`(?:batch-offboard )?resume(?: [^`]*)?`"
 _TO_TYPE = re.compile(
     rf"(?:(?:go on|continue)(?: later)? with |run )?{_RESUME}(?: to continue| goes on| continues|(?! [a-z]))"
 )
-_DOES = re.compile(_RESUME)  # such as: `resume` signs in anew
+_DOES = re.compile(_RESUME)  # for example "`resume` signs in again"
 
 
 def meaning_at_night(code: ExitCode) -> str:
-    """What an exit code means to whoever reads of a night: what is left needs nobody who types `resume`."""
+    """The meaning of an exit code of a nightly run: nobody has to type `resume` for what is left."""
     return "not finished; the next nightly run continues" if code is ExitCode.UNFINISHED else code.meaning
 
 
 class Fate(StrEnum):
-    """What became of a sheet, or of a batch that has no sheet in the inbox."""
+    """How a sheet ended, or a batch that has no sheet in the inbox."""
 
     DONE = "done"
-    REPEATED = "repeated"  # its content was worked before
-    LEFT = "left"  # the next run goes on with it
+    REPEATED = "repeated"  # its content was processed before
+    LEFT = "left"  # the next run continues it
     UNREADABLE = "unreadable"
-    NOT_TAKEN = "not_taken"  # no sheet: it stays in the inbox until a person has done something about it
+    NOT_TAKEN = "not_taken"  # not a sheet: it stays in the inbox until a person removes it
     REFUSED = "refused"  # by a guard, before its first call
     WAITING = "waiting"  # for the approval of other people
     DENIED = "denied"  # by one of them
-    STOPPED = "stopped"  # by a brake: a person has to look
+    STOPPED = "stopped"  # by a brake: a person has to decide
 
     @property
     def words(self) -> str:
-        """The fate as people read it."""
+        """The fate in words."""
         return self.value.replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)
 class SheetView:
-    """One line of a night. `name` is the sheet's, `path` where it lies now; `sentence` says why it is not done."""
+    """One line of a night. `name` is the sheet's, `path` where it is now; `sentence` says why it is not done."""
 
     name: str
     fate: Fate
@@ -69,8 +69,8 @@ class SheetView:
 
 @dataclass(frozen=True, slots=True)
 class NightView:
-    """How a night went. `missed` names the nights in which none began, `renewed` the batches for which the tenant had
-    new results. `closed`: the window was closed."""
+    """The result of a night. `missed` names the nights in which no run began, `renewed` the batches for which the
+    tenant had new results. `closed`: the window was closed."""
 
     inbox: Path
     tenant: str
@@ -84,7 +84,7 @@ class NightView:
 
     @property
     def exit_code(self) -> ExitCode:
-        """The worst of what happened. A night that was ended when nothing was left has still done everything."""
+        """The most severe exit code. A night that was ended when nothing was left has still done everything."""
         codes = {view.exit_code for view in self.sheets}
         if self.halt is not None and self.halt.exit_code is not ExitCode.UNFINISHED:
             codes.add(self.halt.exit_code)
@@ -92,7 +92,7 @@ class NightView:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing happened that anybody has to hear of."""
+        """Whether nothing happened that needs a notice."""
         harmless = self.halt is None or self.halt.exit_code is ExitCode.UNFINISHED
         return self.closed or (not self.sheets and harmless)
 

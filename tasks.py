@@ -1,8 +1,7 @@
 """Runs the project from a fresh clone: `python3 tasks.py demo`, `check` and the others below.
 
-It makes `.venv` beside itself and installs into it exactly what the lock files pin. It uses the standard
-library only, touches nothing outside the project, and leaves the choice of a package index to pip's and uv's
-own configuration.
+It creates `.venv` beside itself and installs into it exactly what the lock files pin. It uses the standard library
+only, touches nothing outside the project, and leaves the choice of a package index to pip's and uv's own configuration.
 """
 
 import contextlib
@@ -18,13 +17,13 @@ from pathlib import Path
 
 
 def version_problem(major: int, minor: int) -> str:
-    """The sentence for a Python that is too old, else nothing; it has to work on the old one, too."""
+    """The error for a Python that is too old, or None; must run on the old one, too."""
     if (major, minor) >= (3, 11):
         return ""
     return f"batch-offboard needs Python 3.11 or newer, and this is Python {major}.{minor}; use a newer one."
 
 
-if version_problem(*sys.version_info[:2]):  # before anything that an older Python does not understand
+if version_problem(*sys.version_info[:2]):  # before anything that an older Python cannot parse
     sys.exit(version_problem(*sys.version_info[:2]))
 
 ROOT = Path(__file__).resolve().parent
@@ -33,13 +32,13 @@ RUN_LOCK = "requirements.lock"
 CHECKS_LOCK = "requirements-checks.lock"
 BENCHMARKS_LOCK = "requirements-benchmarks.lock"
 REPORTS = ("reports/demo.csv", "reports/demo.xlsx", "reports/demo.html")
-# What would lead to another Python's modules, or have every process compile ours anew.
+# Variables that would make Python use another Python's modules, or every process recompile ours.
 NOT_HANDED_ON = frozenset({"PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"})
 USAGE = """usage: python3 tasks.py demo                 offboard a sample against the embedded tenant
        python3 tasks.py check [PYTEST ARGS]  run every check that a change has to pass
        python3 tasks.py quick [PYTEST ARGS]  run the checks that take less than a minute
-       python3 tasks.py long [OPTIONS]       the long run of the simulation (--help tells more)
-       python3 tasks.py lock [UV ARGS]       remake the lock files (--upgrade: with the newest versions)
+       python3 tasks.py long [OPTIONS]       the long run of the simulation (--help shows more)
+       python3 tasks.py lock [UV ARGS]       rewrite the lock files (--upgrade: with the newest versions)
        python3 tasks.py benchmarks [ARGS]    measure, and compare (--write: into the documentation)
        python3 tasks.py faults               write docs/faults.md anew from the tests' marks
        python3 tasks.py fuzz [--minutes N]   spoil sheets and answers for long, 10 minutes if not said otherwise
@@ -61,7 +60,7 @@ def environment_python(environment: Path, *, windows: bool = os.name == "nt") ->
 
 
 def digest(root: Path, lock: str, version: tuple[int, int]) -> str:
-    """Changes whenever what is installed may have to change."""
+    """A digest that changes whenever what is installed may have to change."""
     sums = hashlib.sha256(repr(version).encode())
     for name in ("pyproject.toml", lock):
         content = (root / name).read_bytes()
@@ -74,7 +73,7 @@ def stamp_path(environment: Path, lock: str) -> Path:
 
 
 def is_installed(environment: Path, lock: str, wanted: str) -> bool:
-    """Whether the stamp of the last complete installation is the wanted one."""
+    """Whether the stamp of the last complete installation is the expected one."""
     try:
         return stamp_path(environment, lock).read_text(encoding="ascii") == wanted
     except (OSError, UnicodeDecodeError):
@@ -82,9 +81,9 @@ def is_installed(environment: Path, lock: str, wanted: str) -> bool:
 
 
 def prepare(lock: str) -> Path:
-    """The environment's Python, with all that the lock file pins and the project itself installed.
+    """The environment's Python, with everything that the lock file pins and the project itself installed.
 
-    The stamp goes away first and comes back last, so that an interrupted installation is begun again.
+    The stamp is deleted first and written last, so that an interrupted installation is started again.
     """
     if not (ROOT / lock).is_file():
         raise TaskError(f"{lock} is missing; run: python3 tasks.py lock")
@@ -103,7 +102,7 @@ def prepare(lock: str) -> Path:
 
 
 def environment_version(python: Path) -> tuple[int, int]:
-    """Asked of the environment's Python, which need not be the one that runs this."""
+    """The version of the environment's Python, which may differ from the one that runs this."""
     text = "import sys; print(*sys.version_info[:2])"
     done = subprocess.run([str(python), "-c", text], check=True, capture_output=True, text=True)  # noqa: S603  # ours
     major, minor = done.stdout.split()
@@ -111,7 +110,7 @@ def environment_version(python: Path) -> tuple[int, int]:
 
 
 def is_usable(python: Path) -> bool:
-    """False too for an environment whose own Python was removed or is too old."""
+    """Whether the environment has a Python that runs and is new enough."""
     try:
         return not version_problem(*environment_version(python))
     except (OSError, subprocess.CalledProcessError, ValueError):
@@ -119,7 +118,8 @@ def is_usable(python: Path) -> bool:
 
 
 def create_environment(python: Path) -> None:
-    """Debian leaves `ensurepip` out; there the system's own pip installs into an environment without one."""
+    """Create the environment. Debian omits `ensurepip`; there the system's pip installs into an environment without
+    pip."""
     headline(f"Making {ENVIRONMENT.name}")
     base = [sys.executable, "-m", "venv", "--clear"]
     if importlib.util.find_spec("ensurepip") is not None:
@@ -129,11 +129,11 @@ def create_environment(python: Path) -> None:
         raise TaskError("This Python has neither ensurepip nor pip; install one (Debian: apt install python3-venv).")
     run([*base, "--without-pip", str(ENVIRONMENT)])
     if not is_usable(python):
-        raise TaskError(f"{ENVIRONMENT} could not be made; delete the folder and try again.")
+        raise TaskError(f"{ENVIRONMENT} could not be created; delete the folder and try again.")
 
 
 def pip_command(python: Path) -> list[str]:
-    """The environment's own pip, else that of the Python that runs this, pointed at the environment."""
+    """The environment's pip, else that of the running Python with the environment as its target."""
     own = subprocess.run([str(python), "-c", "import pip"], check=False, capture_output=True)  # noqa: S603  # ours
     if own.returncode == 0:
         return [str(python), "-m", "pip"]
@@ -141,7 +141,8 @@ def pip_command(python: Path) -> list[str]:
 
 
 def install_commands(pip: list[str], lock: str) -> list[list[str]]:
-    """All that is pinned, with hashes and the build tool; then the project itself, which fetches nothing."""
+    """Install everything that is pinned, with hashes and the build tool; then the project itself, which fetches
+    nothing."""
     install = [*pip, "install", "--quiet", "--disable-pip-version-check"]
     return [
         [*install, "--require-hashes", "-r", lock],
@@ -182,7 +183,7 @@ def check_commands(python: Path, arguments: list[str]) -> list[tuple[str, list[s
 
 
 def quick_commands(python: Path, arguments: list[str]) -> list[tuple[str, list[str]]]:
-    """Those of `check` that need neither a file nor a socket nor a process of the program."""
+    """The checks that need no file, no socket and no process of the program."""
     *static, _benchmarks, (_title, tests) = check_commands(python, arguments)
     return [*static, ("Unit tests (pytest)", [*tests, "tests/unit"])]
 
@@ -196,9 +197,9 @@ def quick(arguments: list[str]) -> int:
 
 
 def _checked(commands: list[tuple[str, list[str]]]) -> int:
-    """Stops at the first failure, with its exit code; pytest's summary is the last line of a success.
+    """Run the checks up to the first failure and return its exit code; on success pytest's summary is the last line.
 
-    All but the tests, which come last, need one core each and run side by side.
+    All but the tests, which come last, need one core each and run in parallel.
     """
     *static, (title, command) = commands
     code = side_by_side(static)
@@ -209,14 +210,15 @@ def _checked(commands: list[tuple[str, list[str]]]) -> int:
 
 
 def side_by_side(commands: list[tuple[str, list[str]]]) -> int:
-    """Each is shown when it is through and those before it are; returns the first exit code that is none of success."""
+    """Run commands in parallel and show each once it and those before it have finished; returns the first exit code
+    that is not 0."""
     with contextlib.ExitStack() as stack:
         running = []
         for title, command in commands:
             out = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
             process = subprocess.Popen(command, cwd=ROOT, env=our_environment(), stdout=out, stderr=out)  # noqa: S603  # ours
             stack.enter_context(process)
-            stack.callback(process.kill)  # before it is waited for
+            stack.callback(process.kill)  # read before waiting for it
             running.append((title, process, out))
         for title, process, out in running:
             headline(title)
@@ -243,7 +245,7 @@ def long(arguments: list[str]) -> int:
 
 
 def lock_commands(uv: list[str], arguments: list[str]) -> list[list[str]]:
-    """The other files are constrained by the first, so that checks and benchmarks see what users run."""
+    """The other files are constrained by the first, so that checks and benchmarks use the versions that users run."""
     compile_ = [*uv, "pip", "compile", "pyproject.toml", "-", "--universal", "--python-version", "3.11"]
     compile_ += ["--generate-hashes", "--quiet"]
     compile_ += ["--custom-compile-command", "python3 tasks.py lock"]
@@ -257,8 +259,8 @@ def lock_commands(uv: list[str], arguments: list[str]) -> list[list[str]]:
 
 
 def build_requirements(pyproject: str) -> str:
-    """What building needs, to be pinned like the rest; hatchling wants `editables` for `--editable`."""
-    import tomllib  # an older Python has to get as far as the sentence above
+    """The build requirements, to be pinned like the rest; hatchling needs `editables` for `--editable`."""
+    import tomllib  # an older Python must get to the error above
 
     return "\n".join([*tomllib.loads(pyproject)["build-system"]["requires"], "editables"])
 
@@ -271,7 +273,7 @@ def lock(arguments: list[str]) -> int:
     for name in (RUN_LOCK, CHECKS_LOCK, BENCHMARKS_LOCK):
         private = private_words((ROOT / name).read_text(encoding="utf-8"))
         if private:
-            raise TaskError(f"{name} names a place of this computer ({private[0]}); do not publish it.")
+            raise TaskError(f"{name} contains something private to this computer ({private[0]}); do not publish it.")
     return 0
 
 
@@ -285,7 +287,7 @@ def uv_command() -> list[str]:
 
 
 def private_words(text: str) -> list[str]:
-    """Index addresses, local paths and options; names, versions, hashes and comments are all there may be."""
+    """Index URLs, local paths and options: anything that is not a name, version, hash or comment."""
     words = [word for line in text.splitlines() for word in line.split()]
     allowed = ("--hash=sha256:", "-c", "-r")  # the latter two in comments that say who needs a package
     return [
@@ -341,13 +343,14 @@ def mutants(arguments: list[str]) -> int:
 
 
 def audit_command(python: Path, lock: str) -> list[str]:
-    """Strictly: a package that could not be asked about is a failure and no good news."""
+    """The command with --strict: a package that could not be checked is a failure."""
     command = [str(python), "-m", "pip_audit", "--strict", "--progress-spinner", "off"]
     return [*command, "--require-hashes", "--disable-pip", "--requirement", lock]
 
 
 def audit(arguments: list[str]) -> int:
-    """The packages of the checks include the program's own; both are asked about, to tell whom a finding concerns."""
+    """Audit both lock files separately, although the checks' contains the program's: it shows whom a finding
+    concerns."""
     python = prepare(CHECKS_LOCK)
     worst = 0
     for lock in (RUN_LOCK, CHECKS_LOCK):
@@ -355,14 +358,14 @@ def audit(arguments: list[str]) -> int:
         command = audit_command(python, lock) + arguments
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  # ours
         if was_not_asked(done.stderr):
-            raise TaskError("The list of known vulnerabilities cannot be reached from here; nothing was audited.")
+            raise TaskError("The list of known vulnerabilities cannot be reached; nothing was audited.")
         print(done.stdout + done.stderr, flush=True)
         worst = max(worst, done.returncode)
     return worst
 
 
 def was_not_asked(words: str) -> bool:
-    """By what pip-audit says: it ends with the same code for a finding and for a network that is away."""
+    """Whether the service could not be asked, by pip-audit's output: its exit code is the same for a finding."""
     return any(sign in words for sign in ("could not be audited", "ConnectionError", "ConnectError", "Timeout"))
 
 
@@ -382,7 +385,7 @@ def headline(title: str) -> None:
 
 
 def child_environment(environ: dict[str, str], *, terminal: bool) -> dict[str, str]:
-    """No colours into files and pipes, and no character that a Windows pipe refuses."""
+    """The environment for child processes: no colours in files and pipes, and UTF-8 for Windows pipes."""
     kept = {name: value for name, value in environ.items() if name not in NOT_HANDED_ON}
     kept["PYTHONIOENCODING"] = "utf-8"
     if not terminal:
@@ -393,7 +396,7 @@ def child_environment(environ: dict[str, str], *, terminal: bool) -> dict[str, s
 
 
 def attempt(command: list[str], *, text: str | None = None) -> int:
-    """Runs a command of ours in the project's folder; returns its exit code."""
+    """Run a command in the project's folder; returns its exit code."""
     done = subprocess.run(command, cwd=ROOT, env=our_environment(), input=text, text=True, check=False)  # noqa: S603  # ours
     return done.returncode
 
@@ -404,7 +407,7 @@ def our_environment() -> dict[str, str]:
 
 def run(command: list[str], *, text: str | None = None) -> None:
     if attempt(command, text=text) != 0:
-        raise TaskError(f"This did not work, its own message is above: {shlex.join(command)}")
+        raise TaskError(f"This failed, its own message is above: {shlex.join(command)}")
 
 
 TASKS = {

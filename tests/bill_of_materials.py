@@ -1,6 +1,6 @@
-"""Writes what a user installs as a CycloneDX document: `python -m tests.bill_of_materials sbom.json`.
+"""Writes the packages that a user installs as a CycloneDX document: `python -m tests.bill_of_materials sbom.json`.
 
-From the lock file, which names every package with version and hashes; nothing is fetched.
+They come from the lock file, which has every package with version and hashes; nothing is fetched.
 """
 
 import re
@@ -23,7 +23,7 @@ PYPI = "https://pypi.org/project/{}/{}/"
 
 
 def packages(lock: str) -> Iterator[Component]:
-    """One component for each locked package; all files that its hashes allow belong to it."""
+    """One component for each locked package, with the hashes of all its files."""
     for line in lock.replace("\\\n", " ").splitlines():
         found = re.match(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", line)
         if found is None:

@@ -1,4 +1,4 @@
-"""The parts of an XLSB, made record by record: no library writes them."""
+"""Builds the parts of an XLSB record by record, since no library writes them."""
 
 import struct
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ def binary_workbook(
 ) -> dict[str, str | bytes]:
     """One sheet with one column, from (text, hidden, formula) for each row; `far` is one more cell's row and column.
 
-    `heights` of the rows are in twips, `levels` their outline levels with 8 for the sign of a collapsed group; `before`
-    and `after` are the records around the rows.
+    `heights` of the rows are in twips, `levels` their outline levels, plus 8 for the mark of a collapsed group;
+    `before` and `after` are the records around the rows.
     """
     sheet = [record(129, b""), record(148, struct.pack("<4I", 0, len(rows) - 1, 0, 0)), before, record(145, b"")]
     for number, (value, hidden, formula) in enumerate(rows):

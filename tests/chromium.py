@@ -1,7 +1,7 @@
-"""A headless Chromium for pages that the tests have written, driven through its own debugging protocol.
+"""A headless Chromium for pages that the tests have written, driven through its debugging protocol.
 
-Nothing is installed for it: where no Chromium is found, whoever needs one skips. The browser has a profile of its own
-that goes away with it, and whatever the page logs, reports or asks is kept.
+Nothing is installed: tests that need Chromium are skipped if there is none. The browser has a temporary profile, and
+everything that the page logs, reports or requests is recorded.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ def found() -> str | None:
 
 
 class Page:
-    """One page, and what it did beside being looked at."""
+    """One page, with a record of its errors and requests."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -40,7 +40,7 @@ class Page:
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._loaded = asyncio.Event()
         self.dialogs: list[str] = []
-        self.complaints: list[str] = []  # errors and warnings of the page, refused by its policy or thrown
+        self.complaints: list[str] = []  # errors and warnings of the page, including violations of its policy
         self.requests: list[str] = []
 
     async def listen(self) -> None:
@@ -70,7 +70,7 @@ class Page:
             self.requests.append(told["request"]["url"])
 
     async def send(self, method: str, **params: Any) -> Any:
-        """One command of the protocol; RuntimeError with the browser's own words if it cannot be done."""
+        """Send one command of the protocol. Raises RuntimeError with the browser's message if it fails."""
         number = next(self._numbers)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": params})
@@ -81,7 +81,7 @@ class Page:
         return told["result"]
 
     async def open(self, url: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
-        """Load the page as a screen of this size would; a narrow one is a phone."""
+        """Load the page with a viewport of this size; a narrow one is a phone."""
         for domain in ("Page", "Runtime", "Log", "Audits", "Network"):
             await self.send(f"{domain}.enable")
         await self.size(width, height)
@@ -99,19 +99,19 @@ class Page:
         )
 
     async def value(self, expression: str) -> Any:
-        """What the page's own JavaScript makes of the expression, promises awaited."""
+        """The value of the JavaScript expression in the page, with promises awaited."""
         told = await self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in told:
             raise RuntimeError(str(told["exceptionDetails"]))
         return told["result"].get("value")
 
     async def until(self, expression: str) -> None:
-        """Wait for the expression to hold."""
+        """Wait until the expression is true."""
         look = f"const look = () => ({expression}) ? done(true) : setTimeout(look, 20)"
         await self.value(f"new Promise((done) => {{ {look}; look(); }})")
 
     async def key(self, name: str, code: int, text: str = "") -> None:
-        """Press a key and let it go."""
+        """Press and release a key."""
         for kind in ("keyDown", "keyUp"):
             typed = {"text": text} if text and kind == "keyDown" else {}
             await self.send(
@@ -121,9 +121,9 @@ class Page:
 
 @asynccontextmanager
 async def browser(executable: str) -> AsyncIterator[Page]:
-    """A browser of one page, for the length of the block."""
+    """A browser with one page, for the length of the block."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        process = subprocess.Popen(  # noqa: ASYNC220  # started and left alone
+        process = subprocess.Popen(  # noqa: ASYNC220  # started without waiting
             [executable, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Commands as a face gives them, for people who agree to whatever is proposed."""
+"""Commands as a face calls them, for a person who agrees to every proposal."""
 
 import inspect
 from collections.abc import Callable, Collection, Sequence
@@ -23,7 +23,7 @@ Ask = Callable[[PlanView], object]
 
 
 def agree(_view: PlanView) -> None:
-    """Agrees to everything."""
+    """Agree to everything."""
 
 
 async def run_sheet(
@@ -35,7 +35,7 @@ async def run_sheet(
     choice: Choice = EVERYTHING,
     ask: Ask = agree,
 ) -> RunView:
-    """Plan a sheet and send what is proposed; `ask` raises GuardError where a person would not agree."""
+    """Plan a sheet and send the proposal; `ask` raises GuardError if the person does not agree."""
     return await _sent(desk, await proposing.propose(desk, sheet, "", reading, choice, talk.say), reports, talk, ask)
 
 
@@ -61,7 +61,7 @@ async def cancel(
     talk: Talk,
     ask: Callable[[Batch, int], object] = lambda _batch, _actions: None,
 ) -> CancelView:
-    """Take a batch's open machine actions back."""
+    """Cancel a batch's open machine actions."""
     proposal = await cancelling.propose_cancel(desk, name, rows, talk)
     with refusals_recorded(desk, proposal.batch):
         await _answered(ask(proposal.batch, len(proposal.actions)))
@@ -77,6 +77,6 @@ async def _sent(desk: Desk, proposal: Proposal, reports: Sequence[Path], talk: T
 
 
 async def _answered(answer: object) -> None:
-    """A person who does something before they answer may have to wait for it."""
+    """Await the person's answer if it is awaitable."""
     if inspect.isawaitable(answer):
         await answer

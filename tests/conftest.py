@@ -1,4 +1,4 @@
-"""What every test stands on."""
+"""Settings and fixtures of all tests."""
 
 import asyncio
 import hashlib
@@ -13,15 +13,15 @@ import tests.compiled_once
 import tests.moving_time  # noqa: F401  # for every test on virtual time
 from batch_offboard.journal import machine_lock
 
-# Wherever they run, the tests' clocks are an hour ahead of UTC: a time in the wrong form is seen.
+# The tests' local time is always an hour ahead of UTC, so that a time in the wrong form fails a test.
 os.environ["TZ"] = "TST-1"
 if hasattr(time, "tzset"):
     time.tzset()
 
-# A busy machine is no failure: no example has a deadline, and slow data is data.
+# A busy machine is not a failure: no example has a deadline, and slow data generation is allowed.
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as in the background of a shell; the program would ignore it, too
+):  # ignored in the background of a shell; the program would inherit that
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -29,12 +29,12 @@ settings.load_profile("project")
 
 
 def pytest_configure() -> None:
-    """Say that no event loop is wanted: looptime asks for one in every test, and so makes one that nobody closes."""
+    """Set no event loop: looptime requests one in every test, which creates one that nobody closes."""
     asyncio.set_event_loop(None)
 
 
 @pytest.fixture(autouse=True)
 def _locks_of_its_own(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Tests that run side by side work on the same tenants: each counts as a computer of its own."""
+    """Parallel tests work on the same tenants: each gets machine locks of its own."""
     name = hashlib.sha256(f"{os.getpid()} {request.node.nodeid}".encode()).hexdigest()[:20]
     monkeypatch.setattr(machine_lock, "PREFIX", f"batch-offboard-test-{name}")

@@ -1,4 +1,4 @@
-"""The usual batch, report head and report row of the tests: each test says only what is special about its own."""
+"""The usual batch, report head and report row of the tests: each test sets only what differs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -31,8 +31,8 @@ _USUAL = NewBatch(
 def add_batch(
     journal: Journal, rows: Iterable[PlannedRow], amendments: Sequence[Amendment] = (), **facts: Any
 ) -> Batch:
-    """A planned batch of these rows, as the journal has it; `facts` are those of `NewBatch` that are not the usual
-    ones."""
+    """A planned batch of these rows, as read from the journal; `facts` are the fields of `NewBatch` that differ from
+    the usual."""
     new = replace(_USUAL, **facts)
     journal.add_batch(new, rows, lambda: amendments)
     found = find_batch(journal, new.batch_id)

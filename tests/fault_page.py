@@ -1,7 +1,7 @@
-"""Writes `docs/faults.md` from the tests' own marks: `python -m tests.fault_page`.
+"""Writes `docs/faults.md` from the tests' marks: `python -m tests.fault_page`.
 
-Marks are read from the source, so that nothing has to be imported and a mark that is not a plain fact (a number and a
-sentence) is refused. What a mark says stands beside the test that it is on, and goes with it.
+Marks are read from the source, so that nothing has to be imported and a mark that is not literal (a number and a
+sentence) is refused. A mark is part of its test, and is deleted with it.
 """
 
 import ast
@@ -16,7 +16,7 @@ from tests.faults import CATALOGUE, LIMITS, NOT_SHOWN, Section
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "faults.md"
 
-HEAD = """# Faults, and what becomes of them
+HEAD = """# Faults and their outcomes
 
 Written by `python3 tasks.py faults` from the marks of the tests; do not edit it. Every test that is named here runs
 with `python3 tasks.py check`. Words: *pending* is not sent and safe to send; *in doubt* may have been accepted, and is
@@ -25,11 +25,11 @@ never sent again unless the tenant's own list has shown after the horizon that i
 
 
 class MarkError(Exception):
-    """A mark that the page cannot be made from, or a row that nobody cares for."""
+    """A mark that is invalid, or a row of the catalogue that has no mark."""
 
 
 class Mark(NamedTuple):
-    """What one test shows of one fault. `case`: the one of a table of answers that shows it."""
+    """What one test shows about one fault. `case`: the parameter set that shows it."""
 
     fault: int
     outcome: str
@@ -38,7 +38,7 @@ class Mark(NamedTuple):
 
 
 def marks(root: Path = ROOT) -> Iterator[Mark]:
-    """All marks below `tests`, by file and place."""
+    """All marks below `tests`, by file and line."""
     for path in sorted((root / "tests").rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
         if "mark.fault" in text:
@@ -61,11 +61,11 @@ def marks_in(text: str, name: str) -> Iterator[Mark]:
                 found += 1
                 yield _mark(decorator, f"{name}::{test.name}", texts)
     if found != len(used):
-        raise MarkError(f"{name}: a fault is marked elsewhere than on a test.")
+        raise MarkError(f"{name}: a fault mark must be on a test.")
 
 
 def _texts(tree: ast.AST) -> Counter[str]:
-    """How often each text is in the source."""
+    """How often each string is in the source."""
     nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return Counter(node.value for node in nodes if isinstance(node.value, str))
 
@@ -86,9 +86,9 @@ def _mark(call: ast.Call, test: str, texts: Counter[str]) -> Mark:
         more = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
         case = more.pop("case", "")
     except ValueError as error:
-        raise MarkError(f"{test}: a mark is a number, a sentence and perhaps a case.") from error
+        raise MarkError(f"{test}: a mark is a number, a sentence and optionally a case.") from error
     if more or type(number) is not int or not (isinstance(outcome, str) and outcome.endswith(".")):
-        raise MarkError(f"{test}: a mark is a number, a sentence and perhaps a case.")
+        raise MarkError(f"{test}: a mark is a number, a sentence and optionally a case.")
     if case and not texts[case]:
         raise MarkError(f"{test}: there is no case {case!r}.")
     return Mark(number, outcome, test, case)
@@ -100,7 +100,7 @@ def shown(
     not_shown: Mapping[int, str] = NOT_SHOWN,
     limits: Mapping[int, str] = LIMITS,
 ) -> dict[int, list[Mark]]:
-    """The marks of each fault; MarkError unless every fault has a test or a reason, and not both."""
+    """The marks of each fault. Raises MarkError unless every fault has either a test or a reason."""
     by_fault: dict[int, list[Mark]] = defaultdict(list)
     for mark in found:
         by_fault[mark.fault].append(mark)
@@ -129,7 +129,7 @@ def page(found: Sequence[Mark]) -> str:
                 row = (fault.number, fault.what, fault.when) if place == 0 else ("", "", "")
                 lines.append(_line(*row, mark.outcome, _link(mark)))
         lines.append("")
-    lines += ["## What the tests leave open", "", "| | fault | what is open |", "|---|---|---|"]
+    lines += ["## What the tests do not cover", "", "| | fault | what is not covered |", "|---|---|---|"]
     lines += [_line(each.number, each.what, LIMITS[each.number]) for each in faults if each.number in LIMITS]
     lines += ["", "## What does not apply", "", "| | fault | why |", "|---|---|---|"]
     lines += [_line(each.number, each.what, NOT_SHOWN[each.number]) for each in faults if each.number in NOT_SHOWN]

@@ -13,8 +13,8 @@ Resolve = Callable[..., list[Any]]
 
 @contextmanager
 def name_server(monkeypatch: pytest.MonkeyPatch, known: Mapping[str, str], silent: bool = False) -> Iterator[list[str]]:
-    """Every name that is asked for, as long as the block lasts. `known` has the addresses of some; for others there is
-    no answer at all, or the answer that there is no such name. Addresses resolve as ever."""
+    """Replace name resolution for the block; yields the names that were requested. `known` has the addresses of some
+    names; others get no answer, or the answer that they do not exist. IP addresses resolve as usual."""
     real, asked, ended = socket.getaddrinfo, list[str](), Event()
 
     def getaddrinfo(host: str, *arguments: Any, **named: Any) -> list[Any]:

@@ -1,4 +1,5 @@
-"""Certificate authorities as devices that inspect TLS make them: fit for every program but one that checks strictly."""
+"""Certificate authorities like those of TLS inspection devices: accepted by every program except one that checks
+strictly."""
 
 import datetime as dt
 import ipaddress
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-# What RFC 5280 asks for and these authorities leave out; each alone is refused under VERIFY_X509_STRICT.
+# What RFC 5280 requires and these authorities lack; each alone is refused under VERIFY_X509_STRICT.
 OMISSIONS = ("critical basic constraints", "key usage", "subject key identifier", "authority key identifier")
 
 BEGINS, ENDS = dt.datetime(2020, 1, 1, tzinfo=dt.UTC), dt.datetime(2049, 1, 1, tzinfo=dt.UTC)
@@ -23,7 +24,7 @@ SIGNS = x509.KeyUsage(
 
 
 def inspection_root(folder: Path, omission: str) -> tuple[Path, ssl.SSLContext]:
-    """The file with the root, and a server on 127.0.0.1 for which it vouches."""
+    """The file with the root, and a server on 127.0.0.1 whose certificate it issued."""
     key, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "TLS inspection")])
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
@@ -58,11 +59,11 @@ def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePri
 
 
 def check_as_python_3_13(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its `ssl.create_default_context` checks X.509 strictly, and an older one is made to do the same."""
+    """Make `ssl.create_default_context` check X.509 strictly, as Python 3.13 does."""
     older = ssl.create_default_context
 
     def create_default_context(*arguments: object, **named: object) -> ssl.SSLContext:
-        context = older(*arguments, **named)  # type: ignore[arg-type]  # as it is called
+        context = older(*arguments, **named)  # type: ignore[arg-type]  # called like the original
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
         return context
 

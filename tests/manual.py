@@ -14,18 +14,18 @@ from batch_offboard.cli.entry import run_command_line
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
-SHOWN_FOLDER = "/home/ann/leavers"  # stands for the folder that a session ran in
+SHOWN_FOLDER = "/home/ann/leavers"  # stands for the folder in which a session ran
 
 _BATCH = r"sim-[0-9]{8}-[0-9]{4}-[a-z]{4}"
 
-# What differs from run to run, and what stands for it.
+# What differs from run to run, and its replacement.
 _VARYING = [
     (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}[+-][0-9:]{5}"), "TIME"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "ACTION"),
     (re.compile(_BATCH), "BATCH"),
     (re.compile(r"(Pending|InProgress) when last seen"), "OPEN when last seen"),
 ]
-# How far a run had come at some moment in between: how many of these lines there are depends on the machine.
+# Progress lines: how many of them there are depends on the machine's speed.
 _IN_BETWEEN = re.compile(r"^TIME .*([0-9]+ left(, waiting for .*)?|; next look in [0-9]+ s)$")
 
 
@@ -60,14 +60,14 @@ def _exchanges(block: str) -> Iterator[Exchange]:
 
 
 class Replay:
-    """A page's sessions typed again, one after the other; a batch of the page is the one that took its place."""
+    """Types a page's sessions again, one after the other; each batch ID of the page stands for the one created now."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._batches: dict[str, str] = {}
 
     def type(self, exchange: Exchange) -> str:
-        """What the command prints now, with the page's folder and batches in it."""
+        """What the command prints now, with the page's folder and batch IDs."""
         arguments = [self._batches.get(word, word) for word in exchange.arguments]
         printed = io.StringIO()
         with redirect_stdout(printed), redirect_stderr(printed):

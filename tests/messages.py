@@ -1,7 +1,7 @@
 """Every sentence that can end a command, gathered from the program's source, with its exit code.
 
-What varies in a sentence is shown as `{the expression}`. A sentence that a function puts together is taken from what
-that function returns.
+Variable parts of a sentence are shown as `{the expression}`. A sentence that a function builds is taken from what that
+function returns.
 """
 
 import ast
@@ -15,16 +15,16 @@ import batch_offboard
 from batch_offboard.base import errors
 from batch_offboard.base.errors import BatchOffboardError, ExitCode
 
-FEWEST_LETTERS = 12  # that do not vary, of a sentence that can be known again
+FEWEST_LETTERS = 12  # constant ones that a sentence needs to be recognised
 PACKAGE = Path(batch_offboard.__file__).parent
 
-# Classes that end a command by a value: why a run stopped, and why a guard refused it.
+# Classes whose instances end a command: why a run stopped, and why a guard refused it.
 _STOPS = {"Halt": None, "Refusal": ExitCode.REFUSED, "_hold": ExitCode.REFUSED}
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One sentence, where it stands, and what it ends a command with; None where that is known only at run time."""
+    """One sentence, its place in the source, and the exit code; None if that is known only at run time."""
 
     place: str
     kind: str
@@ -32,13 +32,13 @@ class Message:
     exit_code: ExitCode | None
 
     def is_said_by(self, sentence: str) -> bool:
-        """Whether the sentence is this one, with values in place of what varies."""
+        """Whether the sentence is this one, with values in place of the variable parts."""
         says_something = len(re.findall(r"[a-z]", fixed(self.text))) >= FEWEST_LETTERS
         return says_something and re.fullmatch(_pattern(self.text), sentence) is not None
 
 
 def fixed(text: str) -> str:
-    """What does not vary in it."""
+    """The constant parts of a text."""
     return re.sub(r"\{[^{}]*\}", "", text)
 
 
@@ -49,21 +49,21 @@ def _pattern(text: str) -> str:
 
 @cache
 def messages() -> tuple[Message, ...]:
-    """All of them, in the order of the files."""
+    """All messages, in the order of the files."""
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
     codes = _exit_codes(trees.values())
     return tuple(each for path, tree in trees.items() for each in _in_module(path, tree, codes))
 
 
 def _exit_codes(trees: object) -> dict[str, ExitCode | None]:
-    """The exit code of every error of ours by its class's name, those outside `errors` by what they inherit from."""
+    """The exit code of each of our error classes by name; classes outside `errors` inherit it."""
     known: dict[str, ExitCode | None] = {
         name: found.exit_code
         for name, found in vars(errors).items()
         if isinstance(found, type) and issubclass(found, BatchOffboardError)
     }
     classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]  # type: ignore[attr-defined]
-    for _ in range(3):  # an heir of an heir
+    for _ in range(3):  # subclasses of subclasses
         for node in classes:
             parents = [base.id for base in node.bases if isinstance(base, ast.Name) and base.id in known]
             if parents:
@@ -86,7 +86,7 @@ def _in_module(path: Path, tree: ast.Module, codes: dict[str, ExitCode | None]) 
 
 
 def _refused(call: ast.Call, around: ast.AST, functions: dict[str, ast.FunctionDef]) -> Iterator[str]:
-    """What one guard's refusal says, as `guards.refusal_text` puts it together."""
+    """The message of one guard's refusal, as `guards.refusal_text` builds it."""
     _, why, remedy = call.args
     for reason in _texts(why, around, functions):
         for step in _texts(remedy, around, functions):
@@ -102,7 +102,7 @@ def _calls(tree: ast.AST, around: ast.AST) -> Iterator[tuple[ast.Call, ast.AST]]
 
 
 def _said_code(call: ast.Call) -> ExitCode | None:
-    """The exit code that a call names, as `Halt` does."""
+    """The exit code among a call's arguments, as for `Halt`."""
     for node in call.args[1:]:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ExitCode":
             return ExitCode[node.attr]
@@ -110,7 +110,7 @@ def _said_code(call: ast.Call) -> ExitCode | None:
 
 
 def _texts(node: ast.expr, around: ast.AST, functions: dict[str, ast.FunctionDef]) -> Iterator[str]:
-    """The sentence as it stands there, or all that a name or a function of the same module may hold for it."""
+    """The literal sentence, or every sentence that a name or a function of the same module may stand for."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
         for each in ast.walk(functions[node.func.id]):
             if isinstance(each, ast.Return) and each.value is not None:

@@ -1,12 +1,12 @@
-"""Virtual time that never stands still, and that moves as soon as nothing else can happen; importing this changes
+"""Virtual time that never stands still, and that advances as soon as nothing else can happen; importing this patches
 looptime's loops.
 
-A timer set for this very moment rings without time going on. aiolimiter sets such timers again and again while
-rounding leaves a hair of a drop to drip out: a machine's clock goes on meanwhile, and so has a virtual one to.
+A timer set for the current time fires without advancing the time. aiolimiter sets such timers in a loop while rounding
+leaves a tiny rest in its bucket: a real clock advances meanwhile, so the virtual one must, too.
 
-Before time moves to the next timer, looptime polls the sockets 42 times, in case the kernel still carries something
-from one to another; most of the time of these tests went there. Loopback delivers within the call that sends, or in a
-thread of the kernel, which a few polls wait for if they let other threads run.
+Before time advances to the next timer, looptime polls the sockets 42 times, in case the kernel still carries data from
+one to another; this took most of the time of these tests. Loopback delivers within the call that sends, or in a thread
+of the kernel, for which a few polls are enough if they yield to other threads.
 """
 
 import asyncio

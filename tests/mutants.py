@@ -1,7 +1,7 @@
-"""Breaks the rules on purpose, one place after another, and tells what no test notices: `python -m tests.mutants`.
+"""Mutation testing of the rules, one place at a time: `python -m tests.mutants` reports what no test notices.
 
-The rules are tables as much as functions, so that constants, entries and words of enumerations are broken as well.
-Each mutant lives in a process of its own, forked from one that has imported the tests' libraries, and never on disk.
+Many rules are tables, so constants, entries and enum values are mutated as well. Each mutant runs in its own process,
+forked from one that has imported the tests' libraries, and is never written to disk.
 """
 
 import argparse
@@ -20,11 +20,11 @@ from types import ModuleType
 from typing import NamedTuple, cast
 
 ROOT = Path(__file__).resolve().parents[1]
-# Seconds of processor time, which a busy machine does not shorten. A mutant whose tests need more loops for ever, and
-# is noticed; one that waits for ever is ended by pytest's own limit.
+# Seconds of CPU time, which does not depend on the load. A mutant that needs more is in an endless loop, and counts as
+# noticed; pytest's own timeout ends one that waits forever.
 MOST_CPU = 120
 
-# The modules whose rules keep the promises, and the tests that own them.
+# The modules whose rules keep the promises, and their tests.
 MODULES: Mapping[str, Sequence[str]] = {
     "core.quota": ["unit/core/test_quota.py", "unit/calls/test_gate.py", "unit/defender/protocol/test_wire.py"],
     "core.jobs": ["unit/core/test_jobs.py", "unit/calls/test_pool.py"],
@@ -64,17 +64,17 @@ class Mutant(NamedTuple):
 
 
 def mutants(module: str, source: str) -> Iterator[Mutant]:
-    """Each with one place of the module's source broken."""
+    """The mutants of a module, each with one place of the source changed."""
     tree = ast.parse(source)
-    spared = _spared(tree)
+    skipped = _unmutated(tree)
     for index, node in enumerate(ast.walk(tree)):
-        if id(node) not in spared:
+        if id(node) not in skipped:
             for what, change in _changes(node):
                 yield Mutant(module, _line(node), what, _changed(tree, index, change))
 
 
 def _line(node: ast.AST) -> int:
-    """Where it begins; a condition of a comprehension where its loop does."""
+    """The line where a node begins; for a condition of a comprehension, that of its loop."""
     line: int = getattr(node.target if isinstance(node, ast.comprehension) else node, "lineno", 0)
     return line
 
@@ -84,9 +84,10 @@ def path_of(module: str) -> Path:
     return path.with_suffix(".py")
 
 
-def _spared(tree: ast.Module) -> set[int]:
-    """What is for readers and type checkers: docstrings, sentences, annotations, decorators, imports."""
-    spared: set[int] = set()
+def _unmutated(tree: ast.Module) -> set[int]:
+    """Nodes that are not mutated, since they are for readers and type checkers: docstrings, sentences, annotations,
+    decorators, imports."""
+    skipped: set[int] = set()
     for node in ast.walk(tree):
         parts: list[ast.AST | None] = []
         match node:
@@ -100,12 +101,12 @@ def _spared(tree: ast.Module) -> set[int]:
                 parts = [node]
             case ast.JoinedStr():
                 parts = [each for each in node.values if isinstance(each, ast.Constant)]
-        spared |= {id(each) for part in parts if part is not None for each in ast.walk(part)}
-    return spared
+        skipped |= {id(each) for part in parts if part is not None for each in ast.walk(part)}
+    return skipped
 
 
 def _changed(tree: ast.Module, index: int, change: Change) -> str:
-    """The source with the node of that place in `ast.walk` changed, or replaced by what the change gives."""
+    """The source with the node at this index of `ast.walk` changed in place, or replaced by what the change returns."""
     twin = copy.deepcopy(tree)
     node = list(ast.walk(twin))[index]
     other = change(node)
@@ -134,7 +135,7 @@ def _conditions(node: ast.AST) -> Iterator[tuple[str, Change]]:
             for place in range(len(node.values)):
                 yield f"without part {place + 1}", _without_part(place)
         case ast.UnaryOp(op=ast.Not()):
-            yield "without not", lambda each: each.operand  # type: ignore[attr-defined]  # it is this one's twin
+            yield "without not", lambda each: each.operand  # type: ignore[attr-defined]  # same type as the original
         case ast.If() | ast.IfExp() | ast.While():
             yield "never", _test_is(False)
             yield "always", _test_is(True)
@@ -211,9 +212,9 @@ def _without_part(place: int) -> Change:
     return change
 
 
-def _test_is(value: bool) -> Change:  # the constant that the test becomes
+def _test_is(value: bool) -> Change:  # the constant that replaces the condition
     def change(node: ast.AST) -> ast.AST:
-        node.test = ast.Constant(value)  # type: ignore[attr-defined]  # those that have one
+        node.test = ast.Constant(value)  # type: ignore[attr-defined]  # only nodes that have one
         return node
 
     return change
@@ -236,7 +237,7 @@ def _without_entry(place: int) -> Change:
 
 def _without_element(place: int) -> Change:
     def change(node: ast.AST) -> ast.AST:
-        del node.elts[place]  # type: ignore[attr-defined]  # those that have some
+        del node.elts[place]  # type: ignore[attr-defined]  # only nodes that have some
         return node
 
     return change
@@ -255,7 +256,7 @@ def _attribute(word: str) -> Change:
 
 
 class _Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Gives the mutant when its module is imported."""
+    """An import hook that returns the mutant when its module is imported."""
 
     def __init__(self, mutant: Mutant) -> None:
         self._name, self._mutant = f"batch_offboard.{mutant.module}", mutant
@@ -284,7 +285,7 @@ def _test(mutant: Mutant | None, tests: Sequence[str], most_cpu: int) -> None:
     if mutant is not None:
         sys.meta_path.insert(0, _Instead(mutant))
     with tempfile.TemporaryDirectory() as folder:
-        set_hypothesis_home_dir(folder)  # what mutants fail with is nobody's example
+        set_hypothesis_home_dir(folder)  # failures of mutants are not stored as examples
         options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0", "-W"]
         options += ["ignore::pytest.PytestAssertRewriteWarning"]
         code = pytest.main([*options, *(f"tests/{test}" for test in tests)])
@@ -294,7 +295,7 @@ def _test(mutant: Mutant | None, tests: Sequence[str], most_cpu: int) -> None:
 def survivors(
     found: Sequence[Mutant | None], tests: Sequence[str], jobs: int = 1, most_cpu: int = MOST_CPU
 ) -> list[Mutant | None]:
-    """Those with which all tests pass, so many of them at a time; None is the module as it is."""
+    """The mutants with which all tests pass, running `jobs` at a time; None is the unchanged module."""
     context = mp.get_context("fork")
     waiting, left = list(reversed(found)), []
     running: dict[int, tuple[mp.process.BaseProcess, Mutant | None]] = {}
@@ -322,7 +323,7 @@ def main(arguments: list[str]) -> int:
     for module in chosen.modules or MODULES:
         tests = MODULES[module]
         if not survivors([None], tests):
-            print(f"The tests of {module} fail as they are; mend that first.", file=sys.stderr)
+            print(f"The tests of {module} fail without a mutant; fix that first.", file=sys.stderr)
             return 1
         found = list(mutants(module, path_of(module).read_text(encoding="utf-8")))
         left = survivors(found, tests, chosen.jobs)
@@ -335,7 +336,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _import_libraries() -> None:
-    """Once for all children; nothing of ours, which each of them imports with its own mutant, and no pytest plugin."""
+    """Import libraries once for all children; not our own modules, which each child imports with its mutant, and no
+    pytest plugin."""
     for name in ("aiohttp", "aiolimiter", "hypothesis.strategies", "pydantic", "pytest", "rich.console", "sqlalchemy"):
         importlib.import_module(name)
 

@@ -1,4 +1,4 @@
-"""Bearer tokens as they look in the wild, made up."""
+"""Made-up bearer tokens in realistic form."""
 
 import base64
 import json
@@ -8,11 +8,11 @@ CLIENT, OTHER_CLIENT = "22222222-2222-4222-8222-222222222222", "77777777-2222-42
 
 
 def around(middle: bytes) -> str:
-    """Three parts, the middle one as unpadded as it is in the wild."""
+    """A token of three parts; the middle one is unpadded, as in real tokens."""
     return f"a.{base64.urlsafe_b64encode(middle).rstrip(b'=').decode()}.c"
 
 
 def jwt(claims: object) -> str:
-    """A token with these claims and a signature that nobody checks."""
+    """A token with these claims and a signature that is never checked."""
     parts = (json.dumps(part).encode() for part in ({"alg": "RS256"}, claims))
     return ".".join([base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts] + ["signature"])

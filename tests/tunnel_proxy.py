@@ -1,4 +1,4 @@
-"""A proxy on loopback that lets CONNECT through, and an environment that names it."""
+"""A CONNECT proxy on loopback, and an environment that names it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ import pytest
 
 
 class TunnelProxy:
-    """A proxy that lets CONNECT through for whoever shows the passport; it keeps every head that it read."""
+    """A proxy that accepts CONNECT with the right credentials; it records the head of every request."""
 
     def __init__(self, refuse: str = "") -> None:
         self.heads: list[bytes] = []

@@ -1,7 +1,7 @@
-"""An office on virtual time: whole commands run in it, against a tenant that lives as long as the office does.
+"""An office on virtual time: whole commands run in it, against a tenant that exists as long as the office does.
 
-Time passes only while something waits. A command gets an event loop of its own for each thing that it waits for, and
-the tenant listens inside each of them, on the same port and with all the actions that it has accepted so far.
+Time passes only while something waits. Each await of a command gets its own event loop, and the tenant listens in each
+of them, on the same port and with all actions accepted so far.
 """
 
 import asyncio
@@ -41,14 +41,14 @@ BERLIN = ZoneInfo("Europe/Berlin")
 TENANT_ID, CLIENT_ID = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 WIDE_QUOTA = {"per_minute": 10_000, "per_hour": 10_000, "burst": 100}
 
-# The display is looked at every 0.25 s times this; that costs time and is tested elsewhere.
+# The display is updated every 0.25 s times this; updates are slow and are tested elsewhere.
 SPEED = 20.0
 
 Machine = dict[str, object]
 
 
 class PowerCutError(SystemExit):
-    """The machine goes off. Nothing of ours runs on, or would be believed if it did."""
+    """The machine loses power. Nothing in the process may continue."""
 
 
 def device(number: int) -> str:
@@ -61,8 +61,8 @@ def in_berlin(text: str) -> float:
 
 
 class VirtualWorld:
-    """The time that commands live in, and the tenant that they talk to. `now` is in seconds since the epoch;
-    `machines` are the tenant's from the next thing on that a command waits for."""
+    """The time in which commands run, and the tenant that they use. `now` is in seconds since the epoch; `machines` are
+    the tenant's from the next event loop on."""
 
     def __init__(self, start: float, machines: Iterable[Machine], **options: Any) -> None:
         self._start, self._elapsed = start, 0.0
@@ -88,22 +88,22 @@ class VirtualWorld:
         return Moment(self._start + elapsed, elapsed, "boot-of-the-office")
 
     def set_faults(self, *faults: str) -> None:
-        """From the next thing on that a command waits for, the tenant has these faults."""
+        """Set the tenant's faults, from the next event loop on."""
         self._options = replace(self._options, faults=faults)
 
     def at(self, moment: float, event: Callable[[], object]) -> None:
-        """Let something happen at a moment (seconds since the epoch), whatever is going on then."""
+        """Call something at a given time (seconds since the epoch), whatever is running then."""
         coming = (moment - self._start, event)
         self._coming.append(coming)
         if self._loop is not None:
             self._waiting.append(self._loop.call_at(max(coming[0], self._loop.time()), self._happen, coming))
 
     def after_calls(self, number: int, event: Callable[[], object]) -> None:
-        """Let something happen at the moment at which the last of so many more calls to offboard arrives."""
+        """Call something when this many more offboard calls have arrived."""
         self._behind.append((len(self.offboard_calls()) + number, event))
 
     def until(self, moment: float) -> None:
-        """Let time pass while no command is at work."""
+        """Advance the time while no command runs."""
         for at, event in sorted(self._coming, key=lambda each: each[0]):
             if self._start + at <= moment:
                 self._elapsed = max(self._elapsed, at)
@@ -147,12 +147,12 @@ class VirtualWorld:
             asyncio.get_running_loop().call_soon(due[1])
 
     def offboard_calls(self) -> list[Call]:
-        """The calls that arrived to offboard a device, in their order."""
+        """The offboard calls that arrived, in order."""
         return [call for call in self.calls if call.operation is Operation.OFFBOARD]
 
 
 class _Calls(list[Call]):
-    """The tenant's record, which tells of each call as it arrives."""
+    """The tenant's record of calls, which reports each call as it arrives."""
 
     def __init__(self, arrived: Callable[[Call], None]) -> None:
         super().__init__()
@@ -165,7 +165,7 @@ class _Calls(list[Call]):
 
 @dataclass
 class Ears:
-    """Whoever watches and listens; nobody has to be convinced."""
+    """An observer and listener that records everything."""
 
     said_so_far: list[str] = field(default_factory=list)
     asked: list[PlanView] = field(default_factory=list)
@@ -185,7 +185,7 @@ class Ears:
 
 
 class VirtualOffice:
-    """A folder to work in with its configuration, and a journal; everything of it lies below `root`."""
+    """A working folder with its configuration, and a journal, all below `root`."""
 
     def __init__(self, root: Path, world: VirtualWorld, **settings: Any) -> None:
         self.root, self.world = root, world
@@ -207,13 +207,13 @@ class VirtualOffice:
         (self.folder / "config.yaml").write_text(json.dumps(values | settings), encoding="utf-8")
 
     def desk(self, **options: Any) -> Desk:
-        """A desk as a command has it; close it, or use it as a context manager."""
+        """A desk like a command's; close it, or use it as a context manager."""
         environ: Mapping[str, str] = {"OFFBOARD_TOKEN": "rehearsal-token"}
         chosen = Options(environ=environ, cwd=self.folder, actor=ANN, journal=self.journal_path, speed=SPEED, **options)
         return Desk(chosen, create=True, clock=self.world.clock)
 
     def journal(self) -> Journal:
-        """The journal as another process opens it; close it."""
+        """The journal, opened like another process would; close it."""
         return Journal(self.journal_path)
 
     def sheet(self, devices: Iterable[int], name: str = "devices.csv", columns: str = "Device ID,Owner") -> Path:
@@ -229,21 +229,21 @@ class VirtualOffice:
         return "\n".join([columns, *(f"{device(number)},Ann{more}" for number in devices)]) + "\n"
 
     def write(self, path: Path, content: str | bytes) -> Path:
-        """A file that was last changed at this moment of the office's time."""
+        """Write a file with the office's current time as its modification time."""
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         now = self.world.now().wall
         os.utime(path, (now, now))
         return path
 
     def called(self) -> list[int]:
-        """The devices whose calls arrived, by number, one for each call."""
+        """The numbers of the devices whose calls arrived, one for each call."""
         numbers = {device(number): number for number in range(1000)}
         return [numbers[str(call.device_id)] for call in self.world.offboard_calls()]
 
     def power_cut(self) -> None:
-        """Keep everything as it lies on the disk at this moment, and end the command; `power_on` brings it back."""
+        """Save the current state of the disk, and end the command; `power_on` restores that state."""
         with closing(sqlite3.connect(self.journal_path, timeout=60)) as connection:
-            connection.execute("BEGIN IMMEDIATE")  # between two commits, not in the middle of our own copying
+            connection.execute("BEGIN IMMEDIATE")  # between two commits, so that the copy is consistent
             self._copy(self.root, self._kept)
         raise PowerCutError
 
@@ -263,11 +263,11 @@ class VirtualOffice:
 
 @contextmanager
 def office_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where an office can be, with a state folder that is nobody else's.
+    """A folder for an office, with a state folder of its own.
 
-    On memory where it can be a folder: hundreds of syncs take their time on a busy disk and are tested elsewhere.
+    In memory if the system has such a folder: hundreds of syncs are slow on a busy disk and are tested elsewhere.
     """
-    memory = Path("/dev/shm")  # noqa: S108  # a folder of random name is made in it
+    memory = Path("/dev/shm")  # noqa: S108  # a folder with a random name is created in it
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
         place = Path(folder).resolve()
         for name in ("HOME", "XDG_STATE_HOME", "LOCALAPPDATA", "WIN_PD_OVERRIDE_LOCAL_APPDATA"):

@@ -90,7 +90,7 @@ def assert_sober(outcome: CallOutcome) -> None:
     assert outcome.retry_after is None or 0 < outcome.retry_after <= 3600
 
 
-@pytest.mark.fault(80, "Whatever is spoiled has a meaning, and only a whole answer is an acceptance.")
+@pytest.mark.fault(80, "Every corrupted answer is classified, and only a complete one counts as accepted.")
 @effort(600)
 @given(answers)
 def test_every_answer_to_an_offboard_call_has_a_meaning(answer: Answer) -> None:
@@ -118,7 +118,7 @@ def test_every_answer_to_a_cancellation_has_a_meaning(answer: Answer) -> None:
     assert outcome.verdict is not Verdict.CANCELLED or (answer.complete and answer.status in (200, 201))
 
 
-@pytest.mark.fault(88, "Whatever is spoiled, only a whole list is one.")
+@pytest.mark.fault(88, "Of corrupted lists, only a complete one counts as a list.")
 @effort(600)
 @given(answers, st.booleans())
 def test_every_answer_to_a_read_has_a_meaning_and_every_item_is_something_or_nothing(
@@ -195,8 +195,8 @@ def wire() -> Iterator[Wire]:
         yield opened
 
 
-@pytest.mark.fault(78, "Whatever is spoiled on the wire is one request and one meaning.")
-@pytest.mark.fault(82, "Whatever is spoiled on the wire is one request and one meaning.")
+@pytest.mark.fault(78, "Every corruption on the wire is one request with one classification.")
+@pytest.mark.fault(82, "Every corruption on the wire is one request with one classification.")
 @effort(200)
 @given(wires)
 def test_whatever_comes_over_the_wire_is_one_request_and_one_meaning(wire: Wire, data: bytes) -> None:

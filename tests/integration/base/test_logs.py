@@ -234,7 +234,7 @@ def test_an_error_that_no_file_can_take_is_not_said_to_stand_anywhere(tmp_path: 
 # -- files --
 
 
-@pytest.mark.fault(126, "Readable by its owner alone.")
+@pytest.mark.fault(126, "Readable only by its owner.")
 @pytest.mark.skipif(os.name != "posix", reason="modes are a matter of POSIX")
 def test_the_log_and_its_folder_are_for_their_owner_alone_whatever_the_umask(opened: Opened) -> None:
     before = os.umask(0)
@@ -248,7 +248,7 @@ def test_the_log_and_its_folder_are_for_their_owner_alone_whatever_the_umask(ope
     assert {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()} == {0o600}
 
 
-@pytest.mark.fault(125, "The log goes on.")
+@pytest.mark.fault(125, "The log continues.")
 def test_a_log_that_has_grown_is_put_aside_and_the_oldest_goes(opened: Opened) -> None:
     path = opened(largest=300, keep=2)
     for number in range(100):
@@ -301,8 +301,8 @@ def test_a_log_that_cannot_be_opened_is_said_once_and_stops_nothing(
     assert sentence.endswith("work continues without it.")
 
 
-@pytest.mark.fault(32, "A log that cannot be written is said once; the run goes on.")
-@pytest.mark.fault(125, "Said once; the run goes on.")
+@pytest.mark.fault(32, "A log that cannot be written is reported once; the run continues.")
+@pytest.mark.fault(125, "Reported once; the run continues.")
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_said_once_and_stops_nothing(opened: Opened, said: list[str]) -> None:
     opened(path=Path("/dev/full"))

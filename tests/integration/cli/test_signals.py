@@ -68,7 +68,7 @@ def test_the_first_signal_drains_and_the_second_stops(first: str, second: str) -
         assert process.wait() == 0
 
 
-@pytest.mark.fault(17, "Under nohup or a service manager that ignores it, the run goes on.")
+@pytest.mark.fault(17, "Under nohup or a service manager that ignores it, the run continues.")
 @needs_posix
 def test_a_signal_that_a_parent_had_ignored_stays_ignored() -> None:
     with listener("SIGHUP") as process:

@@ -126,7 +126,7 @@ def test_a_plan_that_is_being_written_is_no_batch_yet_and_lets_others_write(jour
     assert states(journal, running) == {2: Outcome.SUBMITTED}
 
 
-@pytest.mark.fault(8, "What was left of it is no batch, and is cleared away.")
+@pytest.mark.fault(8, "What is left of it is not a batch, and is deleted.")
 def test_a_plan_that_a_crash_broke_off_is_forgotten_a_day_later(journal: Journal) -> None:
     with journal.writing() as connection:
         connection.execute(text("INSERT INTO tenants (name) VALUES ('t')"))
@@ -144,7 +144,7 @@ def test_a_plan_that_a_crash_broke_off_is_forgotten_a_day_later(journal: Journal
         assert connection.execute(text("SELECT count(*) FROM batches")).scalar() == 1
 
 
-@pytest.mark.fault(41, "A slow reader stops nobody.")
+@pytest.mark.fault(41, "A slow reader blocks nobody.")
 def test_whoever_takes_the_reports_rows_slowly_stops_nobody_from_writing(journal: Journal) -> None:
     batch = add(journal, [row(2), row(3)])
     taken = reported.report_rows(journal, batch.key)
@@ -240,7 +240,7 @@ def test_a_device_that_is_being_sent_cannot_be_sent_by_another_batch(journal: Jo
         start(journal, two, 2)
 
 
-@pytest.mark.fault(113, "The tables refuse what cannot be.")
+@pytest.mark.fault(113, "The tables' constraints refuse illegal states.")
 @pytest.mark.parametrize(
     "change",
     [
@@ -446,7 +446,7 @@ def test_an_empty_journal_is_refused_since_its_memory_is_gone(tmp_path: Path, mo
         Journal(tmp_path / "journal.db", create=True)
 
 
-@pytest.mark.fault(9, "The next start makes it.")
+@pytest.mark.fault(9, "The next start creates it.")
 def test_a_process_that_dies_while_it_makes_the_journal_is_no_hindrance(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     dying = (
@@ -542,7 +542,7 @@ def a_step(statement: str) -> Callable[[Connection], None]:
     return step
 
 
-@pytest.mark.fault(9, "All steps to the newer version happen, or none.")
+@pytest.mark.fault(9, "All migration steps are applied, or none.")
 def test_a_step_that_fails_leaves_the_older_journal_whole(journal: Journal) -> None:
     add(journal, [row(2)])
     steps = [*migrations.MIGRATIONS, a_step("CREATE TABLE more (a INTEGER)"), a_step("DROP TABLE no_such_table")]
@@ -553,7 +553,7 @@ def test_a_step_that_fails_leaves_the_older_journal_whole(journal: Journal) -> N
         assert not connection.dialect.has_table(connection, "more")
 
 
-@pytest.mark.fault(27, "A newer program brings an older journal to its version.")
+@pytest.mark.fault(27, "A newer program migrates an older journal.")
 def test_an_older_journal_takes_only_the_steps_it_lacks(journal: Journal) -> None:
     with journal.writing() as connection:
         migrations.migrate(connection, [*migrations.MIGRATIONS, a_step("CREATE TABLE more (a INTEGER)")])
@@ -581,7 +581,7 @@ def test_a_job_that_is_being_sent_shows_as_in_doubt_to_whoever_looks(journal: Jo
     assert reading.count(journal, batch.key).of(JobState.SENDING) == 1
 
 
-@pytest.mark.fault(31, "The outcome is written in the space kept for this.")
+@pytest.mark.fault(31, "The outcome is written in the reserved space.")
 def test_the_reserve_is_given_up_when_a_commit_has_failed(journal: Journal) -> None:
     batch = add(journal, [row(2)])
     reserve = journal.path.with_name("journal.db.reserve")

@@ -53,7 +53,7 @@ def pending(world: "World", batch: Batch) -> bool:
     return world.outcomes(batch) == {Outcome.PENDING: DEVICES}
 
 
-@pytest.mark.fault(42, "A share without locks is named as such at once; nothing is made there.")
+@pytest.mark.fault(42, "A share without locks is reported at once; nothing is created there.")
 @pytest.mark.skipif(os.name != "posix", reason="these are the answers of POSIX systems")
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.EACCES])
 def test_a_journal_on_a_share_without_locks_is_not_called_held_or_broken(
@@ -122,8 +122,8 @@ async def test_a_journal_that_has_become_read_only_is_named_with_the_remedy(worl
     assert pending(world, batch)
 
 
-@pytest.mark.fault(41, "Waited for a minute, then named; nothing is sent meanwhile.")
-@pytest.mark.fault(43, "Waited for a minute, then named; nothing is sent meanwhile.")
+@pytest.mark.fault(41, "Waited for up to a minute, then named; nothing is sent meanwhile.")
+@pytest.mark.fault(43, "Waited for up to a minute, then named; nothing is sent meanwhile.")
 async def test_a_journal_that_another_program_holds_is_waited_for_and_then_named(
     world: "World", monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,7 +139,7 @@ async def test_a_journal_that_another_program_holds_is_waited_for_and_then_named
     begin(world.journal, batch, 2)
 
 
-@pytest.mark.fault(37, "Nothing more is sent; put back, the batch is resumed.")
+@pytest.mark.fault(37, "Nothing more is sent; once it is back, the batch is resumed.")
 @pytest.mark.looptime
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be taken away there")
 @pytest.mark.parametrize("another", [False, True])
@@ -173,7 +173,7 @@ def calls(tenant: "Tenant") -> int:
     return sum(call.operation == "offboard" for call in tenant.calls)
 
 
-@pytest.mark.fault(36, "The torn transaction is taken back.")
+@pytest.mark.fault(36, "The torn transaction is rolled back.")
 async def test_a_transaction_that_a_crash_tore_is_taken_back_when_the_journal_is_opened(world: "World") -> None:
     batch = world.add(range(2000))
     torn = world.journal.path.with_name("torn.db")

@@ -63,7 +63,7 @@ def names(tmp_path: Path) -> list[Path]:
     return [each for each in found if isinstance(each, Path)]
 
 
-@pytest.mark.fault(38, "The second is told process, host and since when.")
+@pytest.mark.fault(38, "The second sees process, host and start time.")
 def test_a_second_process_is_told_who_holds_the_lock(names: list[Path]) -> None:
     with another_process(*names) as holder, pytest.raises(BusyError) as raised, only_process(names, "run", 0.0):
         pytest.fail("two processes hold one lock")
@@ -86,7 +86,7 @@ def test_one_lock_in_common_is_enough_and_the_other_is_given_back(names: list[Pa
         pass
 
 
-@pytest.mark.fault(40, "The lock died with its process.")
+@pytest.mark.fault(40, "The lock ended with its process.")
 def test_a_holder_that_is_killed_holds_nothing_any_more(names: list[Path]) -> None:
     with another_process(*names) as holder:
         holder.kill()
@@ -123,7 +123,7 @@ def test_the_note_says_who_since_when_and_goes_with_the_lock(names: list[Path]) 
     assert not note.exists()
 
 
-@pytest.mark.fault(40, "The system's lock decides, the note only informs.")
+@pytest.mark.fault(40, "The operating system's lock decides, the note only informs.")
 @pytest.mark.parametrize(
     "content", [None, b"", b"not json", b"[]", b"null", b'{"pid": 1}', b"\xff\xfe\x00", b"[" * 100_000]
 )
@@ -158,7 +158,7 @@ def of_user(home: Path, scope: str = "tenant/application", *, simulated: bool = 
     return run_locks(home / "state", home / "journal.db", scope, simulated=simulated)
 
 
-@pytest.mark.fault(39, "Another user of the computer, with a journal of their own, is told whose process it is.")
+@pytest.mark.fault(39, "Another user of the computer, with a separate journal, sees whose process it is.")
 def test_two_users_of_a_computer_do_not_work_on_one_tenant(tmp_path: Path) -> None:
     ann, ben = of_user(tmp_path / "ann"), of_user(tmp_path / "ben")
     with another_process(*ann) as holder:
@@ -225,7 +225,7 @@ def test_a_computer_without_a_place_for_all_users_leaves_a_user_their_own_locks(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="these are the answers of POSIX systems")
-@pytest.mark.fault(42, "A drive that gives no locks is told from a lock that is held, and nothing is sent.")
+@pytest.mark.fault(42, "A drive without locks is distinguished from a held lock, and nothing is sent.")
 @pytest.mark.parametrize("kind", ["flock", "lockf"])
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.EACCES, errno.ENOSYS])
 def test_a_drive_without_locks_is_not_taken_for_another_process(

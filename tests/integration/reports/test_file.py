@@ -158,7 +158,7 @@ def test_no_name_is_tried_for_ever(
     assert left_over() == []
 
 
-@pytest.mark.fault(117, "One sentence with the way out; the journal has every row.")
+@pytest.mark.fault(117, "One sentence with the remedy; the journal has every row.")
 def test_a_folder_that_cannot_be_written_is_told_with_the_way_out(
     tmp_path: Path, head: ReportHead, rows: list[ReportRow]
 ) -> None:
@@ -176,7 +176,7 @@ def test_a_folder_that_cannot_be_written_is_told_with_the_way_out(
     )
 
 
-@pytest.mark.fault(117, "One sentence with the way out.")
+@pytest.mark.fault(117, "One sentence with the remedy.")
 def test_a_name_that_is_too_long_is_told(
     tmp_path: Path, head: ReportHead, rows: list[ReportRow], left_over: LeftOver
 ) -> None:
@@ -185,7 +185,7 @@ def test_a_name_that_is_too_long_is_told(
     assert left_over() == []
 
 
-@pytest.mark.fault(32, "The report is told to be missing; the journal has every row.")
+@pytest.mark.fault(32, "The missing report is named; the journal has every row.")
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_full_disk_is_told_and_leaves_the_old_report(
     tmp_path: Path, suffix: str, head: ReportHead, rows: list[ReportRow], left_over: LeftOver
@@ -221,7 +221,7 @@ def test_the_case_of_a_suffix_does_not_matter(tmp_path: Path, head: ReportHead, 
     assert write_report(tmp_path / "R.CSV", head, rows) == tmp_path / "R.CSV"
 
 
-@pytest.mark.fault(126, "Readable by its owner alone.")
+@pytest.mark.fault(126, "Readable only by its owner.")
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no modes")
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("blocked", [False, True], ids=["own name", "next name"])

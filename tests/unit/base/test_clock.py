@@ -33,7 +33,7 @@ moments = st.builds(
 )
 
 
-@pytest.mark.fault(21, "The quota is counted in ticks that go on while the machine sleeps.")
+@pytest.mark.fault(21, "The quota is counted in ticks that advance while the machine sleeps.")
 @pytest.mark.parametrize(
     ("then", "now", "gone"),
     [
@@ -57,7 +57,7 @@ def test_time_never_goes_backwards(then: Moment, now: Moment) -> None:
     assert seconds_since(then, now) >= 0
 
 
-@pytest.mark.fault(46, "The quota takes no notice.")
+@pytest.mark.fault(46, "The quota is not affected.")
 @given(moments, st.floats(0, 1e6), st.floats(-1e12, 1e12))
 def test_a_change_of_the_calendar_moves_nothing_within_a_boot(then: Moment, gone: float, wall: float) -> None:
     now = Moment(wall, then.ticks + gone, then.boot)
@@ -81,7 +81,7 @@ async def test_the_loops_clock_shows_the_loops_time_from_its_origin_on() -> None
     assert now.boot != LoopClock(5000.0).now().boot
 
 
-@pytest.mark.fault(50, "Times beyond 2038 are times.")
+@pytest.mark.fault(50, "Times beyond 2038 are supported.")
 @pytest.mark.parametrize(
     ("wall", "text"),
     [(0, "1970-01-01T00:00:00Z"), (1_795_500_000.9, "2026-11-24T06:00:00Z"), (2**31, "2038-01-19T03:14:08Z")],

@@ -261,9 +261,7 @@ async def test_an_intent_that_cannot_be_written_is_not_sent() -> None:
     assert set(server.accepted) == set(store.of(JobState.SUBMITTED))
 
 
-@pytest.mark.fault(
-    31, "Tried once more in the space kept for this; else the run stops and the call is settled by the list."
-)
+@pytest.mark.fault(31, "Retried in the reserved space; else the run stops and the call is settled by the list.")
 async def test_an_outcome_that_cannot_be_written_stops_the_run_and_others_in_flight_are_written() -> None:
     store, server = Store(range(30), broken_end=8), Server()
     pool = pool_of(store, server)

@@ -356,7 +356,7 @@ class BrokenPipe:
         self.stream.close()
 
 
-@pytest.mark.fault(18, "The run goes on.")
+@pytest.mark.fault(18, "The run continues.")
 def test_a_reader_that_goes_away_does_not_stop_the_run() -> None:
     with BrokenPipe() as pipe:
         observer = observer_for(pipe.stream, quiet=False)
@@ -375,7 +375,7 @@ def test_a_live_display_survives_its_terminal() -> None:
         display.finished(RUNNING)
 
 
-@pytest.mark.fault(18, "The run goes on.")
+@pytest.mark.fault(18, "The run continues.")
 def test_a_closed_stream_is_written_to_without_harm() -> None:
     stream = io.StringIO()
     stream.close()
@@ -384,7 +384,7 @@ def test_a_closed_stream_is_written_to_without_harm() -> None:
     assert kept.write("text") == 4
 
 
-@pytest.mark.fault(126, "What the terminal cannot show is spelled out.")
+@pytest.mark.fault(126, "What the terminal cannot show is escaped.")
 def test_what_the_encoding_lacks_is_spelled_out() -> None:
     raw = io.BytesIO()
     kept = UnbreakableStream(io.TextIOWrapper(raw, encoding="cp1252"))

@@ -18,7 +18,7 @@ def test_a_sheet_of_these_days_needs_no_word(age: float) -> None:
     assert notes(age) == []
 
 
-@pytest.mark.fault(127, "An old sheet is told with its age.")
+@pytest.mark.fault(127, "An old sheet is reported with its age.")
 def test_a_sheet_from_long_ago_is_told_with_its_age() -> None:
     assert notes(45.5 * DAY) == ["The sheet was last changed 45 days ago; is it the one that is meant?"]
 

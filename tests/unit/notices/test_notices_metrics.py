@@ -47,7 +47,7 @@ def value(samples: Samples, name: str, **labels: str) -> float:
     return samples[f"batch_offboard_{name}", frozenset(labels.items())]
 
 
-@pytest.mark.fault(128, "The metrics file tells when something last happened, for an alarm outside.")
+@pytest.mark.fault(128, "The metrics file shows when something last happened, for an external alarm.")
 def test_the_file_tells_of_the_last_notice(notice: Callable[..., Notice]) -> None:
     samples = read(as_metrics(notice()))
     assert value(samples, "last_notice_timestamp_seconds") == 1_795_500_000

@@ -66,7 +66,7 @@ async def pressed_twice() -> None:
 
 
 @pytest.mark.fault(
-    16, "Likewise while another process holds the journal: a known answer is written, whatever it waits for."
+    16, "Likewise while another process holds the journal: a known answer is written, however long that takes."
 )
 @pytest.mark.parametrize("row", [2, 4, 7])
 async def test_an_answer_that_waits_for_the_journal_is_written(world: "World", row: int) -> None:

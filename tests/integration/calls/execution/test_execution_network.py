@@ -34,7 +34,7 @@ async def test_an_api_that_never_answered_is_tried_for_half_a_minute_with_growin
     world.check([batch])
 
 
-@pytest.mark.fault(96, "The run goes on by itself.")
+@pytest.mark.fault(96, "The run continues by itself.")
 async def test_an_api_that_comes_back_after_five_minutes_gets_every_device(world: "World") -> None:
     batch = world.add(range(60))
     async with world.tenant(60) as simulator:
@@ -50,7 +50,7 @@ async def test_an_api_that_comes_back_after_five_minutes_gets_every_device(world
     world.check([batch], simulator.tenant, again.tenant)
 
 
-@pytest.mark.fault(90, "Tried with growing pauses, then the run stops.")
+@pytest.mark.fault(90, "Retried with growing pauses, then the run stops.")
 async def test_an_api_that_stays_away_stops_the_run_after_ten_minutes(world: "World") -> None:
     batch = world.add(range(40))
     async with world.tenant(40) as simulator:
@@ -64,7 +64,7 @@ async def test_an_api_that_stays_away_stops_the_run_after_ten_minutes(world: "Wo
     world.check([batch], simulator.tenant)
 
 
-@pytest.mark.fault(25, "A deadline that passes unseen leaves a doubt, never a second call.")
+@pytest.mark.fault(25, "A deadline that a blocked loop misses leaves a doubt, never a second call.")
 @pytest.mark.fault(98, "In doubt, never repeated.")
 async def test_calls_that_are_answered_after_the_deadline_are_in_doubt_and_never_repeated(world: "World") -> None:
     batch = world.add(range(12))
@@ -76,7 +76,7 @@ async def test_calls_that_are_answered_after_the_deadline_are_in_doubt_and_never
         world.check([batch], simulator.tenant)
 
 
-@pytest.mark.fault(97, "No window is overfull at the server.")
+@pytest.mark.fault(97, "No window exceeds the quota at the server.")
 async def test_held_up_requests_that_arrive_together_do_not_overfill_the_window(world: "World") -> None:
     batch = world.add(range(150))
     async with world.tenant(150, latency=(0.0, 50.0), arrival="random") as simulator:

@@ -92,7 +92,7 @@ async def test_a_token_of_a_minute_fails_no_call_of_a_long_run(
     assert 300 / lifetime < len(entra.asked) < 2000 / lifetime
 
 
-@pytest.mark.fault(104, "A token that is still good is used on.")
+@pytest.mark.fault(104, "A token that is still valid is still used.")
 async def test_a_service_that_is_down_for_a_while_fails_no_call(
     world: "World", tmp_path: Path, sign_in: Callable[[Office], Watched]
 ) -> None:

@@ -83,8 +83,8 @@ async def test_a_finished_batch_sends_nothing_when_it_is_worked_again(world: "Wo
     assert len(simulator.tenant.calls) == 6
 
 
-@pytest.mark.fault(47, "No window is overfull.")
-@pytest.mark.fault(48, "No window is overfull.")
+@pytest.mark.fault(47, "No window exceeds the quota.")
+@pytest.mark.fault(48, "No window exceeds the quota.")
 @pytest.mark.parametrize(
     ("wall", "ticks", "boot"),
     [
@@ -150,7 +150,7 @@ async def test_a_wait_that_the_server_asked_for_outlives_the_process(
     world.check([batch], simulator.tenant, same_clock=wall == 0)
 
 
-@pytest.mark.fault(46, "No window is overfull, none is waited for longer.")
+@pytest.mark.fault(46, "No window exceeds the quota, and no wait gets longer.")
 @pytest.mark.parametrize("jump", [3600.0, -3600.0, YEAR, -YEAR])
 async def test_the_windows_hold_when_the_calendar_is_moved_in_the_middle(
     world: "World", moved_clock: "Callable[..., MovedClock]", jump: float
@@ -196,8 +196,8 @@ async def test_a_wait_for_the_quota_ends_with_the_leave_to_go_on(world: "World")
     world.check([batch], simulator.tenant, limits=SMALL)
 
 
-@pytest.mark.fault(20, "The window is looked at before the next call.")
-@pytest.mark.fault(21, "Like a halted process; time is counted through the sleep.")
+@pytest.mark.fault(20, "The window is checked before the next call.")
+@pytest.mark.fault(21, "Like a halted process; the time asleep counts.")
 async def test_after_a_long_sleep_the_hour_is_looked_at_before_the_next_call(
     world: "World", moved_clock: Callable[..., "MovedClock"]
 ) -> None:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.looptime
 BURSTY = QuotaLimits(burst=100)
 
 
-@pytest.mark.fault(64, "Everybody waits as long as asked.")
+@pytest.mark.fault(64, "All calls wait as long as requested.")
 @pytest.mark.parametrize("workers", [1, 8])
 @pytest.mark.parametrize(
     ("fault", "wait"),
@@ -50,7 +50,7 @@ async def test_a_429_charges_nothing_to_the_device(world: "World") -> None:
     assert len(simulator.tenant.calls) == 21
 
 
-@pytest.mark.fault(68, "One call asks after each wait; then all goes on.")
+@pytest.mark.fault(68, "One call tries after each wait; then the run continues.")
 @pytest.mark.parametrize("latency", [(0.02, 0.2), (1.0, 3.0)])
 async def test_in_a_storm_of_an_hour_one_call_asks_after_each_wait(
     world: "World", latency: tuple[float, float]

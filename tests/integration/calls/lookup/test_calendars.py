@@ -34,7 +34,7 @@ CALENDARS = [
 ]
 
 
-@pytest.mark.fault(54, "Every action is found all the same.")
+@pytest.mark.fault(54, "Every action is still found.")
 @pytest.mark.parametrize("wait", [5.0, 1.5 * HOUR, 3 * DAY])
 @pytest.mark.parametrize(("calling", "looking"), CALENDARS)
 async def test_one_round_learns_of_every_action_that_is_final(

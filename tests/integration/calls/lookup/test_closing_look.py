@@ -44,7 +44,7 @@ async def test_a_run_that_went_well_has_nothing_to_tell(world: "World") -> None:
     assert (told(world, batch), said(world)) == ([], [])
 
 
-@pytest.mark.fault(99, "Told, with both actions.")
+@pytest.mark.fault(99, "Reported, with both actions.")
 async def test_a_call_that_something_on_the_way_has_doubled_is_told_with_both_actions(world: "World") -> None:
     batch = world.add(range(DEVICES))
     async with world.tenant(DEVICES) as simulator:

@@ -82,7 +82,7 @@ async def test_a_name_that_does_not_resolve_is_certainly_not_sent(
     assert outcome.message == "the name api.example.invalid cannot be resolved: Name or service not known; check DNS"
 
 
-@pytest.mark.fault(90, "A name server that says nothing: not sent, within the call's time.")
+@pytest.mark.fault(90, "A name server that does not answer: not sent, within the call's timeout.")
 @pytest.mark.parametrize("proxy", [None, "http://proxy.example.invalid:8080"])
 async def test_a_name_server_that_says_nothing_is_waited_for_no_longer_than_for_a_call(
     call: "Caller", monkeypatch: pytest.MonkeyPatch, proxy: str | None
@@ -297,7 +297,7 @@ async def test_interim_answers_come_before_the_real_one(serve: "Serve", call: "C
     assert outcome.verdict is Verdict.SUBMITTED
 
 
-@pytest.mark.fault(85, "Without end: the deadline, in doubt.")
+@pytest.mark.fault(85, "Endless: the deadline, in doubt.")
 @pytest.mark.looptime
 @pytest.mark.parametrize("data", [b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 201 Created\r\n", b"X-A: b\r\n"])
 async def test_a_server_that_never_comes_to_an_answer_meets_the_deadline(

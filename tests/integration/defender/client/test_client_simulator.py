@@ -36,7 +36,7 @@ async def met(call: "Caller", fault: str) -> CallOutcome:
 
 
 @pytest.mark.fault(80, "Read where it is clear, else in doubt.", case="garbage=deep")
-@pytest.mark.fault(81, "Cut at a mebibyte when unpacked, in doubt.", case="huge=gzip")
+@pytest.mark.fault(81, "Cut at a mebibyte after decompression, in doubt.", case="huge=gzip")
 @pytest.mark.parametrize(
     ("fault", "verdict", "code"),
     [
@@ -83,7 +83,7 @@ async def test_a_fault_is_taken_for_what_it_is(call: "Caller", fault: str, verdi
 
 
 @pytest.mark.fault(57, "Failed, and the run stops at the first.", case="403")
-@pytest.mark.fault(62, "The run stops at the first: a mistake of ours.", case="400=InvalidRequestBody")
+@pytest.mark.fault(62, "The run stops at the first: a bug in the program.", case="400=InvalidRequestBody")
 @pytest.mark.parametrize(
     ("fault", "verdict", "alarm"),
     [

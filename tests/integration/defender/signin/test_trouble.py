@@ -428,7 +428,7 @@ def test_a_name_that_nobody_knows_is_named(
     )
 
 
-@pytest.mark.fault(90, "A name server that says nothing: one sentence, within the sign-in's time.")
+@pytest.mark.fault(90, "A name server that does not answer: one sentence, within the sign-in's timeout.")
 @pytest.mark.parametrize("proxy", ["null", "http://proxy.example:8080"])
 def test_a_name_server_that_says_nothing_is_not_waited_for(
     entra: Office, sign_in_as: "SignInAs", monkeypatch: pytest.MonkeyPatch, proxy: str

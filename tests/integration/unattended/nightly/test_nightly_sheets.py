@@ -81,7 +81,7 @@ def test_what_programs_put_into_a_folder_by_themselves_is_nobodys_business(make_
     assert (list(view.sheets), view.exit_code, view.is_quiet) == ([], ExitCode.OK, True)
 
 
-@pytest.mark.fault(127, "What is no sheet stays in the folder and is named every night, with what to do.")
+@pytest.mark.fault(127, "A file that is not a sheet stays in the folder and is named every night, with what to do.")
 def test_a_file_that_is_not_taken_is_told_every_night_beside_the_sheets_that_are(make_office: MakeOffice) -> None:
     office = make_office()
     office.write(office.inbox / "leavers.zip", "PK")

@@ -153,7 +153,7 @@ ANSWERS = [
 @pytest.mark.fault(57, "Failed, and the run stops at the first.", case="403")
 @pytest.mark.fault(58, "Failed, and the run stops.", case="feature off")
 @pytest.mark.fault(59, "Failed.", case="404")
-@pytest.mark.fault(61, "Failed, not tried again.", case="platform")
+@pytest.mark.fault(61, "Failed, not retried.", case="platform")
 @pytest.mark.fault(63, "An unknown code is a failure.", case="an unknown code is refused")
 @pytest.mark.fault(63, "A web page is a doubt.", case="400 as a web page")
 @pytest.mark.fault(69, "In doubt.", case="500 as a web page")
@@ -227,7 +227,7 @@ def test_a_429_that_asks_for_more_than_an_hour_stops_the_run_and_waits_an_hour()
     assert (an_hour.retry_after, an_hour.alarm) == (3600.0, None)
 
 
-@pytest.mark.fault(70, "In doubt, and everybody waits.")
+@pytest.mark.fault(70, "In doubt, and all calls wait.")
 def test_a_503_is_in_doubt_and_its_wait_is_obeyed() -> None:
     outcome = judged(Answer(503, {"retry-after": ("120",)}))
     assert (outcome.verdict, outcome.retry_after) == (DOUBT, 120.0)

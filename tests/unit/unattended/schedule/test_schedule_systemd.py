@@ -152,7 +152,7 @@ def test_a_stop_waits_for_as_long_as_the_job_says(job: Callable[..., Job]) -> No
     assert service_of(job(stop_seconds=212))["TimeoutStopSec"] == ["212"]
 
 
-@pytest.mark.fault(26, "The service manager does not start it over and over.")
+@pytest.mark.fault(26, "The service manager does not start it repeatedly.")
 def test_exit_codes_of_ours_neither_restart_a_run_nor_count_as_success(job: Callable[..., Job]) -> None:
     service = service_of(job())
     assert service["Restart"] == ["on-abnormal"]

@@ -65,7 +65,7 @@ def _tell(level: int, event: str, facts: Mapping[str, object], error: BaseExcept
 
 
 def heard(say: Say) -> Say:
-    """Prints it, and logs that it was printed."""
+    """Print a message, and log that it was printed."""
 
     def both(text: str) -> None:
         info("said", text=text)
@@ -95,7 +95,7 @@ def close_log() -> None:
 
 
 def keep_error(error: BaseException, otherwise: Path) -> Path | None:
-    """Writes an unexpected error with its traceback to the log, or to the file `otherwise` if that fails.
+    """Write an unexpected error with its traceback to the log, or to the file `otherwise` if that fails.
 
     Returns the file's path, or None if it could not be written.
     """
@@ -155,7 +155,7 @@ class _PrivateFile(RotatingFileHandler):
             super().doRollover()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002  # the library's name
-        """Reports the first failure, and closes the file so that the next line opens it again."""
+        """Report the first failure, and close the file so that the next line opens it again."""
         error, stream = sys.exception(), self.stream
         self.works, self.stream = False, None
         if stream is not None:
@@ -204,11 +204,11 @@ class _Lines(logging.Formatter):
             kept = {name: value for name, value in facts.items() if value not in (None, "", [], {})}
             at = exact_utc(round(record.created * 1e6), "milliseconds")
             error = record.exc_info[1] if record.exc_info else None
-            told = _traced(error) if error else ""
-            record.rendered = rendered = self.line(at, record.levelname.lower(), record.getMessage(), kept, told)
+            trace = _traced(error) if error else ""
+            record.rendered = rendered = self.line(at, record.levelname.lower(), record.getMessage(), kept, trace)
         return rendered
 
-    def line(self, at: str, level: str, event: str, facts: Mapping[str, Any], told: str) -> str:
+    def line(self, at: str, level: str, event: str, facts: Mapping[str, Any], trace: str) -> str:
         raise NotImplementedError
 
 
@@ -227,18 +227,18 @@ if logging.lastResort is not None:
 class _Text(_Lines):
     """2026-11-24T08:15:31.250Z info    call ended  batch=20261124-0815-kqzt row=17 verdict=submitted"""
 
-    def line(self, at: str, level: str, event: str, facts: Mapping[str, Any], told: str) -> str:
+    def line(self, at: str, level: str, event: str, facts: Mapping[str, Any], trace: str) -> str:
         words = "".join(f" {name}={_word(value)}" for name, value in facts.items())
         # A traceback may contain a cell's text, so its lines are marked and cannot pass for lines of the log.
-        traced = "".join(f"\n    | {line}" for line in told.splitlines())
+        traced = "".join(f"\n    | {line}" for line in trace.splitlines())
         return f"{at} {level:<7} {event}{' ' if words else ''}{words}{traced}"
 
 
 class _Json(_Lines):
     """One JSON object on each line; each fact is a key."""
 
-    def line(self, at: str, level: str, event: str, facts: Mapping[str, Any], told: str) -> str:
-        whole = {"time": at, "level": level, "event": event, **facts, **({"traceback": told} if told else {})}
+    def line(self, at: str, level: str, event: str, facts: Mapping[str, Any], trace: str) -> str:
+        whole = {"time": at, "level": level, "event": event, **facts, **({"traceback": trace} if trace else {})}
         return json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
 
 

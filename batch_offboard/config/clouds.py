@@ -17,7 +17,7 @@ class Cloud(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """URLs without a slash at the end; `audience` is what a token is asked for, without `/.default`."""
+    """URLs without a slash at the end; `audience` is that of the token, without `/.default`."""
 
     sign_in: str
     api_url: str

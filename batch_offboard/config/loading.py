@@ -41,7 +41,7 @@ def load_config(path: Path | None, environ: Mapping[str, str], cwd: Path) -> Con
 
 
 def _hide_named(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Makes sure that the values of variables that are configured as places of secrets are never logged."""
+    """Make sure that the values of variables that are configured as places of secrets are never logged."""
     for key, setting in settings.values.items():
         if key[-1].endswith("_env"):
             hide(environ.get(str(setting.value), ""))

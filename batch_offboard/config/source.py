@@ -180,7 +180,7 @@ class _Loader(yaml.SafeLoader):
     _depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Refuses anchors and deep nesting while the tree is built, before they can exhaust memory or the stack."""
+        """Refuse anchors and deep nesting while the tree is built, before they can exhaust memory or the stack."""
         event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's parser has no types
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise _RefusedError(None, None, "anchors (&) and aliases (*) are not used here", event.start_mark)
@@ -270,7 +270,7 @@ def _variable_value(text: str, where: str) -> object:
 
 
 def check_known(key: KeyPath, where: str, keys: KeyTree) -> None:
-    """Raises `ConfigError` unless the key exists; the message suggests the most similar key."""
+    """Raise `ConfigError` unless the key exists; the message suggests the most similar key."""
     siblings: KeyTree | frozenset[str] = keys if len(key) == 1 else keys.get(key[0], frozenset())
     if len(key) <= 2 and key[-1] in siblings:
         return
@@ -293,7 +293,7 @@ def _suggestion(key: KeyPath, keys: KeyTree) -> str:
 
 
 def check_setting(key: KeyPath, setting: Setting, keys: KeyTree) -> None:
-    """Raises `ConfigError` for what no key may hold: a secret, control characters, a plain value for a section."""
+    """Raise `ConfigError` for what no key may hold: a secret, control characters, a plain value for a section."""
     value = setting.value
     if len(key) == 1 and keys[key[0]]:
         example = min(keys[key[0]])

@@ -67,7 +67,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """Identifies one record, and thereby all before it: written as NUMBER:HASH."""
+    """Identifies one record and, by the chain, all before it: written as NUMBER:HASH."""
 
     number: int
     hash: str

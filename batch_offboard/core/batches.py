@@ -81,7 +81,7 @@ class Batch:
     lookup_wanted: bool
     looked_up_at: float | None
     findings: Mapping[str, Any]
-    plan_sha256: str = ""  # of all that is approved with the plan; see `consent.plan_digest`
+    plan_sha256: str = ""  # over everything that is approved with the plan; see `consent.plan_digest`
 
     @property
     def chosen(self) -> str:
@@ -160,5 +160,5 @@ class Example:
     detail: str
 
 
-# Batch IDs of rehearsals start with this, so that people and the program can tell them from real ones.
+# Batch IDs of rehearsals start with this, so that people and the program can distinguish them from real ones.
 SIMULATED_PREFIX = "sim-"

@@ -104,7 +104,7 @@ class CallBrakes:
         return self._alarm(outcome) or self._judge(outcome)
 
     def _count(self, _outcome: CallOutcome) -> None:
-        """Updates the counters that `_judge` uses."""
+        """Update the counters that `_judge` uses."""
 
     def _judge(self, _outcome: CallOutcome) -> Halt | None:
         """The rules of this kind of call, for an answer without an alarm."""

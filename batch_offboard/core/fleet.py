@@ -70,7 +70,7 @@ class Fleet:
         return [machine for machine in self._by_label.get(_label(name), ()) if same_name(name, machine.name)]
 
     def open_action(self, device_id: str) -> MachineAction | None:
-        """The newest offboard action of this device that is not final, whoever created it."""
+        """The newest offboard action of this device that is not final, created by any caller."""
         return self._open.get(device_id)
 
     def facts(self, machine: Machine) -> DeviceFacts:

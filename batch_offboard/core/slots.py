@@ -28,9 +28,8 @@ class Slot:
 
     def __init__(self, taken_at: Moment) -> None:
         self.taken_at = taken_at
-        self.is_too_late: Callable[[], bool] = lambda: (
-            False
-        )  # asked right before the first byte, which then is not sent
+        # Called right before the first byte, which is not sent if this returns true.
+        self.is_too_late: Callable[[], bool] = lambda: False
         self.sent = False
         self._used = False
 

@@ -160,7 +160,7 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
 
 
 def _watch_for_first_byte() -> aiohttp.TraceConfig:
-    """Marks the request's slot as sent just before its headers are written to the socket."""
+    """Mark the request's slot as sent just before its headers are written to the socket."""
     watch = aiohttp.TraceConfig()
 
     async def note(_session: Any, context: SimpleNamespace, _sent: Any) -> None:

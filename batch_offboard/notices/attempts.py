@@ -20,7 +20,7 @@ class Temporary(Exception):  # noqa: N818  # as above
 
 
 async def within(deadline: float, attempt: Callable[[], Awaitable[None]]) -> None:
-    """Retries until an attempt succeeds.
+    """Retry until an attempt succeeds.
 
     Raises NotDelivered after the last attempt, when the next would be too late, or at the deadline.
     """

@@ -48,7 +48,7 @@ Way = Callable[[Notice, Means], Awaitable[None]]
 async def tell(
     notice: Notice, config: Notices, environ: Mapping[str, str], clock: Clock, connection: Connection | None = None
 ) -> list[Delivery]:
-    """Sends the notice if the configuration asks for this event. Takes `config.timeout` seconds at most."""
+    """Send the notice if the configuration selects this event. Takes `config.timeout` seconds at most."""
     if notice.happening not in config.happenings:
         return []
     means = Means(config, environ, clock, connection or Connection())

@@ -80,7 +80,7 @@ class Server:
 
 
 async def send(letter: Letter, server: Server, context: Callable[[], ssl.SSLContext], deadline: float) -> None:
-    """Delivers within `deadline` seconds, or raises NotDelivered. `context` makes the TLS context."""
+    """Deliver within `deadline` seconds. Raises NotDelivered. `context` makes the TLS context."""
 
     async def attempt() -> None:
         try:
@@ -150,7 +150,7 @@ def _hand_over(letter: Letter, server: Server, context: Callable[[], ssl.SSLCont
 
 
 def _log_in(smtp: smtplib.SMTP, user: str, password: str) -> None:
-    """Logs in with PLAIN in UTF-8 (RFC 4616), since smtplib's login takes only ASCII. All servers with a login offer
+    """Log in with PLAIN in UTF-8 (RFC 4616), since smtplib's login takes only ASCII. All servers with a login offer
     PLAIN."""
     if user.isascii() and password.isascii():
         smtp.login(user, password)

@@ -112,7 +112,7 @@ def outcomes(counts: Counts) -> Mapping[str, int]:
 
 
 async def tell_people(options: Options, notice: Notice) -> "list[Delivery]":
-    """Sends the notice over all channels of the command's configuration; an empty list if it has none."""
+    """Send the notice over all channels of the command's configuration; returns an empty list if it has none."""
     config = _configuration(options)
     if config is None or not config.notices.has_ways:
         return []

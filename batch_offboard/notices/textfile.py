@@ -9,7 +9,7 @@ MODE = 0o644  # the collector is another user
 
 
 def write(path: Path, text: str) -> None:
-    """Replaces the file atomically, since the collector may read it at any moment. Raises OSError."""
+    """Replace the file atomically, since the collector may read it at any moment. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # the collector reads only *.prom
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)

@@ -24,7 +24,7 @@ HEADERS = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "bat
 
 
 async def post(payload: bytes, url: Secret, connection: Connection, deadline: float, clock: Clock) -> None:
-    """Delivers within `deadline` seconds, or raises NotDelivered."""
+    """Deliver within `deadline` seconds. Raises NotDelivered."""
     address = _address(url.reveal())
     async with _session(connection) as session:
         await within(deadline, partial(_attempt, session, address, payload, connection, clock))

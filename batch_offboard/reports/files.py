@@ -33,7 +33,7 @@ _MOST_NAMES = 99  # report.csv, report.1.csv, … report.99.csv; more of them op
 
 
 def write_report(path: Path, head: ReportHead, rows: Iterable[ReportRow]) -> Path:
-    """Writes the report in the format of the path's suffix and returns its actual path.
+    """Write the report in the format of the path's suffix; returns its actual path.
 
     That is `path`, or the next free name beside it (`report.1.csv`) if the file cannot be replaced, for example because
     it is open in Excel. A missing folder is created. Raises UsageError for an unknown suffix and ReportError if nothing
@@ -47,7 +47,7 @@ def write_report(path: Path, head: ReportHead, rows: Iterable[ReportRow]) -> Pat
 
 
 def ensure_writable(path: Path) -> None:
-    """Raises UsageError unless a report can be written there; to be called before a run, not after it."""
+    """Raise UsageError unless a report can be written there; call it before a run, not after it."""
     writer_for(path)
     probe = path.parent / f".report-{uuid4().hex}.tmp"
     try:
@@ -71,7 +71,7 @@ def writer_for(path: Path) -> Writer:
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> Path:
-    """Lets `write` fill a new file that only this user can read, and renames it to `path` or the next free name.
+    """Let `write` fill a new file that only this user can read, then rename it to `path` or the next free name.
 
     Returns the actual path. Raises OSError and what `write` raises; then no partial file is left behind.
     """
@@ -122,7 +122,7 @@ def _replacing(temporary: Path, claimed: Path) -> Path:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Syncs the new name like the file, on systems where a folder can be opened for that."""
+    """Sync the new name like the file, on systems where a folder can be opened for that."""
     if os.name == "posix":
         with suppress(OSError):  # not every file system supports it; the report itself is synced
             descriptor = os.open(folder, os.O_RDONLY)
@@ -177,8 +177,8 @@ def _json_lines(head: ReportHead, rows: Iterable[ReportRow]) -> Iterator[str]:
     before = "\n"
     for row in rows:
         facts: dict[str, object] = dict(zip(REPORT_COLUMNS, record(row, head), strict=True))
-        told = {"input": dict(zip(names, row.cells, strict=False)), "tenant": _facts_json(row.facts)}
-        yield before + safe_json(facts | told)
+        details = {"input": dict(zip(names, row.cells, strict=False)), "tenant": _facts_json(row.facts)}
+        yield before + safe_json(facts | details)
         before = ",\n"
 
 

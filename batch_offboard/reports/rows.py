@@ -110,10 +110,10 @@ class ReportHead:
     started_at: float | None = None
     ended_at: float | None = None
     planned_by: str = ""
-    approved_by: tuple[str, ...] = ()  # whose approvals a run of it needed and had
+    approved_by: tuple[str, ...] = ()  # who gave the approvals that its run needed
     denied: tuple[str, ...] = ()  # who denied the plan, and why
     run_by: tuple[str, ...] = ()  # everyone who ran a part of it, such as ann@pc-7
-    expected: float | None = None  # seconds that a run of the plan takes
+    expected: float | None = None  # expected duration of a run of the plan, in seconds
     refusals: tuple[str, ...] = ()  # why the guards refuse to run the plan
     table: str = ""  # the file that can be fed back, as it is typed
     part_sent: bool = False  # only a part was to be sent, and that part was sent
@@ -238,7 +238,7 @@ _ADVICE_OTHERWISE: Mapping[Outcome, str] = {
     Outcome.SKIPPED: "Not sent: the message says why.",
     Outcome.IN_DOUBT: f"The API may have accepted it: {_SETTLE}; {_NO_SECOND_CALL}.",
     Outcome.PENDING: "Not sent yet: `batch-offboard {verb} {batch}` sends it.",
-    Outcome.CANCELLED: "The action was cancelled: run the device again if it is to be offboarded after all.",
+    Outcome.CANCELLED: "The action was cancelled: run the device again if it should be offboarded after all.",
 }
 
 # machine action, property `status`
@@ -271,7 +271,7 @@ class Step:
     why: str = ""
 
 
-_IF_STILL_MEANT = "sends the rows that are pending; only if they are to be offboarded although others were cancelled"
+_IF_STILL_MEANT = "sends the rows that are pending; only if they should be offboarded although others were cancelled"
 
 
 def next_steps(
@@ -382,7 +382,7 @@ class Tally:
             self._planned.add(row.facts)
 
     def counting(self, rows: Iterable[ReportRow]) -> Iterator[ReportRow]:
-        """Yields the same rows and counts them."""
+        """Yield the same rows and count them."""
         for row in rows:
             self.add(row)
             yield row

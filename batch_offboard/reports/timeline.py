@@ -154,7 +154,7 @@ class Chronicle:
         self._stretches.append(Stretch([Minutes(_floor(at))]))
 
     def _fill(self, until: float) -> None:
-        """Adds minutes without a call, in which the rolling hour decreases."""
+        """Add minutes without a call, in which the rolling hour decreases."""
         minutes = self._stretches[-1].minutes
         while minutes[-1].at + MINUTE <= until:
             at = minutes[-1].at + MINUTE

@@ -144,7 +144,7 @@ _COUNT = _Style(_font(bold=True), None, _RIGHT, _LINE)
 def write_workbook(
     file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow], rows_of_a_sheet: int = ROWS_OF_A_SHEET
 ) -> None:
-    """Writes the whole workbook; `rows_of_a_sheet` counts the header too."""
+    """Write the whole workbook; `rows_of_a_sheet` includes the header."""
     book = Workbook(write_only=True)
     book.properties.creator = "batch-offboard"
     book.properties.title = f"Offboarding report {head.batch_id}"
@@ -171,13 +171,13 @@ def write_workbook(
 
 
 def _order_sheets(book: Workbook, titles: Sequence[str]) -> None:
-    """Puts the sheets, which are created when needed, into reading order."""
+    """Put the sheets, which are created when needed, into reading order."""
     for at, title in enumerate(titles):
         book.move_sheet(title, at - book.sheetnames.index(title))
 
 
 def _discard(book: Workbook) -> None:
-    """Deletes the temporary files of sheets that will not be saved; openpyxl does that only at exit."""
+    """Delete the temporary files of sheets that will not be saved; openpyxl does that only at exit."""
     for sheet in _sheets(book):
         writer = sheet._writer  # noqa: SLF001  # only the writer has the file's name
         if writer is not None:
@@ -208,7 +208,7 @@ class _RowSheets:
         self._used += 1
 
     def begin(self) -> None:
-        """Starts the next sheet, with its header."""
+        """Start the next sheet, with its header."""
         self._close()
         count = len(self._sheets)
         sheet = _new_sheet(self._book, f"{self._title} {count + 1}" if count else self._title, pages_wide=2)
@@ -227,7 +227,7 @@ class _RowSheets:
         self._used = 1
 
     def end(self) -> list[str]:
-        """Done; returns the sheets' titles."""
+        """Finish; returns the sheets' titles."""
         self._close()
         return [sheet.title for sheet in self._sheets]
 
@@ -282,7 +282,7 @@ class _LookupSheets:
         self._used += 1
 
     def end(self) -> list[str]:
-        """Done; returns the sheets' titles."""
+        """Finish; returns the sheets' titles."""
         self._close()
         return [sheet.title for sheet in self._sheets]
 

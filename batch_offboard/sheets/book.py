@@ -201,7 +201,7 @@ _PANIC: Final = "PanicException"  # the reader raises it for a failed assertion;
 
 
 def _guarded(name: str, call: Callable[[], _Result]) -> _Result:
-    """Converts every error of the reader to an InputError of one sentence."""
+    """Convert every error of the reader to an InputError of one sentence."""
     try:
         with _stderr_discarded():
             return call()
@@ -217,7 +217,8 @@ def _guarded(name: str, call: Callable[[], _Result]) -> _Result:
 
 @contextmanager
 def _stderr_discarded() -> Iterator[None]:
-    """Discards standard error meanwhile: on a failure the reader writes to file descriptor 2 itself, past Python."""
+    """Discard standard error during the block: on a failure the reader writes to file descriptor 2 itself, past
+    Python."""
     try:
         kept = os.dup(2)
     except OSError:  # there is no standard error

@@ -89,7 +89,7 @@ def _column_names(header: HeadRow | None, width: int) -> tuple[str, ...]:
 
 
 def _long_enough_for_id(cell: str | NotText) -> bool:
-    """Distinguishes IDs, including damaged ones, from running numbers in a column that is only called `id`."""
+    """Distinguish IDs, including damaged ones, from running numbers in a column that is only called `id`."""
     text = cell.shown if isinstance(cell, NotText) else trimmed(cell)
     return len(text) >= 16 or re.search(r"[0-9]e\+?[0-9]", text, re.IGNORECASE) is not None
 

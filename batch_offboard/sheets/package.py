@@ -67,7 +67,7 @@ def understood(content: bytes, archive: Archive) -> bytes:
     moved |= {main.casefold(): usual, _relations_part(main).casefold(): ""} if main else {}
     written = {_relations_part(usual): _relations_xml(listed, "xl"), _ROOT: _to_workbook(usual)} if main else {}
     move = _below_xl if main and _below_xl(main) != main else plain_name
-    return _written_anew({part: moved.get(part.casefold(), move(part)) for part in archive.names}, archive, written)
+    return _rewritten({part: moved.get(part.casefold(), move(part)) for part in archive.names}, archive, written)
 
 
 def _relations_part(part: str) -> str:
@@ -120,18 +120,18 @@ def _relations_xml(listed: list[Relation], folder: str) -> bytes:
     return f'<Relationships xmlns="{_NAMESPACE}">{"".join(lines)}</Relationships>'.encode()
 
 
-def _written_anew(places: Mapping[str, str], archive: Archive, written: Mapping[str, bytes]) -> bytes:
+def _rewritten(places: Mapping[str, str], archive: Archive, written: Mapping[str, bytes]) -> bytes:
     """The archive with each part under its new name and some replaced; a part whose name is taken is left out."""
     taken = {name.casefold() for name in written}
     taken |= {place.casefold() for part, place in places.items() if place.casefold() != part.casefold()}
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as anew:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
         for part, place in places.items():
             stays = place.casefold() == part.casefold()
             if place and not (stays and place.casefold() in taken):
-                with anew.open(place, "w") as opened:
+                with target.open(place, "w") as opened:
                     for piece in archive.pieces(part):
                         opened.write(piece)
         for part, content in written.items():
-            anew.writestr(part, content)
+            target.writestr(part, content)
     return buffer.getvalue()

@@ -58,7 +58,7 @@ class TextTable:
         return [*filled[:1], *map(_without_end, filled[1:HEAD_ROWS])]
 
     def rows(self, layout: Layout, head: Sequence[HeadRow], *, multiline_text: bool) -> Iterator[SourceRow]:
-        """Yields all rows below the header that are not blank; may raise InputError at any row.
+        """Yield all rows below the header that are not blank; may raise InputError at any row.
 
         `multiline_text`: everything below a line break in a cell is text, even what looks like rows.
         """

@@ -86,7 +86,7 @@ def _facts(stream: bytes, place: int, id_index: int | None) -> SheetFacts:
     walk = _Walk(id_index)
     for kind, data in _records(stream, place):
         walk.take(kind, data)
-    return walk.told()
+    return walk.result()
 
 
 class _Walk:
@@ -121,7 +121,7 @@ class _Walk:
         elif kind in _CONDITIONS:
             self._facts.filters.append(range(1, LAST_ROW + 1))  # its rows are only given by a formula
 
-    def told(self) -> SheetFacts:
+    def result(self) -> SheetFacts:
         """The facts, once the whole sheet was read."""
         self._facts.hidden_columns = self._columns.hidden()
         hidden = self._marks.hidden()

@@ -56,7 +56,7 @@ def sheet_facts(archive: Archive, part: str, id_index: int | None) -> SheetFacts
     walk = _Walk(id_index)
     for kind, data in _records(archive, part):
         walk.take(kind, data)
-    return walk.told()
+    return walk.result()
 
 
 class _Walk:
@@ -95,7 +95,7 @@ class _Walk:
         elif kind in _CONDITIONS:
             self._facts.filters.append(self._under)
 
-    def told(self) -> SheetFacts:
+    def result(self) -> SheetFacts:
         """The facts, once everything was read."""
         self._facts.hidden_columns = self._columns.hidden()
         self._facts.hidden_rows = self._marks.hidden() & self._filled

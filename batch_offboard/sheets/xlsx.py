@@ -137,7 +137,7 @@ def sheet_facts(archive: Archive, part: str, id_index: int | None, struck: froze
     """
     walk = _SheetWalk(id_index, struck)
     parse(archive, part, walk.start, walk.end)
-    return walk.told()
+    return walk.result()
 
 
 def table_filters(archive: Archive, part: str) -> list[range]:
@@ -258,7 +258,7 @@ class _SheetWalk:
         elif tag != "c":
             self._filters.end(tag)
 
-    def told(self) -> SheetFacts:
+    def result(self) -> SheetFacts:
         """The facts, once the whole sheet was read."""
         facts = self.facts
         facts.hidden_rows = self._marks.hidden() & self._filled

@@ -92,7 +92,7 @@ class Person:
 
     def _begin(self, session: SignInSession) -> Answer:
         application = self._application(session)
-        for account in application.get_accounts():  # only the new sign-in may be used from here on
+        for account in application.get_accounts():  # from here on, only the new sign-in may be used
             application.remove_account(account)
         flow: Answer = application.initiate_device_flow([self._scope])
         return flow

@@ -44,7 +44,7 @@ class Proof:
 
     @property
     def digest(self) -> bytes:
-        """Identifies the proof without keeping it."""
+        """A digest that identifies the proof without keeping it."""
         return hashlib.sha256("\0".join((*self.hidden, self.shown)).encode("utf-8", "surrogatepass")).digest()
 
 

@@ -67,7 +67,7 @@ class Attention:
         self._groups: dict[tuple[Outcome, str], Group] = {}
 
     def watching(self, rows: Iterable[ReportRow]) -> Iterator[ReportRow]:
-        """Yields the same rows and collects those that need attention."""
+        """Yield the same rows and collect those that need attention."""
         for row in rows:
             trouble = trouble_of(row)
             if trouble is not None:

@@ -22,7 +22,7 @@ ROWS_IN_MEMORY = 4 << 20  # bytes; a larger report is buffered on disk
 
 
 def write_page(file: BinaryIO, head: ReportHead, rows: Iterable[ReportRow]) -> None:
-    """Writes the whole page as UTF-8; `rows` are iterated once."""
+    """Write the whole page as UTF-8; `rows` are iterated once."""
     words, tally, attention = Words(), Tally(head), Attention(head.batch_id)
     with SpooledTemporaryFile(ROWS_IN_MEMORY, mode="w+", encoding="utf-8", newline="\n") as spool:
         seen = attention.watching(tally.counting(rows))
@@ -74,7 +74,7 @@ def _hash(text: str) -> str:
 
 
 def _as_it_is(text: str) -> Markup:
-    """Marks text as safe: only the page's own files, and JSON without active content. All other text is escaped."""
+    """Mark text as safe: only the page's own files, and JSON without active content. All other text is escaped."""
     return Markup(text)  # noqa: S704
 
 

@@ -262,5 +262,5 @@ def test_a_table_of_a_plan_stays_short_however_many_entries_there_are() -> None:
 def test_nobody_who_has_cancelled_is_told_to_send_the_rest_without_a_condition(in_doubt: int) -> None:
     steps = next_steps("b", "stopped", {Outcome.PENDING: 26, Outcome.IN_DOUBT: in_doubt, Outcome.CANCELLED: 14})
     assert [step.why for step in steps if "resume" in step.command] == [
-        "sends the rows that are pending; only if they are to be offboarded although others were cancelled"
+        "sends the rows that are pending; only if they should be offboarded although others were cancelled"
     ]

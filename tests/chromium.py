@@ -45,29 +45,29 @@ class Page:
 
     async def listen(self) -> None:
         async for message in self._socket:
-            told = message.json()
-            if "id" in told:
-                self._answers.pop(told["id"]).set_result(told)
+            data = message.json()
+            if "id" in data:
+                self._answers.pop(data["id"]).set_result(data)
             else:
-                await self._heard(told["method"], told["params"])
+                await self._on_event(data["method"], data["params"])
 
-    async def _heard(self, method: str, told: dict[str, Any]) -> None:
+    async def _on_event(self, method: str, data: dict[str, Any]) -> None:
         if method == "Page.loadEventFired":
             self._loaded.set()
         elif method == "Page.javascriptDialogOpening":
-            self.dialogs.append(told["message"])
+            self.dialogs.append(data["message"])
             number = next(self._numbers)
             self._answers[number] = asyncio.get_running_loop().create_future()
             closing = {"id": number, "method": "Page.handleJavaScriptDialog", "params": {"accept": False}}
             await self._socket.send_json(closing)
         elif method == "Log.entryAdded":
-            self.complaints.append(told["entry"]["text"])
+            self.complaints.append(data["entry"]["text"])
         elif method == "Runtime.exceptionThrown":
-            self.complaints.append(str(told["exceptionDetails"]))
+            self.complaints.append(str(data["exceptionDetails"]))
         elif method == "Audits.issueAdded":
-            self.complaints.append(str(told["issue"]))
+            self.complaints.append(str(data["issue"]))
         elif method == "Network.requestWillBeSent":
-            self.requests.append(told["request"]["url"])
+            self.requests.append(data["request"]["url"])
 
     async def send(self, method: str, **params: Any) -> Any:
         """Send one command of the protocol. Raises RuntimeError with the browser's message if it fails."""
@@ -75,10 +75,10 @@ class Page:
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": params})
         async with asyncio.timeout(PATIENCE):
-            told = await answer
-        if "error" in told:
-            raise RuntimeError(f"{method}: {told['error']}")
-        return told["result"]
+            data = await answer
+        if "error" in data:
+            raise RuntimeError(f"{method}: {data['error']}")
+        return data["result"]
 
     async def open(self, url: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
         """Load the page with a viewport of this size; a narrow one is a phone."""
@@ -100,10 +100,10 @@ class Page:
 
     async def value(self, expression: str) -> Any:
         """The value of the JavaScript expression in the page, with promises awaited."""
-        told = await self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
-        if "exceptionDetails" in told:
-            raise RuntimeError(str(told["exceptionDetails"]))
-        return told["result"].get("value")
+        data = await self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        if "exceptionDetails" in data:
+            raise RuntimeError(str(data["exceptionDetails"]))
+        return data["result"].get("value")
 
     async def until(self, expression: str) -> None:
         """Wait until the expression is true."""

@@ -112,9 +112,9 @@ def shown(
         "limits of tests that there are not": limits.keys() - by_fault.keys(),
         "more than one row": {number for number in numbers if numbers.count(number) > 1},
     }
-    told = [f"{what}: {', '.join(map(str, sorted(which)))}" for what, which in problems.items() if which]
-    if told:
-        raise MarkError("; ".join(told))
+    listed = [f"{what}: {', '.join(map(str, sorted(which)))}" for what, which in problems.items() if which]
+    if listed:
+        raise MarkError("; ".join(listed))
     return by_fault
 
 

@@ -173,7 +173,7 @@ def _show_deliveries(deliveries: "list[Delivery]", *, quiet: bool) -> None:
     from batch_offboard.cli.screens import texts as screens
 
     for each in deliveries:
-        (logs.info if each.delivered else logs.warning)("people told", way=each.way, problem=each.problem)
+        (logs.info if each.delivered else logs.warning)("notice delivery", way=each.way, problem=each.problem)
         if each.delivered:
             screens.voice(quiet=quiet)(f"Sent a notice by {each.way}.")
         else:

@@ -212,7 +212,7 @@ def selected(desk: Desk, batch: Batch, choice: Choice) -> Selection:
     rows = choice.of(row for row, _, _ in pending_devices(desk.journal, batch.key))
     if not rows:
         raise UsageError(
-            f"None of the rows that {choice.words} names is to be sent; nothing was sent. `batch-offboard show "
+            f"None of the rows that {choice.words} names is pending; nothing was sent. `batch-offboard show "
             f"{batch.batch_id}` shows the state of the rows."
         )
     return Selection(rows, choice.words)

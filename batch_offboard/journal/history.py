@@ -53,8 +53,8 @@ def _lookup(journal: Journal, batch: Batch) -> LookUp:
 
 
 def _actions(journal: Journal, batch: Batch) -> Actions:
-    told = batch.findings.get("differences")
-    sentences = None if told is None else tuple(_difference(each).sentence for each in told)
+    stored = batch.findings.get("differences")
+    sentences = None if stored is None else tuple(_difference(each).sentence for each in stored)
     return Actions(
         statuses=status_counts(journal, batch.key),
         open=open_count(journal, batch.key),
@@ -63,8 +63,8 @@ def _actions(journal: Journal, batch: Batch) -> Actions:
     )
 
 
-def _difference(told: Mapping[str, Any]) -> Difference:
-    return Difference(DifferenceKind(told["kind"]), told["row"], told["device_id"], tuple(told["action_ids"]))
+def _difference(stored: Mapping[str, Any]) -> Difference:
+    return Difference(DifferenceKind(stored["kind"]), stored["row"], stored["device_id"], tuple(stored["action_ids"]))
 
 
 def _calls_around(journal: Journal, batch: Batch) -> Iterator[Call]:

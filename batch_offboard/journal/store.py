@@ -148,9 +148,9 @@ class Journal:
                     make_jobs(connection, batch, scope, chunk[0]["row"], chunk[-1]["row"])
             with self.writing() as connection:
                 amend(connection, batch, list(amendments()))
-                told = json.dumps(dict(findings()), ensure_ascii=False)
+                stored = json.dumps(dict(findings()), ensure_ascii=False)
                 digest = plan_sha256(connection, batch, new.conditions)
-                _move_batch(connection, batch, BatchState.PLANNED, {"findings": told, "plan_sha256": digest})
+                _move_batch(connection, batch, BatchState.PLANNED, {"findings": stored, "plan_sha256": digest})
                 trail.append(connection, [trail.planned(connection, batch, new, digest)])
         except BaseException:
             with self.writing() as connection:

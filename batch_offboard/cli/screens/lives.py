@@ -49,7 +49,7 @@ def _life_lines(batch: Batch, life: Life) -> list[str]:
         _line(local_time(batch.planned_at), _planned(batch, life)),
     ]
     events = sorted([*_call_events(life.calls), *_settlement_events(life)])
-    lines += [_line(local_time(at), sentence) for at, _, told in events for sentence in told]
+    lines += [_line(local_time(at), sentence) for at, _, sentences in events for sentence in sentences]
     lines.append(_line("now", _standing(row)))
     lines.append(_line("what to do", advice(row, batch.batch_id, is_plan=batch.state == "planned")))
     return lines

@@ -31,7 +31,7 @@ REMEMBERED = 30 * 86_400.0  # seconds
 LOOKS_APART = 2.0  # seconds between two scans of the inbox: a sheet that is being written changes in between
 PAUSE = 20.0  # seconds until sheets that are being written are checked again
 PATIENCE = 600.0  # seconds that a run with nothing else to do waits for all such sheets together
-STALE = 86_400.0  # seconds: a lock file as old as this will not go away in the next ten minutes
+STALE = 86_400.0  # seconds: a lock file as old as this will not disappear in the next ten minutes
 
 _WAITS = "The next run processes it."
 _LOOKS_AGAIN = "The next run looks at it again."
@@ -220,8 +220,8 @@ class _Night:
             for batch in nights.unfinished(self._desk, self._since())
             if not batch.needs_person and all(view.batch_id != batch.batch_id for view in worked)
         ]
-        told = {view.path for view in worked} | {self._inbox.working / view.name for view in batches}
-        taken = [sheet for sheet in self._inbox.at_work() if sheet not in told]
+        covered = {view.path for view in worked} | {self._inbox.working / view.name for view in batches}
+        taken = [sheet for sheet in self._inbox.at_work() if sheet not in covered]
         return [*batches, *map(self._left_sheet, [*taken, *(found.path for found in self._inbox.waiting())])]
 
     def _not_taken(self) -> list[SheetView]:

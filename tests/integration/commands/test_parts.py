@@ -146,7 +146,7 @@ def test_rows_that_the_batch_does_not_have_refuse_the_run(make_office: MakeOffic
 def test_a_choice_of_nothing_that_is_to_be_sent_is_refused(make_office: MakeOffice) -> None:
     office = make_office()
     view = run_part(office, Choice(limit=3))
-    with office.desk() as desk, pytest.raises(UsageError, match="None of the rows that --rows 2-4 names is to be sent"):
+    with office.desk() as desk, pytest.raises(UsageError, match="None of the rows that --rows 2-4 names is pending"):
         office.world.run(commands.run_batch(desk, view.batch.batch_id, (), office.ears.talk, Choice(rows=((2, 4),))))
     assert len(office.called()) == 3
 

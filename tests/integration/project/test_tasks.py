@@ -295,7 +295,11 @@ def test_the_audit_asks_about_exactly_what_is_locked(tasks: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ("ERROR: x: Dependency not found on PyPI and could not be audited: x", 2, "cannot be reached; nothing was audited"),
+        (
+            "ERROR: x: Dependency not found on PyPI and could not be audited: x",
+            2,
+            "cannot be reached; nothing was audited",
+        ),
         ("requests.exceptions.ConnectionError: no such host", 2, "cannot be reached; nothing was audited"),
         ("Found 1 known vulnerability in 1 package", 1, "Found 1 known vulnerability"),
     ],

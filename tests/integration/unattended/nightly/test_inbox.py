@@ -35,7 +35,7 @@ def test_its_folders_are_made_once_and_kept(tmp_path: Path) -> None:
 
 def test_a_file_that_has_a_folders_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "done").touch()
-    with pytest.raises(UsageError, match="cannot be made"):
+    with pytest.raises(UsageError, match="cannot be created"):
         Inbox(tmp_path).prepare()
 
 

@@ -35,17 +35,17 @@ REPORTS = ("reports/demo.csv", "reports/demo.xlsx", "reports/demo.html")
 # Variables that would make Python use another Python's modules, or every process recompile ours.
 NOT_HANDED_ON = frozenset({"PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"})
 USAGE = """usage: python3 tasks.py demo                 offboard a sample against the embedded tenant
-       python3 tasks.py check [PYTEST ARGS]  run every check that a change has to pass
+       python3 tasks.py check [PYTEST ARGS]  run every check that a change must pass
        python3 tasks.py quick [PYTEST ARGS]  run the checks that take less than a minute
        python3 tasks.py long [OPTIONS]       the long run of the simulation (--help shows more)
        python3 tasks.py lock [UV ARGS]       rewrite the lock files (--upgrade: with the newest versions)
        python3 tasks.py benchmarks [ARGS]    measure, and compare (--write: into the documentation)
-       python3 tasks.py faults               write docs/faults.md anew from the tests' marks
-       python3 tasks.py fuzz [--minutes N]   spoil sheets and answers for long, 10 minutes if not said otherwise
-       python3 tasks.py mutants [MODULE ...] break the rules on purpose and tell what no test notices
-       python3 tasks.py audit                ask PyPI whether what is locked has known vulnerabilities
-       python3 tasks.py sbom [FILE]          write what is locked as a CycloneDX document (sbom.json)
-       python3 tasks.py pictures             take the pictures of the documentation anew (needs Chromium)"""
+       python3 tasks.py faults               rewrite docs/faults.md from the tests' marks
+       python3 tasks.py fuzz [--minutes N]   fuzz with corrupted sheets and answers, for 10 minutes by default
+       python3 tasks.py mutants [MODULE ...] mutate the rules, and list the mutants that no test notices
+       python3 tasks.py audit                ask PyPI for known vulnerabilities in the locked packages
+       python3 tasks.py sbom [FILE]          write the locked packages as a CycloneDX document (sbom.json)
+       python3 tasks.py pictures             retake the pictures of the documentation (needs Chromium)"""
 
 
 class TaskError(Exception):
@@ -205,7 +205,7 @@ def _checked(commands: list[tuple[str, list[str]]]) -> int:
     code = side_by_side(static)
     if code == 0:
         headline(title)
-        code = told(title, attempt(command))
+        code = reported(title, attempt(command))
     return code
 
 
@@ -225,12 +225,12 @@ def side_by_side(commands: list[tuple[str, list[str]]]) -> int:
             code = process.wait()
             out.seek(0)
             print(out.read(), end="", flush=True)
-            if told(title, code) != 0:
+            if reported(title, code) != 0:
                 return code
     return 0
 
 
-def told(title: str, code: int) -> int:
+def reported(title: str, code: int) -> int:
     if code != 0:
         print(f"FAILED: {title}, exit code {code}", flush=True)
     return code

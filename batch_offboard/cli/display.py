@@ -4,7 +4,6 @@ Everything goes to the stream that is handed in, stderr as a rule; stdout stays 
 breaks ends the talking and never the run. Nothing here changes a job or decides anything.
 """
 
-import os
 import time
 from collections.abc import Callable
 from datetime import tzinfo
@@ -19,7 +18,7 @@ from rich.text import Text
 from batch_offboard.base.clock import local_time, time_of_day
 from batch_offboard.base.durations import spoken_duration
 from batch_offboard.base.text import one_line
-from batch_offboard.cli.terminal import SPELLED
+from batch_offboard.cli.terminal import SPELLED, can_be_drawn_on
 from batch_offboard.core.progress import Observer, Progress
 
 _SHORTEST_BETWEEN_DRAWINGS = 0.125  # seconds: eyes see no more, and a drawing costs milliseconds
@@ -31,16 +30,9 @@ def observer_for(stream: TextIO | None, *, quiet: bool, now: Callable[[], float]
     if quiet or stream is None:  # a program without a console has no stderr
         return Silent()
     kept = UnbreakableStream(stream)
-    if not _is_terminal(stream):
+    if not can_be_drawn_on(stream):
         return DatedLines(kept, now)
-    return LiveDisplay(Console(file=kept, highlight=False))  # type: ignore[arg-type]  # all that rich calls is there
-
-
-def _is_terminal(stream: TextIO) -> bool:
-    try:
-        return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
-    except ValueError:  # closed
-        return False
+    return LiveDisplay(Console(file=kept, highlight=False, legacy_windows=False))  # type: ignore[arg-type]  # all that rich calls is there
 
 
 class UnbreakableStream:

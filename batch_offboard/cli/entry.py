@@ -14,7 +14,7 @@ from batch_offboard.base.errors import BatchOffboardError, ExitCode
 from batch_offboard.cli import approving, audit, following, scheduling, unattended
 from batch_offboard.cli import submitting as commands
 from batch_offboard.cli.app import app
-from batch_offboard.cli.terminal import fitted, take_every_character
+from batch_offboard.cli.terminal import fitted, prepare_streams
 
 # Importing these modules registers their commands.
 COMMANDS = (commands, approving, following, unattended)
@@ -30,7 +30,7 @@ TYPERS_CTRL_C = 130
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run the command that the arguments name; returns its exit code and never raises."""
-    take_every_character()
+    prepare_streams()
     command = typer.main.get_command(app)
     _plain(command)
     try:

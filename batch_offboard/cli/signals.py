@@ -68,7 +68,7 @@ def _console_events(ask: Callable[[str], Any]) -> Iterator[None]:
 
     events = {2: "console closed", 5: "log-off", 6: "shutdown"}
 
-    @ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint)  # type: ignore[attr-defined,unused-ignore]  # Windows only
+    @ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint)  # type: ignore[attr-defined,untyped-decorator,unused-ignore]  # Windows only
     def handler(event: int) -> int:
         if event not in events:
             return 0

@@ -1,8 +1,9 @@
-"""What is known of the streams that people read: how wide they are, and how they take characters that they lack.
+"""The standard streams: their encoding, their width, and whether a terminal can be drawn on.
 
-Nothing here writes.
+Nothing here writes text.
 """
 
+import atexit
 import codecs
 import io
 import os
@@ -33,11 +34,76 @@ def _spelled(error: UnicodeError) -> tuple[str | bytes, int]:
 codecs.register_error(SPELLED, _spelled)
 
 
-def take_every_character() -> None:
-    """From now on, a name from a sheet does not end the program because the console knows fewer characters."""
+def prepare_streams() -> None:
+    """Make stdout and stderr take every character, and write UTF-8 wherever a program may read them."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=SPELLED)
+            prepare(stream)
+
+
+def prepare(stream: io.TextIOWrapper) -> None:
+    """A terminal keeps its encoding, and characters that it lacks are spelled out. A file or a pipe gets UTF-8 and line
+    feeds on every platform: on Windows it would get a code page, in which a program cannot read JSON."""
+    if is_terminal(stream):
+        stream.reconfigure(errors=SPELLED)
+    else:
+        stream.reconfigure(encoding="utf-8", errors=SPELLED, newline="\n")
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person reads the stream; False for a closed one."""
+    try:
+        return stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def can_be_drawn_on(stream: TextIO) -> bool:
+    """Whether the stream is a terminal that understands escape sequences.
+
+    On Windows this is asked of the stream's own console, and switched on there: rich would ask the console of stdout,
+    and would also draw on that one, whichever stream it was given. `NUL` is a terminal to `isatty` and no console.
+    """
+    if not is_terminal(stream) or os.environ.get("TERM", "") in ("dumb", "unknown"):
+        return False
+    return sys.platform != "win32" or _takes_sequences(stream.fileno())
+
+
+if sys.platform == "win32":
+    import ctypes
+    import msvcrt
+    from ctypes import wintypes
+
+    # learn.microsoft.com/windows/console/setconsolemode: ENABLE_VIRTUAL_TERMINAL_PROCESSING, since Windows 10
+    _SEQUENCES = 0x0004
+
+    def _takes_sequences(descriptor: int) -> bool:
+        """Whether the console interprets escape sequences, after asking it to until the program ends."""
+        kernel = ctypes.windll.kernel32
+        handle = wintypes.HANDLE(msvcrt.get_osfhandle(descriptor))
+        mode = wintypes.DWORD()
+        if not kernel.GetConsoleMode(handle, ctypes.byref(mode)):
+            return False
+        if mode.value & _SEQUENCES:
+            return True
+        if not kernel.SetConsoleMode(handle, mode.value | _SEQUENCES):
+            return False
+        atexit.register(kernel.SetConsoleMode, handle, mode.value)
+        return True
+
+
+if sys.platform != "win32":
+
+    def _wait_for_input_or_signal(terminal: int) -> None:
+        woken, waking = os.pipe()
+        os.set_blocking(waking, False)
+        before = signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
+        try:
+            select.select([terminal, woken], [], [])
+        finally:
+            signal.set_wakeup_fd(before)
+            os.close(woken)
+            os.close(waking)
 
 
 def typed_line(stream: TextIO) -> str:
@@ -46,29 +112,14 @@ def typed_line(stream: TextIO) -> str:
     A signal that arrives after Python has looked for signals and before the system call that reads would not end that
     call. Waiting for the signal's own byte as well closes the gap. A Windows console reports Ctrl-C by the read itself.
     """
-    if os.name == "posix":
+    if sys.platform != "win32":
         _wait_for_input_or_signal(stream.fileno())
     return stream.readline()
 
 
-def _wait_for_input_or_signal(terminal: int) -> None:
-    woken, waking = os.pipe()
-    os.set_blocking(waking, False)
-    before = signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
-    try:
-        select.select([terminal, woken], [], [])
-    finally:
-        signal.set_wakeup_fd(before)
-        os.close(woken)
-        os.close(waking)
-
-
 def width_of(stream: TextIO | None) -> int | None:
     """The terminal's columns; None for a pipe or a file, whose reader wants whole lines."""
-    try:
-        return shutil.get_terminal_size().columns if stream is not None and stream.isatty() else None
-    except ValueError:  # closed
-        return None
+    return shutil.get_terminal_size().columns if stream is not None and is_terminal(stream) else None
 
 
 def fitted(text: str, stream: TextIO) -> str:

@@ -8,6 +8,7 @@ import importlib
 import os
 import shlex
 import stat
+import sys
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ def _bytes_of_file(path: Path, key: str, check: Callable[[IO[bytes], Path, str],
 
 def _refuse_shared(file: IO[bytes], path: Path, key: str) -> None:
     """Checks the open file, not its path, so that it cannot be replaced between check and use."""
-    if os.name != "posix":
+    if sys.platform == "win32":
         return
     facts = os.fstat(file.fileno())
     read_only = bool(os.fstatvfs(file.fileno()).f_flag & os.ST_RDONLY)
@@ -142,7 +143,9 @@ def remedy_at(path: PurePath, folder: PurePath, user: int, *, own: bool, read_on
 
 
 def _this_user() -> str:
-    return f"user {os.geteuid()}" if os.name == "posix" else "the account that this runs as"
+    if sys.platform == "win32":
+        return "the account that this runs as"
+    return f"user {os.geteuid()}"
 
 
 def _text_of_file(named: SecretName) -> str:

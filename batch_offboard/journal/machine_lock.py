@@ -34,49 +34,60 @@ class MachineLock(Protocol):
 
 def machine_lock(name: str) -> MachineLock:
     """The lock of this name: letters, digits and hyphens."""
-    linux = sys.platform == "linux"
-    return SocketLock(f"{PREFIX}-{name}") if linux else EverybodysFileLock(everybodys_folder(), f"{name}.lock")
+    if sys.platform == "linux":
+        return SocketLock(f"{PREFIX}-{name}")
+    return EverybodysFileLock(everybodys_folder(), f"{name}.lock")
 
 
-class SocketLock:
-    """A socket in Linux's abstract namespace (unix(7)): only one process of any user can bind its name, independent of
-    folders, modes and the clean-up of temporary files. A service with a private /tmp sees it, too."""
+if sys.platform == "linux":
 
-    def __init__(self, name: str) -> None:
-        self._address = f"\0{name}"
-        self._socket: socket.socket | None = None
+    class SocketLock:
+        """A socket in Linux's abstract namespace (unix(7)): only one process of any user can bind its name, independent
+        of folders, modes and the clean-up of temporary files. A service with a private /tmp sees it, too."""
 
-    def acquire(self) -> None:
-        try:
-            held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        except OSError:  # a sandbox may not support such sockets
-            return
-        try:
-            held.bind(self._address)
-            held.listen(ASKING)
-        except OSError as error:
-            held.close()
-            if error.errno == errno.EADDRINUSE:
-                raise HeldError(self._holder()) from None
-        else:
-            self._socket = held
+        def __init__(self, name: str) -> None:
+            self._address = f"\0{name}"
+            self._socket: socket.socket | None = None
 
-    def release(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def _holder(self) -> str:
-        """The socket's owner according to the kernel."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
-            asking.settimeout(0)
+        def acquire(self) -> None:
             try:
-                asking.connect(self._address)
-                credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            except OSError:
-                return "another process"
-        process, user, _ = struct.unpack("3i", credentials)
-        return f"process {process} of user {_name_of(user)}" if process else f"a process of user {_name_of(user)}"
+                held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            except OSError:  # a sandbox may not support such sockets
+                return
+            try:
+                held.bind(self._address)
+                held.listen(ASKING)
+            except OSError as error:
+                held.close()
+                if error.errno == errno.EADDRINUSE:
+                    raise HeldError(self._holder()) from None
+            else:
+                self._socket = held
+
+        def release(self) -> None:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+
+        def _holder(self) -> str:
+            """The socket's owner according to the kernel."""
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+                asking.settimeout(0)
+                try:
+                    asking.connect(self._address)
+                    credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+                except OSError:
+                    return "another process"
+            process, user, _ = struct.unpack("3i", credentials)
+            return f"process {process} of user {_name_of(user)}" if process else f"a process of user {_name_of(user)}"
+
+    def _name_of(user: int) -> str:
+        import pwd
+
+        try:
+            return pwd.getpwuid(user).pw_name
+        except KeyError:
+            return str(user)
 
 
 class EverybodysFileLock:
@@ -105,12 +116,3 @@ def everybodys_folder() -> Path:
     """A subfolder of the system's folder for shared files; temporary folders are often private to each user."""
     public = os.environ.get("PUBLIC") if os.name == "nt" else None
     return Path(public or "/tmp") / f"{PREFIX}-locks"  # noqa: S108  # no secret is in it, and links are not followed
-
-
-def _name_of(user: int) -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
-        return str(user)

@@ -64,3 +64,13 @@ def test_a_plan_of_another_tenant_is_refused(office: Office, tenant: Tenant) -> 
     assert ended.code == 2
     assert ANOTHER_TENANT in ended.sentence
     assert tenant.called(devices) == []
+
+
+def test_what_programs_read_is_utf_8_whatever_the_code_page(office: Office, tenant: Tenant) -> None:
+    office.configure(tenant)
+    name = office.sheet(tenant.take(1), "Geräte 報告 😀.csv")
+    code_page = {"PYTHONIOENCODING": "cp437"}
+
+    assert office.run("plan", name, "--json", **code_page).json["source"]["name"] == name
+    assert name in office.run("list", "--json", **code_page).out
+    assert name in office.run("audit", "export", **code_page).out

@@ -175,11 +175,18 @@ def check_commands(python: Path, arguments: list[str]) -> list[tuple[str, list[s
         ("Format (ruff format)", [*module, "ruff", "format", "--check", "."]),
         ("Rules (ruff check)", [*module, "ruff", "check", "."]),
         ("Types (mypy)", [*module, "mypy"]),
+        ("Types on Windows (mypy)", [*module, "mypy", *on_platform("win32"), "batch_offboard"]),
+        ("Types on macOS (mypy)", [*module, "mypy", *on_platform("darwin"), "batch_offboard"]),
         ("Layers (import-linter)", [str(python), "-c", layers]),
         ("Benchmarks, quickly", [*module, "benchmarks", "--quick"]),
         # one process more than cores: some tests wait
         ("Tests (pytest)", [*module, "pytest", "-n", "3", "--dist", "worksteal", *arguments]),
     ]
+
+
+def on_platform(platform: str) -> list[str]:
+    """Options of mypy; with its own cache, because mypy discards one that was made for another platform."""
+    return ["--platform", platform, "--cache-dir", f".mypy_cache/{platform}"]
 
 
 def quick_commands(python: Path, arguments: list[str]) -> list[tuple[str, list[str]]]:

@@ -73,4 +73,3 @@ def test_what_programs_read_is_utf_8_whatever_the_code_page(office: Office, tena
 
     assert office.run("plan", name, "--json", **code_page).json["source"]["name"] == name
     assert name in office.run("list", "--json", **code_page).out
-    assert name in office.run("audit", "export", **code_page).out

@@ -207,17 +207,19 @@ def test_the_checks_run_in_order_and_pytest_gets_the_arguments(tasks: ModuleType
         "Format (ruff format)",
         "Rules (ruff check)",
         "Types (mypy)",
+        "Types on Windows (mypy)",
+        "Types on macOS (mypy)",
         "Layers (import-linter)",
         "Benchmarks, quickly",
         "Tests (pytest)",
     ]
-    assert [command[0] for _, command in commands] == [str(PYTHON)] * 6
+    assert [command[0] for _, command in commands] == [str(PYTHON)] * 8
     assert commands[-1][1][1:] == ["-m", "pytest", "-n", "3", "--dist", "worksteal", "-k", "quota"]
 
 
 def test_the_quick_checks_are_the_static_ones_and_the_unit_tests(tasks: ModuleType) -> None:
     commands = tasks.quick_commands(PYTHON, [])
-    assert commands[:-1] == tasks.check_commands(PYTHON, [])[:4]
+    assert commands[:-1] == tasks.check_commands(PYTHON, [])[:6]
     assert commands[-1][1][1:] == ["-m", "pytest", "-n", "3", "--dist", "worksteal", "tests/unit"]
 
 

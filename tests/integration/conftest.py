@@ -15,12 +15,23 @@ from tests.integration.virtual_desk import VirtualDesk
 from tests.integration.world import MovedClock, Tokens, World, interrupted
 
 
+@pytest.fixture(scope="session")
+def new_journal(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A journal that nothing was written to: a copy takes a tenth of the time of making one."""
+    path = tmp_path_factory.mktemp("new") / "journal.db"
+    Journal(path, create=True).close()
+    return path.read_bytes()
+
+
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def world(new_journal: bytes) -> AsyncIterator[World]:
     """On memory where it can be a folder: thousands of syncs take minutes on a busy disk and are tested elsewhere."""
     memory = Path("/dev/shm")  # noqa: S108  # a folder of random name is made in it
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
-        journal = Journal(Path(folder) / "journal.db", create=True)
+        path = Path(folder) / "journal.db"
+        path.touch(0o600)
+        path.write_bytes(new_journal)
+        journal = Journal(path)
         yield World(journal)
         journal.close()
 

@@ -4,21 +4,18 @@ looptime's loops.
 A timer set for the current time fires without advancing the time. aiolimiter sets such timers in a loop while rounding
 leaves a tiny rest in its bucket: a real clock advances meanwhile, so the virtual one must, too.
 
-Before time advances to the next timer, looptime polls the sockets 42 times, in case the kernel still carries data from
-one to another; this took most of the time of these tests. Loopback delivers within the call that sends, or in a thread
-of the kernel, for which a few polls are enough if they yield to other threads.
+Before time advances to the next timer, looptime runs the loop 42 times, in case the kernel still carries data from one
+socket to another; this took most of the time of these tests. Loopback delivers within the call that sends, so that some
+polls are enough.
 """
 
 import asyncio
-import os
-import sys
-import time
 from typing import Any
 
 from looptime import LoopTimeEventLoop
 
 RESOLUTION = 1e-6  # looptime's own, in seconds
-POLLS = 4
+POLLS = 8
 
 
 def _call_later_than_now(loop: LoopTimeEventLoop, when: float, *arguments: Any, **options: Any) -> asyncio.TimerHandle:
@@ -31,21 +28,12 @@ _select = LoopTimeEventLoop._LoopTimeEventLoop__replaced_select  # type: ignore[
 
 def _select_before_time_moves(loop: Any, timeout: float | None) -> list[tuple[Any, Any]]:
     if timeout:
-        for poll in range(POLLS):
-            if poll == 1:  # once: on a busy machine it takes milliseconds
-                _let_others_run()
+        for _ in range(POLLS):
             ready: list[tuple[Any, Any]] = loop._LoopTimeEventLoop__original_select(0)
             if ready:
                 return ready
         loop._LoopTimeEventLoop__noop_limit = loop._LoopTimeEventLoop__noop_cycle = 0
     return _select(loop, timeout)  # type: ignore[no-any-return]
-
-
-def _let_others_run() -> None:
-    if sys.platform == "win32":
-        time.sleep(0)
-    else:
-        os.sched_yield()
 
 
 LoopTimeEventLoop.call_at = _call_later_than_now  # type: ignore[method-assign,assignment]

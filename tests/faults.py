@@ -180,15 +180,12 @@ CATALOGUE: Sequence[Section] = (
     ),
 )
 
-_NO_APPROVALS = "Approval by a second person is not part of the program."
 _NO_DASHBOARD = "There is no dashboard and no upload."
 
 # Why a row has no test at all.
 NOT_SHOWN: Mapping[int, str] = {
     51: "Windows has none, so zone data (tzdata) are a dependency of the program and installed with it.",
-    114: _NO_APPROVALS,
     122: _NO_DASHBOARD,
-    123: _NO_APPROVALS,
     124: _NO_DASHBOARD,
 }
 

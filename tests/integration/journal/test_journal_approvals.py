@@ -1,9 +1,11 @@
 """Approvals in the journal: bound to the plan, recorded with it, and checked where a run begins."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from sqlalchemy import update
@@ -27,6 +29,7 @@ NAME = "20261124-0815-abcd"
 CONDITIONS = Conditions({"max_devices": 500}, SetAside(), "")
 ONE = Demand(1, CONDITIONS, ("ann",))
 ANN, BOB = (Actor(person, "pc-7", "cli") for person in ("ann", "bob"))
+CY = Actor("cy", "pc-8", "cli")
 
 
 def row(number: int, reason: Reason | None = None) -> PlannedRow:
@@ -111,6 +114,7 @@ def test_the_submitters_own_approval_does_not_begin_it(journal: Journal, batch: 
         begin(journal, batch)
 
 
+@pytest.mark.fault(114, "A changed guard or protected list voids every approval; the run is refused and says why.")
 @pytest.mark.parametrize(
     "changed",
     [
@@ -136,6 +140,7 @@ def test_a_row_that_was_changed_in_the_journal_voids_every_approval(journal: Jou
         begin(journal, batch)
 
 
+@pytest.mark.fault(114, "An expired approval does not count.")
 def test_an_approval_expires_but_not_for_a_run_that_goes_on(journal: Journal, batch: Batch) -> None:
     say(journal, batch, BOB)
     with pytest.raises(GuardError, match="it has expired"):
@@ -146,11 +151,41 @@ def test_an_approval_expires_but_not_for_a_run_that_goes_on(journal: Journal, ba
 
 def test_a_denial_keeps_a_run_from_beginning_and_is_recorded_with_its_reason(journal: Journal, batch: Batch) -> None:
     say(journal, batch, BOB)
-    say(journal, batch, Actor("cy", "pc-8", "cli"), granted=False)
+    say(journal, batch, CY, granted=False)
     with pytest.raises(GuardError, match="cy@pc-8 denied batch 20261124-0815-abcd: row 3 is in use"):
         begin(journal, batch)
     denied = [json.loads(each.content) for each in audited.records(journal) if each.kind == Kind.DENIED]
     assert [(each["who"], each["reason"]) for each in denied] == [("cy@pc-8", "row 3 is in use")]
+
+
+def at_once(*deeds: Callable[[], None]) -> None:
+    """Let these happen in threads of their own, begun together."""
+    barrier = Barrier(len(deeds))
+
+    def begun(deed: Callable[[], None]) -> None:
+        barrier.wait()
+        deed()
+
+    with ThreadPoolExecutor(len(deeds)) as threads:
+        for done in [threads.submit(begun, deed) for deed in deeds]:
+            done.result()
+
+
+@pytest.mark.fault(123, "Both approvals are recorded, and each counts.")
+def test_two_who_approve_at_once_are_both_recorded(journal: Journal, batch: Batch) -> None:
+    at_once(lambda: say(journal, batch, BOB), lambda: say(journal, batch, CY))
+    begin(journal, batch, replace(ONE, needed=2))
+    found = reading.find_batch(journal, NAME)
+    assert found is not None
+    assert sorted(each["who"] for each in found.findings["approved"]) == ["bob@pc-7", "cy@pc-8"]
+
+
+@pytest.mark.fault(123, "A denial beside an approval keeps the run from beginning, whichever is recorded first.")
+def test_of_an_approval_and_a_denial_at_once_the_denial_counts(journal: Journal, batch: Batch) -> None:
+    at_once(lambda: say(journal, batch, BOB), lambda: say(journal, batch, CY, granted=False))
+    with pytest.raises(GuardError, match="cy@pc-8 denied batch"):
+        begin(journal, batch)
+    assert {each.kind for each in audited.records(journal)} >= {Kind.DENIED}
 
 
 def test_a_denial_without_a_reason_is_refused_by_the_table(journal: Journal, batch: Batch) -> None:

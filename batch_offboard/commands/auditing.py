@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, TextIO
 
 from batch_offboard.base.clock import exact_utc
 from batch_offboard.base.errors import ExitCode, ReportError, UsageError
+from batch_offboard.base.filenames import windows_objection
 from batch_offboard.base.text import one_line, safe_cell
 from batch_offboard.commands.desk import Desk
 from batch_offboard.core.audit import Anchor, Finding, Kind, Record
@@ -142,6 +143,11 @@ _WRITERS: Mapping[str, Callable[[TextIO, Iterable[Record]], None]] = {"jsonl": _
 def export_to(path: Path, form: str, found: Iterable[Record], journal: Path) -> tuple[Path, int]:
     """Export to a file; returns its path and the number of records. Raises ReportError if it cannot be written,
     UsageError if it is the journal."""
+    objection = windows_objection(path)
+    if objection is not None:
+        raise UsageError(
+            f"An export cannot be written to {one_line(str(path))} on Windows: {objection}; name it otherwise."
+        )
     with suppress(OSError):  # one of the two does not exist
         if path.samefile(journal):
             raise UsageError(f"The export {one_line(str(path))} would replace the journal itself; name another file.")

@@ -10,6 +10,7 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from batch_offboard.base.addresses import http_origin, http_url, is_loopback
+from batch_offboard.base.filenames import windows_objection
 from batch_offboard.base.text import LONGEST_COMMENT
 
 
@@ -39,6 +40,13 @@ def _matching(pattern: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _usable_path(path: Path) -> Path:
+    objection = windows_objection(path)
+    if objection is not None:
+        raise ValueError(objection)
+    return path
 
 
 def _audience(text: str) -> str:
@@ -96,7 +104,7 @@ KeyringEntry: TypeAlias = Annotated[
     Field(description="a keyring entry as service/user, never the secret itself"),
 ]
 PATH_DESCRIPTION = "the path of a file"
-FilePath: TypeAlias = Annotated[Path, Field(description=PATH_DESCRIPTION)]
+FilePath: TypeAlias = Annotated[Path, AfterValidator(_usable_path), Field(description=PATH_DESCRIPTION)]
 Percent: TypeAlias = Annotated[
     float, Field(gt=0, le=100, allow_inf_nan=False, description="a number above 0 and at most 100")
 ]

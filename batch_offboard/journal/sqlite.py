@@ -14,6 +14,7 @@ from sqlalchemy import URL, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from batch_offboard.base.errors import JournalError, NoLocksError, UsageError
+from batch_offboard.base.filenames import windows_objection
 from batch_offboard.base.text import one_line
 from batch_offboard.journal.database import Database
 from batch_offboard.journal.drives import no_locks
@@ -165,6 +166,9 @@ def _sentence(reason: str) -> str:
 
 def _prepare_file(path: Path, *, create: bool) -> None:
     """Make the file and its folder for this user alone, whatever the umask; SQLite's own files take after it."""
+    objection = windows_objection(path)
+    if objection is not None:
+        raise UsageError(f"The journal cannot be {path} on Windows: {objection}; name another with --journal.")
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise JournalError(f"The journal {path} must be a plain file; name another with --journal.")
     if path.exists():

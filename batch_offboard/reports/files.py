@@ -14,6 +14,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from batch_offboard.base.errors import ReportError, UsageError
+from batch_offboard.base.filenames import windows_objection
 from batch_offboard.base.text import one_line, safe_cell, safe_json
 from batch_offboard.core.facts import DeviceFacts
 from batch_offboard.reports.rows import (
@@ -63,6 +64,11 @@ def ensure_writable(path: Path) -> None:
 
 def writer_for(path: Path) -> Writer:
     """The writer for the format of this suffix; raises UsageError if there is none."""
+    objection = windows_objection(path)
+    if objection is not None:
+        raise UsageError(
+            f"A report cannot be written to {one_line(str(path))} on Windows: {objection}; name it otherwise."
+        )
     writer = _WRITERS.get(path.suffix.lower())
     if writer is None or "\0" in str(path):
         known = ", ".join(_WRITERS)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from batch_offboard.base.errors import InputError
+from batch_offboard.base.filenames import name_of, windows_objection
 from batch_offboard.core.devices import shown
 
 LARGEST_TEXT: Final = 1 << 30  # bytes
@@ -38,7 +39,7 @@ class InputFile:
     @property
     def name(self) -> str:
         """The file's own name, safe to print."""
-        return shown(self.path.name)
+        return shown(name_of(self.path))
 
     def refuse_changed(self) -> None:
         """Raise InputError if the file has changed since it was found."""
@@ -53,7 +54,10 @@ def changed(file: InputFile) -> InputError:
 
 def find_input(path: Path) -> InputFile:
     """Check the file without opening it; raises InputError unless it can be a table."""
-    name = shown(path.name)
+    name = shown(name_of(path))
+    objection = windows_objection(path)
+    if objection is not None:
+        raise InputError(f"{shown(str(path), 300)} is not a file on Windows: {objection}; name the spreadsheet itself.")
     try:
         status = path.stat()
     except FileNotFoundError:

@@ -22,7 +22,12 @@ def test_a_missing_file_is_refused(refusal: Refusal, tmp_path: Path) -> None:
 
 
 def test_a_folder_is_refused(refusal: Refusal, tmp_path: Path) -> None:
-    assert "is a folder" in refusal(tmp_path)
+    assert f"{tmp_path.name} is a folder" in refusal(tmp_path)
+
+
+def test_a_folder_without_a_name_is_called_by_its_path(refusal: Refusal, tmp_path: Path) -> None:
+    root = Path(tmp_path.anchor)
+    assert refusal(root).startswith(f"{root} is a folder")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no FIFO files")

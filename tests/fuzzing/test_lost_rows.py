@@ -101,7 +101,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_no_line_of_a_text_file_is_lost(folder: Path, delimiter: str) -> None:
     path = folder / "list.csv"
 
-    @effort(250)
+    @effort(120)
     @given(sheet=sheets(), end=st.sampled_from(("\n", "\r\n", "\r")))
     def write(sheet: Sheet, end: str) -> None:
         path.write_bytes("".join(delimiter.join(row) + end for row in sheet.rows).encode())
@@ -113,7 +113,7 @@ def test_no_line_of_a_text_file_is_lost(folder: Path, delimiter: str) -> None:
 def test_no_row_of_a_workbook_is_lost(folder: Path) -> None:
     path = folder / "list.xlsx"
 
-    @effort(150)
+    @effort(80)
     @given(sheet=sheets())
     def write(sheet: Sheet) -> None:
         book = openpyxl.Workbook()

@@ -91,7 +91,7 @@ def assert_sober(outcome: CallOutcome) -> None:
 
 
 @pytest.mark.fault(80, "Every corrupted answer is classified, and only a complete one counts as accepted.")
-@effort(600)
+@effort(300)
 @given(answers)
 def test_every_answer_to_an_offboard_call_has_a_meaning(answer: Answer) -> None:
     outcome = classify(answer, DEVICE, NOW, TOKEN)
@@ -119,7 +119,7 @@ def test_every_answer_to_a_cancellation_has_a_meaning(answer: Answer) -> None:
 
 
 @pytest.mark.fault(88, "Of corrupted lists, only a complete one counts as a list.")
-@effort(600)
+@effort(300)
 @given(answers, st.booleans())
 def test_every_answer_to_a_read_has_a_meaning_and_every_item_is_something_or_nothing(
     answer: Answer, single: bool
@@ -197,7 +197,7 @@ def wire() -> Iterator[Wire]:
 
 @pytest.mark.fault(78, "Every corruption on the wire is one request with one classification.")
 @pytest.mark.fault(82, "Every corruption on the wire is one request with one classification.")
-@effort(200)
+@effort(100)
 @given(wires)
 def test_whatever_comes_over_the_wire_is_one_request_and_one_meaning(wire: Wire, data: bytes) -> None:
     before = wire.requests

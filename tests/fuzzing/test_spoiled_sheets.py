@@ -134,7 +134,7 @@ def test_a_spoiled_file_gives_rows_or_one_sentence_and_never_an_id_that_is_none(
     path = folder / name
     before = most_memory()
 
-    @effort(150)
+    @effort(75)
     @given(content=spoiled(SEEDS[name], encoding_of(name)), options=options_for(name))
     def spoil(content: bytes, options: dict[str, Any]) -> None:
         path.write_bytes(content)

@@ -98,7 +98,7 @@ def points(steps: Sequence[Step], devices: int = DEVICES) -> Iterator[Point]:
 
 def checked(steps: Sequence[Step], devices: int) -> Iterator[Point]:
     """The points that the checks play: the kill at each step that changes something, every other blow once for each
-    place. A place is a step's kind together with the kinds of the two steps before it.
+    place. A place is a step's kind together with the kind of the step before it.
 
     A kill leaves what every other blow leaves of the world, and the beginning of a transaction changes nothing: killed
     there or before the end, it leaves the same.
@@ -107,7 +107,7 @@ def checked(steps: Sequence[Step], devices: int) -> Iterator[Point]:
     played = set()
     for point in points(steps, devices):
         number = point.step.number
-        place = (point.blow, *kinds[max(0, number - 3) : number])
+        place = (point.blow, *kinds[max(0, number - 2) : number])
         if (point.blow is Blow.KILL and point.step.what != "begin") or place not in played:
             played.add(place)
             yield point

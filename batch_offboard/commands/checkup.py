@@ -5,7 +5,6 @@ Each check gives one finding, and one that fails says what to do. Nothing is sen
 
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import nullcontext
@@ -22,9 +21,10 @@ from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.options import Options
 from batch_offboard.config import AccessToken, Config, Endpoints
 from batch_offboard.config.places import default_journal, lock_folder, rehearsal_journal
+from batch_offboard.config.secret import command_to_close
 from batch_offboard.core.settling import CLOCKS_APART
 from batch_offboard.defender.signin import READ_PERMISSIONS, Claims, TokenKind
-from batch_offboard.journal.drives import network_file_system, no_locks
+from batch_offboard.journal.drives import network_file_system, no_locks, synchronised_by
 from batch_offboard.reports.files import ensure_writable
 
 OFFBOARD_PERMISSION = "Machine.Offboard"
@@ -156,10 +156,14 @@ def _journal(path: Path) -> Iterator[Finding]:
         )
     elif shutil.disk_usage(folder).free < SPACE_NEEDED:
         yield _bad("journal", f"the disk of {path} is nearly full", "free 200 MB there before a run")
-    elif path.exists() and _open_to_others(path):
-        yield _odd("journal", f"{path} is open to other users of this computer", f"type: chmod 600 {path}")
+    elif path.exists() and (closing := command_to_close(path)) is not None:
+        yield _odd("journal", f"{path} is open to other users of this computer", f"type: {closing}")
     elif (system := network_file_system(folder)) is not None:
         yield _odd("journal", f"{path} is on a network drive ({system})", "keep the journal on a disk of this computer")
+    elif (client := synchronised_by(folder, os.environ)) is not None:
+        yield _odd(
+            "journal", f"{path} is in a folder that {client} copies while it is used", "keep the journal elsewhere"
+        )
     else:
         yield Finding("journal", Grade.OK, f"{path}{'' if path.exists() else ' (made by the first plan)'}")
 
@@ -194,10 +198,6 @@ def _reports(folder: Path) -> Finding:
 def _nearest(folder: Path) -> Path:
     """The folder, or the nearest one above that exists."""
     return next((each for each in (folder, *folder.parents) if each.exists()), Path(folder.anchor or "."))
-
-
-def _open_to_others(path: Path) -> bool:
-    return os.name == "posix" and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
 
 
 # -- sign-in and token --

@@ -19,6 +19,15 @@ from typing import IO
 from batch_offboard.base.errors import ConfigError
 from batch_offboard.base.secret import Secret
 
+if sys.platform == "win32":
+    from batch_offboard.config.access_list import (
+        closing_command,
+        descriptor_of,
+        named,
+        others_with_access,
+        own_account,
+    )
+
 MAX_SECRET_BYTES = 64 * 1024
 
 
@@ -75,8 +84,7 @@ class Access:
 def read_private_file(path: Path, key: str) -> bytes:
     """The bytes of a file that other users may not read, such as a secret or a certificate with its key.
 
-    `key` is the configuration key that named it. On Windows the mode says nothing about other users, so the file relies
-    on the permissions of its folder.
+    `key` is the configuration key that named it. On Windows the access list counts, since there is no mode.
     """
     return _bytes_of_file(path, key, _refuse_shared)
 
@@ -108,6 +116,14 @@ def _bytes_of_file(path: Path, key: str, check: Callable[[IO[bytes], Path, str],
 def _refuse_shared(file: IO[bytes], path: Path, key: str) -> None:
     """Checks the open file, not its path, so that it cannot be replaced between check and use."""
     if sys.platform == "win32":
+        own = own_account()
+        others = others_with_access(descriptor_of(file.fileno()), own)
+        if others:
+            names = ", ".join(map(named, others))
+            raise ConfigError(
+                f"The file {path} ({key}) is open to other users of this computer ({names}); type as the account that "
+                f"runs this: {closing_command(path, own, others)}"
+            )
         return
     facts = os.fstat(file.fileno())
     read_only = bool(os.fstatvfs(file.fileno()).f_flag & os.ST_RDONLY)
@@ -117,6 +133,16 @@ def _refuse_shared(file: IO[bytes], path: Path, key: str) -> None:
     if access.is_open:
         remedy = remedy_at(path, folder, os.geteuid(), own=facts.st_uid == os.geteuid(), read_only=read_only)
         raise ConfigError(f"The file {path} ({key}) is open to other users of this computer; {remedy}")
+
+
+def command_to_close(path: Path) -> str | None:
+    """What to type so that other users cannot read or change the file; None if they cannot. Raises OSError."""
+    if sys.platform == "win32":
+        own = own_account()
+        with path.open("rb") as file:
+            others = others_with_access(descriptor_of(file.fileno()), own)
+        return closing_command(path, own, others) if others else None
+    return f"chmod 600 {shlex.quote(str(path))}" if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO) else None
 
 
 def _is_closed(folder: os.stat_result, ours: frozenset[int]) -> bool:

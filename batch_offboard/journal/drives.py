@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afpfs", "webdav"})
@@ -47,9 +48,26 @@ else:
             lock(descriptor, fcntl.LOCK_UN)
 
 
+def is_share(path: str) -> bool:
+    """Whether an absolute path of Windows names a share: `\\\\server\\share` or `\\\\?\\UNC\\server\\share`.
+
+    `\\\\?\\C:` and `\\\\.\\` are of this computer.
+    """
+    return path.startswith("\\\\") and (path[2:4] not in ("?\\", ".\\") or path[4:8].upper() == "UNC\\")
+
+
+def synchronised_by(folder: Path, environ: Mapping[str, str]) -> str | None:
+    """The client that copies the folder to a cloud while it is used, as far as its variables tell: OneDrive sets them
+    to its folders, which may hold Desktop and Documents."""
+    roots = [environ.get(name) for name in ("OneDrive", "OneDriveCommercial", "OneDriveConsumer")]
+    inside = any(root and folder.resolve().is_relative_to(Path(root).resolve()) for root in roots)
+    return "OneDrive" if inside else None
+
+
 def network_file_system(folder: Path) -> str | None:
-    """What kind of network drive the folder lies on, as far as the system tells."""
-    if str(folder).startswith("\\\\"):
+    """What kind of network drive the folder lies on, as far as the system tells. On Windows a drive letter that stands
+    for a share resolves to the share."""
+    if is_share(str(folder)) or (sys.platform == "win32" and is_share(str(folder.resolve()))):
         return "UNC"
     if sys.platform != "linux":
         return None

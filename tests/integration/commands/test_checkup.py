@@ -307,6 +307,14 @@ def test_a_drive_that_gives_no_locks_fails(bench: Bench, monkeypatch: pytest.Mon
     assert view.exit_code is ExitCode.USAGE
 
 
+@pytest.mark.fault(42, "`check` warns of a journal in a folder that OneDrive copies.")
+def test_a_journal_that_onedrive_copies_is_a_warning(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OneDrive", str(bench.folder))
+    found = one(bench.look(), "journal")
+    assert found.grade is Grade.WARNING
+    assert found.text.endswith("is in a folder that OneDrive copies while it is used")
+
+
 def test_a_journal_that_is_a_folder_fails(bench: Bench) -> None:
     (bench.folder / "state" / "journal.db").mkdir(parents=True)
     view = bench.look()

@@ -205,7 +205,7 @@ LIMITS: Mapping[int, str] = {
         "this way is not in the tenant, and is skipped if the tenant can be read."
     ),
     36: "A rollback file of another database cannot be distinguished from the journal's own; SQLite would apply it.",
-    43: "Windows' own locks are not simulated; another connection's lock is used instead.",
+    43: "SQLite's errors are real; Windows' answer about the held file is the test's.",
     44: "A hard link is a plain file and is accepted.",
     57: "A second 403 never comes: the first one stops the run.",
     62: "The row of a request that the API does not understand is reported as failed.",

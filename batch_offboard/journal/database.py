@@ -3,8 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, RootTransaction
 
 from batch_offboard.core.actor import Actor
 
@@ -19,22 +20,32 @@ class Database(ABC):
     def writing(self, actor: Actor) -> Iterator[Connection]:
         """A transaction that is durable when the block ends, or rolled back; `actor` is named in its audit records.
         Raises JournalError."""
-        self.refuse_if_gone()
-        with (
-            self.explaining(),
-            self.engine.connect().execution_options(begin=self.writes, actor=actor) as connection,
-            connection.begin(),
-        ):
+        connection, transaction = self.begun(begin=self.writes, actor=actor)
+        with self.explaining(), connection, transaction:
+            self.refuse_if_gone()  # it may have been waited for, and replaced meanwhile
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that sees what was committed. Raises JournalError."""
-        with self.explaining(), self.engine.connect() as connection:
+        connection, _transaction = self.begun()
+        with self.explaining(), connection:
             yield connection
 
     def close(self) -> None:
         self.engine.dispose()
+
+    def begun(self, **options: Any) -> tuple[Connection, RootTransaction]:
+        """A connection with these execution options, and its transaction, which is begun. Raises JournalError."""
+        self.refuse_if_gone()
+        with self.explaining():
+            connection = self.engine.connect().execution_options(**options)
+            try:
+                return connection, connection.begin()
+            except BaseException:
+                connection.invalidate()  # whatever kept it from beginning, the next one must open its files anew
+                connection.close()
+                raise
 
     @abstractmethod
     def explaining(self) -> AbstractContextManager[None]:

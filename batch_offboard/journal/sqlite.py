@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import URL, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, RootTransaction, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from batch_offboard.base.errors import JournalError, NoLocksError, UsageError
@@ -18,6 +18,7 @@ from batch_offboard.base.filenames import windows_objection
 from batch_offboard.base.text import one_line
 from batch_offboard.journal.database import Database
 from batch_offboard.journal.drives import no_locks
+from batch_offboard.journal.holding import Patience, held, held_by, held_file, obstacle, remove
 from batch_offboard.journal.migrations import VERSION, migrate, stored_version
 
 # A run waits so long for others that read or plan in the same journal; each of their transactions is short.
@@ -33,6 +34,9 @@ RESERVE = 1 << 20  # bytes
 # Of a journal of 300,000 rows or so; its full check takes about two seconds.
 LARGEST_FULL_CHECK = 100_000_000  # bytes
 
+# Errors of a commit that leave the rollback file behind, from which SQLite takes the transaction back.
+UNDONE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR_DELETE)
+
 MAKING = 2.0  # seconds in which a new journal that has its name has long got its tables
 
 
@@ -43,8 +47,14 @@ class SQLite(Database):
 
     def __init__(self, path: Path, *, create: bool) -> None:
         self._path = path
-        self.engine = open_engine(path, create=create)
+        self._patience = Patience()
+        self.engine = self._patience.until_free(lambda: open_engine(path, create=create))
         self._file = file_at(path)
+
+    def begun(self, **options: Any) -> tuple[Connection, RootTransaction]:
+        """A file that another program holds is waited for here, where nothing has happened yet: SQLite opens its files
+        before the transaction's first statement."""
+        return self._patience.until_free(lambda: super(SQLite, self).begun(**options))
 
     def explaining(self) -> AbstractContextManager[None]:
         return told(self._path)
@@ -73,12 +83,18 @@ class SQLite(Database):
             )
 
     def hold_reserve(self) -> None:
+        self._patience.until_free(self._fill_reserve)
+
+    def _fill_reserve(self) -> None:
         try:
             with self._reserve.open("wb") as file:
                 file.write(os.urandom(RESERVE))  # nothing that a file system could compress away
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
+            file_held = held_by(error, self._reserve)
+            if file_held is not None:
+                raise held(self._path, file_held) from error
             raise JournalError(
                 f"The folder of the journal {self._path} has no space left ({error.strerror}); nothing was sent. "
                 "Free some space."
@@ -102,16 +118,21 @@ def open_engine(path: Path, *, create: bool) -> Engine:
     """The engine of the journal at `path`, migrated to this version; JournalError if that cannot be."""
     try:
         _prepare_file(path, create=create)
+        engine = _engine(path)
+        try:
+            with told(path):
+                _bring_to_version(engine, path)
+        except BaseException:
+            engine.dispose()
+            raise
     except OSError as error:
-        reason = error.strerror or error
-        raise JournalError(f"The journal {path} cannot be opened ({reason}); name another with --journal.") from error
-    engine = _engine(path)
-    try:
-        with told(path):
-            _bring_to_version(engine, path)
-    except JournalError:
-        engine.dispose()
-        raise
+        file_held = held_by(error, path)
+        if file_held is not None:
+            raise held(path, file_held) from error
+        raise JournalError(
+            f"The journal {path} cannot be opened ({error.strerror or error}); change that, or name another with "
+            "--journal if nothing was sent with this one."
+        ) from error
     return engine
 
 
@@ -130,12 +151,32 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:
-        reason = str(error.orig if isinstance(error, DBAPIError) else error)
-        if any(sign in reason for sign in LOCK_TROUBLE):
-            _refuse_lockless(path)
-        raise JournalError(f"The journal {path} {_sentence(reason)}") from error
+        raise _explained(path, error.orig if isinstance(error, DBAPIError) else error) from error
     except (UnicodeDecodeError, JSONDecodeError) as error:  # garbled on the disk, in the tables or what describes them
-        raise JournalError(f"The journal {path} {_sentence('malformed')}") from error
+        raise _explained(path, sqlite3.DatabaseError("malformed")) from error
+
+
+def _explained(path: Path, error: BaseException | None) -> JournalError:
+    reason = str(error)
+    if any(sign in reason for sign in LOCK_TROUBLE):
+        _refuse_lockless(path)
+    file_held = held_file(path)
+    if "is locked" in reason:
+        file_held = file_held or path
+    elif file_held is None:
+        cannot_open = "unable to open database file" in reason
+        found = obstacle(path) if cannot_open or "disk I/O error" in reason else None
+        if found is not None:
+            return JournalError(
+                f"The journal {path} cannot be used because {found.reason}; {found.remedy}, then try again."
+            )
+        if not cannot_open:
+            return JournalError(f"The journal {path} {_sentence(reason)}")
+    # While a file is held, nothing else that SQLite says of the journal can be believed.
+    explained = held(path, file_held)
+    explained.waited = "is locked" in reason
+    explained.undone = getattr(error, "sqlite_errorcode", None) in UNDONE
+    return explained
 
 
 def _refuse_lockless(path: Path) -> None:
@@ -154,13 +195,12 @@ def _sentence(reason: str) -> str:
         "readonly database": "cannot be written because it is read-only; change that, then try again.",
         "not a database": "is not a journal, or is damaged; restore it from a backup or name another with --journal.",
         "malformed": "is damaged; restore it from a backup, and look for its latest calls in the portal.",
-        "is locked": "is in use by another program; close it, then try again.",
         "disk I/O error": "cannot be written because the disk reports an error; check the disk, then try again.",
     }
     remedy = next((words for sign, words in remedies.items() if sign in reason), None)
     return (
         remedy
-        or f"does not work ({reason}); nothing more is sent without it. Restore it, or name another with --journal."
+        or f"does not work ({reason}); nothing more is sent without it. Check its disk and its folder, then try again."
     )
 
 
@@ -174,6 +214,9 @@ def _prepare_file(path: Path, *, create: bool) -> None:
     if path.exists():
         _refuse_lockless(path)
         if _stays_empty(path):
+            file_held = held_file(path)
+            if file_held is not None:  # a sync client may be about to write it
+                raise held(path, file_held)
             # Ours are never empty for longer than a moment: a memory of calls that is gone must not pass unseen.
             raise JournalError(f"The journal {path} is empty; restore it from a backup, or delete it to start over.")
         return
@@ -198,7 +241,7 @@ def _make(path: Path) -> None:
         with suppress(FileExistsError):  # another process was quicker, and theirs is as good
             _name(unnamed, path)
     finally:
-        unnamed.unlink(missing_ok=True)
+        remove(unnamed)
 
 
 def _name(unnamed: Path, path: Path) -> None:
@@ -244,7 +287,11 @@ def _engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+        statement = connection.get_execution_options().get("begin", "BEGIN")
+        connection.exec_driver_sql(statement)
+        # SQLite opens the rollback file with the first page that changes; here that is the first page, which every
+        # transaction changes, and which keeps the number that it has: nobody uses this one.
+        connection.exec_driver_sql("PRAGMA schema_version" if statement == "BEGIN" else "PRAGMA user_version = 0")
 
     return engine
 

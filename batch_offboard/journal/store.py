@@ -27,6 +27,7 @@ from batch_offboard.journal import leases, trail
 from batch_offboard.journal.approvals import plan_sha256, require
 from batch_offboard.journal.attempts import End, ReadEnd, Start, begin_read, end_read, write_ends, write_starts
 from batch_offboard.journal.database import Database
+from batch_offboard.journal.holding import JournalHeldError
 from batch_offboard.journal.leases import Lease
 from batch_offboard.journal.plans import (
     NewBatch,
@@ -207,7 +208,16 @@ class Journal:
             )
 
     def commit(self, starts: Sequence[Start], ends: Sequence[End]) -> None:
-        """Write the intents and outcomes of many jobs in one transaction."""
+        """Write the intents and outcomes of many jobs in one transaction, once more if another program held a file at
+        its end and it was taken back."""
+        try:
+            self._commit(starts, ends)
+        except JournalHeldError as error:
+            if not error.undone:
+                raise
+            self._commit(starts, ends)
+
+    def _commit(self, starts: Sequence[Start], ends: Sequence[End]) -> None:
         with self.writing(max([*(start.at.wall for start in starts), *(end.at.wall for end in ends)])) as connection:
             if ends:
                 write_ends(connection, ends)

@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import os
 import signal
+import sys
 import time
+from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -31,6 +33,15 @@ settings.load_profile("project")
 def pytest_configure() -> None:
     """Set no event loop: looptime requests one in every test, which creates one that nobody closes."""
     asyncio.set_event_loop(None)
+
+
+if sys.platform == "win32":
+
+    def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+        """looptime waits for an event twice: a selector reports it again, Windows' own loop waits for ever."""
+        if item.get_closest_marker("looptime"):
+            return {"selector": asyncio.SelectorEventLoop}
+        return {"default": asyncio.new_event_loop}
 
 
 @pytest.fixture(autouse=True)

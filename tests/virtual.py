@@ -111,7 +111,7 @@ class VirtualWorld:
         self._elapsed = max(self._elapsed, moment - self._start)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        loop = looptime.new_event_loop(start=self._elapsed)
+        loop = looptime.patch_event_loop(asyncio.SelectorEventLoop(), start=self._elapsed)
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             self._loop = loop
             try:

@@ -42,7 +42,9 @@ REHEARSED = replace(WAITING, simulated=True, speed=60.0)
 
 def drawn(progress: Progress, width: int = 80, ending: str = "") -> list[str]:
     stream = io.StringIO()
-    Console(file=stream, width=width, _environ={}).print(picture("20261124-7f3a", progress, UTC, ending))
+    Console(file=stream, width=width, legacy_windows=False, _environ={}).print(
+        picture("20261124-7f3a", progress, UTC, ending)
+    )
     return [line.rstrip() for line in stream.getvalue().splitlines()]
 
 
@@ -387,7 +389,7 @@ def test_a_closed_stream_is_written_to_without_harm() -> None:
 @pytest.mark.fault(126, "What the terminal cannot show is escaped.")
 def test_what_the_encoding_lacks_is_spelled_out() -> None:
     raw = io.BytesIO()
-    kept = UnbreakableStream(io.TextIOWrapper(raw, encoding="cp1252"))
+    kept = UnbreakableStream(io.TextIOWrapper(raw, encoding="cp1252", newline=""))
     kept.write("Gerät 東\n")
     kept.flush()
 

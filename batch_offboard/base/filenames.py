@@ -7,6 +7,8 @@ import re
 import sys
 from pathlib import PurePath, PureWindowsPath
 
+LONGEST = 259  # characters of a path; MAX_PATH counts the NUL at its end
+
 _ON_WINDOWS = sys.platform == "win32"
 
 # Superscript digits count as digits there; so do the console's two names.
@@ -31,6 +33,19 @@ def windows_objection(path: PurePath, *, windows: bool = _ON_WINDOWS) -> str | N
     whole = PureWindowsPath(path)
     parts = whole.parts[1:] if whole.anchor else whole.parts
     return next((found for part in parts if (found := _objection(part))), None)
+
+
+def length_objection(path: PurePath, *, windows: bool = _ON_WINDOWS) -> str | None:
+    """Why Windows may say of a path that it does not exist although it does, as a clause; None if it is short enough.
+    `path` is absolute.
+
+    learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation: Python supports long paths, but an
+    administrator must have enabled them.
+    """
+    length = len(str(path))
+    if not windows or length <= LONGEST or str(path).startswith("\\\\?\\"):
+        return None
+    return f"its path has {length} characters, and Windows takes {LONGEST} unless long paths are enabled"
 
 
 def _objection(part: str) -> str | None:

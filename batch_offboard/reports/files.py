@@ -14,7 +14,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from batch_offboard.base.errors import ReportError, UsageError
-from batch_offboard.base.filenames import windows_objection
+from batch_offboard.base.filenames import length_objection, windows_objection
 from batch_offboard.base.text import one_line, safe_cell, safe_json
 from batch_offboard.core.facts import DeviceFacts
 from batch_offboard.reports.rows import (
@@ -56,7 +56,7 @@ def ensure_writable(path: Path) -> None:
         os.close(_claimed(probe))
         probe.unlink()
     except OSError as error:
-        words = one_line(error.strerror or str(error))
+        words = length_objection(path.absolute()) or one_line(error.strerror or str(error))
         raise UsageError(
             f"No report can be written to {one_line(str(path))} ({words}); nothing was sent. Name one with --report."
         ) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from batch_offboard.base.errors import InputError
-from batch_offboard.base.filenames import name_of, windows_objection
+from batch_offboard.base.filenames import length_objection, name_of, windows_objection
 from batch_offboard.core.devices import shown
 
 LARGEST_TEXT: Final = 1 << 30  # bytes
@@ -61,6 +61,9 @@ def find_input(path: Path) -> InputFile:
     try:
         status = path.stat()
     except FileNotFoundError:
+        too_long = length_objection(path.absolute())
+        if too_long is not None:
+            raise InputError(f"{name} was not found: {too_long}; move it to a shorter path.") from None
         raise InputError(f"{shown(str(path), 300)} does not exist; check the path.") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{name} cannot be reached ({shown(str(error))}); check the path.") from None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_offboard.base.filenames import name_of, windows_objection
+from batch_offboard.base.filenames import LONGEST, length_objection, name_of, windows_objection
 
 DEVICES = [
     "CON",
@@ -72,3 +72,15 @@ def test_python_agrees_about_the_reserved_names(name: str) -> None:
 @pytest.mark.parametrize(("path", "said"), [("C:", "C:"), ("C:\\", "C:\\"), ("C:\\x\\a.csv", "a.csv")])
 def test_a_drive_is_called_by_its_path(path: str, said: str) -> None:
     assert name_of(PureWindowsPath(path)) == said
+
+
+def test_a_path_that_is_too_long_for_windows_is_called_so() -> None:
+    longest = PureWindowsPath("C:\\" + "x" * (LONGEST - 3))
+    longer = PureWindowsPath(f"{longest}x")
+
+    assert length_objection(longest, windows=True) is None
+    assert length_objection(longer, windows=False) is None
+    assert length_objection(PureWindowsPath(f"\\\\?\\{longer}"), windows=True) is None
+    assert length_objection(longer, windows=True) == (
+        "its path has 260 characters, and Windows takes 259 unless long paths are enabled"
+    )

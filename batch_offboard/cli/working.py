@@ -1,7 +1,6 @@
 """Shared by the commands: collect the options, open a desk, show the end of a run."""
 
 import os
-import shlex
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -135,6 +134,7 @@ def _is_unattended(chosen: "Options", *, yes: bool) -> bool:
 
 
 def _tell_of_refusal(chosen: "Options", error: Exception, sends: Sequence[str], *, quiet: bool) -> None:
+    from batch_offboard.base.shell import command_line
     from batch_offboard.notices.telling import is_worth_telling, notice_of_refusal, tenant_named
 
     if is_worth_telling(error, nightly=chosen.unattended):
@@ -143,7 +143,7 @@ def _tell_of_refusal(chosen: "Options", error: Exception, sends: Sequence[str], 
             simulated=chosen.simulate,
             tenant=tenant_named(chosen),
             sheet=Path(sends[-1]).name if (chosen.cwd / sends[-1]).is_file() else "",
-            next_command=shlex.join(["batch-offboard", *(_to_approve(error) or sends)]),
+            next_command=command_line(["batch-offboard", *(_to_approve(error) or sends)]),
         )
         send_notice(chosen, notice, quiet=quiet)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from batch_offboard.base import logs
 from batch_offboard.base.errors import UsageError
+from batch_offboard.base.shell import command_line
 from batch_offboard.base.text import one_line
 from batch_offboard.commands.desk import Desk
 from batch_offboard.commands.proposing import view_plan
@@ -55,8 +56,7 @@ def _typed(paths: Iterable[Path], cwd: Path) -> str:
     if not tables:
         return ""
     path = tables[-1]
-    typed = str(path.relative_to(cwd) if path.is_relative_to(cwd) else path)
-    return f'"{typed}"' if " " in typed else typed  # understood by every shell
+    return command_line([str(path.relative_to(cwd) if path.is_relative_to(cwd) else path)])
 
 
 def usual_reports(desk: Desk, batch: Batch) -> list[Path]:

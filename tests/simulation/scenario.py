@@ -194,7 +194,8 @@ def _quota(draw: Random, devices: int) -> tuple[int, int, int]:
     if kind == "wide" or devices > 500:
         return 10_000, 10_000, draw.choice((1, 100, 1000))
     minute = draw.choice((3, 10, 30))
-    return minute, minute * draw.choice((2, 10)), draw.choice((1, minute))
+    # An hour must have room for the reads of a look-up, or no run would ever get as far as its first call.
+    return minute, max(12, minute * draw.choice((2, 10))), draw.choice((1, minute))
 
 
 def _lag_and_horizon(draw: Random) -> tuple[float, float]:

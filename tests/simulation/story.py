@@ -253,7 +253,8 @@ class Story:
         await self._run_the_rest()
         tried: set[str] = set()
         for number in range(self._most_rounds()):
-            left = [(name, state, jobs) for name, state, jobs in office.batches() if state != "finished"]
+            before = office.batches()
+            left = [(name, state, jobs) for name, state, jobs in before if state != "finished"]
             left = [each for each in left if each[1] != "planned" or each[0] not in tried]
             if not left:
                 break
@@ -261,6 +262,8 @@ class Story:
                 tried.add(name)
                 work = office.run_batch if state == "planned" else office.resume
                 await office.give("calm", partial(work, name))
+            if office.batches() == before:  # each said to try again later: the hour's quota was used up
+                await asyncio.sleep(3600.0)
             if any(jobs.get("in_doubt") for *_, jobs in office.batches()):
                 await asyncio.sleep(chosen.horizon + chosen.longest_lag + 60.0)
                 if number >= 2 or not chosen.readable:

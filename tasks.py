@@ -45,7 +45,9 @@ USAGE = """usage: python3 tasks.py demo                 offboard a sample agains
        python3 tasks.py mutants [MODULE ...] mutate the rules, and list the mutants that no test notices
        python3 tasks.py audit                ask PyPI for known vulnerabilities in the locked packages
        python3 tasks.py sbom [FILE]          write the locked packages as a CycloneDX document (sbom.json)
-       python3 tasks.py pictures             retake the pictures of the documentation (needs Chromium)"""
+       python3 tasks.py pictures             retake the pictures of the documentation (needs Chromium)
+       python3 tasks.py windows [PYTEST ARGS]
+                                             run what Wine can on a Windows Python (needs Debian and root)"""
 
 
 class TaskError(Exception):
@@ -281,7 +283,12 @@ def lock(arguments: list[str]) -> int:
         private = private_words((ROOT / name).read_text(encoding="utf-8"))
         if private:
             raise TaskError(f"{name} contains something private to this computer ({private[0]}); do not publish it.")
-    return 0
+    headline("Which wheels Windows gets")
+    return attempt(wheels_command(prepare(CHECKS_LOCK)))
+
+
+def wheels_command(python: Path) -> list[str]:
+    return [str(python), "-m", "tests.windows.wheels"]
 
 
 def uv_command() -> list[str]:
@@ -376,6 +383,16 @@ def was_not_asked(words: str) -> bool:
     return any(sign in words for sign in ("could not be audited", "ConnectionError", "ConnectError", "Timeout"))
 
 
+def windows_command(python: Path) -> list[str]:
+    return [str(python), "-m", "tests.windows"]
+
+
+def windows(arguments: list[str]) -> int:
+    if sys.platform != "linux":
+        raise TaskError("windows needs Debian, whose Wine it installs into a folder of its own.")
+    return attempt(windows_command(prepare(CHECKS_LOCK)) + arguments)
+
+
 def sbom_command(python: Path) -> list[str]:
     return [str(python), "-m", "tests.bill_of_materials"]
 
@@ -430,6 +447,7 @@ TASKS = {
     "audit": audit,
     "sbom": sbom,
     "pictures": pictures,
+    "windows": windows,
 }
 
 

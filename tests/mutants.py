@@ -318,6 +318,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"some of {', '.join(MODULES)}; all if none")
     parser.add_argument("--jobs", type=int, default=2)
     chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.modules) - set(MODULES):
+        parser.error(f"{', '.join(sorted(unknown))} is not mutated; name some of {', '.join(MODULES)}")
     _import_libraries()
     total = killed = 0
     for module in chosen.modules or MODULES:

@@ -41,7 +41,7 @@ class Sums:
 
 
 def samples() -> list[Path]:
-    return sorted(each for each in (PROJECT / "samples").iterdir() if each.suffix not in {".md", ".py"})
+    return sorted(each for each in (PROJECT / "samples").glob("*.*") if each.suffix not in {".md", ".py"})
 
 
 def rehearsal(sheet: str, report: str) -> list[str]:

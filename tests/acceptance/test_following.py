@@ -86,9 +86,9 @@ def test_a_rehearsal_is_taken_back_by_another_process_and_a_third_knows_it(
 ) -> None:
     batch = rehearsed(office, invented_devices(6, 601), "--report", "out.csv")
     cancelled = office.run("cancel", batch, "--json")
-    assert cancelled.code == 0, cancelled.err
-    taken_back = cancelled.json["cancelled"]  # on a busy machine some actions may have ended before
-    assert cancelled.json["asked"] == taken_back > 0
+    taken_back = cancelled.json["cancelled"]  # on a busy machine some actions may have ended before, or meanwhile
+    assert taken_back > 0
+    assert cancelled.code == (0 if cancelled.json["asked"] == taken_back else 1), cancelled.err
     assert Counter(row["outcome"] for row in office.report("out.csv"))["cancelled"] == taken_back
     tracked = office.run("track", batch, *QUICKLY, "--json")
     assert tracked.json["action_statuses"]["Cancelled"] == taken_back

@@ -24,7 +24,7 @@ MOST_FOR_TESTS = 20 * MINUTE
 PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "tests.windows.left_out", "-n", "2", "-q")
 RESULT = "windows-result.json"
 REPORT = "windows-report.csv"
-COMPARED = ("Row", "Device ID", "Outcome")
+COMPARED = ("row", "device_id", "outcome")
 NOT_STARTED = {
     "tests/simulation": "plays everything inside one process; nothing of the system is asked",
     "tests/fuzzing": "spoils files for long; what it finds does not depend on the system",

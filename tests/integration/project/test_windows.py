@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.windows.__main__ import NOT_STARTED, folders_of_tests, main, samples
+from batch_offboard.reports.rows import REPORT_COLUMNS
+from tests.windows.__main__ import COMPARED, NOT_STARTED, folders_of_tests, main, samples
 from tests.windows.left_out import LEFT_OUT, reason_for
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,6 +41,10 @@ def test_every_sample_is_rehearsed() -> None:
         path.name for path in (ROOT / "samples").iterdir() if path.suffix in {".csv", ".txt", ".xls", ".xlsx", ".ods"}
     }
     assert {each.name for each in samples()} == named
+
+
+def test_what_is_compared_are_columns_of_a_report() -> None:
+    assert set(COMPARED) <= set(REPORT_COLUMNS)
 
 
 def test_elsewhere_than_on_debian_as_root_a_sentence_ends_it(
